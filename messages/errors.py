@@ -1,0 +1,96 @@
+"""What can go wrong, by name. Each error says what was wrong and what to do."""
+
+from collections.abc import Iterable
+
+
+class LimnerError(Exception):
+    """Anything that Limner raises on purpose."""
+
+
+class SettingsInvalid(LimnerError, ValueError):
+    """A setting, a pattern or an argument is out of its bounds."""
+
+
+class MessageBusy(LimnerError):
+    """The message has a session of another kind, which must end first."""
+
+
+class UnknownMessage(LimnerError, LookupError):
+    """No such message, or a message id that cannot be one."""
+
+
+class UnknownPicture(LimnerError, LookupError):
+    """The message has no such placement."""
+
+
+class StreamClosed(LimnerError):
+    """The stream has ended, so it takes no more text."""
+
+
+class AlreadyWritten(LimnerError):
+    """The write is under way or done, so the session can no longer be cancelled."""
+
+
+class TextTooLong(LimnerError, ValueError):
+    """The message has more characters than `Settings.max_text` allows."""
+
+
+class VersionConflict(LimnerError):
+    """The store holds another version of the text than the one that was expected."""
+
+
+class StoreFailed(LimnerError):
+    """The store could not be opened, read or written."""
+
+
+class GenerationFailed(LimnerError):
+    """A generator could not make a picture.
+
+    Args:
+        message: what went wrong, in one line.
+        retryable: whether the same call may succeed later (a busy back end), or
+            never will (a refused prompt).
+    """
+
+    def __init__(self, message: str, *, retryable: bool = True) -> None:
+        super().__init__(message)
+        self.retryable = retryable
+
+
+class RequestDropped(LimnerError):
+    """The limiter dropped a request for a slot instead of granting it."""
+
+
+class SessionTimedOut(LimnerError, TimeoutError):
+    """A session's deadline passed before its last task was settled; nothing was written.
+
+    Args:
+        message: what happened, in one line.
+        waiting_for: ids of the tasks that were still open.
+    """
+
+    def __init__(self, message: str, *, waiting_for: Iterable[str] = ()) -> None:
+        super().__init__(message)
+        self.waiting_for = tuple(waiting_for)
+
+
+class SessionCancelled(LimnerError):
+    """The session was cancelled; nothing was written."""
+
+
+class SessionFailed(LimnerError):
+    """One of a session's actors failed; pictures that were finished are kept.
+
+    Args:
+        message: what happened, in one line.
+        cause: the exception that ended the actor.
+    """
+
+    def __init__(self, message: str, *, cause: BaseException | None = None) -> None:
+        super().__init__(message)
+        self.cause = cause
+        self.__cause__ = cause
+
+
+class StudioClosed(LimnerError):
+    """The studio is closed, or closing, and takes nothing new."""

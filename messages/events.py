@@ -1,0 +1,38 @@
+"""What happened, as it is told to the recorder."""
+
+from typing import Any
+
+from pydantic import Field, SkipValidation
+
+from limner.messages.base import Message
+
+
+class Event(Message):
+    """One step of something, for the event log.
+
+    Args:
+        t: microseconds of the system's clock.
+        actor: the role of who says it.
+        event: what happened; a name, never a sentence with values in it.
+        fields: the values.
+    """
+
+    t: int = Field(ge=0)
+    actor: str
+    session_id: str | None = None
+    message_id: str | None = None
+    task_id: str | None = None
+    event: str
+    fields: dict[str, Any] = Field(default_factory=dict)
+
+
+class Subscribe(Message):
+    """studio → recorder: give every event to this outlet too."""
+
+    outlet: SkipValidation[Any] = Field(repr=False)
+
+
+class Unsubscribe(Message):
+    """studio → recorder: no more."""
+
+    outlet: SkipValidation[Any] = Field(repr=False)

@@ -1,0 +1,133 @@
+"""Prompts, pictures, and one at the other."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from limner.messages.base import Value
+from limner.messages.ids import prompt_id
+
+Source = Literal["streamed", "manual", "model"]
+
+
+class PromptMatch(Value):
+    """One prompt tag found in a text.
+
+    Args:
+        text: the prompt, trimmed and unescaped.
+        tag: the whole tag, as it stands in the text.
+        start: where the tag begins, in characters.
+        end: where it ends; `text[start:end] == tag`.
+        ordinal: how many prompts with this same text stand before it.
+    """
+
+    text: str
+    tag: str
+    start: int = Field(ge=0)
+    end: int = Field(ge=0)
+    ordinal: int = Field(ge=0)
+
+
+class Prompt(Value):
+    """A prompt's identity in the registry; its id is a hash of message, text and ordinal."""
+
+    id: str
+    message_id: str
+    text: str
+    ordinal: int = Field(ge=0)
+    parent_id: str | None = None
+    source: Source = "streamed"
+
+    @classmethod
+    def of(cls, message_id: str, match: PromptMatch) -> "Prompt":
+        """Give the prompt that a match in a message's text stands for."""
+        return cls(
+            id=prompt_id(message_id, match.text, match.ordinal),
+            message_id=message_id,
+            text=match.text,
+            ordinal=match.ordinal,
+        )
+
+
+class PictureBytes(Value):
+    """What a generator returns.
+
+    Args:
+        data: the encoded picture (PNG, JPEG, WebP, GIF).
+        media_type: such as `image/png`; checked against the bytes, which decide.
+    """
+
+    data: bytes = Field(repr=False)
+    media_type: str = "image/png"
+
+
+class Picture(Value):
+    """A picture that is kept; its id is a hash of its bytes, and its file is named by it."""
+
+    id: str
+    url: str
+    media_type: str
+    width: int = Field(gt=0)
+    height: int = Field(gt=0)
+
+
+class Placement(Value):
+    """One picture at one prompt: what regenerating, removing and retrying name."""
+
+    prompt_id: str
+    prompt: str
+    picture: Picture
+    task_id: str
+
+    @property
+    def id(self) -> str:
+        """The placement's name, `prompt_id:picture_id`, as it stands in the picture's mark."""
+        return f"{self.prompt_id}:{self.picture.id}"
+
+    def __str__(self) -> str:
+        return self.id
+
+
+class Unplaced(Value):
+    """A finished picture that could not be put into the text; it is kept, and `reason` says why."""
+
+    placement: Placement
+    reason: str
+
+
+class Failure(Value):
+    """A task that ended without a picture, and why. Its prompt's tag is left as it was."""
+
+    task_id: str
+    prompt_id: str
+    prompt: str
+    state: Literal["failed", "cancelled"]
+    reason: str
+
+
+class Illustrated(Value):
+    """What a session's future gives.
+
+    Args:
+        message_id: the message.
+        text: the text as it was written, pictures in place.
+        version: the store's version of that text; `None` if nothing was written.
+        pictures: the pictures that are in the text, in its order.
+        unplaced: finished pictures that are kept but not in the text, with the reason.
+        failures: the tasks that gave no picture.
+        over_limit: prompts past `Settings.max_prompts_per_message`, which were not asked for.
+        dropped_patterns: patterns that took too long on this text and were given up.
+        written: whether the text was written.
+        reason: why it was not, if it was not.
+    """
+
+    message_id: str
+    text: str = Field(repr=False)
+    version: int | str | None
+    pictures: tuple[Placement, ...] = ()
+    unplaced: tuple[Unplaced, ...] = ()
+    failures: tuple[Failure, ...] = ()
+    over_limit: tuple[str, ...] = ()
+    dropped_patterns: tuple[str, ...] = ()
+    written: bool = True
+    reason: str | None = None

@@ -1,0 +1,59 @@
+"""Slots: processor ↔ limiter. A slot is given back by its holder."""
+
+from pydantic import Field
+
+from limner.messages.base import Address, Message
+
+
+class RequestSlot(Message):
+    """processor → limiter: one wish to generate."""
+
+    request_id: str
+    session_id: str
+    message_id: str
+    task_id: str
+    lane: str = "image"
+    owner: str | None = None
+    priority: int = Field(default=3, ge=0, le=9)
+    weight: int = Field(default=1, ge=1)
+    reply_to: Address = Field(repr=False)
+
+
+class SlotGranted(Message):
+    """limiter → processor: begin, before `expires_at` microseconds of the system's clock."""
+
+    request_id: str
+    task_id: str
+    slot_id: str
+    expires_at: int
+
+
+class SlotExpired(Message):
+    """limiter → processor: the lease has ended, and the slot is no longer yours."""
+
+    task_id: str
+    slot_id: str
+
+
+class ReleaseSlot(Message):
+    """processor → limiter: the slot is free again."""
+
+    slot_id: str
+
+
+class WithdrawRequest(Message):
+    """processor → limiter: the slot is not wanted any more."""
+
+    request_id: str
+
+
+class SessionGone(Message):
+    """root → limiter: a session's actors have ended; take back all it holds or waits for."""
+
+    session_id: str
+
+
+class LaneChecked(Message):
+    """limiter's timer → limiter: a lane may grant, or a lease has ended."""
+
+    lane: str

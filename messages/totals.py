@@ -1,0 +1,23 @@
+"""Totals: monitor → writer."""
+
+from limner.messages.base import Message
+from limner.messages.pictures import Prompt
+
+
+class TotalsSealed(Message):
+    """Which tasks the write has to wait for, and the text that it is about.
+
+    Args:
+        task_ids: every task that the monitor asked for, the withdrawn ones too, so that none
+            can settle after the write.
+        text: the whole text.
+        prompts: the prompts in it that were asked for.
+        over_limit: the texts of those that were not, since there were too many.
+        dropped_patterns: patterns that were given up since they took too long.
+    """
+
+    task_ids: frozenset[str]
+    text: str
+    prompts: tuple[Prompt, ...] = ()
+    over_limit: tuple[str, ...] = ()
+    dropped_patterns: tuple[str, ...] = ()

@@ -1,0 +1,90 @@
+"""The write: what it settles, and how it ended."""
+
+from typing import Literal
+
+from limner.messages.base import Message, Value
+from limner.messages.pictures import Illustrated, Picture, Placement, Prompt
+from limner.messages.tasks import Task
+
+Version = int | str
+"""A store's name for one state of a text; only compared for equality."""
+
+
+class Links(Value):
+    """What a write settles, for the registry.
+
+    Args:
+        prompts: the prompts that the text was found to hold.
+        tasks: the session's tasks, each in a final state.
+        placed: the pictures that are in the text now.
+    """
+
+    prompts: tuple[Prompt, ...] = ()
+    tasks: tuple[Task, ...] = ()
+    placed: tuple[Placement, ...] = ()
+
+
+class MessageLoaded(Message):
+    """session → writer, processor: what the store held as the session opened.
+
+    Args:
+        version: of its text; `None` if there was none.
+        kept: pictures that are kept but in no text yet, by prompt id.
+    """
+
+    version: Version | None
+    kept: dict[str, Picture]
+
+
+class CancelWrite(Message):
+    """session → writer: forget it, unless the write is under way."""
+
+
+class DeadlinePassed(Message):
+    """session's timer → session → writer: the session's time is over."""
+
+
+class WriteOverdue(Message):
+    """writer's timer → writer: the store does not come back."""
+
+
+class TextWritten(Message):
+    """writer → session: the text is in the store."""
+
+    result: Illustrated
+
+
+class WriteSkipped(Message):
+    """writer → session: nothing was written, and nothing will be.
+
+    Args:
+        reason: why.
+        result: what would have been written, if the message is gone from the store.
+        awaited: the tasks that were still open at the deadline.
+    """
+
+    reason: Literal["cancelled", "gone", "timed_out"]
+    result: Illustrated | None = None
+    awaited: tuple[str, ...] = ()
+
+
+class WriteFailed(Message):
+    """writer → session: the store could not write; what was finished is kept."""
+
+    error: BaseException
+
+
+class CancelRefused(Message):
+    """writer → session: the write is under way or done."""
+
+
+Outcome = Literal["written", "skipped", "cancelled", "timed_out", "failed"]
+
+
+class SessionEnded(Message):
+    """session → root: how it ended; the last that is heard of it."""
+
+    session_id: str
+    outcome: Outcome
+    result: Illustrated | None = None
+    error: BaseException | None = None
