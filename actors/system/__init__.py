@@ -1,0 +1,25 @@
+"""What actors run on, and nothing about illustration: Pykka's contract, on shared threads."""
+
+from limner.actors.system.actor import PooledActor
+from limner.actors.system.clock import Clock, Timer
+from limner.actors.system.future import PooledFuture, concurrent
+from limner.actors.system.outlet import Outlet
+from limner.actors.system.reference import PooledRef
+from limner.actors.system.supervision import ActorEnded
+from limner.actors.system.system import System, current_system
+from limner.actors.system.workers import Call, CallReturned
+
+__all__ = [
+    "ActorEnded",
+    "Call",
+    "CallReturned",
+    "Clock",
+    "Outlet",
+    "PooledActor",
+    "PooledFuture",
+    "PooledRef",
+    "System",
+    "Timer",
+    "concurrent",
+    "current_system",
+]

@@ -1,0 +1,158 @@
+"""Pykka's actor, on threads that all actors share."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import threading
+from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
+
+import pykka
+from pykka import messages as pykka_messages
+
+from limner.actors.system import registry
+from limner.actors.system.context import context
+from limner.actors.system.future import PooledFuture
+from limner.actors.system.mailbox import DRAINING, EndOfTurn, Mailbox
+from limner.actors.system.reference import PooledRef
+from limner.actors.system.supervision import ActorEnded, Kin
+from limner.actors.system.system import System, current_system
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+logger = logging.getLogger("pykka")
+
+PYKKA_MESSAGES = frozenset(
+    (
+        pykka_messages._ActorStop,  # noqa: SLF001
+        pykka_messages.ProxyCall,
+        pykka_messages.ProxyGetAttr,
+        pykka_messages.ProxySetAttr,
+    )
+)
+
+
+class PooledActor(pykka.Actor):
+    """An actor as Pykka's `ThreadingActor` is one, without a thread of its own.
+
+    Its mailbox schedules it on the threads of its system: the one that the actor which starts it
+    runs on, or the one named by `with system:` or `system.start`, else the process's default one.
+    Its threads are daemons, so unlike Pykka's they do not keep a process alive.
+    """
+
+    linked: ClassVar[bool] = False
+    """Whether the actors that it started are stopped when it ends, however it ends."""
+
+    contains: ClassVar[bool] = False
+    """Whether a `BaseException` is a failure of its own, not a reason to stop all actors.
+
+    `KeyboardInterrupt` and `SystemExit` always stop all actors of the system.
+    """
+
+    actor_inbox: Mailbox
+    _actor_ref: PooledRef[Any]
+
+    # Pykka's own __init__ is not called: it takes the URN from uuid4, which a simulation cannot
+    # repeat, and makes a ref that raises at actors which tell a dead one something.
+    def __init__(self, *_args: Any, **_kwargs: Any) -> None:
+        self.system: System = current_system()
+        self.actor_urn = self.system.new_urn()
+        self.actor_inbox = self._create_actor_inbox()
+        self.actor_stopped = threading.Event()
+        self._actor_ref = PooledRef(self)
+        self.kin = Kin(context.actor)
+        self._begun = False
+
+    @classmethod
+    def start(cls, *args: Any, **kwargs: Any) -> PooledRef[Self]:
+        """Start an actor. Arguments go to its constructor."""
+        return cast("PooledRef[Self]", super().start(*args, **kwargs))
+
+    @property
+    def actor_ref(self) -> PooledRef[Self]:
+        """The actor's address."""
+        return self._actor_ref
+
+    @staticmethod
+    def _create_actor_inbox() -> Mailbox:
+        return Mailbox(current_system().dispatcher.ready)
+
+    @staticmethod
+    def _create_future() -> pykka.Future[Any]:
+        return PooledFuture()
+
+    def _start_actor_loop(self) -> None:
+        self.system.supervision.adopt(self)
+        self.actor_inbox.begin(self)
+
+    def take_turn(self) -> None:
+        """Handle messages until the mailbox is empty or the turn's budget is used."""
+        context.actor = self
+        try:
+            if not self._begun:
+                self._begun = True
+                self._actor_loop_setup()
+            try:
+                self._actor_loop_running()
+            except EndOfTurn:
+                return
+            self._actor_loop_teardown()
+            if not self.kin.over:
+                self.system.bury(self)
+        finally:
+            context.actor = None
+
+    def _actor_loop_setup(self) -> None:
+        try:
+            super()._actor_loop_setup()
+        except BaseException as error:  # noqa: BLE001
+            if self._is_own_failure(error):
+                self._handle_failure(*sys.exc_info())
+            else:
+                self._stop_all(error)
+
+    def _actor_loop_teardown(self) -> None:
+        self.actor_inbox.budget = DRAINING
+        super()._actor_loop_teardown()
+
+    def _handle_receive(self, message: Any) -> Any:
+        try:
+            if type(message) in PYKKA_MESSAGES:
+                return super()._handle_receive(message)
+            return self.on_receive(message)
+        except Exception:
+            raise
+        except BaseException as error:
+            if self._is_own_failure(error):
+                raise RuntimeError(f"{type(error).__name__}: {error}") from error
+            self._stop_all(error)
+            if self.actor_inbox.awaited:
+                raise pykka.ActorDeadError(f"{self._actor_ref} stopped: {error!r}") from error
+
+    def _is_own_failure(self, error: BaseException) -> bool:
+        return self.contains and not isinstance(error, KeyboardInterrupt | SystemExit)
+
+    def _stop_all(self, error: BaseException) -> None:
+        logger.debug(f"{error!r} in {self}. Stopping all actors.")
+        self.kin.reason = self.kin.reason or error
+        self._stop()
+        self.system.stop_all()
+
+    def _handle_failure(
+        self,
+        exception_type: type[BaseException] | None,
+        exception_value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.kin.reason = self.kin.reason or exception_value
+        super()._handle_failure(exception_type, exception_value, traceback)
+
+    def on_receive(self, message: Any) -> Any:
+        """Handle a message; by default, warn that it was not expected."""
+        if not isinstance(message, ActorEnded):
+            return super().on_receive(message)
+        return None
+
+
+registry.install()

@@ -1,0 +1,104 @@
+"""The real clock: monotonic time in whole microseconds, and one thread for all timers."""
+
+from __future__ import annotations
+
+import heapq
+import threading
+import time
+from typing import Any
+
+from limner.actors.system.reference import PooledRef
+
+
+class Timer:
+    """A message that is told later, unless it is cancelled before."""
+
+    __slots__ = ("_clock", "message", "ref")
+
+    def __init__(self, clock: Clock, ref: PooledRef[Any], message: object) -> None:
+        self._clock = clock
+        self.ref: PooledRef[Any] | None = ref
+        self.message = message
+
+    def cancel(self) -> None:
+        """Forget it. Too late is no error: a timer may cross with its cancelling."""
+        if self.ref is not None:
+            self.ref = self.message = None
+            self._clock.forget()
+
+
+class Clock:
+    """Monotonic time since its making, and timers."""
+
+    def __init__(self, name: str = "limner") -> None:
+        self._name = name
+        self._start = time.monotonic_ns()
+        self.wall_start = time.time_ns() // 1_000
+        self._changed = threading.Condition()
+        self._timers: list[tuple[int, int, Timer]] = []
+        self._made = 0
+        self._cancelled = 0
+        self._thread: threading.Thread | None = None
+        self._closed = False
+
+    @property
+    def threads(self) -> int:
+        """How many threads it has: one once a timer was made."""
+        return int(self._thread is not None and self._thread.is_alive())
+
+    @property
+    def now(self) -> int:
+        """Microseconds since the clock was made."""
+        return (time.monotonic_ns() - self._start) // 1_000
+
+    def after(self, seconds: float, ref: PooledRef[Any], message: object) -> Timer:
+        """Tell an actor something, `seconds` from now. The timer that it gives can be cancelled."""
+        timer = Timer(self, ref, message)
+        due = self.now + round(seconds * 1_000_000)
+        with self._changed:
+            if self._closed:
+                return timer
+            self._made += 1
+            heapq.heappush(self._timers, (due, self._made, timer))
+            if self._thread is None:
+                self._thread = threading.Thread(
+                    target=self._run, name=f"{self._name}-timer", daemon=True
+                )
+                self._thread.start()
+            elif self._timers[0][2] is timer:
+                self._changed.notify()
+        return timer
+
+    def forget(self) -> None:
+        """Count a cancelled timer; once they are the most of the heap it is made anew."""
+        with self._changed:
+            self._cancelled += 1
+            if self._cancelled > 64 and self._cancelled > len(self._timers) // 2:
+                self._timers = [entry for entry in self._timers if entry[2].ref is not None]
+                heapq.heapify(self._timers)
+                self._cancelled = 0
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                while not self._closed and (not self._timers or self._timers[0][0] > self.now):
+                    wait = (self._timers[0][0] - self.now) / 1_000_000 if self._timers else None
+                    self._changed.wait(wait)
+                if self._closed:
+                    return
+                _, _, timer = heapq.heappop(self._timers)
+                ref, message = timer.ref, timer.message
+                timer.ref = None
+                if ref is None:
+                    self._cancelled = max(0, self._cancelled - 1)
+            if ref is not None:
+                ref.deliver(message)
+
+    def close(self) -> None:
+        """Drop all timers and end the thread."""
+        with self._changed:
+            self._closed = True
+            self._timers.clear()
+            self._changed.notify()
+        if self._thread is not None and self._thread is not threading.current_thread():
+            self._thread.join()

@@ -1,0 +1,206 @@
+"""The threads that drain all mailboxes of a system, fair by turns."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING
+
+from limner.actors.system.context import context
+from limner.actors.system.mailbox import Mailbox
+
+if TYPE_CHECKING:
+    from limner.actors.system.system import System
+
+logger = logging.getLogger("limner.system")
+
+TURN = 64
+"""Messages that an actor handles before the next one has its turn."""
+TICK = 0.02
+"""Seconds between two looks at threads that may be blocked."""
+RETIRE = 0.5
+"""Seconds between two retirements of spare threads: one at once costs a thread an ask."""
+
+
+class _Carrier(threading.Thread):
+    """A dispatcher thread, with what the watcher needs to see that it does not get on."""
+
+    def __init__(self, dispatcher: Dispatcher, name: str) -> None:
+        super().__init__(name=name, daemon=True)
+        self.dispatcher = dispatcher
+        self.turns = 0
+        self.busy = False
+        self.seen = (0, 0.0)
+
+    def run(self) -> None:
+        self.dispatcher.drain(self)
+
+    def stuck(self) -> bool:
+        """Say whether since the last look no turn ended and hardly any CPU time was used."""
+        try:
+            clock = time.pthread_getcpuclockid(self.ident or 0)
+            cpu = time.clock_gettime(clock)
+        except (AttributeError, OSError):  # not on every platform; the thread may have ended
+            cpu = self.seen[1]
+        turns, used = self.seen
+        self.seen = (self.turns, cpu)
+        return self.busy and turns == self.turns and cpu - used < TICK / 10
+
+
+class Dispatcher:
+    """Drains mailboxes on a few threads.
+
+    One thread is the fastest while the interpreter runs one at a time, so more are added only
+    for those that block: at once for a thread that says so (`blocking`), and after a tick or two
+    for one that is seen not to get on. Spare threads are retired one by one.
+
+    Args:
+        system: given to each thread as its current system.
+        threads: how many run while none is blocked.
+        max_threads: how many there may be with the blocked ones.
+        name: of the threads.
+    """
+
+    def __init__(
+        self, system: System, *, threads: int = 1, max_threads: int = 64, name: str = "limner"
+    ) -> None:
+        self._system = system
+        self._name = name
+        self._target = threads
+        self._cap = max(threads, max_threads)
+        self._ready: SimpleQueue[Mailbox | None] = SimpleQueue()
+        self._lock = threading.Lock()
+        self._carriers: dict[_Carrier, None] = {}
+        self._idle = 0
+        self._blocked = 0
+        self._stuck = 0
+        self._started = 0
+        self._closed = False
+        self._watch = threading.Event()
+        self._watcher: threading.Thread | None = None
+
+    @property
+    def threads(self) -> int:
+        """How many threads there are now."""
+        return len(self._carriers) + (self._watcher is not None)
+
+    def ready(self, mailbox: Mailbox) -> None:
+        """Let the actor of a mailbox have a turn. The caller holds the mailbox's claim."""
+        if self._closed:
+            self._turn(mailbox)
+            return
+        self._ready.put(mailbox)
+        if not self._idle and not self._watch.is_set():
+            self._overlook()
+
+    def drain(self, carrier: _Carrier) -> None:
+        """Run turns until the thread is retired: the body of a dispatcher thread."""
+        context.system = self._system
+        ready = self._ready
+        while True:
+            try:
+                mailbox = ready.get_nowait()
+            except Empty:
+                with self._lock:
+                    self._idle += 1
+                mailbox = ready.get()
+                with self._lock:
+                    self._idle -= 1
+            if mailbox is None:
+                break
+            carrier.busy = True
+            self._turn(mailbox)
+            carrier.busy = False
+            carrier.turns += 1
+        with self._lock:
+            self._carriers.pop(carrier, None)
+
+    def _turn(self, mailbox: Mailbox) -> None:
+        mailbox.budget = TURN
+        actor = mailbox.actor
+        assert actor is not None
+        try:
+            actor.take_turn()
+        except BaseException:  # the thread outlives whatever an actor does
+            logger.critical("a turn of %s failed outside of the actor", actor, exc_info=True)
+        if mailbox.rest():
+            if self._closed:
+                self._turn(mailbox)
+            else:
+                self._ready.put(mailbox)
+
+    @contextmanager
+    def blocking(self) -> Iterator[None]:
+        """Mark the calling dispatcher thread as blocked, so that another takes its place."""
+        with self._lock:
+            self._blocked += 1
+            self._add_if_short()
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._blocked -= 1
+
+    def _add_if_short(self) -> bool:
+        running = len(self._carriers) - self._blocked - self._stuck
+        if self._closed or running >= self._target or len(self._carriers) >= self._cap:
+            return False
+        self._started += 1
+        carrier = _Carrier(self, f"{self._name}-dispatcher-{self._started}")
+        self._carriers[carrier] = None
+        carrier.start()
+        return True
+
+    def _overlook(self) -> None:
+        with self._lock:
+            if self._closed:
+                return
+            while self._add_if_short():
+                pass
+            if self._watcher is None:
+                self._watcher = threading.Thread(
+                    target=self._watch_over, name=f"{self._name}-watcher", daemon=True
+                )
+                self._watcher.start()
+            self._watch.set()
+
+    def _watch_over(self) -> None:
+        retire_at = time.monotonic() + RETIRE
+        while True:
+            self._watch.wait()
+            if self._closed:
+                return
+            time.sleep(TICK)
+            with self._lock:
+                waiting = not self._ready.empty()
+                stuck = sum(carrier.stuck() for carrier in self._carriers)
+                self._stuck = max(0, stuck - self._blocked)
+                if waiting and self._add_if_short():
+                    logger.info(
+                        "%d dispatcher thread(s) blocked: now %d", stuck, len(self._carriers)
+                    )
+                spare = len(self._carriers) - self._blocked - self._stuck > self._target
+                if spare and self._idle and time.monotonic() >= retire_at:
+                    retire_at = time.monotonic() + RETIRE
+                    self._ready.put(None)
+                if self._idle and not waiting and not spare:
+                    self._stuck = 0
+                    self._watch.clear()
+
+    def close(self, timeout: float = 5) -> None:
+        """End the threads once the mailboxes are empty; wait `timeout` seconds at most."""
+        with self._lock:
+            self._closed = True
+            carriers = list(self._carriers)
+            watcher = self._watcher
+            for _ in carriers:
+                self._ready.put(None)
+            self._watch.set()
+        deadline = time.monotonic() + timeout
+        for thread in (*carriers, watcher):
+            if thread is not None and thread is not threading.current_thread():
+                thread.join(max(0, deadline - time.monotonic()))

@@ -1,0 +1,94 @@
+"""Pykka's future, for actors that share threads."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any, TypeVar
+
+import pykka
+
+from limner.actors.system.context import context
+
+T = TypeVar("T")
+
+
+class PooledFuture(pykka.ThreadingFuture[T]):
+    """A `ThreadingFuture` whose `get` in an actor does not stall the other actors.
+
+    It can also say when it is done (`when_done`), which Pykka's cannot.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._callbacks: list[Callable[[], None]] | None = None
+
+    def get(self, *, timeout: float | None = None) -> Any:
+        """Give the value, waiting `timeout` seconds for it at most; for ever by default.
+
+        Raises:
+            pykka.Timeout: if it has not come by then.
+            Exception: the exception that the future was given.
+        """
+        if self._result is not None or context.actor is None:
+            return super().get(timeout=timeout)
+        with context.actor.system.blocking():
+            return super().get(timeout=timeout)
+
+    def set(self, value: Any = None) -> None:
+        """Give the future its value."""
+        super().set(value)
+        self._call_back()
+
+    def set_exception(self, exc_info: Any = None) -> None:
+        """Give the future an exception in place of a value, as `sys.exc_info()` shows it."""
+        super().set_exception(exc_info)
+        self._call_back()
+
+    def fail(self, error: BaseException) -> None:
+        """Give the future an exception in place of a value."""
+        self.set_exception((type(error), error, error.__traceback__))
+
+    @property
+    def done(self) -> bool:
+        """Whether it has its value or exception."""
+        return self._result is not None
+
+    def when_done(self, callback: Callable[[], None]) -> None:
+        """Call back once it has its value, on the thread that gives it; at once if it has one."""
+        with self._condition:
+            if self._result is None:
+                self._callbacks = [*(self._callbacks or ()), callback]
+                return
+        callback()
+
+    def _call_back(self) -> None:
+        with self._condition:
+            callbacks, self._callbacks = self._callbacks, None
+        for callback in callbacks or ():
+            callback()
+
+
+def concurrent(future: pykka.Future[T]) -> Future[T]:
+    """Give a `concurrent.futures.Future` that ends as a Pykka future does.
+
+    Costs nothing for a future of a studio; another one (such as what `map` gives) is waited for
+    on a thread of its own.
+    """
+    other: Future[T] = Future()
+    other.set_running_or_notify_cancel()
+
+    def settle() -> None:
+        try:
+            value = future.get()
+        except BaseException as error:  # noqa: BLE001
+            other.set_exception(error)
+        else:
+            other.set_result(value)
+
+    if isinstance(future, PooledFuture) and future._get_hook is None:  # noqa: SLF001
+        future.when_done(settle)
+    else:
+        threading.Thread(target=settle, name="limner-future", daemon=True).start()
+    return other

@@ -1,0 +1,50 @@
+"""The address of a pooled actor."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import pykka
+from pykka import messages as pykka_messages
+from pykka._envelope import Envelope
+
+from limner.actors.system.context import context
+
+if TYPE_CHECKING:
+    from limner.actors.system.actor import PooledActor
+    from limner.actors.system.mailbox import Mailbox
+
+STOP = pykka_messages._ActorStop()  # noqa: SLF001
+A = TypeVar("A", bound="PooledActor")
+
+
+class PooledRef(pykka.ActorRef[A]):
+    """Pykka's ref, except that an actor that tells a dead one something is not raised at.
+
+    Between actors a dead receiver is nothing that the teller can help: the message is counted
+    and logged as a dead letter. Any other thread gets Pykka's `ActorDeadError`.
+    """
+
+    actor_inbox: Mailbox
+
+    def __init__(self, actor: A) -> None:
+        super().__init__(actor)
+        self.system = actor.system
+
+    def tell(self, message: Any) -> None:
+        """Put a message into the actor's mailbox; it is there when this returns.
+
+        Raises:
+            ActorDeadError: if the actor has ended and the caller is not an actor.
+        """
+        if not self.is_alive() and context.actor is None:
+            raise pykka.ActorDeadError(f"{self} not found")
+        self.actor_inbox.put(Envelope(message))
+
+    def deliver(self, message: Any) -> None:
+        """Tell without ever raising, whoever calls: for timers, workers and the system itself."""
+        self.actor_inbox.put(Envelope(message))
+
+    def end(self) -> None:
+        """Ask the actor to stop, after what it was told before; nobody waits for it."""
+        self.actor_inbox.put(Envelope(STOP))

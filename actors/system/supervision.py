@@ -1,0 +1,115 @@
+"""Who started whom, and who hears of whose end."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from limner.actors.system.reference import PooledRef
+
+if TYPE_CHECKING:
+    from limner.actors.system.actor import PooledActor
+
+
+class ActorEnded(NamedTuple):
+    """Told to whoever started an actor, when it has ended, however it ended.
+
+    If the starter has ended too, its own starter is told, and so on upwards.
+
+    Args:
+        ref: the actor.
+        reason: the exception that it failed with; `None` if it was stopped.
+        orphans: the actors that it had started and that were still alive; the one who hears
+            this hears of their ends too.
+    """
+
+    ref: PooledRef[Any]
+    reason: BaseException | None
+    orphans: tuple[PooledRef[Any], ...] = ()
+
+
+class Kin:
+    """An actor's place in the tree of who started whom."""
+
+    __slots__ = ("children", "over", "parent", "reason", "watchers")
+
+    def __init__(self, parent: PooledActor | None) -> None:
+        self.parent = parent
+        self.children: dict[PooledActor, None] | None = None
+        self.watchers: tuple[Callable[[ActorEnded], None], ...] = ()
+        self.reason: BaseException | None = None
+        self.over = False
+
+
+class Supervision:
+    """The living actors of a system, as a tree."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._living: dict[PooledActor, None] = {}
+        self._none_living = threading.Condition(self._lock)
+
+    def __len__(self) -> int:
+        return len(self._living)
+
+    def adopt(self, actor: PooledActor) -> None:
+        """Take a started actor in, below the one that started it."""
+        parent = actor.kin.parent
+        with self._lock:
+            self._living[actor] = None
+            if parent is not None:
+                if parent.kin.children is None:
+                    parent.kin.children = {}
+                parent.kin.children[actor] = None
+
+    def bury(self, actor: PooledActor) -> None:
+        """Take an ended actor out, tell who started it, and stop what was linked to it."""
+        kin = actor.kin
+        with self._lock:
+            kin.over = True
+            del self._living[actor]
+            children = tuple(kin.children or ())
+            heir = kin.parent
+            if heir is not None and heir.kin.children is not None:
+                heir.kin.children.pop(actor, None)
+            while heir is not None and heir.kin.over:
+                heir = heir.kin.parent
+            for child in children:
+                child.kin.parent = heir
+                if heir is not None:
+                    heir.kin.children = {**(heir.kin.children or {}), child: None}
+            kin.children = kin.parent = None
+            watchers, kin.watchers = kin.watchers, ()
+            if not self._living:
+                self._none_living.notify_all()
+        ended = ActorEnded(
+            actor.actor_ref, kin.reason, tuple(child.actor_ref for child in children)
+        )
+        if actor.linked:
+            for child in reversed(children):
+                child.actor_ref.end()
+        if heir is not None:
+            heir.actor_ref.deliver(ended)
+        for watcher in watchers:
+            watcher(ended)
+
+    def watch(self, actor: PooledActor, watcher: Callable[[ActorEnded], None]) -> None:
+        """Call back when an actor has ended; at once if it has already."""
+        with self._lock:
+            if not actor.kin.over:
+                actor.kin.watchers = (*actor.kin.watchers, watcher)
+                return
+        watcher(ActorEnded(actor.actor_ref, actor.kin.reason))
+
+    def stop_all(self) -> None:
+        """Ask all actors to stop, the last started one first, and wait for none."""
+        with self._lock:
+            living = list(self._living)
+        for actor in reversed(living):
+            actor.actor_ref.end()
+
+    def wait_for_all(self, timeout: float) -> bool:
+        """Wait `timeout` seconds at most until no actor lives; say whether that is so."""
+        with self._lock:
+            return self._none_living.wait_for(lambda: not self._living, timeout)

@@ -1,0 +1,141 @@
+"""A system: all that an actor may touch of the world, and the only way to touch it."""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+import uuid
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+from limner.actors.system.clock import Clock
+from limner.actors.system.context import context
+from limner.actors.system.dispatcher import Dispatcher
+from limner.actors.system.reference import STOP, PooledRef
+from limner.actors.system.supervision import ActorEnded, Supervision
+from limner.actors.system.workers import Workers
+
+if TYPE_CHECKING:
+    from limner.actors.system.actor import PooledActor
+
+logger = logging.getLogger("limner.system")
+A = TypeVar("A", bound="PooledActor")
+
+
+class System:
+    """The real system: threads, the monotonic clock, randomness from the operating system.
+
+    Use it as a context manager to name it as the system of the actors that are started inside;
+    leaving the context closes nothing.
+
+    Args:
+        name: of its threads.
+        threads: dispatcher threads while none is blocked.
+        max_threads: dispatcher threads at most, those counted that block.
+    """
+
+    def __init__(self, name: str = "limner", *, threads: int = 1, max_threads: int = 64) -> None:
+        self.name = name
+        self.clock = Clock(name)
+        self.workers = Workers(name)
+        self.supervision = Supervision()
+        self.dispatcher = Dispatcher(self, threads=threads, max_threads=max_threads, name=name)
+        self._streams: dict[str, random.Random] = {}
+        self.dead_letters = 0
+        self.on_dead_letter: Callable[[str, object], None] | None = None
+
+    def start(self, actor_class: type[A], *args: Any, **kwargs: Any) -> PooledRef[A]:
+        """Start an actor on this system. Arguments go to its constructor."""
+        with self:
+            return actor_class.start(*args, **kwargs)
+
+    def watch(self, ref: PooledRef[Any], watcher: Callable[[ActorEnded], None]) -> None:
+        """Call `watcher` when an actor has ended: supervision for those who are no actor."""
+        actor = ref.actor_inbox.actor
+        assert actor is not None
+        self.supervision.watch(actor, watcher)
+
+    def bury(self, actor: PooledActor) -> None:
+        """See to it that nothing waits for an actor which has ended."""
+        self.workers.abandon_calls_of(actor.actor_ref)
+        self.supervision.bury(actor)
+
+    def random(self, purpose: str) -> random.Random:
+        """Give a stream of random numbers for one purpose."""
+        if purpose not in self._streams:
+            self._streams[purpose] = random.Random(f"{uuid.uuid4()}:{purpose}")  # noqa: S311
+        return self._streams[purpose]
+
+    def new_urn(self) -> str:
+        """Give a name for an actor that no other has."""
+        return uuid.uuid4().urn
+
+    def new_id(self) -> str:
+        """Give a name that no other call gives: 32 hexadecimal digits."""
+        return uuid.uuid4().hex
+
+    def lock(self) -> AbstractContextManager[Any]:
+        """Give a plain lock, for the edge where host threads come in."""
+        return threading.Lock()
+
+    @property
+    def threads(self) -> int:
+        """How many threads it has now, the abandoned ones not counted."""
+        return self.dispatcher.threads + self.workers.threads + self.clock.threads
+
+    def blocking(self) -> AbstractContextManager[None]:
+        """Mark the calling actor as blocked while the context lasts."""
+        return self.dispatcher.blocking()
+
+    def dead_letter(self, actor: PooledActor, message: object) -> None:
+        """Count and log a message that came to an actor which has ended."""
+        if message == STOP:
+            return
+        self.dead_letters += 1
+        name = type(actor).__name__
+        if self.on_dead_letter is not None:
+            self.on_dead_letter(name, message)
+        else:
+            logger.info("dead letter: %s to %s", type(message).__name__, name)
+
+    def stop_all(self) -> None:
+        """Ask all actors of this system to stop, the last started one first."""
+        self.supervision.stop_all()
+
+    def close(self, timeout: float = 5) -> None:
+        """Stop all actors and end all threads, but for calls that do not come back.
+
+        Args:
+            timeout: seconds to wait for each of actors, calls and threads.
+        """
+        self.stop_all()
+        self.supervision.wait_for_all(timeout)
+        self.clock.close()
+        self.workers.close(timeout)
+        self.dispatcher.close(timeout)
+
+    def __enter__(self) -> Self:
+        context.outer = (*context.outer, context.system)
+        context.system = self
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        *outer, context.system = context.outer
+        context.outer = tuple(outer)
+
+
+_default: System | None = None
+_default_lock = threading.Lock()
+
+
+def current_system() -> System:
+    """Give the system of the calling actor, else the one named by `with`, else the default."""
+    global _default  # noqa: PLW0603
+    if context.system is not None:
+        return context.system
+    with _default_lock:
+        if _default is None:
+            _default = System("pooled")
+        return _default
