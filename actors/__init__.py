@@ -1,0 +1,8 @@
+"""Everything that acts. `from limner.actors import Settings, Studio` is the door."""
+
+from limner.actors.stream import Stream
+from limner.actors.studio import Studio
+from limner.actors.system import PooledActor, System
+from limner.messages.settings import Settings
+
+__all__ = ["PooledActor", "Settings", "Stream", "Studio", "System"]

@@ -1,0 +1,169 @@
+"""The limiter: all generation of all messages passes it.
+
+Hears `RequestSlot`, `WithdrawRequest` and `ReleaseSlot` from processors, `SessionGone` from the
+root; tells processors `SlotGranted` and `SlotExpired`. Started and ended by the root, once a
+studio. If it fails, all sessions fail and the studio closes.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from limner.actors.actor import LimnerActor
+from limner.actors.system import Timer
+from limner.actors.trail import Trail
+from limner.messages.lanes import Lane, Slot
+from limner.messages.opening import ReportStatus
+from limner.messages.settings import LaneSettings
+from limner.messages.slots import (
+    LaneChecked,
+    ReleaseSlot,
+    RequestSlot,
+    SessionGone,
+    SlotExpired,
+    SlotGranted,
+    WithdrawRequest,
+)
+from limner.messages.status import LaneStatus
+
+
+class LimiterActor(LimnerActor):
+    """Grants slots, one lane at a time."""
+
+    def __init__(self, say: Trail, lanes: dict[str, LaneSettings]) -> None:
+        super().__init__(say)
+        self.lanes = {name: Lane(name, settings) for name, settings in lanes.items()}
+        self.lane_of: dict[str, Lane] = {}
+        self.held: dict[str, dict[str, None]] = {}
+        self.timers: dict[str, tuple[int, Timer]] = {}
+
+    def on_start(self) -> None:
+        """Tell the event log what is in force."""
+        for lane in self.lanes.values():
+            self.say("lane_opened", lane=lane.name, **lane.settings.model_dump())
+
+    def on_receive(self, message: object) -> Any:
+        """Take requests and slots; grant what can be granted."""
+        match message:
+            case RequestSlot():
+                self.request(message)
+            case ReleaseSlot():
+                self.release(message.slot_id)
+            case WithdrawRequest():
+                self.withdraw(message.request_id)
+            case SessionGone():
+                self.take_back(message.session_id)
+            case LaneChecked():
+                self.timers.pop(message.lane, None)
+                self.grant(self.lanes[message.lane])
+            case ReportStatus():
+                return {
+                    name: LaneStatus(
+                        out=lane.weight_out,
+                        max_concurrent=lane.settings.max_concurrent,
+                        waiting=lane.waiting,
+                    )
+                    for name, lane in self.lanes.items()
+                }
+            case _:
+                return super().on_receive(message)
+        return None
+
+    def request(self, request: RequestSlot) -> None:
+        """Let a request wait, and grant it at once if it can be."""
+        lane = self.lanes[request.lane]
+        if lane.request(request):
+            self.lane_of[request.request_id] = lane
+            self.held.setdefault(request.session_id, {})[request.request_id] = None
+            self.tell_of("slot_requested", request, priority=request.priority)
+            self.grant(lane)
+
+    def release(self, slot_id: str) -> None:
+        """Take a slot back from its holder."""
+        lane = self.lane_of.get(slot_id)
+        slot = lane.release(slot_id) if lane is not None else None
+        if lane is not None and slot is not None:
+            self.forget(slot_id, slot.request)
+            self.tell_of("slot_released", slot.request, slot_id=slot_id)
+            self.grant(lane)
+
+    def withdraw(self, request_id: str) -> None:
+        """Forget a request, unless it was granted meanwhile: then its slot comes back."""
+        lane = self.lane_of.get(request_id)
+        request = lane.withdraw(request_id) if lane is not None else None
+        if lane is not None and request is not None:
+            self.forget(request_id, request)
+            self.tell_of("request_withdrawn", request)
+            self.grant(lane)
+
+    def take_back(self, session_id: str) -> None:
+        """Take back all that an ended session holds or waits for."""
+        for name in tuple(self.held.get(session_id, ())):
+            self.release(name)
+            self.withdraw(name)
+
+    def grant(self, lane: Lane) -> None:
+        """Give out what can be given out, and see to it that the next moment is not missed."""
+        now = self.system.clock.now
+        for slot in lane.expired(now):
+            self.forget(slot.id, slot.request)
+            self.tell_of("slot_expired", slot.request, slot_id=slot.id, at=now)
+            slot.request.reply_to.tell(SlotExpired(task_id=slot.request.task_id, slot_id=slot.id))
+        for slot in lane.grants(now):
+            self.hand_out(lane, slot, now)
+        due = lane.next_check(now)
+        if due is not None:
+            self.check_at(lane, due, now)
+
+    def hand_out(self, lane: Lane, slot: Slot, now: int) -> None:
+        """Tell a requester that it has a slot."""
+        request = slot.request
+        self.forget(request.request_id, request)
+        self.lane_of[slot.id] = lane
+        self.held.setdefault(request.session_id, {})[slot.id] = None
+        self.tell_of("slot_granted", request, slot_id=slot.id, at=now)
+        request.reply_to.tell(
+            SlotGranted(
+                request_id=request.request_id,
+                task_id=request.task_id,
+                slot_id=slot.id,
+                expires_at=slot.expires_at,
+            )
+        )
+
+    def check_at(self, lane: Lane, due: int, now: int) -> None:
+        """Look at a lane again at that time, or earlier if a timer is set for earlier."""
+        set_for, timer = self.timers.get(lane.name, (None, None))
+        if set_for is not None and set_for <= due:
+            return
+        if timer is not None:
+            timer.cancel()
+        message = LaneChecked(lane=lane.name)
+        self.timers[lane.name] = (
+            due,
+            self.system.clock.after((due - now) / 1_000_000, self.actor_ref, message),
+        )
+
+    def forget(self, name: str, request: RequestSlot) -> None:
+        """Strike a request or a slot off the lists."""
+        del self.lane_of[name]
+        held = self.held[request.session_id]
+        del held[name]
+        if not held:
+            del self.held[request.session_id]
+
+    def tell_of(
+        self, event: str, request: RequestSlot, *, at: int | None = None, **fields: Any
+    ) -> None:
+        """Tell the event log what became of a request."""
+        self.say(
+            event,
+            task_id=request.task_id,
+            session_id=request.session_id,
+            message_id=request.message_id,
+            at=at,
+            lane=request.lane,
+            request_id=request.request_id,
+            weight=request.weight,
+            **fields,
+        )

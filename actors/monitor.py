@@ -1,0 +1,234 @@
+"""The monitor: text in, prompts out, totals sealed at the end.
+
+Hears `TextStreamed` from the host's stream and takes what lies there; tells the processor
+`PromptDetected` and `PromptWithdrawn`, the writer `TotalsSealed`, the session `SessionSealed`.
+Started and ended by the session.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from limner.actors.actor import LimnerActor
+from limner.actors.stream import Stream
+from limner.actors.system import PooledRef
+from limner.actors.trail import Trail
+from limner.messages.opening import OpenStream
+from limner.messages.pictures import Prompt, PromptMatch
+from limner.messages.prompts import LetGo, PromptDetected, PromptWithdrawn
+from limner.messages.scanner import PromptScanner
+from limner.messages.settings import Settings
+from limner.messages.streaming import (
+    IdleChecked,
+    SealReason,
+    SessionSealed,
+    StreamEnded,
+    StreamInterrupted,
+    TextReplaced,
+    TextStreamed,
+)
+from limner.messages.tasks import Task
+from limner.messages.totals import TotalsSealed
+from limner.messages.wellformed import wellformed
+
+RUNAWAY = 0.25
+"""Seconds that one pattern may take at one place of a text."""
+
+Key = tuple[str, int]
+
+
+class MonitorActor(LimnerActor):
+    """Watches the text of one message."""
+
+    def __init__(
+        self,
+        say: Trail,
+        opening: OpenStream,
+        settings: Settings,
+        *,
+        session: PooledRef[Any],
+        processor: PooledRef[Any],
+        writer: PooledRef[Any],
+    ) -> None:
+        super().__init__(say)
+        self.opening = opening
+        self.stream: Stream = opening.stream
+        self.settings = settings
+        self.session = session
+        self.processor = processor
+        self.writer = writer
+        self.scanner = self.new_scanner()
+        self.parts: list[str] = []
+        self.held_back = ""
+        self.prompts: dict[Key, tuple[Prompt, Task]] = {}
+        self.over_limit: dict[Key, None] = {}
+        self.wishes: dict[str, int] = {}
+        self.told: set[str] = set()
+        self.dropped: dict[str, None] = {}
+        self.sealed = False
+        self.last_text = self.system.clock.now
+
+    def on_start(self) -> None:
+        """Begin with what the host has fed before there was a monitor."""
+        self.stream.attach(self.actor_ref)
+        if self.settings.idle_timeout is not None:
+            self.check_idle_in(self.settings.idle_timeout)
+
+    def on_receive(self, message: object) -> Any:
+        """Take what lies in the stream."""
+        match message:
+            case TextStreamed():
+                self.last_text = self.system.clock.now
+                self.take(self.stream.take())
+            case IdleChecked():
+                self.check_idle()
+            case _:
+                return super().on_receive(message)
+        return None
+
+    def take(self, items: list[Any]) -> None:
+        """Read chunks, many at once, and the rest one by one."""
+        chunks: list[str] = []
+        for item in items:
+            if isinstance(item, str):
+                chunks.append(item)
+                continue
+            self.read("".join(chunks))
+            chunks.clear()
+            match item:
+                case TextReplaced(text=text):
+                    self.replace(wellformed(text))
+                case StreamEnded(text=text):
+                    self.complete(text)
+                case StreamInterrupted():
+                    self.seal("interrupted")
+        self.read("".join(chunks))
+
+    def read(self, delta: str) -> None:
+        """Read on."""
+        if not delta or self.sealed:
+            return
+        delta = self.held_back + delta
+        # half of a character outside the basic plane waits for its other half
+        self.held_back = delta[-1] if "\ud800" <= delta[-1] <= "\udbff" else ""
+        delta = wellformed(delta[: len(delta) - len(self.held_back)])
+        self.parts.append(delta)
+        for match in self.scanner.feed(delta):
+            self.detect(match)
+        self.notice_runaways()
+
+    def replace(self, text: str, *, final: bool = False) -> None:
+        """Go over to a text that may differ from what was read; keep the prompts in both."""
+        if self.sealed:
+            return
+        known = self.text()
+        if text.startswith(known):
+            self.held_back = ""
+            self.read(text[len(known) :])
+            return
+        self.held_back = ""
+        self.parts = [text]
+        self.scanner = self.new_scanner()
+        matches = self.scanner.feed(text)
+        if final:
+            matches += self.scanner.close()
+        found = {(match.text, match.ordinal) for match in matches}
+        for key in [key for key in self.prompts if key not in found]:
+            self.withdraw(key)
+        self.over_limit.clear()
+        for match in matches:
+            self.detect(match)
+        self.notice_runaways()
+
+    def detect(self, match: PromptMatch) -> None:
+        """Ask for the picture of a prompt, unless that was done or the message has too many."""
+        key = (match.text, match.ordinal)
+        if key in self.prompts:
+            return
+        if len(self.prompts) >= self.settings.max_prompts_per_message:
+            self.over_limit[key] = None
+            return
+        prompt = Prompt.of(self.opening.message_id, match)
+        task = Task.wish(
+            prompt,
+            session_id=self.opening.session_id,
+            owner=self.opening.owner,
+            priority=self.opening.priority,
+            at=self.system.clock.now,
+            wish=self.wishes.get(prompt.id, 0),
+        )
+        self.prompts[key] = (prompt, task)
+        self.told.add(task.id)
+        self.say("prompt_detected", task_id=task.id, prompt_id=prompt.id, prompt=prompt.text)
+        self.processor.tell(PromptDetected(task=task))
+
+    def withdraw(self, key: Key) -> None:
+        """Take a wish back: the text no longer holds its prompt."""
+        prompt, task = self.prompts.pop(key)
+        self.wishes[prompt.id] = self.wishes.get(prompt.id, 0) + 1
+        self.say("prompt_withdrawn", task_id=task.id, prompt_id=prompt.id)
+        self.processor.tell(PromptWithdrawn(task_id=task.id))
+
+    def complete(self, text: str | None) -> None:
+        """Seal a complete text."""
+        if self.sealed:
+            return
+        if text is None:
+            text = wellformed(self.text() + self.held_back)
+        self.replace(wellformed(text), final=True)
+        for match in self.scanner.close():
+            self.detect(match)
+        self.notice_runaways()
+        self.seal("complete")
+
+    def seal(self, reason: SealReason) -> None:
+        """Say which tasks the write has to wait for."""
+        if self.sealed:
+            return
+        self.sealed = True
+        self.stream.end("it has had no text for too long" if reason == "timed_out" else reason)
+        self.say("session_sealed", reason=reason, tasks=sorted(self.told))
+        if reason != "complete":
+            self.processor.tell(LetGo(reason=reason))
+        self.session.tell(SessionSealed(reason=reason))
+        self.writer.tell(
+            TotalsSealed(
+                task_ids=frozenset(self.told),
+                text=self.text(),
+                prompts=tuple(prompt for prompt, _ in self.prompts.values()),
+                over_limit=tuple(text for text, _ in self.over_limit),
+                dropped_patterns=tuple(self.dropped),
+            )
+        )
+
+    def text(self) -> str:
+        """Give the text so far."""
+        if len(self.parts) > 1:
+            self.parts = ["".join(self.parts)]
+        return self.parts[0] if self.parts else ""
+
+    def new_scanner(self) -> PromptScanner:
+        """Give a scanner for a text from its beginning."""
+        return PromptScanner(self.settings.patterns, max_tag=self.settings.max_tag, timeout=RUNAWAY)
+
+    def notice_runaways(self) -> None:
+        """Say once which patterns were given up."""
+        for pattern in self.scanner.dropped:
+            if pattern not in self.dropped:
+                self.dropped[pattern] = None
+                self.say("pattern_dropped", pattern=pattern, seconds=RUNAWAY)
+
+    def check_idle(self) -> None:
+        """Interrupt a stream that has had no text for too long."""
+        timeout = self.settings.idle_timeout
+        if timeout is None or self.sealed:
+            return
+        left = timeout - (self.system.clock.now - self.last_text) / 1_000_000
+        if left <= 0:
+            self.seal("timed_out")
+        else:
+            self.check_idle_in(left)
+
+    def check_idle_in(self, seconds: float) -> None:
+        """Look again later."""
+        self.system.clock.after(seconds, self.actor_ref, IdleChecked())

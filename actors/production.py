@@ -1,0 +1,65 @@
+"""Making one picture: the part of a task that runs on a worker's thread."""
+
+from __future__ import annotations
+
+from limner.actors.generators.checking import check_picture
+from limner.actors.generators.protocol import Generator
+from limner.actors.stores.protocol import Store
+from limner.actors.system import Call, Clock
+from limner.actors.trail import Trail
+from limner.messages.errors import GenerationFailed
+from limner.messages.pictures import Picture, PictureBytes
+from limner.messages.settings import Settings
+from limner.messages.slots import SlotGranted
+from limner.messages.tasks import Task
+
+
+class SlotLapsed(Exception):  # noqa: N818
+    """The slot expired before a thread was free to use it."""
+
+
+class Production:
+    """Generates, checks and keeps: a picture is safe before anybody is told of it.
+
+    Args:
+        generator: what makes pictures.
+        store: where they are kept.
+        settings: the bounds of a picture.
+        clock: against which a slot expires.
+    """
+
+    def __init__(
+        self, generator: Generator, store: Store, settings: Settings, clock: Clock
+    ) -> None:
+        self.generator = generator
+        self.store = store
+        self.settings = settings
+        self.clock = clock
+
+    def make(self, task: Task, grant: SlotGranted, say: Trail, call: Call) -> Picture:
+        """Make the picture of a task, on a slot that was granted for it.
+
+        Raises:
+            SlotLapsed: if the slot expired before.
+            GenerationFailed: if what the generator gave is no picture within bounds.
+        """
+        if self.clock.now >= grant.expires_at:
+            raise SlotLapsed
+        say(
+            "generation_started",
+            task_id=task.id,
+            slot_id=grant.slot_id,
+            attempt=task.attempts,
+            seed=task.seed,
+        )
+        made = self.generator.generate(task, call)
+        if not isinstance(made, PictureBytes):
+            raise GenerationFailed(
+                f"the generator gave {type(made).__name__}, not PictureBytes", retryable=False
+            )
+        picture = check_picture(
+            made.data,
+            max_bytes=self.settings.max_picture_bytes,
+            max_pixels=self.settings.max_picture_pixels,
+        )
+        return self.store.keep(task, made.data, picture)

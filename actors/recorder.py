@@ -1,0 +1,167 @@
+"""The recorder: the event log.
+
+Hears `Event` from everybody, `Subscribe` and `Unsubscribe` from the studio; tells nobody.
+Started and ended by the root, last of all. If it fails, all sessions fail and the studio closes;
+a disk that is full is no failure, but a gap that the log names.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import MutableMapping
+from datetime import UTC, datetime, timedelta
+from os import SEEK_END
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+import orjson
+import structlog
+
+from limner.actors.actor import LimnerActor
+from limner.actors.system import Outlet
+from limner.actors.trail import Trail
+from limner.messages.errors import SettingsInvalid
+from limner.messages.events import Event, Subscribe, Unsubscribe
+
+logger = logging.getLogger("limner")
+Record = dict[str, Any]
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class LogFile:
+    """The end of an event log's file. Lines gather until they are committed together.
+
+    Args:
+        path: of the file; it is appended to, on a line of its own if the last one was cut.
+
+    Raises:
+        SettingsInvalid: if it cannot be opened.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._lines: list[bytes] = []
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = path.open("a+b", buffering=0)
+            if self._file.seek(0, SEEK_END):
+                self._file.seek(-1, SEEK_END)
+                if self._file.read(1) != b"\n":
+                    self._lines.append(b"\n")
+        except OSError as error:
+            raise SettingsInvalid(
+                f"events: cannot write to {str(path)!r}: {error.strerror or error}"
+            ) from error
+
+    def write(self, line: bytes) -> None:
+        """Take a line, for later."""
+        self._lines.append(line)
+
+    def flush(self) -> None:
+        """Do nothing: a flush for each line is what gathering them avoids."""
+
+    def commit(self) -> None:
+        """Write what has gathered.
+
+        Raises:
+            OSError: if not all of it could be written; what was not is lost.
+        """
+        rest, self._lines = memoryview(b"".join(self._lines)), []
+        try:
+            while rest:
+                rest = rest[self._file.write(rest) or 0 :]
+        except OSError:
+            self._lines.append(b"\n")  # whatever comes next is on a line of its own
+            raise
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+def to_json(_logger: object, _method: str, record: MutableMapping[str, Any]) -> bytes:
+    """Render a record as one JSON object, with its name where a reader looks for it."""
+    event = record.pop("event")
+    fields = record.pop("fields")
+    return orjson.dumps({**record, "event": event, **fields}, default=str)
+
+
+class RecorderActor(LimnerActor):
+    """Numbers the events, writes them down, and passes them on.
+
+    Args:
+        say: its own voice.
+        file: where to write; nowhere if `None`.
+        wall_start: wall time, in microseconds since 1970, when the clock was at zero.
+    """
+
+    def __init__(self, say: Trail, file: LogFile | None, wall_start: int) -> None:
+        super().__init__(say)
+        self.file = file
+        self.log = structlog.wrap_logger(
+            structlog.BytesLogger(cast("BinaryIO", file)),
+            processors=[to_json],
+            wrapper_class=structlog.BoundLogger,
+        )
+        self.wall_start = EPOCH + timedelta(microseconds=wall_start)
+        self.seq = 0
+        self.gathered_from = 1
+        self.lost_from: int | None = None
+        self.outlets: dict[Outlet[Record], None] = {}
+
+    def on_receive(self, message: object) -> Any:
+        """Record an event."""
+        match message:
+            case Event():
+                self.record(message)
+            case Subscribe():
+                self.outlets[message.outlet] = None
+            case Unsubscribe():
+                self.outlets.pop(message.outlet, None)
+            case _:
+                return super().on_receive(message)
+        if self.actor_inbox.empty():
+            self.commit()
+        return None
+
+    def record(self, event: Event) -> None:
+        """Give an event its number, write it, and pass it on."""
+        if self.lost_from is not None:
+            first, self.lost_from = self.lost_from, None
+            self.gathered_from = first  # lost again if this cannot be written either
+            lost = {"first": first, "last": self.seq}
+            self.write(Event(t=event.t, actor="recorder", event="events_lost", fields=lost))
+        self.write(event)
+
+    def write(self, event: Event) -> None:
+        """Write one event down, and pass it on."""
+        self.seq += 1
+        record: Record = {
+            "seq": self.seq,
+            "t": event.t / 1_000_000,
+            "at": (self.wall_start + timedelta(microseconds=event.t)).isoformat(),
+            "actor": event.actor,
+        }
+        for name in ("session_id", "message_id", "task_id"):
+            if (value := getattr(event, name)) is not None:
+                record[name] = value
+        if self.file is not None:
+            self.log.info(event.event, fields=event.fields, **record)
+        for outlet in self.outlets:
+            outlet.put({**record, "event": event.event, **event.fields})
+
+    def commit(self) -> None:
+        """Write what has gathered to the file, or remember what is lost."""
+        if self.file is None:
+            return
+        try:
+            self.file.commit()
+        except OSError as error:
+            logger.warning("the event log cannot be written: %s", error)
+            self.lost_from = self.gathered_from
+        self.gathered_from = self.seq + 1
+
+    def on_stop(self) -> None:
+        """Write what is left."""
+        self.commit()
+        if self.file is not None:
+            self.file.close()

@@ -1,0 +1,224 @@
+"""The session: the life of one message.
+
+Started by the root, one for a message at a time. Starts the writer, the processor and the
+monitor, hears of their ends, and ends with them: if one fails, so does the session. Hears
+`SessionSealed` from the monitor, the write's end from the writer, `CancelSession` from the root;
+tells the root `SessionEnded`, once, as its last word.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from limner.actors.actor import LimnerActor
+from limner.actors.monitor import MonitorActor
+from limner.actors.processor import ProcessorActor
+from limner.actors.production import Production
+from limner.actors.stream import Stream
+from limner.actors.system import ActorEnded, CallReturned, PooledRef, Timer
+from limner.actors.trail import EventLog
+from limner.actors.writer import WriterActor
+from limner.messages.errors import (
+    LimnerError,
+    SessionCancelled,
+    SessionFailed,
+    SessionTimedOut,
+)
+from limner.messages.opening import CancelSession, OpenStream
+from limner.messages.prompts import LetGo, WindDown
+from limner.messages.settings import Settings
+from limner.messages.streaming import SessionSealed
+from limner.messages.writing import (
+    CancelRefused,
+    CancelWrite,
+    DeadlinePassed,
+    MessageLoaded,
+    Outcome,
+    SessionEnded,
+    TextWritten,
+    WriteFailed,
+    WriteSkipped,
+)
+
+
+class SessionActor(LimnerActor):
+    """Sees one message from its opening to its end."""
+
+    def __init__(
+        self,
+        log: EventLog,
+        opening: OpenStream,
+        settings: Settings,
+        production: Production,
+        *,
+        root: PooledRef[Any],
+        limiter: PooledRef[Any],
+    ) -> None:
+        self.message_id = opening.message_id
+        ids = {"session_id": opening.session_id, "message_id": opening.message_id}
+        super().__init__(log.trail("session", **ids))
+        self.log = log
+        self.ids = ids
+        self.opening = opening
+        self.stream: Stream = opening.stream
+        self.settings = settings
+        self.production = production
+        self.root = root
+        self.limiter = limiter
+        self.children: dict[PooledRef[Any], None] = {}
+        self.ended: SessionEnded | None = None
+        self.deadline: Timer | None = None
+        self.cancels: list[CancelSession] = []
+
+    def on_start(self) -> None:
+        """Start the three, and read what the store holds."""
+        log, settings, ref = self.log, self.settings, self.actor_ref
+        self.writer = WriterActor.start(
+            log.trail("writer", **self.ids),
+            self.message_id,
+            settings,
+            self.production.store,
+            session=ref,
+        )
+        self.children[self.writer] = None
+        self.processor = ProcessorActor.start(
+            log.trail("processor", **self.ids),
+            settings,
+            self.production,
+            limiter=self.limiter,
+            writer=self.writer,
+        )
+        self.children[self.processor] = None
+        self.stream.processor = self.processor
+        self.monitor = MonitorActor.start(
+            log.trail("monitor", **self.ids),
+            self.opening,
+            settings,
+            session=ref,
+            processor=self.processor,
+            writer=self.writer,
+        )
+        self.children[self.monitor] = None
+        self.system.workers.submit("store", lambda _: self.load(), ref)
+
+    def on_receive(self, message: object) -> Any:
+        """See the message on."""
+        match message:
+            case CallReturned(error=None, value=loaded):
+                self.processor.tell(loaded)
+                self.writer.tell(loaded)
+            case CallReturned(error=error) if error is not None:
+                self.fail(error)
+            case SessionSealed():
+                self.deadline = self.system.clock.after(
+                    self.settings.deadline, self.actor_ref, DeadlinePassed()
+                )
+            case DeadlinePassed():
+                self.deadline_passed(message)
+            case CancelSession():
+                self.cancel(message)
+            case CancelRefused():
+                self.answer_cancels(written=True)
+            case TextWritten():
+                self.end("written", result=message.result)
+            case WriteSkipped():
+                self.write_skipped(message)
+            case WriteFailed():
+                self.fail(message.error)
+            case ActorEnded():
+                self.child_ended(message)
+            case _:
+                return super().on_receive(message)
+        return None
+
+    def load(self) -> MessageLoaded:
+        """Read what the store holds. Runs on a worker's thread."""
+        store = self.production.store
+        loaded = store.load(self.message_id)
+        return MessageLoaded(
+            version=None if loaded is None else loaded[1],
+            kept=dict(store.kept(self.message_id)),
+        )
+
+    def deadline_passed(self, message: DeadlinePassed) -> None:
+        """Write what is finished, or nothing, as the settings say."""
+        if self.settings.write_at_deadline:
+            self.processor.tell(LetGo(reason="the deadline has passed"))
+        else:
+            self.writer.tell(message)
+
+    def cancel(self, message: CancelSession) -> None:
+        """Ask the writer whether it is too late; it is the one who knows."""
+        self.cancels.append(message)
+        if self.ended is None:
+            self.writer.tell(CancelWrite())
+        else:
+            self.answer_cancels(written=self.ended.outcome == "written")
+
+    def answer_cancels(self, *, written: bool) -> None:
+        """Tell those who wanted to cancel whether they came in time."""
+        cancels, self.cancels = self.cancels, []
+        for one in cancels:
+            self.stream.answer_cancel(one.reply, written=written)
+
+    def write_skipped(self, message: WriteSkipped) -> None:
+        """End without a write."""
+        name = f"message {self.message_id!r}"
+        match message.reason:
+            case "gone":
+                self.end("skipped", result=message.result)
+            case "cancelled":
+                self.end("cancelled", error=SessionCancelled(f"{name} was cancelled"))
+            case "timed_out":
+                error = SessionTimedOut(
+                    f"{name} was not settled {self.settings.deadline:g} s after its seal; "
+                    f"waiting for {len(message.awaited)} task(s)",
+                    waiting_for=message.awaited,
+                )
+                self.end("timed_out", error=error)
+
+    def fail(self, cause: BaseException) -> None:
+        """End as failed, with what is finished kept."""
+        kind = "" if isinstance(cause, LimnerError) else f"{type(cause).__name__}: "
+        error = SessionFailed(
+            f"the session of message {self.message_id!r} failed: {kind}{cause}", cause=cause
+        )
+        self.end("failed", error=error)
+
+    def end(
+        self, outcome: Outcome, *, result: Any = None, error: BaseException | None = None
+    ) -> None:
+        """Remember the outcome, the first one stands, and let the three end."""
+        if self.ended is not None:
+            return
+        self.ended = SessionEnded(
+            session_id=self.opening.session_id, outcome=outcome, result=result, error=error
+        )
+        self.stream.end(f"the session has ended ({outcome})")
+        if self.deadline is not None:
+            self.deadline.cancel()
+        for child in (self.monitor, self.writer):
+            if child in self.children:
+                child.end()
+        if self.processor in self.children:
+            self.processor.tell(WindDown())
+        self.leave_if_alone()
+
+    def child_ended(self, message: ActorEnded) -> None:
+        """Fail with a child that failed; leave after the last one."""
+        self.children.pop(message.ref, None)
+        if self.ended is None:
+            name = message.ref.actor_class.__name__
+            self.fail(message.reason or SessionFailed(f"the {name} was stopped"))
+        self.leave_if_alone()
+
+    def leave_if_alone(self) -> None:
+        """Say the last word once all three have ended."""
+        if self.ended is not None and not self.children:
+            self.answer_cancels(written=self.ended.outcome == "written")
+            self.root.tell(self.ended)
+            self.stop()
+
+    def on_stop(self) -> None:
+        """Leave nobody waiting who wanted to cancel."""
+        self.answer_cancels(written=False)

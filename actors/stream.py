@@ -1,0 +1,202 @@
+"""The host's end of one message: what it feeds, from whatever thread."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from typing import Any
+
+import pykka
+
+from limner.actors.system import PooledFuture, PooledRef
+from limner.messages.errors import (
+    AlreadyWritten,
+    LimnerError,
+    StreamClosed,
+    StudioClosed,
+    TextTooLong,
+)
+from limner.messages.opening import CancelSession
+from limner.messages.pictures import Illustrated
+from limner.messages.streaming import StreamEnded, StreamInterrupted, TextReplaced, TextStreamed
+
+TEXT_STREAMED = TextStreamed()
+Item = str | TextReplaced | StreamEnded | StreamInterrupted
+
+
+class Stream:
+    """One message while it is being written. Safe to use from any thread.
+
+    Chunks are only appended to a list, and the monitor is told once for all that lie in it. So
+    feeding never waits on detection, on generation, or on the message's earlier session.
+    """
+
+    def __init__(
+        self,
+        session_id: str,
+        message_id: str,
+        *,
+        root: PooledRef[Any],
+        max_text: int,
+        lock: AbstractContextManager[Any],
+    ) -> None:
+        self.session_id = session_id
+        self.message_id = message_id
+        self.future: PooledFuture[Illustrated] = PooledFuture()
+        self.processor: PooledRef[Any] | None = None
+        self._root = root
+        self._max_text = max_text
+        self._lock = lock
+        self._items: list[Item] = []
+        self._length = 0
+        self._monitor: PooledRef[Any] | None = None
+        self._told = False
+        self._ended: str | None = None
+
+    @property
+    def characters(self) -> int:
+        """How many characters it has been fed."""
+        return self._length
+
+    @property
+    def ended(self) -> bool:
+        """Whether it takes no more text."""
+        return self._ended is not None
+
+    def feed(self, delta: str) -> None:
+        """Add a chunk, of any length.
+
+        Raises:
+            StreamClosed: after the end.
+            TextTooLong: if the text would pass `Settings.max_text`; the chunk is not taken.
+            TypeError: if it is not text.
+        """
+        if not isinstance(delta, str):
+            raise TypeError(f"feed() takes text, not {type(delta).__name__}")
+        with self._lock:
+            if self._ended is not None:
+                raise StreamClosed(self._too_late())
+            length = self._length + len(delta)
+            if length > self._max_text:
+                raise TextTooLong(self._too_long(length))
+            self._items.append(delta)
+            self._length = length
+            if self._told or self._monitor is None:
+                return
+            self._told = True
+            monitor = self._monitor
+        monitor.deliver(TEXT_STREAMED)
+
+    def replace(self, text: str) -> None:
+        """Give the whole text so far, which may differ from what was fed before.
+
+        Raises:
+            StreamClosed: after the end.
+            TextTooLong: if it passes `Settings.max_text`; it is not taken.
+        """
+        self._put(TextReplaced(text=text), len(text))
+
+    def finish(self, text: str | None = None) -> pykka.Future[Illustrated]:
+        """Say that the text is complete; it is written once its last picture is settled.
+
+        Finishing again gives the same future.
+
+        Args:
+            text: the whole text, if the host wants to be sure or has changed it.
+
+        Raises:
+            StreamClosed: if the stream has ended already and a text is given.
+            TextTooLong: if `text` passes `Settings.max_text`.
+        """
+        if text is not None or not self.ended:
+            self._put(StreamEnded(text=text), None if text is None else len(text), "finished")
+        return self.future
+
+    def interrupt(self) -> pykka.Future[Illustrated]:
+        """Say that the model was stopped: write with what is finished, let go of the rest.
+
+        Too late is no error; it gives the session's future all the same.
+        """
+        if not self.ended:
+            self._put(StreamInterrupted(), None, "interrupted")
+        return self.future
+
+    def cancel(self) -> pykka.Future[None]:
+        """Forget the message: nothing is written.
+
+        The future that it gives is done once the session has ended; it raises `AlreadyWritten`
+        if the write was under way. The session's own future raises `SessionCancelled`.
+
+        Raises:
+            StudioClosed: if the studio is closed.
+        """
+        self.end("cancelled")
+        reply: PooledFuture[None] = PooledFuture()
+        try:
+            self._root.tell(CancelSession(session_id=self.session_id, stream=self, reply=reply))
+        except pykka.ActorDeadError:
+            raise StudioClosed("the studio is closed; nothing can be cancelled") from None
+        return reply
+
+    def answer_cancel(self, reply: PooledFuture[None], *, written: bool | None = None) -> None:
+        """Tell who wanted to cancel whether that came in time; by default, as it has ended."""
+        if written is None:
+            try:
+                written = self.future.get(timeout=0).written
+            except (LimnerError, pykka.Timeout):
+                written = False
+        if written:
+            reply.fail(AlreadyWritten(f"message {self.message_id!r} is written already"))
+        else:
+            reply.set(None)
+
+    def attach(self, monitor: PooledRef[Any]) -> None:
+        """Let a monitor take the text, beginning with what lies here already."""
+        with self._lock:
+            self._monitor = monitor
+            self._told = bool(self._items)
+            told = self._told
+        if told:
+            monitor.deliver(TEXT_STREAMED)
+
+    def take(self) -> list[Item]:
+        """Give the monitor all that has come since it last took."""
+        with self._lock:
+            items, self._items = self._items, []
+            self._told = False
+        return items
+
+    def end(self, why: str) -> None:
+        """Take no more text; the first reason stands."""
+        with self._lock:
+            self._ended = self._ended or why
+
+    def _put(self, item: Item, length: int | None, end: str | None = None) -> None:
+        with self._lock:
+            if self._ended is not None:
+                if isinstance(item, StreamInterrupted) or (
+                    isinstance(item, StreamEnded) and item.text is None
+                ):
+                    return
+                raise StreamClosed(self._too_late())
+            if length is not None:
+                if length > self._max_text:
+                    raise TextTooLong(self._too_long(length))
+                self._length = length
+            self._items.append(item)
+            self._ended = end
+            monitor = None if self._told else self._monitor
+            self._told = self._told or monitor is not None
+        if monitor is not None:
+            monitor.deliver(TEXT_STREAMED)
+
+    def _too_late(self) -> str:
+        return (
+            f"the stream of message {self.message_id!r} takes no more text: {self._ended}; "
+            "open it again with studio.stream()"
+        )
+
+    def _too_long(self, length: int) -> str:
+        return (
+            f"the text of message {self.message_id!r} would have {length:,} characters; "
+            f"Settings.max_text allows {self._max_text:,}"
+        )

@@ -1,0 +1,354 @@
+"""The studio: the thread-safe handle that hosts embed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Self
+
+import pykka
+
+from limner.actors.generators.opening import open_generator
+from limner.actors.generators.protocol import GeneratorLike
+from limner.actors.production import Production
+from limner.actors.recorder import LogFile, Record
+from limner.actors.root import StudioActor
+from limner.actors.stores.opening import open_store
+from limner.actors.stores.protocol import Store
+from limner.actors.stream import Stream
+from limner.actors.system import ActorEnded, Outlet, PooledFuture, PooledRef, System, concurrent
+from limner.actors.trail import EventLog
+from limner.messages.errors import (
+    MessageBusy,
+    SettingsInvalid,
+    StudioClosed,
+    TextTooLong,
+    UnknownMessage,
+)
+from limner.messages.events import Subscribe, Unsubscribe
+from limner.messages.opening import (
+    PRIORITIES,
+    CloseStudio,
+    OpenStream,
+    ReportProgress,
+    ReportStatus,
+)
+from limner.messages.pictures import Illustrated
+from limner.messages.settings import Settings
+from limner.messages.status import Progress, StudioStatus
+
+STORE_THREADS = 4
+MAX_ID = 200
+
+
+class Studio:
+    """Illustrates messages while their text is still being written.
+
+    Open it with `Studio.open`, use it from any thread, and leave it as a context manager or with
+    `close`. Nothing here waits on a generation; only the futures do, when they are asked.
+    """
+
+    @classmethod
+    def open(
+        cls,
+        settings: Settings | None = None,
+        *,
+        store: str | Store | None = None,
+        generator: str | GeneratorLike | None = None,
+        system: System | None = None,
+    ) -> Self:
+        """Open a studio.
+
+        Args:
+            settings: all that it can be told; the defaults if `None`.
+            store: a store, or its name, in place of `settings.store`.
+            generator: a generator, a callable, or a name, in place of `settings.generator`.
+            system: what its actors run on; one of its own if `None`.
+
+        Raises:
+            SettingsInvalid: if a name or an object is not one that can be used.
+            StoreFailed: if the store cannot be opened.
+        """
+        return cls(settings or Settings(), store=store, generator=generator, system=system)
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        store: str | Store | None,
+        generator: str | GeneratorLike | None,
+        system: System | None,
+    ) -> None:
+        self.settings = settings
+        made = open_generator(settings.generator if generator is None else generator)
+        file = None if settings.events is None else LogFile(settings.events)
+        self._own_store = store is None or isinstance(store, str)
+        self._store = open_store(
+            settings.store if store is None else store,
+            pictures=settings.pictures,
+            pictures_url=settings.pictures_url,
+        )
+        self._own_system = system is None
+        self._system = system or System()
+        self._system.workers.open_lane("image", settings.slots)
+        self._system.workers.open_lane("store", STORE_THREADS)
+        self._lock = self._system.lock()
+        self._live: dict[str, Stream] = {}
+        self._newest: dict[str, Stream] = {}
+        self._outlets: dict[Outlet[Record], None] = {}
+        self._closing = False
+        self._cause: BaseException | None = None
+        self._ended: PooledFuture[None] = PooledFuture()
+        self._log = EventLog(self._system.clock, on=file is not None)
+        self._system.on_dead_letter = self._dead_letter
+        production = Production(made, self._store, settings, self._system.clock)
+        self._root = self._system.start(StudioActor, self._log, settings, production, file)
+        self._system.watch(self._root, self._root_ended)
+        self._root.ask(ReportStatus())
+
+    def stream(
+        self, message_id: str, *, owner: str | None = None, priority: str | int = "active"
+    ) -> Stream:
+        """Open a message that is about to be streamed; while it streams, give the same object.
+
+        If the message's session is sealed and not yet ended, the new one begins after it; text
+        may be fed at once.
+
+        Args:
+            message_id: the host's name for the message, 1 to 200 characters.
+            owner: on whose behalf, up to 200 characters.
+            priority: `active`, `background`, or 0 (first) to 9.
+
+        Raises:
+            UnknownMessage: if the id cannot be one.
+            SettingsInvalid: if owner or priority cannot be one.
+            StudioClosed: if the studio is closed.
+        """
+        opening = self._check(message_id, owner, priority)
+        with self._lock:
+            stream = self._newest.get(message_id)
+            if stream is not None and not stream.ended:
+                return stream
+            return self._open(opening)
+
+    def illustrate(
+        self,
+        message_id: str,
+        text: str,
+        *,
+        owner: str | None = None,
+        priority: str | int = "active",
+    ) -> pykka.Future[Illustrated]:
+        """Illustrate a text that is complete already.
+
+        Raises:
+            MessageBusy: if the message is being streamed.
+            TextTooLong: if the text passes `Settings.max_text`.
+            UnknownMessage, SettingsInvalid, StudioClosed: as `stream` does.
+        """
+        opening = self._check(message_id, owner, priority)
+        if len(text) > self.settings.max_text:
+            raise TextTooLong(
+                f"the text of message {message_id!r} has {len(text):,} characters; "
+                f"Settings.max_text allows {self.settings.max_text:,}"
+            )
+        with self._lock:
+            stream = self._newest.get(message_id)
+            if stream is not None and not stream.ended:
+                raise MessageBusy(
+                    f"message {message_id!r} is being streamed; finish or cancel that first"
+                )
+            stream = self._open(opening)
+        return stream.finish(text)
+
+    def progress(self, message_id: str) -> Progress:
+        """Say how far a message is: tasks by state, and characters streamed."""
+        with self._lock:
+            stream = self._newest.get(message_id)
+        if stream is None:
+            return Progress(message_id=message_id, state="none")
+        try:
+            processor = stream.processor
+            counts: Any = {} if processor is None else processor.ask(ReportProgress())
+        except pykka.ActorDeadError:
+            counts = {}
+        return Progress(
+            message_id=message_id,
+            state="settling" if stream.ended else "streaming",
+            characters=stream.characters,
+            **counts,
+        )
+
+    def status(self) -> StudioStatus:
+        """Say what the studio is doing now.
+
+        Raises:
+            StudioClosed: if it is closed.
+        """
+        try:
+            sessions, waiting, limiter = self._ask(self._root)
+            lanes = self._ask(limiter)
+        except pykka.ActorDeadError:
+            raise StudioClosed(self._why_closed()) from None
+        system = self._system
+        return StudioStatus(
+            sessions=sessions,
+            waiting_sessions=waiting,
+            lanes=lanes,
+            actors=len(system.supervision),
+            threads=system.threads,
+            abandoned=system.workers.abandoned,
+            dead_letters=system.dead_letters,
+        )
+
+    def subscribe(self, callback: Callable[[Record], object]) -> Callable[[], None]:
+        """Pass every event on to a callback, from a thread of its own.
+
+        One that raises is logged and called again for the next event; one that lags loses
+        events, and is told how many by an `events_lost`.
+
+        Args:
+            callback: called with one event, as the event log has it.
+
+        Returns:
+            A function that ends it.
+
+        Raises:
+            StudioClosed: if the studio is closed.
+        """
+        outlet = Outlet(callback, lost=lost, name=self._system.name)
+        recorder = self._log.recorder
+        assert recorder is not None
+        with self._lock:
+            if self._closing:
+                outlet.close()
+                raise StudioClosed(self._why_closed())
+            self._outlets[outlet] = None
+            recorder.deliver(Subscribe(outlet=outlet))
+            self._log.on = True
+
+        def unsubscribe() -> None:
+            recorder.deliver(Unsubscribe(outlet=outlet))
+            with self._lock:
+                self._outlets.pop(outlet, None)
+            outlet.close()
+
+        return unsubscribe
+
+    @staticmethod
+    def concurrent(future: pykka.Future[Any]) -> Any:
+        """Give a `concurrent.futures.Future` for a Pykka future, for `asyncio.wrap_future`."""
+        return concurrent(future)
+
+    def close(self) -> None:
+        """Interrupt unfinished streams, wait for all sessions, and stop every actor and thread.
+
+        Closing again waits for the same end.
+        """
+        with self._lock:
+            first, self._closing = not self._closing, True
+            live = list(self._live.values())
+        if first:
+            for stream in live:
+                stream.interrupt()
+            self._root.deliver(CloseStudio())
+        self._ended.get()
+        with self._lock:
+            outlets, self._outlets = list(self._outlets), {}
+        for outlet in outlets:
+            outlet.close()
+        if self._own_system:
+            self._system.close(self.settings.grace)
+        if first and self._own_store:
+            self._store.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _check(self, message_id: str, owner: str | None, priority: str | int) -> OpenStream:
+        if not usable(message_id):
+            raise UnknownMessage(
+                f"a message id is 1 to {MAX_ID} printable characters, not {message_id!r:.80}"
+            )
+        if owner is not None and not usable(owner):
+            raise SettingsInvalid(
+                f"an owner is 1 to {MAX_ID} printable characters, not {owner!r:.80}"
+            )
+        number = PRIORITIES.get(priority) if isinstance(priority, str) else priority
+        if not isinstance(number, int) or not 0 <= number <= 9:
+            raise SettingsInvalid(
+                f"a priority is 'active', 'background', or 0 to 9, not {priority!r:.80}"
+            )
+        session_id = self._system.new_id()
+        return OpenStream(
+            session_id=session_id,
+            message_id=message_id,
+            owner=owner,
+            priority=number,
+            stream=Stream(
+                session_id,
+                message_id,
+                root=self._root,
+                max_text=self.settings.max_text,
+                lock=self._system.lock(),
+            ),
+        )
+
+    @staticmethod
+    def _ask(actor: PooledRef[Any]) -> Any:
+        return actor.ask(ReportStatus())
+
+    def _open(self, opening: OpenStream) -> Stream:
+        if self._closing:
+            raise StudioClosed(self._why_closed())
+        stream: Stream = opening.stream
+        self._live[stream.session_id] = self._newest[stream.message_id] = stream
+        stream.future.when_done(lambda: self._forget(stream))
+        self._root.deliver(opening)
+        return stream
+
+    def _forget(self, stream: Stream) -> None:
+        with self._lock:
+            self._live.pop(stream.session_id, None)
+            if self._newest.get(stream.message_id) is stream:
+                del self._newest[stream.message_id]
+
+    def _root_ended(self, ended: ActorEnded) -> None:
+        with self._lock:
+            self._closing = True
+            self._cause = ended.reason
+            live = list(self._live.values())
+        for stream in live:
+            stream.end("the studio is closed")
+            if not stream.future.done:
+                stream.future.fail(StudioClosed(self._why_closed()))
+        self._ended.set(None)
+
+    def _why_closed(self) -> str:
+        if self._cause is None:
+            return "the studio is closed; open another one"
+        return f"the studio is closed, since a part of it failed: {self._cause!r}"
+
+    def _dead_letter(self, receiver: str, message: object) -> None:
+        if receiver != "RecorderActor":
+            self._log.trail("system")(
+                "dead_letter", receiver=receiver, message=type(message).__name__
+            )
+
+
+def usable(name: object) -> bool:
+    """Say whether a host's name for something is bounded and can be written anywhere."""
+    return isinstance(name, str) and 0 < len(name) <= MAX_ID and name.isprintable()
+
+
+def lost(first: Record, last: Record, number: int) -> Record:
+    """Give what a lagging subscriber gets in place of the events that it missed."""
+    return {
+        "event": "events_lost",
+        "actor": "recorder",
+        "first": first["seq"],
+        "last": last["seq"],
+        "number": number,
+    }

@@ -1,0 +1,247 @@
+"""The writer: sealed totals and outcomes in, one atomic text write out.
+
+Hears `TotalsSealed` from the monitor, `TaskSettled` from the processor, in any order, and
+`MessageLoaded`, `CancelWrite` and `DeadlinePassed` from the session. Tells the session
+`TextWritten`, `WriteSkipped` or `WriteFailed`, once, and `CancelRefused`. Started and ended by
+the session.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Any
+
+from limner.actors.actor import LimnerActor
+from limner.actors.stores.protocol import Store
+from limner.actors.system import Call, CallReturned, PooledRef, Timer
+from limner.actors.trail import Trail
+from limner.messages.composition import Composed, compose
+from limner.messages.errors import StoreFailed, VersionConflict
+from limner.messages.pictures import Failure, Illustrated, Placement, Unplaced
+from limner.messages.prompts import TaskSettled
+from limner.messages.settings import Settings
+from limner.messages.tally import Tally
+from limner.messages.tasks import Task, TaskState
+from limner.messages.totals import TotalsSealed
+from limner.messages.writing import (
+    CancelRefused,
+    CancelWrite,
+    DeadlinePassed,
+    Links,
+    MessageLoaded,
+    TextWritten,
+    Version,
+    WriteFailed,
+    WriteOverdue,
+    WriteSkipped,
+)
+
+CONFLICTS = 8
+"""How often a write goes back to a text that changed under it."""
+
+
+class Stage(Enum):
+    """How far the one write is."""
+
+    GATHERING = 0
+    WRITING = 1
+    OVER = 2
+
+
+class WriterActor(LimnerActor):
+    """Writes the text of one message, once."""
+
+    def __init__(
+        self,
+        say: Trail,
+        message_id: str,
+        settings: Settings,
+        store: Store,
+        *,
+        session: PooledRef[Any],
+    ) -> None:
+        super().__init__(say)
+        self.message_id = message_id
+        self.settings = settings
+        self.store = store
+        self.session = session
+        self.tally = Tally()
+        self.totals: TotalsSealed | None = None
+        self.loaded: MessageLoaded | None = None
+        self.stage = Stage.GATHERING
+        self.call: Call | None = None
+        self.overdue: Timer | None = None
+
+    def on_receive(self, message: object) -> Any:
+        """Count, and write when the count is complete."""
+        match message:
+            case TotalsSealed():
+                self.totals = self.totals or message
+                self.tally = self.tally.seal(message.task_ids)
+            case TaskSettled():
+                self.tally = self.tally.settle(message.task)
+            case MessageLoaded():
+                self.loaded = message
+            case CancelWrite():
+                self.cancel()
+            case DeadlinePassed():
+                self.give_up()
+            case CallReturned():
+                self.returned(message)
+            case WriteOverdue():
+                self.write_overdue()
+            case _:
+                return super().on_receive(message)
+        if self.stage is Stage.GATHERING and self.tally.complete and self.loaded is not None:
+            self.write(self.loaded.version)
+        return None
+
+    def write(self, version: Version | None) -> None:
+        """Begin the one write, on a worker's thread."""
+        totals, tasks = self.totals, tuple(self.tally.settled.values())
+        assert totals is not None
+        self.stage = Stage.WRITING
+        self.call = self.system.workers.submit(
+            "store", lambda _: self.perform(totals, tasks, version), self.actor_ref
+        )
+        self.overdue = self.system.clock.after(
+            self.settings.store_timeout, self.actor_ref, WriteOverdue()
+        )
+
+    def perform(
+        self, totals: TotalsSealed, tasks: tuple[Task, ...], version: Version | None
+    ) -> Illustrated:
+        """Compose and write; on a conflict, load and do it again. Runs on a worker's thread.
+
+        Raises:
+            VersionConflict: if the text changes faster than it can be written.
+        """
+        placements = tuple(placement_of(task) for task in tasks if task.picture is not None)
+        text = totals.text
+        known = version is not None
+        for _ in range(CONFLICTS):
+            composed = compose(
+                text,
+                placements,
+                message_id=self.message_id,
+                patterns=self.settings.patterns,
+                markup=self.settings.markup,
+                max_tag=self.settings.max_tag,
+            )
+            links = Links(prompts=totals.prompts, tasks=tasks, placed=composed.placed)
+            try:
+                new_version = self.store.write(
+                    self.message_id, composed.text, expected_version=version, links=links
+                )
+            except VersionConflict as conflict:
+                self.say("write_conflicted", reason=str(conflict)[:500])
+            else:
+                self.say(
+                    "text_written",
+                    version=new_version,
+                    placed=[one.task_id for one in composed.placed],
+                    unplaced={one.placement.task_id: one.reason for one in composed.unplaced},
+                )
+                return result(self.message_id, totals, tasks, composed, new_version)
+            loaded = self.store.load(self.message_id)
+            if loaded is None and known:
+                self.say("write_skipped", reason="gone")
+                return result(self.message_id, totals, tasks, composed, None)
+            # a host that saves while it streams has the beginning of our text; any other text
+            # is newer than ours, and is what the pictures go into
+            stored, version = loaded if loaded is not None else ("", None)
+            known = known or version is not None
+            text = totals.text if totals.text.startswith(stored) else stored
+        raise VersionConflict(
+            f"the text of message {self.message_id!r} changed {CONFLICTS} times "
+            "while it was written"
+        )
+
+    def returned(self, returned: CallReturned) -> None:
+        """Tell the session how the write ended."""
+        if self.stage is not Stage.WRITING:
+            return
+        self.stage = Stage.OVER
+        if self.overdue is not None:
+            self.overdue.cancel()
+        if returned.error is not None:
+            self.session.tell(WriteFailed(error=returned.error))
+        elif returned.value.written:
+            self.session.tell(TextWritten(result=returned.value))
+        else:
+            self.session.tell(WriteSkipped(reason="gone", result=returned.value))
+
+    def write_overdue(self) -> None:
+        """Wait no longer for a store that does not come back."""
+        if self.stage is Stage.WRITING and self.call is not None and self.call.abandon():
+            self.stage = Stage.OVER
+            seconds = self.settings.store_timeout
+            error = StoreFailed(
+                f"the store has not come back from the write of message {self.message_id!r} "
+                f"in {seconds:g} s; the text may still be written"
+            )
+            self.session.tell(WriteFailed(error=error))
+
+    def cancel(self) -> None:
+        """Write nothing, unless it is too late for that."""
+        if self.stage is not Stage.GATHERING:
+            self.session.tell(CancelRefused())
+            return
+        self.skip(WriteSkipped(reason="cancelled"))
+
+    def give_up(self) -> None:
+        """Write nothing, since the deadline has passed."""
+        if self.stage is Stage.GATHERING:
+            self.skip(WriteSkipped(reason="timed_out", awaited=self.tally.awaited))
+
+    def skip(self, skipped: WriteSkipped) -> None:
+        """End without a write."""
+        self.stage = Stage.OVER
+        self.say("write_skipped", reason=skipped.reason, awaited=list(skipped.awaited))
+        self.session.tell(skipped)
+
+
+def placement_of(task: Task) -> Placement:
+    """Give the placement that a completed task has made."""
+    assert task.picture is not None
+    return Placement(
+        prompt_id=task.prompt_id, prompt=task.prompt, picture=task.picture, task_id=task.id
+    )
+
+
+def result(
+    message_id: str,
+    totals: TotalsSealed,
+    tasks: tuple[Task, ...],
+    composed: Composed,
+    version: Version | None,
+) -> Illustrated:
+    """Give what the session's future gives; without a version nothing was written."""
+    placed, unplaced = composed.placed, composed.unplaced
+    reason = None
+    if version is None:
+        reason = "the message is gone from the store; its pictures are kept"
+        unplaced += tuple(Unplaced(placement=one, reason=reason) for one in placed)
+        placed = ()
+    return Illustrated(
+        message_id=message_id,
+        text=composed.text if version is not None else totals.text,
+        version=version,
+        pictures=placed,
+        unplaced=unplaced,
+        failures=tuple(
+            Failure(
+                task_id=task.id,
+                prompt_id=task.prompt_id,
+                prompt=task.prompt,
+                state="failed" if task.state is TaskState.FAILED else "cancelled",
+                reason=task.reason or "",
+            )
+            for task in tasks
+            if task.picture is None and task.reason != "withdrawn"
+        ),
+        over_limit=totals.over_limit,
+        dropped_patterns=totals.dropped_patterns,
+        written=version is not None,
+        reason=reason,
+    )
