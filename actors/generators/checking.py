@@ -1,0 +1,123 @@
+"""Whether bytes are a picture: the bytes decide, not what was said of them."""
+
+import threading
+import warnings
+from collections import OrderedDict
+from io import BytesIO
+
+from PIL.GifImagePlugin import GifImageFile
+from PIL.ImageFile import ImageFile
+from PIL.JpegImagePlugin import JpegImageFile
+from PIL.PngImagePlugin import PngImageFile
+from PIL.WebPImagePlugin import WebPImageFile
+
+from limner.messages.errors import GenerationFailed
+from limner.messages.ids import picture_id
+from limner.messages.pictures import Picture
+
+MAX_FRAMES = 1_000
+"""Frames of a picture that moves; all of them together are within `max_pixels`."""
+
+MAX_SCANS = 200
+"""Passes that a JPEG may come in; each costs a decoder as much as a whole picture."""
+
+CACHED = 64
+"""Pictures whose answer is remembered."""
+
+_checked: OrderedDict[str, tuple[Picture, int]] = OrderedDict()
+_cache_lock = threading.Lock()
+# Pillow warns of odd metadata as it reads a header, and warnings can only be turned off for the
+# whole process: so by one thread at a time, and not for as long as pixels take
+_quiet_lock = threading.Lock()
+
+
+def check_picture(data: bytes, *, max_bytes: int, max_pixels: int) -> Picture:
+    """Decode a picture as a whole and say what it is; its bounds are looked at first.
+
+    Args:
+        data: a PNG, JPEG, WebP or GIF.
+        max_bytes: bytes that it may have.
+        max_pixels: width times height that it may have, all its frames together.
+
+    Returns:
+        What is known of it, named by its bytes, with no URL yet.
+
+    Raises:
+        GenerationFailed: retryable, if it is none of these, is broken or cut off, or too large.
+    """
+    if not isinstance(data, bytes):
+        raise GenerationFailed(f"the generator gave no picture but {type(data).__name__}")
+    if len(data) > max_bytes:
+        raise GenerationFailed(f"the picture has {len(data):,} bytes, more than {max_bytes:,}")
+    name = picture_id(data)
+    with _cache_lock:
+        known = _checked.get(name)
+        if known is not None:
+            _checked.move_to_end(name)
+    if known is None:
+        known = _decoded(data, name, max_pixels)
+        with _cache_lock:
+            _checked[name] = known
+            if len(_checked) > CACHED:
+                _checked.popitem(last=False)
+    picture, pixels = known
+    _bound(pixels, max_pixels)
+    return picture
+
+
+def _decoded(data: bytes, name: str, max_pixels: int) -> tuple[Picture, int]:
+    opener, media_type = _kind(data)
+    if opener is JpegImageFile and data.count(b"\xff\xda") > MAX_SCANS:
+        raise GenerationFailed(f"the picture comes in more than {MAX_SCANS} passes")
+    if opener is GifImageFile and not data.rstrip(b"\0\r\n ").endswith(b";"):
+        raise GenerationFailed(f"the picture is cut off after {len(data):,} bytes")
+    try:
+        width, height, pixels = _decode(opener, data, max_pixels)
+    except GenerationFailed:
+        raise
+    except Exception as error:
+        said = " ".join(str(error).split())[:200] or type(error).__name__
+        raise GenerationFailed(f"the picture is broken or cut off: {said}") from error
+    return Picture(id=name, url="", media_type=media_type, width=width, height=height), pixels
+
+
+def _decode(opener: type[ImageFile], data: bytes, max_pixels: int) -> tuple[int, int, int]:
+    # by its class and not by `Image.open`, which has bounds and guesses of its own
+    with _quiet_lock, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        image = opener(BytesIO(data))
+    with image:
+        width, height = image.size
+        pixels = 0
+        for frame in range(MAX_FRAMES + 1):
+            if frame == MAX_FRAMES:
+                raise GenerationFailed(f"the picture has more than {MAX_FRAMES:,} frames")
+            if frame:
+                try:
+                    with _quiet_lock, warnings.catch_warnings():
+                        warnings.simplefilter("ignore")
+                        image.seek(frame)
+                except EOFError:
+                    break
+            pixels += image.width * image.height
+            _bound(pixels, max_pixels)
+            image.load()
+    return width, height, pixels
+
+
+def _kind(data: bytes) -> tuple[type[ImageFile], str]:
+    if data.startswith(b"\x89PNG\r\n\x1a\n"):
+        return PngImageFile, "image/png"
+    if data.startswith(b"\xff\xd8\xff"):
+        return JpegImageFile, "image/jpeg"
+    if data.startswith((b"GIF87a", b"GIF89a")):
+        return GifImageFile, "image/gif"
+    if data.startswith(b"RIFF") and data[8:12] == b"WEBP":
+        return WebPImageFile, "image/webp"
+    what = f"it begins with {data[:12]!r}" if data else "it is empty"
+    raise GenerationFailed(f"the generator gave no PNG, JPEG, WebP or GIF: {what}")
+
+
+def _bound(pixels: int, max_pixels: int) -> None:
+    if pixels > max_pixels:
+        raise GenerationFailed(f"the picture has {pixels:,} pixels, more than {max_pixels:,}")

@@ -1,0 +1,36 @@
+"""A constant picture at once, for tests and benchmarks."""
+
+from io import BytesIO
+
+from PIL import Image
+
+from limner.actors.generators.protocol import Cancelled
+from limner.messages.pictures import PictureBytes
+from limner.messages.tasks import Task
+
+
+class Instant:
+    """Gives the same picture for every task, at once.
+
+    Args:
+        data: the bytes to give; by default a valid PNG of 16 by 16 pixels.
+        media_type: what to call them. Neither is checked here, so that a broken picture can be
+            given as well.
+    """
+
+    def __init__(self, data: bytes | None = None, media_type: str = "image/png") -> None:
+        self._picture = PictureBytes(data=_small() if data is None else data, media_type=media_type)
+
+    def __repr__(self) -> str:
+        return f"Instant({len(self._picture.data)} bytes, {self._picture.media_type})"
+
+    def generate(self, task: Task, cancelled: Cancelled) -> PictureBytes:
+        """Give the picture, whatever the task asks for."""
+        del task, cancelled
+        return self._picture
+
+
+def _small() -> bytes:
+    data = BytesIO()
+    Image.new("RGB", (16, 16), (246, 240, 226)).save(data, "PNG")
+    return data.getvalue()
