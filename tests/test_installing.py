@@ -1,0 +1,158 @@
+"""Installing: the wheel in an empty environment, and the set-up of the two commands."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+FOLDERS = ("actors", "messages", "scripts")
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    """Build the wheel from a copy, so that nothing is left in the checkout."""
+    folder = tmp_path_factory.mktemp("wheel")
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet"]
+    tools = subprocess.run(
+        [*pip, "download", "--no-deps", "--dest", folder / "tools", "setuptools>=77"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if tools.returncode:
+        pytest.skip("setuptools could not be downloaded, so no wheel can be built here")
+    copy = folder / "copy"
+    ignored = shutil.ignore_patterns("__pycache__")
+    for name in FOLDERS:
+        shutil.copytree(ROOT / name, copy / name, ignore=ignored)
+    for path in ROOT.iterdir():
+        if path.suffix in {".cfg", ".toml", ".md"} or path.name == "LICENSE":
+            shutil.copy(path, copy)
+    from_tools = ["--no-index", "--find-links", folder / "tools"]
+    run(*pip, "wheel", "--no-deps", *from_tools, "--wheel-dir", folder, copy)
+    (built,) = folder.glob("limner-*.whl")
+    return built
+
+
+def run(*command, **options):
+    done = subprocess.run(command, capture_output=True, text=True, check=False, **options)
+    assert done.returncode == 0, f"{done.stdout}{done.stderr}"
+    return done.stdout
+
+
+def test_the_wheel_installs_into_an_empty_environment_and_shadows_nobody(wheel, tmp_path):
+    run(sys.executable, "-m", "venv", "--without-pip", tmp_path / "empty")
+    python = tmp_path / "empty" / "bin" / "python"
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet"]
+    run(*pip, "--python", python, "install", "--no-deps", "--no-index", wheel)
+    site = Path(run(python, "-c", "import site; print(site.getsitepackages()[0])").strip())
+    assert sorted(path.name for path in site.iterdir() if not path.name.endswith(".dist-info")) == [
+        "limner"
+    ]
+    for name in FOLDERS:
+        assert (site / "limner" / name / "py.typed").is_file()
+    modules = {".".join(path.relative_to(site / "limner").with_suffix("").parts)
+               for path in (site / "limner").rglob("*.py")}  # fmt: skip
+    assert modules == {
+        ".".join(path.relative_to(ROOT).with_suffix("").parts)
+        for folder in FOLDERS
+        for path in (ROOT / folder).rglob("*.py")
+    }
+
+    # what Limner needs comes from here: a path is added, whose own editable installs are not read
+    needed = {str(Path(module.__file__).parent.parent) for module in (pytest, __import__("pykka"))}
+    (site / "needed.pth").write_text("\n".join(needed), "utf-8")
+    (site / "messages").mkdir()
+    (site / "messages" / "__init__.py").write_text("whose = 'somebody else'", "utf-8")
+    said = run(
+        python,
+        "-I",
+        "-c",
+        "import limner.messages, limner.actors, messages\n"
+        "print(limner.messages.__file__, limner.actors.__file__, messages.whose, sep='\\n')",
+        cwd=tmp_path,
+    )
+    assert said.split("\n")[:3] == [
+        str(site / "limner" / "messages" / "__init__.py"),
+        str(site / "limner" / "actors" / "__init__.py"),
+        "somebody else",
+    ]
+
+
+SET_UP = 'root=$1; . "$root/scripts/environment"; set_up ""'
+
+
+def set_up(tmp_path: Path, *pythons: tuple[str, str]) -> subprocess.CompletedProcess[str]:
+    """Run the set-up of a copied checkout on a machine that has these Pythons and no others."""
+    tools, root = tmp_path / "tools", tmp_path / "a checkout"
+    tools.mkdir()
+    (root / "scripts").mkdir(parents=True)
+    for name in ("setup.cfg", "pyproject.toml", "scripts/environment"):
+        shutil.copy(ROOT / name, root / name)
+    for name in ("cat", "cksum", "mkdir", "rm", "sed", "tail"):
+        (tools / name).symlink_to(str(shutil.which(name)))
+    for name, script in pythons:
+        (tools / name).write_text(f"#!/bin/sh\n{script}\n", "utf-8")
+        (tools / name).chmod(0o755)
+    return subprocess.run(
+        [str(shutil.which("sh")), "-euc", SET_UP, "sh", root],
+        env={"PATH": str(tools)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )  # fmt: skip
+
+
+OLD = """case "$2" in *print*) echo 3.9.2 ;; *) exit 1 ;; esac"""
+RECENT = """case "$2" in *_base_executable*) echo "$0" ;; *print*) echo 3.12.1 ;; %s esac"""
+
+
+def test_a_machine_without_python_is_told_so(tmp_path):
+    done = set_up(tmp_path, ("python3.12", "exit 127"))
+    assert done.returncode == 2
+    assert "there is no python3 here that runs" in done.stderr
+    assert "apt install python3" in done.stderr
+
+
+def test_an_old_python_is_named_with_its_version(tmp_path):
+    done = set_up(tmp_path, ("python3", OLD))
+    assert done.returncode == 2
+    assert "3.11 or later" in done.stderr
+    assert "python3 is 3.9.2" in done.stderr
+
+
+def test_a_python_that_is_recent_is_found_behind_an_old_one_and_a_missing_venv_is_named(tmp_path):
+    done = set_up(tmp_path, ("python3", OLD), ("python3.12", RECENT % "*ensurepip*) exit 1 ;;"))
+    assert done.returncode == 2
+    assert "python3.12 (3.12.1)" in done.stdout
+    assert "apt install python3-venv" in done.stderr
+
+
+def test_an_environment_that_cannot_be_made_is_explained_with_what_was_said(tmp_path):
+    done = set_up(
+        tmp_path,
+        ("python3", RECENT % '*ensurepip*) ;; esac; case "$1" in -m) echo no room; exit 1 ;;'),
+    )
+    assert done.returncode == 2
+    assert re.search(r"Could not make \.venv.*\n +no room", done.stderr)
+    assert (tmp_path / "a checkout" / ".venv" / "half-made").exists()
+
+
+@pytest.mark.parametrize("name", ["scripts/demo", "scripts/test", ".ci/run"])
+def test_the_commands_can_be_run_and_are_sound_shell(name):
+    assert os.access(ROOT / name, os.X_OK)
+    run("bash" if name == ".ci/run" else "sh", "-n", ROOT / name)
+
+
+def test_the_story_is_long_enough_and_holds_its_prompts():
+    story = (ROOT / "scripts/stories/lighthouse.md").read_text("utf-8")
+    tags = re.findall(r'<!--img-prompt="(?:\\.|[^"\\])*"-->|<img-prompt="(?:\\.|[^"\\])*">', story)
+    assert len(tags) >= 7
+    prose = re.sub("|".join(map(re.escape, tags)), "", story)
+    assert 600 <= len(prose.split()) <= 900
+    assert "img-prompt" not in prose
