@@ -97,10 +97,15 @@ class LimiterActor(LimnerActor):
             self.grant(lane)
 
     def take_back(self, session_id: str) -> None:
-        """Take back all that an ended session holds or waits for."""
-        for name in tuple(self.held.get(session_id, ())):
-            self.release(name)
+        """Take back all that an ended session holds or waits for.
+
+        First what it waits for, so that no slot that it gives back is granted to it again.
+        """
+        names = tuple(self.held.get(session_id, ()))
+        for name in names:
             self.withdraw(name)
+        for name in names:
+            self.release(name)
 
     def grant(self, lane: Lane) -> None:
         """Give out what can be given out, and see to it that the next moment is not missed."""

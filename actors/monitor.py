@@ -31,9 +31,6 @@ from limner.messages.tasks import Task
 from limner.messages.totals import TotalsSealed
 from limner.messages.wellformed import wellformed
 
-RUNAWAY = 0.25
-"""Seconds that one pattern may take at one place of a text."""
-
 Key = tuple[str, int]
 
 
@@ -209,14 +206,18 @@ class MonitorActor(LimnerActor):
 
     def new_scanner(self) -> PromptScanner:
         """Give a scanner for a text from its beginning."""
-        return PromptScanner(self.settings.patterns, max_tag=self.settings.max_tag, timeout=RUNAWAY)
+        return PromptScanner(
+            self.settings.patterns,
+            max_tag=self.settings.max_tag,
+            timeout=self.settings.pattern_timeout,
+        )
 
     def notice_runaways(self) -> None:
         """Say once which patterns were given up."""
         for pattern in self.scanner.dropped:
             if pattern not in self.dropped:
                 self.dropped[pattern] = None
-                self.say("pattern_dropped", pattern=pattern, seconds=RUNAWAY)
+                self.say("pattern_dropped", pattern=pattern)
 
     def check_idle(self) -> None:
         """Interrupt a stream that has had no text for too long."""

@@ -175,10 +175,9 @@ class ProcessorActor(LimnerActor):
         clock = self.system.clock
         task = work.task = work.task.to(TaskState.GENERATING, at=clock.now)
         work.timed_out = False
-        work.call = self.system.workers.submit(
+        work.call = self.call(
             "image",
             partial(self.production.make, task, work.grant, self.say),
-            self.actor_ref,
             tag=task.id,
             late=partial(self.keep_late, task.id),
         )

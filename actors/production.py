@@ -14,7 +14,7 @@ from limner.messages.slots import SlotGranted
 from limner.messages.tasks import Task
 
 
-class SlotLapsed(Exception):  # noqa: N818
+class SlotLapsed(Exception):
     """The slot expired before a thread was free to use it."""
 
 

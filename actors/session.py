@@ -99,7 +99,7 @@ class SessionActor(LimnerActor):
             writer=self.writer,
         )
         self.children[self.monitor] = None
-        self.system.workers.submit("store", lambda _: self.load(), ref)
+        self.call("store", lambda _: self.load())
 
     def on_receive(self, message: object) -> Any:
         """See the message on."""

@@ -69,7 +69,7 @@ class WriterActor(LimnerActor):
         self.totals: TotalsSealed | None = None
         self.loaded: MessageLoaded | None = None
         self.stage = Stage.GATHERING
-        self.call: Call | None = None
+        self.under_way: Call | None = None
         self.overdue: Timer | None = None
 
     def on_receive(self, message: object) -> Any:
@@ -101,9 +101,7 @@ class WriterActor(LimnerActor):
         totals, tasks = self.totals, tuple(self.tally.settled.values())
         assert totals is not None
         self.stage = Stage.WRITING
-        self.call = self.system.workers.submit(
-            "store", lambda _: self.perform(totals, tasks, version), self.actor_ref
-        )
+        self.under_way = self.call("store", lambda _: self.perform(totals, tasks, version))
         self.overdue = self.system.clock.after(
             self.settings.store_timeout, self.actor_ref, WriteOverdue()
         )
@@ -117,6 +115,8 @@ class WriterActor(LimnerActor):
             VersionConflict: if the text changes faster than it can be written.
         """
         placements = tuple(placement_of(task) for task in tasks if task.picture is not None)
+        dropped = totals.dropped_patterns
+        patterns = tuple(one for one in self.settings.patterns if one not in dropped)
         text = totals.text
         known = version is not None
         for _ in range(CONFLICTS):
@@ -124,9 +124,10 @@ class WriterActor(LimnerActor):
                 text,
                 placements,
                 message_id=self.message_id,
-                patterns=self.settings.patterns,
+                patterns=patterns,
                 markup=self.settings.markup,
                 max_tag=self.settings.max_tag,
+                timeout=self.settings.pattern_timeout,
             )
             links = Links(prompts=totals.prompts, tasks=tasks, placed=composed.placed)
             try:
@@ -173,7 +174,7 @@ class WriterActor(LimnerActor):
 
     def write_overdue(self) -> None:
         """Wait no longer for a store that does not come back."""
-        if self.stage is Stage.WRITING and self.call is not None and self.call.abandon():
+        if self.stage is Stage.WRITING and self.under_way is not None and self.under_way.abandon():
             self.stage = Stage.OVER
             seconds = self.settings.store_timeout
             error = StoreFailed(

@@ -89,6 +89,9 @@ class Settings(Value):
     max_tag: int = Field(default=2_000, ge=16, le=100_000)
     """Characters of one prompt tag."""
 
+    pattern_timeout: Seconds | None = 0.25
+    """Seconds that one pattern may take at one place of a text before it is given up."""
+
     max_prompts_per_message: int = Field(default=100, ge=0, le=10_000)
     """Prompts of one message; those past it are named in the result."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
-import threading
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 
 import pykka
@@ -12,11 +12,13 @@ from pykka import messages as pykka_messages
 
 from limner.actors.system import registry
 from limner.actors.system.context import context
+from limner.actors.system.flag import Flag
 from limner.actors.system.future import PooledFuture
 from limner.actors.system.mailbox import DRAINING, EndOfTurn, Mailbox
 from limner.actors.system.reference import PooledRef
 from limner.actors.system.supervision import ActorEnded, Kin
 from limner.actors.system.system import System, current_system
+from limner.actors.system.workers import Call, CallReturned
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -59,10 +61,11 @@ class PooledActor(pykka.Actor):
         self.system: System = current_system()
         self.actor_urn = self.system.new_urn()
         self.actor_inbox = self._create_actor_inbox()
-        self.actor_stopped = threading.Event()
+        self.actor_stopped = Flag()
         self._actor_ref = PooledRef(self)
         self.kin = Kin(context.actor)
         self._begun = False
+        self._calls: dict[Call, None] = {}
 
     @classmethod
     def start(cls, *args: Any, **kwargs: Any) -> PooledRef[Self]:
@@ -86,6 +89,34 @@ class PooledActor(pykka.Actor):
         self.system.supervision.adopt(self)
         self.actor_inbox.begin(self)
 
+    def call(
+        self,
+        lane: str,
+        function: Callable[[Call], Any],
+        *,
+        tag: Any = None,
+        late: Callable[[Any], None] | None = None,
+    ) -> Call:
+        """Run a blocking call on a worker of a lane; this actor is told its `CallReturned`.
+
+        If the actor ends before, the call is abandoned.
+
+        Args:
+            lane: whose threads; opened before.
+            function: what to call, with the `Call` that this gives.
+            tag: whatever lets the actor know the call again.
+            late: called, on the call's own thread, with what it returned after it was abandoned.
+        """
+        call = self.system.workers.submit(lane, function, self._actor_ref, tag=tag, late=late)
+        self._calls[call] = None
+        return call
+
+    def abandon_calls(self) -> None:
+        """Wait no longer for any call."""
+        for call in self._calls:
+            call.abandon()
+        self._calls.clear()
+
     def take_turn(self) -> None:
         """Handle messages until the mailbox is empty or the turn's budget is used."""
         context.actor = self
@@ -99,7 +130,8 @@ class PooledActor(pykka.Actor):
                 return
             self._actor_loop_teardown()
             if not self.kin.over:
-                self.system.bury(self)
+                self.abandon_calls()
+                self.system.supervision.bury(self)
         finally:
             context.actor = None
 
@@ -120,6 +152,8 @@ class PooledActor(pykka.Actor):
         try:
             if type(message) in PYKKA_MESSAGES:
                 return super()._handle_receive(message)
+            if type(message) is CallReturned:
+                self._calls.pop(message.call, None)
             return self.on_receive(message)
         except Exception:
             raise

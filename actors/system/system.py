@@ -57,11 +57,6 @@ class System:
         assert actor is not None
         self.supervision.watch(actor, watcher)
 
-    def bury(self, actor: PooledActor) -> None:
-        """See to it that nothing waits for an actor which has ended."""
-        self.workers.abandon_calls_of(actor.actor_ref)
-        self.supervision.bury(actor)
-
     def random(self, purpose: str) -> random.Random:
         """Give a stream of random numbers for one purpose."""
         if purpose not in self._streams:
@@ -69,12 +64,17 @@ class System:
         return self._streams[purpose]
 
     def new_urn(self) -> str:
-        """Give a name for an actor that no other has."""
-        return uuid.uuid4().urn
+        """Give a name for an actor that no other has: a UUID of version 4."""
+        digits = f"{self.random('urn').getrandbits(128):032x}"
+        variant = "89ab"[int(digits[16], 16) & 3]
+        return (
+            f"urn:uuid:{digits[:8]}-{digits[8:12]}-4{digits[13:16]}"
+            f"-{variant}{digits[17:20]}-{digits[20:]}"
+        )
 
     def new_id(self) -> str:
         """Give a name that no other call gives: 32 hexadecimal digits."""
-        return uuid.uuid4().hex
+        return f"{self.random('id').getrandbits(128):032x}"
 
     def lock(self) -> AbstractContextManager[Any]:
         """Give a plain lock, for the edge where host threads come in."""

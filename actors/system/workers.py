@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Callable
-from queue import SimpleQueue
 from time import monotonic
 from typing import Any, NamedTuple
 
+from limner.actors.system.flag import Flag
 from limner.actors.system.reference import PooledRef
 
 MAX_ABANDONED = 256
@@ -26,14 +27,14 @@ class CallReturned(NamedTuple):
     error: BaseException | None
 
 
-class Call:
+class Call(Flag):
     """A blocking call that was handed to a worker thread.
 
     The callable gets it as its argument, to see with `is_set()` and `wait(seconds)` whether
     anybody still waits for it.
     """
 
-    __slots__ = ("_cancelled", "function", "late", "over", "pool", "ref", "tag", "thread")
+    __slots__ = ("_guard", "function", "late", "over", "pool", "ref", "tag", "thread")
 
     def __init__(
         self,
@@ -43,7 +44,8 @@ class Call:
         tag: Any,
         late: Callable[[Any], None] | None,
     ) -> None:
-        self._cancelled = threading.Event()
+        super().__init__()
+        self._guard = threading.Lock()
         self.pool = pool
         self.function = function
         self.ref = ref
@@ -52,63 +54,52 @@ class Call:
         self.thread: threading.Thread | None = None
         self.over = False
 
-    def is_set(self) -> bool:
-        """Say whether the call was cancelled."""
-        return self._cancelled.is_set()
-
-    def wait(self, timeout: float | None = None) -> bool:
-        """Wait until it is cancelled, or `timeout` seconds have passed; say whether it is."""
-        return self._cancelled.wait(timeout)
-
     def cancel(self) -> None:
         """Ask it to come back early. It still tells how it ended."""
-        self._cancelled.set()
+        self.set()
 
     def abandon(self) -> bool:
         """Stop waiting for it, and replace its thread. False if it came back just before."""
-        self._cancelled.set()
-        return self.pool.abandon(self)
+        self.set()
+        with self._guard:
+            if self.over:
+                return False
+            self.over = True
+            thread = self.thread
+        if thread is not None:
+            self.pool.replace(thread)
+        return True
+
+    def begin(self, thread: threading.Thread) -> bool:
+        """Say that a thread runs it now. False if nobody waits for it any more."""
+        with self._guard:
+            if not self.over:
+                self.thread = thread
+            return not self.over
+
+    def finish(self) -> bool:
+        """Say that it has come back. False if it was abandoned before."""
+        with self._guard:
+            abandoned, self.over = self.over, True
+        return not abandoned
 
 
-class _Pool:
-    """The threads of one lane: started as they are needed, kept until the end.
+class _Worker(threading.Thread):
+    """A thread of a pool; parked on a lock of its own while there is nothing to do."""
 
-    The workers' lock guards the counts and each call's `over` and `thread`; it is never held
-    while a call runs.
-    """
+    def __init__(self, pool: _Pool, name: str) -> None:
+        super().__init__(name=name, daemon=True)
+        self.pool = pool
+        self.parking = threading.Lock()
+        self.parking.acquire()
 
-    def __init__(self, name: str, limit: int, workers: Workers) -> None:
-        self.name = name
-        self.limit = limit
-        self.workers = workers
-        self.lock = workers.lock
-        self.waiting: SimpleQueue[Call | None] = SimpleQueue()
-        self.threads: dict[threading.Thread, None] = {}
-        self.started = 0
-        self.idle = 0
+    def run(self) -> None:
+        while (call := self.pool.next_call(self)) is not None:
+            if call.begin(self) and not self.perform(call):
+                break
+        self.pool.left(self)
 
-    def add_if_short(self) -> None:
-        if self.waiting.qsize() <= self.idle or len(self.threads) >= self.limit:
-            return
-        self.started += 1
-        self.idle += 1  # as it will be until it takes its first call
-        name = f"{self.workers.name}-{self.name}-{self.started}"
-        thread = threading.Thread(target=self._run, name=name, daemon=True)
-        self.threads[thread] = None
-        thread.start()
-
-    def _run(self) -> None:
-        while (call := self.waiting.get()) is not None:
-            with self.lock:
-                self.idle -= 1
-                if not call.over:
-                    call.thread = threading.current_thread()
-            if call.thread is not None and not self._perform(call):
-                return
-            with self.lock:
-                self.idle += 1
-
-    def _perform(self, call: Call) -> bool:
+    def perform(self, call: Call) -> bool:
         """Run a call and tell how it ended. False if this thread was replaced meanwhile."""
         value: Any = None
         error: BaseException | None = None
@@ -116,29 +107,94 @@ class _Pool:
             value = call.function(call)
         except BaseException as caught:  # noqa: BLE001  # not even SystemExit ends a worker
             error = caught
-        with self.lock:
-            abandoned, call.over = call.over, True
-            if abandoned:
-                self.workers.abandoned -= 1
-            else:
-                self.workers.forget(call)
-        if not abandoned:
+        awaited = call.finish()
+        if awaited:
             call.ref.deliver(CallReturned(call, value, error))
         elif call.late is not None and error is None:
             call.late(value)
-        return not abandoned
+        return awaited
 
-    def abandon(self, call: Call) -> bool:
+
+class _Pool:
+    """The threads of one lane: started as they are needed, kept until the end.
+
+    At most one thread is on its way to be woken at a time, and it wakes the next one if there is
+    more than it takes. So calls that return at once are run by one thread after each other,
+    without a switch between threads for each, and calls that block still get a thread each.
+    """
+
+    def __init__(self, name: str, limit: int) -> None:
+        self.name = name
+        self.limit = limit
+        self.lock = threading.Lock()
+        self.calls: deque[Call] = deque()
+        self.parked: list[_Worker] = []
+        self.threads: dict[threading.Thread, None] = {}
+        self.abandoned: dict[threading.Thread, None] = {}
+        self.started = 0
+        self.waking = False
+        self.closed = False
+
+    def submit(self, call: Call) -> None:
+        self.calls.append(call)
+        if not self.waking:
+            self.wake()
+
+    def wake(self) -> None:
         with self.lock:
-            if call.over:
-                return False
-            call.over = True
-            self.workers.forget(call)
-            if call.thread is not None:
-                self.workers.abandoned += 1
-                del self.threads[call.thread]
-                self.add_if_short()
-            return True
+            if self.waking or not self.calls:
+                return
+            if self.parked:
+                self.waking = True
+                self.parked.pop().parking.release()
+            elif len(self.threads) < self.limit:
+                self.waking = True
+                self.started += 1
+                worker = _Worker(self, f"{self.name}-{self.started}")
+                self.threads[worker] = None
+                worker.start()
+
+    def next_call(self, worker: _Worker) -> Call | None:
+        """Give the next call, waiting for one; `None` at the end."""
+        while True:
+            try:
+                call = self.calls.popleft()
+            except IndexError:
+                with self.lock:
+                    self.waking = False
+                    if self.calls:
+                        continue
+                    if self.closed:
+                        return None
+                    self.parked.append(worker)
+                worker.parking.acquire()
+                continue
+            if self.waking:
+                self.waking = False
+                if self.calls:
+                    self.wake()
+            return call
+
+    def replace(self, thread: threading.Thread) -> None:
+        """Count a thread as lost to a call that does not come back."""
+        with self.lock:
+            if self.threads.pop(thread, thread) is None:
+                self.abandoned[thread] = None
+        self.wake()
+
+    def left(self, thread: threading.Thread) -> None:
+        """Strike an ending thread off the lists."""
+        with self.lock:
+            self.threads.pop(thread, None)
+            self.abandoned.pop(thread, None)
+
+    def close(self) -> None:
+        """Let the threads end as they have nothing to do."""
+        with self.lock:
+            self.closed = True
+            for worker in self.parked:
+                worker.parking.release()
+            self.parked.clear()
 
 
 class Workers:
@@ -149,23 +205,25 @@ class Workers:
     """
 
     def __init__(self, name: str = "limner") -> None:
-        self.name = name
-        self.lock = threading.Lock()
-        self.abandoned = 0
+        self._name = name
+        self._lock = threading.Lock()
         self._pools: dict[str, _Pool] = {}
-        self._calls: dict[PooledRef[Any], dict[Call, None]] = {}
         self._closed = False
 
     @property
     def threads(self) -> int:
         """How many threads there are now, the abandoned ones not counted."""
-        with self.lock:
-            return sum(len(pool.threads) for pool in self._pools.values())
+        return sum(len(pool.threads) for pool in self._pools.values())
+
+    @property
+    def abandoned(self) -> int:
+        """How many threads are lost to calls that have not come back."""
+        return sum(len(pool.abandoned) for pool in self._pools.values())
 
     def open_lane(self, lane: str, threads: int) -> None:
         """Give a lane a pool of at most `threads` threads, or change how many it may have."""
-        with self.lock:
-            pool = self._pools.setdefault(lane, _Pool(lane, threads, self))
+        with self._lock:
+            pool = self._pools.setdefault(lane, _Pool(f"{self._name}-{lane}", threads))
             pool.limit = threads
 
     def submit(
@@ -182,48 +240,33 @@ class Workers:
         Args:
             lane: whose pool; opened before.
             function: what to call, with the `Call` that this gives.
-            reply_to: who is told; if that actor ends before, the call is abandoned.
+            reply_to: who is told.
             tag: whatever lets the receiver know the call again.
             late: called, on the call's own thread, with what an abandoned call still returned.
         """
         pool = self._pools[lane]
         call = Call(pool, function, reply_to, tag, late)
-        with self.lock:
-            if self.abandoned < MAX_ABANDONED and not self._closed:
-                self._calls.setdefault(reply_to, {})[call] = None
-                pool.waiting.put(call)
-                pool.add_if_short()
-                return call
+        if self._closed or len(pool.abandoned) >= MAX_ABANDONED:
             call.over = True
-        error = TooManyAbandoned(f"{self.abandoned} earlier calls have not come back")
-        reply_to.deliver(CallReturned(call, None, error))
+            reason = (
+                "the system is closed"
+                if self._closed
+                else (f"{len(pool.abandoned)} earlier calls of lane {lane!r} have not come back")
+            )
+            reply_to.deliver(CallReturned(call, None, TooManyAbandoned(reason)))
+        else:
+            pool.submit(call)
         return call
-
-    def forget(self, call: Call) -> None:
-        """Strike a call that is over off the list of its caller. The lock is held."""
-        calls = self._calls.get(call.ref)
-        if calls is not None:
-            calls.pop(call, None)
-            if not calls:
-                del self._calls[call.ref]
-
-    def abandon_calls_of(self, ref: PooledRef[Any]) -> None:
-        """Abandon all calls of an actor, which has ended and waits for none of them."""
-        if ref in self._calls:
-            with self.lock:
-                calls = list(self._calls.get(ref, ()))
-            for call in calls:
-                call.abandon()
 
     def close(self, timeout: float = 5) -> None:
         """End the threads; one whose call does not come back in `timeout` seconds is left."""
-        with self.lock:
+        with self._lock:
             self._closed = True
-            threads = [thread for pool in self._pools.values() for thread in pool.threads]
-            for pool in self._pools.values():
-                for _ in pool.threads:
-                    pool.waiting.put(None)
+            pools = list(self._pools.values())
         deadline = monotonic() + timeout
-        for thread in threads:
-            if thread is not threading.current_thread():
-                thread.join(max(0, deadline - monotonic()))
+        for pool in pools:
+            threads = list(pool.threads)
+            pool.close()
+            for thread in threads:
+                if thread is not threading.current_thread():
+                    thread.join(max(0, deadline - monotonic()))

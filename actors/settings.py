@@ -1,0 +1,106 @@
+"""Loading settings: arguments, then the environment, then a file, then the defaults.
+
+For commands only. A host that embeds Limner makes its `Settings` itself, and no file or
+environment variable changes them.
+"""
+
+from collections.abc import Iterator
+from os import environ
+from pathlib import Path
+from tomllib import TOMLDecodeError
+from typing import Any
+
+from pydantic import create_model
+from pydantic_settings import BaseSettings, EnvSettingsSource, TomlConfigSettingsSource
+from pydantic_settings.exceptions import SettingsError
+
+from limner.messages.errors import SettingsInvalid
+from limner.messages.settings import Settings
+
+PREFIX = "LIMNER_"
+"""What the name of each environment variable begins with."""
+
+CONFIG = "LIMNER_CONFIG"
+"""The environment variable that names a file of settings."""
+
+DEFAULT_FILE = Path("limner.toml")
+"""The file that is read if none is named, and if it is there."""
+
+_fields: dict[str, Any] = {
+    name: (field.annotation, field) for name, field in Settings.model_fields.items()
+}
+_Sources: type[BaseSettings] = create_model("_Sources", __base__=BaseSettings, **_fields)
+
+
+def load_settings(config: Path | str | None = None, **overrides: Any) -> Settings:
+    """Give the settings that hold here, each from the first place that has it.
+
+    These are: the arguments; the environment, as `LIMNER_SLOTS=2`; and a TOML file, as
+    `slots = 2`. A list, such as `LIMNER_PATTERNS`, is given to the environment as JSON; a
+    variable that is empty counts as not set. Paths are relative to the working folder.
+
+    Args:
+        config: the file. By default the one that `LIMNER_CONFIG` names, or else `limner.toml` in
+            the working folder if there is one.
+        overrides: fields of `Settings`.
+
+    Raises:
+        SettingsInvalid: if a file that was named cannot be read, or a value that holds is out
+            of its bounds; in one line, which names the variable or the file it came from.
+    """
+    values: dict[str, Any] = {}
+    for name, value, where in _found(config, overrides):
+        if name in values:
+            continue
+        try:
+            Settings(**{name: value})
+        except SettingsInvalid as error:
+            raise SettingsInvalid(f"{error}{where and f' (from {where})'}") from error
+        values[name] = value
+    return Settings(**values)
+
+
+def _found(config: Path | str | None, overrides: dict[str, Any]) -> Iterator[tuple[str, Any, str]]:
+    """Give each value that is set, the strongest first, with the place that it is from."""
+    for name, value in overrides.items():
+        yield name, value, ""
+    for name, value in _environment().items():
+        yield name, value, f"the environment variable {PREFIX}{name.upper()}"
+    file, named_by = _file(config)
+    if file is not None:
+        for name, value in _read(file, named_by).items():
+            yield name, value, repr(str(file))
+
+
+def _environment() -> dict[str, Any]:
+    try:
+        return EnvSettingsSource(_Sources, env_prefix=PREFIX, env_ignore_empty=True)()
+    except SettingsError as error:
+        # only a list is parsed this early, and there is one
+        given = environ.get(f"{PREFIX}PATTERNS", "")
+        raise SettingsInvalid(
+            "patterns: not a JSON list of texts "
+            f"(from the environment variable {PREFIX}PATTERNS, {given[:80]!r})"
+        ) from error
+
+
+def _file(config: Path | str | None) -> tuple[Path | None, str]:
+    """Give the file to read, and who named it."""
+    if config is not None:
+        return Path(config), ""
+    if named := environ.get(CONFIG):
+        return Path(named), f" (named by the environment variable {CONFIG})"
+    return (DEFAULT_FILE if DEFAULT_FILE.is_file() else None), ""
+
+
+def _read(file: Path, named_by: str) -> dict[str, Any]:
+    try:
+        if not file.is_file():
+            reason = "it is no file" if file.exists() else "there is no such file"
+        else:
+            return TomlConfigSettingsSource(_Sources, toml_file=file).toml_data
+    except (TOMLDecodeError, UnicodeDecodeError) as error:
+        reason = f"it is no TOML: {error}"
+    except (OSError, ValueError) as error:
+        reason = str(getattr(error, "strerror", None) or error)
+    raise SettingsInvalid(f"settings file {str(file)!r}{named_by} cannot be read: {reason}")

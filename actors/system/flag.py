@@ -1,0 +1,45 @@
+"""An event that costs next to nothing until somebody waits for it."""
+
+from __future__ import annotations
+
+import threading
+
+
+class Flag(threading.Event):
+    """A `threading.Event` without its condition, which is made by the first one who waits.
+
+    Every actor has one and every call; hardly any is ever waited for.
+    """
+
+    __slots__ = ("_condition", "_set")
+
+    _making = threading.Lock()
+
+    def __init__(self) -> None:
+        self._set = False
+        self._condition: threading.Condition | None = None
+
+    def is_set(self) -> bool:
+        """Say whether it is set."""
+        return self._set
+
+    def set(self) -> None:
+        """Set it, and wake who waits."""
+        self._set = True
+        if self._condition is not None:
+            with self._condition:
+                self._condition.notify_all()
+
+    def clear(self) -> None:
+        """Unset it."""
+        self._set = False
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until it is set, or `timeout` seconds have passed; say whether it is."""
+        if self._set:
+            return True
+        with self._making:
+            if self._condition is None:
+                self._condition = threading.Condition()
+        with self._condition:
+            return self._condition.wait_for(self.is_set, timeout)
