@@ -64,13 +64,11 @@ def open_studio(tmp_path, threads_before):
         yield open_one
     for one, lost in opened:
         assert violations(one.events()) == []
-        left = [
-            thread for thread in threading.enumerate() if thread not in threads_before
-        ]
+        left = [thread for thread in threading.enumerate() if thread not in threads_before]
         assert len(left) <= lost, left
 
 
-PROMPTS = ["a lighthouse, storm", "the keeper's stair", "a gull \\\"at rest\\\""]
+PROMPTS = ["a lighthouse, storm", "the keeper's stair", 'a gull \\"at rest\\"']
 
 
 @pytest.fixture

@@ -140,7 +140,11 @@ def test_text_after_the_end_is_refused_with_what_to_do(open_studio):
     stream.feed("text")
     future = stream.finish()
     assert stream.finish() is future
-    for call in (lambda: stream.feed("more"), lambda: stream.replace("all"), lambda: stream.finish("all")):
+    for call in (
+        lambda: stream.feed("more"),
+        lambda: stream.replace("all"),
+        lambda: stream.finish("all"),
+    ):
         with pytest.raises(StreamClosed, match="finished.*open it again"):
             call()
     assert future.get(timeout=WAIT).text == "text"

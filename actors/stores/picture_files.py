@@ -1,0 +1,92 @@
+"""Where the bytes of pictures are kept: one file a picture, in one directory."""
+
+import os
+import re
+from pathlib import Path
+from urllib.parse import quote
+
+from limner.actors.stores.durable import make_directory, sweep, sync_directory, write_temporary
+from limner.messages.errors import StoreFailed
+from limner.messages.pictures import Picture
+
+EXTENSIONS = {"image/png": "png", "image/jpeg": "jpg", "image/webp": "webp", "image/gif": "gif"}
+_ID = re.compile(r"[0-9a-f]{1,128}")
+_URL_CHARACTERS = "%/:?#[]@!$&*+,;="
+
+
+class PictureFiles:
+    """A directory of pictures, each named by its id, written durably and only once.
+
+    Args:
+        directory: where the files go; made when the first one is put. A relative one stays
+            where it was when this was made, wherever the process changes to.
+        url_prefix: how a text refers to that directory; a slash is added if it ends without
+            one, and `""` refers to the bare file name. By default a relative directory is
+            referred to as it is given, an absolute one by its `file:` URI.
+    """
+
+    def __init__(self, directory: Path | str, url_prefix: str | None = None) -> None:
+        given = Path(directory)
+        self.directory = given.absolute()
+        if url_prefix is not None:
+            prefix = quote(url_prefix, safe=_URL_CHARACTERS, errors="surrogatepass")
+        elif given.is_absolute():
+            prefix = given.as_uri()
+        else:
+            prefix = quote(os.fsencode(given.as_posix()))
+        self._prefix = prefix if prefix.endswith("/") or prefix == "" else prefix + "/"
+        self._swept = False
+
+    def put(self, picture: Picture, data: bytes) -> Picture:
+        """Keep a picture's bytes; when this returns, they outlive a power cut.
+
+        A file that is there already, with as many bytes, is left as it is.
+
+        Args:
+            picture: its id, of hexadecimal digits, and its media type name the file.
+            data: the encoded picture.
+
+        Returns:
+            The picture with the URL by which a text refers to it.
+
+        Raises:
+            StoreFailed: if the id or media type can name no file, or it cannot be written.
+        """
+        path = self.directory / _file_name(picture)
+        try:
+            if not (path.is_file() and path.stat().st_size == len(data)):
+                self._write(path, data)
+            sync_directory(self.directory)
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise StoreFailed(f"picture {path} cannot be written: {reason}") from error
+        return picture.model_copy(update={"url": self._prefix + path.name})
+
+    def lost(self, picture: Picture) -> bool:
+        """Say whether a picture that was put here has no file any more."""
+        try:
+            name = _file_name(picture)
+        except StoreFailed:
+            return True
+        return picture.url == self._prefix + name and not (self.directory / name).is_file()
+
+    def _write(self, path: Path, data: bytes) -> None:
+        make_directory(self.directory)
+        temporary = write_temporary(self.directory, data)
+        try:
+            if not self._swept:
+                self._swept = True
+                sweep(self.directory, now=temporary)
+            temporary.replace(path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+
+
+def _file_name(picture: Picture) -> str:
+    if not _ID.fullmatch(picture.id):
+        raise StoreFailed(f"a picture's id is hexadecimal digits, not {picture.id[:40]!r}")
+    if picture.media_type not in EXTENSIONS:
+        known = ", ".join(EXTENSIONS)
+        raise StoreFailed(f"a picture is one of {known}, not {picture.media_type[:40]!r}")
+    return f"{picture.id}.{EXTENSIONS[picture.media_type]}"

@@ -1,0 +1,155 @@
+"""What the tests of the stores share: finished pictures, and stores that can be opened again."""
+
+import os
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from sqlalchemy import create_engine, text
+
+from limner.actors.stores import FileStore, MemoryStore, PictureFiles, SqlStore, Store
+from limner.actors.stores.registry import metadata
+from limner.messages.ids import picture_id, prompt_id
+from limner.messages.pictures import Picture, Placement, Prompt
+from limner.messages.tasks import Task, TaskState
+from limner.messages.writing import Links
+
+
+class Finished(NamedTuple):
+    """A task that has its picture, and what a write of it would settle."""
+
+    task: Task
+    data: bytes
+    picture: Picture
+
+    @property
+    def placement(self) -> Placement:
+        return Placement(
+            prompt_id=self.task.prompt_id,
+            prompt=self.task.prompt,
+            picture=self.picture,
+            task_id=self.task.id,
+        )
+
+    @property
+    def mark(self) -> str:
+        return f'<img data-limner="{self.placement.id}">'
+
+    @property
+    def links(self) -> Links:
+        prompt = Prompt(
+            id=self.task.prompt_id,
+            message_id=self.task.message_id,
+            text=self.task.prompt,
+            ordinal=self.task.ordinal,
+        )
+        task = self.task.model_copy(
+            update={"state": TaskState.COMPLETED, "picture": self.picture, "attempts": 2}
+        )
+        return Links(prompts=(prompt,), tasks=(task,), placed=(self.placement,))
+
+
+def finished(
+    message_id: str = "story.md",
+    prompt: str = "a lighthouse",
+    *,
+    data: bytes = b"picture",
+    session_id: str = "session",
+) -> Finished:
+    found = Prompt(
+        id=prompt_id(message_id, prompt, 0), message_id=message_id, text=prompt, ordinal=0
+    )
+    task = Task.wish(found, session_id=session_id, owner="alice", priority=3, at=0)
+    picture = Picture(id=picture_id(data), url="", media_type="image/png", width=8, height=6)
+    return Finished(task, data, picture)
+
+
+class Stores:
+    """One place where texts live, and the stores that were opened on it."""
+
+    def __init__(
+        self, kind: str, opening: Callable[[], Store], removing: Callable[[str], object]
+    ) -> None:
+        self.kind = kind
+        self.survives = kind != "memory"
+        self.remove = removing
+        self._opening = opening
+        self._opened: list[Store] = []
+
+    def open(self) -> Store:
+        self._opened.append(self._opening())
+        return self._opened[-1]
+
+    def close(self) -> None:
+        for store in self._opened:
+            store.close()
+
+
+POSTGRESQL = os.environ.get("TEST_POSTGRESQL_URL")
+"""A PostgreSQL database whose `limner_` tables may be dropped, such as `postgresql+psycopg:///test`."""
+
+
+@pytest.fixture(params=["memory", "sql", "files", *(["postgresql"] if POSTGRESQL else [])])
+def stores(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Stores]:
+    pictures = PictureFiles(tmp_path / "pictures", "pictures")
+    match request.param:
+        case "memory":
+            memory = MemoryStore()
+            made = Stores("memory", lambda: memory, memory.texts.__delitem__)
+        case "sql":
+            database = tmp_path / "texts.db"
+
+            def delete(message_id: str) -> None:
+                with sqlite3.connect(database) as connection:
+                    connection.execute("DELETE FROM limner_messages WHERE id = ?", [message_id])
+                connection.close()
+
+            made = Stores("sql", lambda: SqlStore(f"sqlite:///{database}", pictures), delete)
+        case "files":
+            directory = tmp_path / "texts"
+            made = Stores(
+                "files",
+                lambda: FileStore(directory, pictures),
+                lambda message_id: (directory / message_id).unlink(),
+            )
+        case _:
+            assert POSTGRESQL
+            engine = create_engine(POSTGRESQL)
+            metadata.drop_all(engine)
+
+            def forget(message_id: str) -> None:
+                with engine.begin() as connection:
+                    statement = text("DELETE FROM limner_messages WHERE id = :id")
+                    connection.execute(statement, {"id": message_id})
+                engine.dispose()
+
+            engine.dispose()
+            made = Stores("postgresql", lambda: SqlStore(POSTGRESQL, pictures), forget)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def make_finished() -> Callable[..., Finished]:
+    return finished
+
+
+@pytest.fixture
+def python() -> Callable[..., subprocess.Popen[str]]:
+    """Start another Python that can import what this one can; its pipes are text."""
+
+    def start(script: str, *arguments: object) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-c", script, *map(str, arguments)],
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    return start

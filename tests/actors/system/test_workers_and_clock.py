@@ -1,0 +1,202 @@
+"""Calls that block, calls that do not come back, and timers."""
+
+import threading
+
+import pytest
+
+from limner.actors import PooledActor, System
+from limner.actors.system import CallReturned
+from limner.actors.system.workers import MAX_ABANDONED, TooManyAbandoned
+
+WAIT = 20
+
+
+class Caller(PooledActor):
+    """Submits calls, and puts what it hears where a test can wait for it."""
+
+    def __init__(self):
+        super().__init__()
+        self.heard = []
+        self.changed = threading.Condition()
+
+    def on_receive(self, message):
+        if callable(message):
+            return message(self)
+        with self.changed:
+            self.heard.append(message)
+            self.changed.notify_all()
+        return None
+
+
+def heard(ref, number):
+    actor = ref.actor_inbox.actor
+    with actor.changed:
+        assert actor.changed.wait_for(lambda: len(actor.heard) >= number, WAIT)
+    return actor.heard
+
+
+@pytest.fixture
+def system():
+    with System("test") as system:
+        system.workers.open_lane("lane", 2)
+        yield system
+    system.close(1)
+
+
+@pytest.fixture
+def caller(system):
+    return Caller.start()
+
+
+def submit(ref, function, **kwargs):
+    return ref.ask(lambda actor: actor.call("lane", function, **kwargs))
+
+
+def test_a_call_tells_what_it_returned(caller):
+    call = submit(caller, lambda call: 42, tag="t")
+    assert heard(caller, 1) == [CallReturned(call, 42, None)]
+    assert call.tag == "t"
+
+
+@pytest.mark.parametrize("error", [ValueError("x"), SystemExit(1), KeyboardInterrupt()])
+def test_whatever_a_call_raises_is_told_and_its_thread_goes_on(caller, system, error):
+    def fail(call):
+        raise error
+
+    submit(caller, fail)
+    submit(caller, lambda call: "next")
+    messages = heard(caller, 2)
+    assert {message.error for message in messages} == {error, None}
+    assert 1 <= system.workers.threads <= 2
+
+
+def test_no_more_calls_run_at_one_time_than_the_lane_has_threads(caller, system):
+    gate, running, most = threading.Event(), [], []
+
+    def work(call):
+        running.append(call)
+        most.append(len(running))
+        if len(running) == 2:
+            gate.set()
+        gate.wait(WAIT)
+        running.remove(call)
+
+    for _ in range(20):
+        submit(caller, work)
+    heard(caller, 20)
+    assert max(most) == 2
+    assert system.workers.threads == 2
+
+
+def test_calls_that_block_each_get_a_thread_at_once(caller, system):
+    together = threading.Barrier(2)
+    for _ in range(2):
+        submit(caller, lambda call: together.wait(WAIT))
+    assert all(message.error is None for message in heard(caller, 2))
+
+
+def test_a_cancelled_call_sees_it_and_still_tells(caller):
+    call = submit(caller, lambda call: call.wait(WAIT))
+    call.cancel()
+    assert call.is_set()
+    assert heard(caller, 1)[0].value is True
+
+
+def test_an_abandoned_call_is_not_heard_of_and_its_thread_is_replaced(caller, system):
+    go, entered, late = threading.Event(), threading.Semaphore(0), []
+    came_late = threading.Event()
+
+    def deaf(call):
+        entered.release()
+        go.wait(WAIT)
+        return "late"
+
+    def keep(value):
+        late.append(value)
+        came_late.set()
+
+    calls = [submit(caller, deaf, late=keep) for _ in range(2)]
+    waiting = submit(caller, lambda call: "waited")
+    for _ in range(2):
+        assert entered.acquire(timeout=WAIT)
+    assert calls[0].abandon()
+    assert not calls[0].abandon()
+    assert heard(caller, 1)[0].call is waiting
+    assert system.workers.abandoned == 1
+    go.set()
+    assert heard(caller, 2)[1].call is calls[1]
+    assert came_late.wait(WAIT)
+    assert late == ["late"]
+
+
+def test_a_call_that_was_abandoned_before_it_began_never_runs(caller, system):
+    go, ran = threading.Event(), []
+    blocked = [submit(caller, lambda call: go.wait(WAIT)) for _ in range(2)]
+    third = submit(caller, ran.append)
+    assert third.abandon()
+    assert system.workers.abandoned == 0
+    go.set()
+    submit(caller, lambda call: None)
+    assert len(heard(caller, 3)) == 3
+    assert ran == []
+    assert all(call.over for call in blocked)
+
+
+def test_the_calls_of_an_actor_that_ends_are_abandoned(caller, system):
+    go, entered = threading.Event(), threading.Event()
+
+    def deaf(call):
+        entered.set()
+        go.wait(WAIT)
+
+    call = submit(caller, deaf)
+    assert entered.wait(WAIT)
+    caller.stop()
+    other = Caller.start()
+    assert submit(other, lambda call: "works").pool is call.pool
+    assert heard(other, 1)[0].value == "works"
+    assert call.is_set()
+    assert system.workers.abandoned == 1
+    go.set()
+
+
+def test_the_number_of_abandoned_threads_is_bounded(caller, system):
+    go = threading.Event()
+    for _ in range(MAX_ABANDONED):
+        entered = threading.Event()
+        call = submit(caller, lambda call, entered=entered: (entered.set(), go.wait(WAIT)))
+        assert entered.wait(WAIT)
+        call.abandon()
+    submit(caller, lambda call: "refused")
+    (refused,) = heard(caller, 1)
+    assert isinstance(refused.error, TooManyAbandoned)
+    assert str(MAX_ABANDONED) in str(refused.error)
+    go.set()
+
+
+def test_timers_tell_in_the_order_in_which_they_are_due(system, caller):
+    clock = system.clock
+    for seconds in (0.06, 0.02, 0.04, 0.0):
+        clock.after(seconds, caller, seconds)
+    assert heard(caller, 4) == [0.0, 0.02, 0.04, 0.06]
+    assert clock.now >= 60_000
+
+
+def test_a_cancelled_timer_says_nothing_and_cancelling_late_or_twice_is_no_error(system, caller):
+    clock = system.clock
+    timers = [clock.after(0.01, caller, "never") for _ in range(200)]
+    for timer in timers:
+        timer.cancel()
+        timer.cancel()
+    assert len(clock._timers) < 200
+    last = clock.after(0.03, caller, "now")
+    assert heard(caller, 1) == ["now"]
+    last.cancel()
+
+
+def test_a_timer_to_an_actor_that_has_ended_is_a_dead_letter(system, caller):
+    letter = threading.Event()
+    system.on_dead_letter = lambda receiver, message: letter.set()
+    caller.stop()
+    system.clock.after(0, caller, "late")
+    assert letter.wait(WAIT)

@@ -1,0 +1,120 @@
+"""Settings come from the strongest place that has them, and a bad one is told by that place."""
+
+from pathlib import Path
+
+import pytest
+
+from limner.actors.settings import load_settings
+from limner.messages.errors import SettingsInvalid
+from limner.messages.settings import Settings
+
+
+@pytest.fixture(autouse=True)
+def _nothing_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ["CONFIG", *(name.upper() for name in Settings.model_fields)]:
+        monkeypatch.delenv(f"LIMNER_{name}", raising=False)
+
+
+def test_without_any_source_the_defaults_hold() -> None:
+    assert load_settings() == Settings()
+    assert not load_settings().model_fields_set
+
+
+def test_arguments_are_over_the_environment_which_is_over_the_file(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    Path("limner.toml").write_text("slots = 4\nmin_time = 4\ngrace = 4\n")
+    monkeypatch.setenv("LIMNER_SLOTS", "5")
+    monkeypatch.setenv("LIMNER_MIN_TIME", "5")
+    settings = load_settings(slots=6)
+    assert (settings.slots, settings.min_time, settings.grace) == (6, 5, 4)
+
+
+def test_a_file_that_is_named_is_read_in_place_of_the_one_in_the_working_folder(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    Path("limner.toml").write_text("slots = 4\n")
+    Path("a.toml").write_text("slots = 5\n")
+    Path("b.toml").write_text("slots = 6\n")
+    monkeypatch.setenv("LIMNER_CONFIG", "a.toml")
+    assert load_settings().slots == 5
+    assert load_settings("b.toml").slots == 6
+
+
+def test_a_list_in_the_environment_is_json_and_a_path_is_text(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("LIMNER_PATTERNS", '["<draw (.*?)>"]')
+    monkeypatch.setenv("LIMNER_EVENTS", "log.jsonl")
+    settings = load_settings()
+    assert settings.patterns == ("<draw (.*?)>",)
+    assert settings.events == Path("log.jsonl")
+
+
+def test_an_empty_variable_counts_as_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LIMNER_SLOTS", "")
+    assert load_settings() == Settings()
+
+
+def test_a_bad_value_that_something_stronger_replaces_is_no_error(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("LIMNER_SLOTS", "many")
+    assert load_settings(slots=2).slots == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("SLOTS", "0", "slots: input should be greater than or equal to 1, not '0'"),
+        ("MARKUP", "latex", "markup: "),
+        ("PATTERNS", "<draw", "patterns: not a JSON list of texts"),
+        ("PATTERNS", '["<draw"]', "pattern '<draw' has no group"),
+        ("MIN_TIME", "nan", "min_time: input should be a finite number"),
+    ],
+)
+def test_a_bad_value_of_the_environment_is_told_with_its_variable(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, told: str
+) -> None:
+    monkeypatch.setenv(f"LIMNER_{name}", value)
+    with pytest.raises(SettingsInvalid) as caught:
+        load_settings()
+    assert told in str(caught.value)
+    assert f"environment variable LIMNER_{name}" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"slots = 0", "slots: input should be greater than or equal to 1, not 0"),
+        (b"slot = 1", "slot: there is no such setting"),
+        (b"slots =", "it is no TOML"),
+        (b"slots = \xff", "it is no TOML"),
+    ],
+)
+def test_a_bad_value_of_a_file_is_told_with_the_file(content: bytes, told: str) -> None:
+    Path("mine.toml").write_bytes(content)
+    with pytest.raises(SettingsInvalid) as caught:
+        load_settings("mine.toml")
+    assert told in str(caught.value)
+    assert "'mine.toml'" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_file_that_is_named_must_be_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(SettingsInvalid, match=r"'gone\.toml' cannot be read: there is no such"):
+        load_settings("gone.toml")
+    monkeypatch.setenv("LIMNER_CONFIG", "lost.toml")
+    with pytest.raises(SettingsInvalid, match=r"named by the environment variable LIMNER_CONFIG"):
+        load_settings()
+    with pytest.raises(SettingsInvalid, match="no file"):
+        load_settings(Path.cwd())
+
+
+def test_a_bad_argument_is_told_by_its_name() -> None:
+    with pytest.raises(SettingsInvalid, match=r"^slots: .* not 1001$"):
+        load_settings(slots=1001)
+    with pytest.raises(SettingsInvalid, match=r"^slotz: there is no such setting$"):
+        load_settings(slotz=1)
