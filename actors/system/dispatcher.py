@@ -35,12 +35,13 @@ class _Carrier(threading.Thread):
         self.turns = 0
         self.busy = False
         self.seen = (0, 0.0)
+        self.still = 0
 
     def run(self) -> None:
         self.dispatcher.drain(self)
 
-    def stuck(self) -> bool:
-        """Say whether since the last look no turn ended and hardly any CPU time was used."""
+    def stuck(self, patience: int) -> bool:
+        """Say whether for so many looks no turn ended and hardly any CPU time was used."""
         try:
             clock = time.pthread_getcpuclockid(self.ident or 0)
             cpu = time.clock_gettime(clock)
@@ -48,7 +49,9 @@ class _Carrier(threading.Thread):
             cpu = self.seen[1]
         turns, used = self.seen
         self.seen = (self.turns, cpu)
-        return self.busy and turns == self.turns and cpu - used < TICK / 10
+        idle = turns == self.turns and cpu - used < TICK / 10
+        self.still = self.still + 1 if self.busy and idle else 0
+        return self.still >= patience
 
 
 class Dispatcher:
@@ -170,14 +173,19 @@ class Dispatcher:
 
     def _watch_over(self) -> None:
         retire_at = time.monotonic() + RETIRE
+        cpu = 0.0
         while True:
             self._watch.wait()
             if self._closed:
                 return
             time.sleep(TICK)
+            used, cpu = cpu, time.process_time()
+            # while others keep the interpreter busy, a thread may well stand still and only wait
+            # for its turn at it; more threads would not get on faster
+            patience = 8 if cpu - used > TICK / 2 else 2
             with self._lock:
                 waiting = not self._ready.empty()
-                stuck = sum(carrier.stuck() for carrier in self._carriers)
+                stuck = sum(carrier.stuck(patience) for carrier in self._carriers)
                 self._stuck = max(0, stuck - self._blocked)
                 if waiting and self._add_if_short():
                     logger.info(
