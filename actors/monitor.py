@@ -57,10 +57,11 @@ class MonitorActor(LimnerActor):
         self.scanner = self.new_scanner()
         self.parts: list[str] = []
         self.held_back = ""
-        self.prompts: dict[Key, tuple[Prompt, Task]] = {}
+        self.prompts: dict[Key, str] = {}
+        self.matches: list[PromptMatch] = []
         self.over_limit: dict[Key, None] = {}
-        self.wishes: dict[str, int] = {}
-        self.told: set[str] = set()
+        self.wishes: dict[Key, int] = {}
+        self.told: list[str] = []
         self.dropped: dict[str, None] = {}
         self.sealed = False
         self.last_text = self.system.clock.now
@@ -85,21 +86,18 @@ class MonitorActor(LimnerActor):
 
     def take(self, items: list[Any]) -> None:
         """Read chunks, many at once, and the rest one by one."""
-        chunks: list[str] = []
-        for item in items:
-            if isinstance(item, str):
-                chunks.append(item)
-                continue
-            self.read("".join(chunks))
-            chunks.clear()
-            match item:
+        begin = 0
+        for index in [index for index, item in enumerate(items) if type(item) is not str]:
+            self.read("".join(items[begin:index]))
+            begin = index + 1
+            match items[index]:
                 case TextReplaced(text=text):
                     self.replace(wellformed(text))
                 case StreamEnded(text=text):
                     self.complete(text)
                 case StreamInterrupted():
                     self.seal("interrupted")
-        self.read("".join(chunks))
+        self.read("".join(items[begin:]))
 
     def read(self, delta: str) -> None:
         """Read on."""
@@ -110,8 +108,7 @@ class MonitorActor(LimnerActor):
         self.held_back = delta[-1] if "\ud800" <= delta[-1] <= "\udbff" else ""
         delta = wellformed(delta[: len(delta) - len(self.held_back)])
         self.parts.append(delta)
-        for match in self.scanner.feed(delta):
-            self.detect(match)
+        self.detect_all(self.scanner.feed(delta))
         self.notice_runaways()
 
     def replace(self, text: str, *, final: bool = False) -> None:
@@ -133,9 +130,15 @@ class MonitorActor(LimnerActor):
         for key in [key for key in self.prompts if key not in found]:
             self.withdraw(key)
         self.over_limit.clear()
+        self.matches.clear()
+        self.detect_all(matches)
+        self.notice_runaways()
+
+    def detect_all(self, matches: list[PromptMatch]) -> None:
+        """Ask for the pictures of prompts, in the order of the text."""
+        self.matches += matches
         for match in matches:
             self.detect(match)
-        self.notice_runaways()
 
     def detect(self, match: PromptMatch) -> None:
         """Ask for the picture of a prompt, unless that was done or the message has too many."""
@@ -145,26 +148,26 @@ class MonitorActor(LimnerActor):
         if len(self.prompts) >= self.settings.max_prompts_per_message:
             self.over_limit[key] = None
             return
-        prompt = Prompt.of(self.opening.message_id, match)
+        opening = self.opening
         task = Task.wish(
-            prompt,
-            session_id=self.opening.session_id,
-            owner=self.opening.owner,
-            priority=self.opening.priority,
+            Prompt.of(opening.message_id, match),
+            session_id=opening.session_id,
+            owner=opening.owner,
+            priority=opening.priority,
             at=self.system.clock.now,
-            wish=self.wishes.get(prompt.id, 0),
+            wish=self.wishes.get(key, 0),
         )
-        self.prompts[key] = (prompt, task)
-        self.told.add(task.id)
-        self.say("prompt_detected", task_id=task.id, prompt_id=prompt.id, prompt=prompt.text)
+        self.prompts[key] = task.id
+        self.told.append(task.id)
+        self.say("prompt_detected", task_id=task.id, prompt_id=task.prompt_id, prompt=task.prompt)
         self.processor.tell(PromptDetected(task=task))
 
     def withdraw(self, key: Key) -> None:
         """Take a wish back: the text no longer holds its prompt."""
-        prompt, task = self.prompts.pop(key)
-        self.wishes[prompt.id] = self.wishes.get(prompt.id, 0) + 1
-        self.say("prompt_withdrawn", task_id=task.id, prompt_id=prompt.id)
-        self.processor.tell(PromptWithdrawn(task_id=task.id))
+        task_id = self.prompts.pop(key)
+        self.wishes[key] = self.wishes.get(key, 0) + 1
+        self.say("prompt_withdrawn", task_id=task_id)
+        self.processor.tell(PromptWithdrawn(task_id=task_id))
 
     def complete(self, text: str | None) -> None:
         """Seal a complete text."""
@@ -173,14 +176,15 @@ class MonitorActor(LimnerActor):
         if text is None:
             text = wellformed(self.text() + self.held_back)
         self.replace(wellformed(text), final=True)
-        for match in self.scanner.close():
-            self.detect(match)
+        self.detect_all(self.scanner.close())
         self.notice_runaways()
         self.seal("complete")
 
     def seal(self, reason: SealReason) -> None:
         """Say which tasks the write has to wait for."""
         if self.sealed:
+            if reason == "interrupted":
+                self.processor.tell(LetGo(reason=reason))
             return
         self.sealed = True
         self.stream.end("it has had no text for too long" if reason == "timed_out" else reason)
@@ -192,7 +196,7 @@ class MonitorActor(LimnerActor):
             TotalsSealed(
                 task_ids=frozenset(self.told),
                 text=self.text(),
-                prompts=tuple(prompt for prompt, _ in self.prompts.values()),
+                matches=tuple(self.matches),
                 over_limit=tuple(text for text, _ in self.over_limit),
                 dropped_patterns=tuple(self.dropped),
             )

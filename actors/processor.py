@@ -176,7 +176,7 @@ class ProcessorActor(LimnerActor):
         task = work.task = work.task.to(TaskState.GENERATING, at=clock.now)
         work.timed_out = False
         work.call = self.call(
-            "image",
+            self.production.lane,
             partial(self.production.make, task, work.grant, self.say),
             tag=task.id,
             late=partial(self.keep_late, task.id),

@@ -35,6 +35,8 @@ class Production:
         self.store = store
         self.settings = settings
         self.clock = clock
+        self.store_lane = "store" if getattr(store, "blocks", True) else None
+        self.lane = "image" if self.store_lane or getattr(generator, "blocks", True) else None
 
     def make(self, task: Task, grant: SlotGranted, say: Trail, call: Call) -> Picture:
         """Make the picture of a task, on a slot that was granted for it.

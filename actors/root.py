@@ -8,7 +8,6 @@ the studio closes.
 
 from __future__ import annotations
 
-from collections import deque
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -35,7 +34,7 @@ class Live:
     ref: PooledRef[Any]
     ended: SessionEnded | None = None
     reason: BaseException | None = None
-    waiting: deque[OpenStream] = field(default_factory=deque)
+    waiting: list[OpenStream] = field(default_factory=list)
 
 
 class StudioActor(LimnerActor):
@@ -102,9 +101,9 @@ class StudioActor(LimnerActor):
         elif opening.message_id in self.live:
             self.live[opening.message_id].waiting.append(opening)
         else:
-            self.begin(opening, deque())
+            self.begin(opening, [])
 
-    def begin(self, opening: OpenStream, waiting: deque[OpenStream]) -> None:
+    def begin(self, opening: OpenStream, waiting: list[OpenStream]) -> None:
         """Start the session of a message that has none."""
         self.say(
             "session_opened",
@@ -186,7 +185,7 @@ class StudioActor(LimnerActor):
         else:
             opening.stream.future.fail(ended.error)
         if live.waiting:
-            self.begin(live.waiting.popleft(), live.waiting)
+            self.begin(live.waiting.pop(0), live.waiting)
         self.leave_if_done()
 
     def part_ended(self, message: ActorEnded) -> None:

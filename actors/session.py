@@ -78,6 +78,7 @@ class SessionActor(LimnerActor):
             self.message_id,
             settings,
             self.production.store,
+            self.production.store_lane,
             session=ref,
         )
         self.children[self.writer] = None
@@ -99,7 +100,7 @@ class SessionActor(LimnerActor):
             writer=self.writer,
         )
         self.children[self.monitor] = None
-        self.call("store", lambda _: self.load())
+        self.call(self.production.store_lane, lambda _: self.load())
 
     def on_receive(self, message: object) -> Any:
         """See the message on."""

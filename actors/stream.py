@@ -49,7 +49,7 @@ class Stream:
         self._items: list[Item] = []
         self._length = 0
         self._monitor: PooledRef[Any] | None = None
-        self._told = False
+        self._waiting: PooledRef[Any] | None = None  # the monitor, unless it was told already
         self._ended: str | None = None
 
     @property
@@ -70,21 +70,21 @@ class Stream:
             TextTooLong: if the text would pass `Settings.max_text`; the chunk is not taken.
             TypeError: if it is not text.
         """
-        if not isinstance(delta, str):
-            raise TypeError(f"feed() takes text, not {type(delta).__name__}")
+        if type(delta) is not str:
+            if not isinstance(delta, str):
+                raise TypeError(f"feed() takes text, not {type(delta).__name__}")
+            delta = "".join((delta,))  # a plain string, whatever it was made of
         with self._lock:
             if self._ended is not None:
                 raise StreamClosed(self._too_late())
             length = self._length + len(delta)
             if length > self._max_text:
                 raise TextTooLong(self._too_long(length))
-            self._items.append(delta)
             self._length = length
-            if self._told or self._monitor is None:
-                return
-            self._told = True
-            monitor = self._monitor
-        monitor.deliver(TEXT_STREAMED)
+            self._items.append(delta)
+            monitor, self._waiting = self._waiting, None
+        if monitor is not None:
+            monitor.deliver(TEXT_STREAMED)
 
     def replace(self, text: str) -> None:
         """Give the whole text so far, which may differ from what was fed before.
@@ -116,8 +116,7 @@ class Stream:
 
         Too late is no error; it gives the session's future all the same.
         """
-        if not self.ended:
-            self._put(StreamInterrupted(), None, "interrupted")
+        self._put(StreamInterrupted(), None, "interrupted")
         return self.future
 
     def cancel(self) -> pykka.Future[None]:
@@ -153,16 +152,16 @@ class Stream:
         """Let a monitor take the text, beginning with what lies here already."""
         with self._lock:
             self._monitor = monitor
-            self._told = bool(self._items)
-            told = self._told
-        if told:
-            monitor.deliver(TEXT_STREAMED)
+            if not self._items:
+                self._waiting = monitor
+                return
+        monitor.deliver(TEXT_STREAMED)
 
     def take(self) -> list[Item]:
         """Give the monitor all that has come since it last took."""
         with self._lock:
             items, self._items = self._items, []
-            self._told = False
+            self._waiting = self._monitor
         return items
 
     def end(self, why: str) -> None:
@@ -172,7 +171,9 @@ class Stream:
 
     def _put(self, item: Item, length: int | None, end: str | None = None) -> None:
         with self._lock:
-            if self._ended is not None:
+            # a text that is complete may still wait for its pictures, and need not any longer
+            letting_go = isinstance(item, StreamInterrupted) and self._ended == "finished"
+            if self._ended is not None and not letting_go:
                 if isinstance(item, StreamInterrupted) or (
                     isinstance(item, StreamEnded) and item.text is None
                 ):
@@ -184,8 +185,7 @@ class Stream:
                 self._length = length
             self._items.append(item)
             self._ended = end
-            monitor = None if self._told else self._monitor
-            self._told = self._told or monitor is not None
+            monitor, self._waiting = self._waiting, None
         if monitor is not None:
             monitor.deliver(TEXT_STREAMED)
 

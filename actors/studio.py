@@ -249,7 +249,8 @@ class Studio:
             live = list(self._live.values())
         if first:
             for stream in live:
-                stream.interrupt()
+                if not stream.ended:
+                    stream.interrupt()
             self._root.deliver(CloseStudio())
         self._ended.get()
         with self._lock:

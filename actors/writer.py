@@ -17,7 +17,7 @@ from limner.actors.system import Call, CallReturned, PooledRef, Timer
 from limner.actors.trail import Trail
 from limner.messages.composition import Composed, compose
 from limner.messages.errors import StoreFailed, VersionConflict
-from limner.messages.pictures import Failure, Illustrated, Placement, Unplaced
+from limner.messages.pictures import Failure, Illustrated, Placement, Prompt, Unplaced
 from limner.messages.prompts import TaskSettled
 from limner.messages.settings import Settings
 from limner.messages.tally import Tally
@@ -57,6 +57,7 @@ class WriterActor(LimnerActor):
         message_id: str,
         settings: Settings,
         store: Store,
+        lane: str | None,
         *,
         session: PooledRef[Any],
     ) -> None:
@@ -64,6 +65,7 @@ class WriterActor(LimnerActor):
         self.message_id = message_id
         self.settings = settings
         self.store = store
+        self.lane = lane
         self.session = session
         self.tally = Tally()
         self.totals: TotalsSealed | None = None
@@ -101,7 +103,7 @@ class WriterActor(LimnerActor):
         totals, tasks = self.totals, tuple(self.tally.settled.values())
         assert totals is not None
         self.stage = Stage.WRITING
-        self.under_way = self.call("store", lambda _: self.perform(totals, tasks, version))
+        self.under_way = self.call(self.lane, lambda _: self.perform(totals, tasks, version))
         self.overdue = self.system.clock.after(
             self.settings.store_timeout, self.actor_ref, WriteOverdue()
         )
@@ -115,6 +117,7 @@ class WriterActor(LimnerActor):
             VersionConflict: if the text changes faster than it can be written.
         """
         placements = tuple(placement_of(task) for task in tasks if task.picture is not None)
+        prompts = tuple({task.prompt_id: prompt_of(task) for task in tasks}.values())
         dropped = totals.dropped_patterns
         patterns = tuple(one for one in self.settings.patterns if one not in dropped)
         text = totals.text
@@ -128,8 +131,9 @@ class WriterActor(LimnerActor):
                 markup=self.settings.markup,
                 max_tag=self.settings.max_tag,
                 timeout=self.settings.pattern_timeout,
+                matches=totals.matches if text is totals.text else None,
             )
-            links = Links(prompts=totals.prompts, tasks=tasks, placed=composed.placed)
+            links = Links(prompts=prompts, tasks=tasks, placed=composed.placed)
             try:
                 new_version = self.store.write(
                     self.message_id, composed.text, expected_version=version, links=links
@@ -200,6 +204,13 @@ class WriterActor(LimnerActor):
         self.stage = Stage.OVER
         self.say("write_skipped", reason=skipped.reason, awaited=list(skipped.awaited))
         self.session.tell(skipped)
+
+
+def prompt_of(task: Task) -> Prompt:
+    """Give the prompt that a task is for."""
+    return Prompt(
+        id=task.prompt_id, message_id=task.message_id, text=task.prompt, ordinal=task.ordinal
+    )
 
 
 def placement_of(task: Task) -> Placement:

@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 
+from pydantic import Field
+
 from limner.messages.base import Value
 from limner.messages.tasks import Task
 
@@ -14,11 +16,11 @@ class Tally(Value):
     """
 
     sealed: frozenset[str] | None = None
-    settled: Mapping[str, Task] = {}
+    settled: Mapping[str, Task] = Field(default_factory=dict)
 
     def seal(self, task_ids: frozenset[str]) -> "Tally":
         """Give the tally with its totals known."""
-        return self if self.sealed is not None else self.model_copy(update={"sealed": task_ids})
+        return self if self.sealed is not None else self.but(sealed=task_ids)
 
     def settle(self, task: Task) -> "Tally":
         """Give the tally with one more task in a final state.
@@ -30,7 +32,7 @@ class Tally(Value):
             raise ValueError(f"task {task.id} is {task.state}, which settles nothing")
         if task.id in self.settled:
             return self
-        return self.model_copy(update={"settled": {**self.settled, task.id: task}})
+        return self.but(settled={**self.settled, task.id: task})
 
     @property
     def complete(self) -> bool:

@@ -137,13 +137,11 @@ class Task(Value):
             raise ValueError(f"task {self.id} cannot go from {self.state} to {state}")
         if (picture is not None) != (state is TaskState.COMPLETED):
             raise ValueError(f"task {self.id} needs a picture to be completed, and only then")
-        return self.model_copy(
-            update={
-                "state": state,
-                "attempts": self.attempts + (state is TaskState.GENERATING),
-                "reason": reason,
-                "picture": picture,
-                "history": (*self.history, (self.state, self.since)),
-                "since": at,
-            }
+        return self.but(
+            state=state,
+            attempts=self.attempts + (state is TaskState.GENERATING),
+            reason=reason,
+            picture=picture,
+            history=(*self.history, (self.state, self.since)),
+            since=at,
         )

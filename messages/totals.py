@@ -1,7 +1,7 @@
 """Totals: monitor → writer."""
 
 from limner.messages.base import Message
-from limner.messages.pictures import Prompt
+from limner.messages.pictures import PromptMatch
 
 
 class TotalsSealed(Message):
@@ -11,13 +11,13 @@ class TotalsSealed(Message):
         task_ids: every task that the monitor asked for, the withdrawn ones too, so that none
             can settle after the write.
         text: the whole text.
-        prompts: the prompts in it that were asked for.
+        matches: the prompts in it.
         over_limit: the texts of those that were not, since there were too many.
         dropped_patterns: patterns that were given up since they took too long.
     """
 
     task_ids: frozenset[str]
     text: str
-    prompts: tuple[Prompt, ...] = ()
+    matches: tuple[PromptMatch, ...] = ()
     over_limit: tuple[str, ...] = ()
     dropped_patterns: tuple[str, ...] = ()

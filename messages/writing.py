@@ -14,7 +14,7 @@ class Links(Value):
     """What a write settles, for the registry.
 
     Args:
-        prompts: the prompts that the text was found to hold.
+        prompts: the prompts that the tasks were for.
         tasks: the session's tasks, each in a final state.
         placed: the pictures that are in the text now.
     """

@@ -24,6 +24,11 @@ class Instant:
     def __repr__(self) -> str:
         return f"Instant({len(self._picture.data)} bytes, {self._picture.media_type})"
 
+    @property
+    def blocks(self) -> bool:
+        """Whether its call may block; what is derived from it is taken to."""
+        return type(self) is not Instant
+
     def generate(self, task: Task, cancelled: Cancelled) -> PictureBytes:
         """Give the picture, whatever the task asks for."""
         del task, cancelled

@@ -23,7 +23,8 @@ class Cancelled(Protocol):
 class Generator(Protocol):
     """Anything that turns a task's prompt into a picture.
 
-    Called on a worker thread, so it may block, and for several tasks at one time.
+    Called on a worker thread, so it may block, and for several tasks at one time. One with an
+    attribute `blocks` that is false says that it never does, and spares itself the thread.
     """
 
     def generate(self, task: Task, cancelled: Cancelled) -> PictureBytes:

@@ -30,6 +30,11 @@ class MemoryStore:
         self._kept: dict[str, dict[tuple[str, str], Picture]] = {}
         self._lock = Lock()
 
+    @property
+    def blocks(self) -> bool:
+        """Whether its calls may block; what is derived from it is taken to."""
+        return self._files is not None or type(self) is not MemoryStore
+
     def load(self, message_id: str) -> tuple[str, Version] | None:
         """Give a message's text and its version, or `None` if there is none."""
         with self._lock:

@@ -11,7 +11,8 @@ from limner.messages.writing import Links, Version
 class Store(Protocol):
     """Where texts and their registry live. Called on worker threads, several at one time.
 
-    Every method may block. Any exception but those named here is a failure of the store.
+    Every method may block; a store with an attribute `blocks` that is false says that none does,
+    and spares itself the threads. Any exception but those named here is a failure of the store.
     """
 
     def load(self, message_id: str) -> tuple[str, Version] | None:

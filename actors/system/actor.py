@@ -14,7 +14,7 @@ from limner.actors.system import registry
 from limner.actors.system.context import context
 from limner.actors.system.flag import Flag
 from limner.actors.system.future import PooledFuture
-from limner.actors.system.mailbox import DRAINING, EndOfTurn, Mailbox
+from limner.actors.system.mailbox import EndOfTurn, Mailbox
 from limner.actors.system.reference import PooledRef
 from limner.actors.system.supervision import ActorEnded, Kin
 from limner.actors.system.system import System, current_system
@@ -62,8 +62,8 @@ class PooledActor(pykka.Actor):
         self.actor_urn = self.system.new_urn()
         self.actor_inbox = self._create_actor_inbox()
         self.actor_stopped = Flag()
-        self._actor_ref = PooledRef(self)
         self.kin = Kin(context.actor)
+        self._actor_ref = PooledRef(self)
         self._begun = False
         self._calls: dict[Call, None] = {}
 
@@ -79,7 +79,7 @@ class PooledActor(pykka.Actor):
 
     @staticmethod
     def _create_actor_inbox() -> Mailbox:
-        return Mailbox(current_system().dispatcher.ready)
+        return Mailbox(current_system())
 
     @staticmethod
     def _create_future() -> pykka.Future[Any]:
@@ -91,7 +91,7 @@ class PooledActor(pykka.Actor):
 
     def call(
         self,
-        lane: str,
+        lane: str | None,
         function: Callable[[Call], Any],
         *,
         tag: Any = None,
@@ -102,13 +102,15 @@ class PooledActor(pykka.Actor):
         If the actor ends before, the call is abandoned.
 
         Args:
-            lane: whose threads; opened before.
+            lane: whose threads, opened before; with `None` the call does not block, and is run
+                at once on this one.
             function: what to call, with the `Call` that this gives.
             tag: whatever lets the actor know the call again.
             late: called, on the call's own thread, with what it returned after it was abandoned.
         """
         call = self.system.workers.submit(lane, function, self._actor_ref, tag=tag, late=late)
-        self._calls[call] = None
+        if not call.over:
+            self._calls[call] = None
         return call
 
     def abandon_calls(self) -> None:
@@ -128,10 +130,9 @@ class PooledActor(pykka.Actor):
                 self._actor_loop_running()
             except EndOfTurn:
                 return
-            self._actor_loop_teardown()
-            if not self.kin.over:
-                self.abandon_calls()
-                self.system.supervision.bury(self)
+            self.abandon_calls()
+            self.actor_inbox.end()
+            self.system.supervision.bury(self)
         finally:
             context.actor = None
 
@@ -144,15 +145,11 @@ class PooledActor(pykka.Actor):
             else:
                 self._stop_all(error)
 
-    def _actor_loop_teardown(self) -> None:
-        self.actor_inbox.budget = DRAINING
-        super()._actor_loop_teardown()
-
     def _handle_receive(self, message: Any) -> Any:
         try:
             if type(message) in PYKKA_MESSAGES:
                 return super()._handle_receive(message)
-            if type(message) is CallReturned:
+            if type(message) is CallReturned and self._calls:
                 self._calls.pop(message.call, None)
             return self.on_receive(message)
         except Exception:

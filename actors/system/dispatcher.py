@@ -123,18 +123,10 @@ class Dispatcher:
             self._carriers.pop(carrier, None)
 
     def _turn(self, mailbox: Mailbox) -> None:
-        mailbox.budget = TURN
-        actor = mailbox.actor
-        assert actor is not None
-        try:
-            actor.take_turn()
-        except BaseException:  # the thread outlives whatever an actor does
-            logger.critical("a turn of %s failed outside of the actor", actor, exc_info=True)
-        if mailbox.rest():
-            if self._closed:
-                self._turn(mailbox)
-            else:
+        while mailbox.turn(TURN):
+            if not self._closed:
                 self._ready.put(mailbox)
+                break
 
     @contextmanager
     def blocking(self) -> Iterator[None]:

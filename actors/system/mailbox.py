@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import threading
-from collections import deque
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
+
+import pykka
+
+from limner.actors.system.reference import STOP
 
 if TYPE_CHECKING:
     from pykka._envelope import Envelope
 
     from limner.actors.system.actor import PooledActor
+    from limner.actors.system.system import System
 
-DRAINING = -1
-"""The budget of an actor that has ended: whatever comes is answered, or is a dead letter."""
+
+MANY = 64
+
+
+NONE: list[Envelope[Any]] = []
+"""What a mailbox has for a batch while it needs none; never changed."""
 
 
 class EndOfTurn(BaseException):
@@ -34,22 +41,25 @@ class Mailbox:
     then is still answered, or counted as a dead letter.
     """
 
-    __slots__ = ("_claim", "_envelopes", "_ready", "actor", "budget", "current")
+    __slots__ = ("_batch", "_claim", "_incoming", "_system", "actor", "budget", "current", "name")
 
-    def __init__(self, ready: Callable[[Mailbox], None]) -> None:
-        self._ready = ready
-        self._envelopes: deque[Envelope[Any]] = deque()
+    def __init__(self, system: System) -> None:
+        self._system = system
+        # two lists, since an idle actor's deque takes 700 bytes
+        self._incoming: list[Envelope[Any]] = []
+        self._batch: list[Envelope[Any]] = NONE
         self._claim = threading.Lock()
         self._claim.acquire()
         self.actor: PooledActor | None = None
+        self.name = ""
         self.budget = 0
         self.current: Envelope[Any] | None = None
 
     def put(self, envelope: Envelope[Any], /) -> None:
         """Append an envelope, and make the actor ready unless it is already."""
-        self._envelopes.append(envelope)
+        self._incoming.append(envelope)
         if self._claim.acquire(blocking=False):
-            self._ready(self)
+            self._system.dispatcher.ready(self)
 
     def get(self) -> Envelope[Any]:
         """Give the first envelope, within the turn's budget.
@@ -57,14 +67,29 @@ class Mailbox:
         Raises:
             EndOfTurn: if there is none, or the budget is used.
         """
-        if not self.budget or not self._envelopes:
+        if not self.budget:
             raise EndOfTurn
-        self.current = envelope = self._envelopes.popleft()
-        if self.budget > 0:
-            self.budget -= 1
-        elif envelope.reply_to is None and self.actor is not None:
-            self.actor.system.dead_letter(self.actor, envelope.message)
+        self.budget -= 1
+        self.current = envelope = self._take()
         return envelope
+
+    def _take(self) -> Envelope[Any]:
+        """Take the first envelope out.
+
+        Senders append meanwhile, so their list is never replaced; where many have come they are
+        moved at once, since taking the first of a long list is dear.
+        """
+        if self._batch:
+            return self._batch.pop()
+        number = len(self._incoming)
+        if not number:
+            raise EndOfTurn
+        if number > MANY:
+            self._batch = self._incoming[:number]
+            del self._incoming[:number]
+            self._batch.reverse()
+            return self._batch.pop()
+        return self._incoming.pop(0)
 
     @property
     def awaited(self) -> bool:
@@ -73,17 +98,42 @@ class Mailbox:
 
     def empty(self) -> bool:
         """Say whether no envelope waits."""
-        return not self._envelopes
+        return not self._batch and not self._incoming
 
     def begin(self, actor: PooledActor) -> None:
         """Make an actor ready for its first turn. The mailbox holds it while it lives."""
         self.actor = actor
-        self._ready(self)
+        self._system.dispatcher.ready(self)
 
-    def rest(self) -> bool:
-        """End a turn. Says whether the actor has to run again; else the claim is free."""
+    def turn(self, budget: int) -> bool:
+        """Let the actor have a turn. Says whether it has to run again; else the claim is free."""
+        self.budget = budget
+        if self.actor is not None:
+            self.actor.take_turn()
+        else:
+            self.drain()
         self.current = None
-        if self._envelopes:
+        if self._batch or self._incoming:
             return True
         self._claim.release()
-        return bool(self._envelopes) and self._claim.acquire(blocking=False)
+        return bool(self._incoming) and self._claim.acquire(blocking=False)
+
+    def end(self) -> None:
+        """Hold the actor no longer: it has ended."""
+        self.name = str(self.actor)
+        self.actor = None
+        self.drain()
+
+    def drain(self) -> None:
+        """Answer what came too late, as Pykka does, and count what nobody waits for."""
+        while not self.empty():
+            envelope = self._take()
+            reply, message = envelope.reply_to, envelope.message
+            if message == STOP:
+                if reply is not None:
+                    reply.set(None)
+            elif reply is None:
+                self._system.dead_letter(self.name, message)
+            else:
+                error = pykka.ActorDeadError(f"{self.name} stopped before handling the message")
+                reply.set_exception((pykka.ActorDeadError, error, None))

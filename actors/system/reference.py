@@ -30,6 +30,7 @@ class PooledRef(pykka.ActorRef[A]):
     def __init__(self, actor: A) -> None:
         super().__init__(actor)
         self.system = actor.system
+        self.kin = actor.kin
 
     def tell(self, message: Any) -> None:
         """Put a message into the actor's mailbox; it is there when this returns.

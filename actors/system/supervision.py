@@ -94,13 +94,14 @@ class Supervision:
         for watcher in watchers:
             watcher(ended)
 
-    def watch(self, actor: PooledActor, watcher: Callable[[ActorEnded], None]) -> None:
+    def watch(self, ref: PooledRef[Any], watcher: Callable[[ActorEnded], None]) -> None:
         """Call back when an actor has ended; at once if it has already."""
+        kin = ref.kin
         with self._lock:
-            if not actor.kin.over:
-                actor.kin.watchers = (*actor.kin.watchers, watcher)
+            if not kin.over:
+                kin.watchers = (*kin.watchers, watcher)
                 return
-        watcher(ActorEnded(actor.actor_ref, actor.kin.reason))
+        watcher(ActorEnded(ref, kin.reason))
 
     def stop_all(self) -> None:
         """Ask all actors to stop, the last started one first, and wait for none."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 from limner.actors.system.clock import Clock
 from limner.actors.system.context import context
 from limner.actors.system.dispatcher import Dispatcher
-from limner.actors.system.reference import STOP, PooledRef
+from limner.actors.system.reference import PooledRef
 from limner.actors.system.supervision import ActorEnded, Supervision
 from limner.actors.system.workers import Workers
 
@@ -53,9 +53,7 @@ class System:
 
     def watch(self, ref: PooledRef[Any], watcher: Callable[[ActorEnded], None]) -> None:
         """Call `watcher` when an actor has ended: supervision for those who are no actor."""
-        actor = ref.actor_inbox.actor
-        assert actor is not None
-        self.supervision.watch(actor, watcher)
+        self.supervision.watch(ref, watcher)
 
     def random(self, purpose: str) -> random.Random:
         """Give a stream of random numbers for one purpose."""
@@ -89,16 +87,13 @@ class System:
         """Mark the calling actor as blocked while the context lasts."""
         return self.dispatcher.blocking()
 
-    def dead_letter(self, actor: PooledActor, message: object) -> None:
+    def dead_letter(self, receiver: str, message: object) -> None:
         """Count and log a message that came to an actor which has ended."""
-        if message == STOP:
-            return
         self.dead_letters += 1
-        name = type(actor).__name__
         if self.on_dead_letter is not None:
-            self.on_dead_letter(name, message)
+            self.on_dead_letter(receiver.partition(" ")[0], message)
         else:
-            logger.info("dead letter: %s to %s", type(message).__name__, name)
+            logger.info("dead letter: %s to %s", type(message).__name__, receiver)
 
     def stop_all(self) -> None:
         """Ask all actors of this system to stop, the last started one first."""

@@ -38,7 +38,7 @@ class Call(Flag):
 
     def __init__(
         self,
-        pool: _Pool,
+        pool: _Pool | None,
         function: Callable[[Call], Any],
         ref: PooledRef[Any],
         tag: Any,
@@ -66,7 +66,7 @@ class Call(Flag):
                 return False
             self.over = True
             thread = self.thread
-        if thread is not None:
+        if thread is not None and self.pool is not None:
             self.pool.replace(thread)
         return True
 
@@ -83,6 +83,22 @@ class Call(Flag):
             abandoned, self.over = self.over, True
         return not abandoned
 
+    def perform(self) -> bool:
+        """Run it and tell how it ended. False if it was abandoned meanwhile."""
+        value: Any = None
+        error: BaseException | None = None
+        try:
+            value = self.function(self)
+        except BaseException as caught:  # noqa: BLE001  # not even SystemExit ends a worker
+            error = caught
+        awaited = self.finish()
+        del self.function
+        if awaited:
+            self.ref.deliver(CallReturned(self, value, error))
+        elif self.late is not None and error is None:
+            self.late(value)
+        return awaited
+
 
 class _Worker(threading.Thread):
     """A thread of a pool; parked on a lock of its own while there is nothing to do."""
@@ -92,27 +108,13 @@ class _Worker(threading.Thread):
         self.pool = pool
         self.parking = threading.Lock()
         self.parking.acquire()
+        self.woken = True
 
     def run(self) -> None:
         while (call := self.pool.next_call(self)) is not None:
-            if call.begin(self) and not self.perform(call):
+            if call.begin(self) and not call.perform():
                 break
         self.pool.left(self)
-
-    def perform(self, call: Call) -> bool:
-        """Run a call and tell how it ended. False if this thread was replaced meanwhile."""
-        value: Any = None
-        error: BaseException | None = None
-        try:
-            value = call.function(call)
-        except BaseException as caught:  # noqa: BLE001  # not even SystemExit ends a worker
-            error = caught
-        awaited = call.finish()
-        if awaited:
-            call.ref.deliver(CallReturned(call, value, error))
-        elif call.late is not None and error is None:
-            call.late(value)
-        return awaited
 
 
 class _Pool:
@@ -146,7 +148,9 @@ class _Pool:
                 return
             if self.parked:
                 self.waking = True
-                self.parked.pop().parking.release()
+                worker = self.parked.pop()
+                worker.woken = True
+                worker.parking.release()
             elif len(self.threads) < self.limit:
                 self.waking = True
                 self.started += 1
@@ -161,7 +165,7 @@ class _Pool:
                 call = self.calls.popleft()
             except IndexError:
                 with self.lock:
-                    self.waking = False
+                    self.arrived(worker)
                     if self.calls:
                         continue
                     if self.closed:
@@ -169,11 +173,16 @@ class _Pool:
                     self.parked.append(worker)
                 worker.parking.acquire()
                 continue
-            if self.waking:
-                self.waking = False
+            if worker.woken:
+                self.arrived(worker)
                 if self.calls:
                     self.wake()
             return call
+
+    def arrived(self, worker: _Worker) -> None:
+        """Let the next thread be woken, now that the one on its way is here."""
+        if worker.woken:
+            worker.woken = self.waking = False
 
     def replace(self, thread: threading.Thread) -> None:
         """Count a thread as lost to a call that does not come back."""
@@ -228,7 +237,7 @@ class Workers:
 
     def submit(
         self,
-        lane: str,
+        lane: str | None,
         function: Callable[[Call], Any],
         reply_to: PooledRef[Any],
         *,
@@ -238,12 +247,17 @@ class Workers:
         """Run a blocking call on a thread of a lane, and tell `reply_to` a `CallReturned`.
 
         Args:
-            lane: whose pool; opened before.
+            lane: whose pool, opened before; with `None` the call does not block, and is run at
+                once on the calling thread.
             function: what to call, with the `Call` that this gives.
             reply_to: who is told.
             tag: whatever lets the receiver know the call again.
             late: called, on the call's own thread, with what an abandoned call still returned.
         """
+        if lane is None:
+            call = Call(None, function, reply_to, tag, late)
+            call.perform()
+            return call
         pool = self._pools[lane]
         call = Call(pool, function, reply_to, tag, late)
         if self._closed or len(pool.abandoned) >= MAX_ABANDONED:

@@ -1,0 +1,158 @@
+"""The patterns of prompt tags: what each begins and ends with, or why it cannot be used."""
+
+import re
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+import regex
+
+from limner.messages.errors import SettingsInvalid
+
+DEFAULT_PATTERNS: tuple[str, ...] = (
+    r'<!--img-prompt="([^"\\]*(?:\\[\s\S][^"\\]*)*)"-->',
+    r'<img-prompt="([^"\\]*(?:\\[\s\S][^"\\]*)*)">',
+    r'<img_prompt="([^"\\]*(?:\\[\s\S][^"\\]*)*)">',
+)
+"""A comment and two tags. Inside of the quotes `\\"` is a quote, and lines may end."""
+
+MAX_SOURCE = 1_000
+"""Characters of one pattern."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    """A pattern of prompt tags, ready to scan with.
+
+    Args:
+        source: the regular expression, as it was given.
+        compiled: what it compiles to.
+        opener: the longest literal text that every match begins with.
+        closer: the longest literal text that every match ends with.
+        plain: whether a match depends on nothing that comes after it, and every way to match is
+            tried. Then one look at all the text tells as much as a look at each possible end.
+    """
+
+    source: str
+    compiled: "regex.Pattern[str]" = field(repr=False)
+    opener: str
+    closer: str
+    plain: bool
+
+
+@lru_cache(maxsize=256)
+def compile_patterns(sources: tuple[str, ...]) -> tuple[Pattern, ...]:
+    """Make patterns of prompt tags ready to scan with.
+
+    Args:
+        sources: regular expressions as the `regex` module reads them, of 1 to 1,000 characters.
+            Each has a capturing group for the prompt, and begins and ends with literal text.
+            A tag is matched as a string of its own, so nothing in a pattern may ask for what
+            stands around it, and no construct may make the outcome hang on where a text was cut.
+
+    Raises:
+        SettingsInvalid: if a pattern cannot be used; names it, the reason, and what to change.
+    """
+    return tuple(_compile(source) for source in sources)
+
+
+def _compile(source: str) -> Pattern:
+    try:
+        return _read(source)
+    except _Unusable as unusable:
+        shown = source if len(source) <= 80 else source[:77] + "..."
+        raise SettingsInvalid(f"pattern {shown!r} {unusable}") from unusable
+
+
+def _read(source: str) -> Pattern:
+    if not 0 < len(source) <= MAX_SOURCE:
+        raise _Unusable(f"has {len(source):,} characters; give it 1 to {MAX_SOURCE:,}")
+    try:
+        compiled = regex.compile(source, regex.VERSION0)
+    except (regex.error, ValueError, OverflowError, RecursionError) as error:
+        raise _Unusable(f"is no regular expression ({error}); correct it") from error
+    opener, closer, plain = _literals(source)
+    if not compiled.groups:
+        raise _Unusable("has no group; put parentheses around the part that is the prompt")
+    return Pattern(source, compiled, opener, closer, plain)
+
+
+class _Unusable(Exception):
+    """Why a pattern cannot be used, and what to change."""
+
+
+# Where this and `regex` could differ, it sees less of a literal than there is, never more.
+_TOKEN = re.compile(
+    r"""
+      (?P<edge>       \\[ABbGKMmRXZz] | [\^$] )
+    | (?P<reference>  \\g(?:<\w*>)? | \\[1-9]\d{0,2} | \(\?P=\w+\) )
+    | (?P<escape>     \\(?: [pP](?:\{[^}]*\}|.) | N(?:\{[^}]*\})? | x.{2} | u.{4} | U.{8}
+                          | 0[0-7]{0,2} | [A-Za-z] ) )
+    | (?P<escaped>    \\. )
+    | (?P<set>        \[\^? (?: \\. | \[:\^?[\w\ =&.-]+:\] | . )
+                            (?: \\. | \[:\^?[\w\ =&.-]+:\] | [^]\\] )* \] )
+    | (?P<look>       \(\?<?[=!] | \(\?> )
+    | (?P<flags>      \(\?(?!R\))[A-Za-z][A-Za-z0-9-]*\) )
+    | (?P<odd>        \(\? (?! : | P?<\w | -?[ims]+(?:-[ims]+)?: ) | \(\*[A-Za-z] )
+    | (?P<group>      \( (?: \?: | \?P?<\w+> | \?[ims-]+: )? )
+    | (?P<end>        \) )
+    | (?P<either>     \| )
+    | (?P<any>        \. )
+    | (?P<fuzzy>      \{ [eids0-9<=+,]* [eids] [eids0-9<=+,]* [:}] )
+    | (?P<repeat>     (?: [*+?] | \{\d+(?:,\d*)?\} | \{,\d*\} ) (?P<keep>[?+])? )
+    | (?P<literal>    . )
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+_ESCAPED = {r"\n": "\n", r"\t": "\t"}
+_CUT = "which cannot be told while the text is still coming in"
+
+
+def _literals(source: str) -> tuple[str, str, bool]:
+    """Give the literals that a valid pattern begins and ends with, and whether it is plain."""
+    top: list[str] = []  # outside of all groups: a literal character, or nothing for what varies
+    depth, plain = 0, True
+    for token in _TOKEN.finditer(source):
+        kind, text = token.lastgroup, token[0]
+        literal = ""
+        match kind:
+            case "edge":
+                raise _Unusable(f"asks with {text} for what stands around, {_CUT}; take it out")
+            case "flags":
+                raise _Unusable(f"has {text}; put the part that it is for in {text[:-1]}:...)")
+            case "odd":
+                raise _Unusable(
+                    f"has {source[token.start() : token.end() + 2]}, {_CUT}; take it out"
+                )
+            case "fuzzy":
+                raise _Unusable(f"matches roughly, with {text}, {_CUT}; write \\{{ for a brace")
+            case "either" if not depth:
+                raise _Unusable("has a | outside of any group; give it as two patterns")
+            case "end":
+                depth -= 1
+            case "group" | "look":
+                plain &= kind == "group"
+                depth += 1
+                continue
+            case "repeat":
+                plain &= token["keep"] != "+"
+                if not depth:
+                    top[-1] = ""
+                continue
+            case "literal":
+                literal = text
+            case "escaped":
+                literal = text[1:]
+            case "escape":
+                literal = _ESCAPED.get(text, "")
+        if not depth:
+            top.append(literal)
+    if not (top[0] and top[-1]):
+        where = "end" if top[0] else "begin"
+        raise _Unusable(
+            f"does not {where} with a literal character, by which a tag is found; "
+            f"{where} it with text that every tag {where}s with"
+        )
+    if "" not in top:
+        return source, source, plain  # without a group, which is refused
+    varies = top.index(""), len(top) - top[::-1].index("")
+    return "".join(top[: varies[0]]), "".join(top[varies[1] :]), plain
