@@ -3,21 +3,38 @@
 from __future__ import annotations
 
 from types import TracebackType
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from limner.actors.system import PooledActor
-from limner.actors.trail import Trail
+from limner.actors.trail import EventLog
 
 
 class LimnerActor(PooledActor):
-    """An actor whose failure is its own, is told to the event log, and ends those it started."""
+    """An actor whose failure is its own, is told to the event log, and ends those it started.
+
+    Args:
+        log: where it says what happened.
+        session_id: whose events they are, if a session's.
+        message_id: of which message.
+    """
 
     linked: ClassVar[bool] = True
     contains: ClassVar[bool] = True
+    role: ClassVar[str]
 
-    def __init__(self, say: Trail) -> None:
+    def __init__(self, log: EventLog, *, session_id: str = "", message_id: str = "") -> None:
         super().__init__()
-        self.say = say
+        self.log = log
+        self.session_id = session_id
+        self.message_id = message_id
+
+    def say(self, event: str, **fields: Any) -> None:
+        """Tell the event log what happened; may be called on a worker's thread too."""
+        if self.log.on:
+            if self.session_id:
+                fields["session_id"] = self.session_id
+                fields["message_id"] = self.message_id
+            self.log.tell(self.role, event, **fields)
 
     def on_failure(
         self,

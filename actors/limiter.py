@@ -11,7 +11,7 @@ from typing import Any
 
 from limner.actors.actor import LimnerActor
 from limner.actors.system import Timer
-from limner.actors.trail import Trail
+from limner.actors.trail import EventLog
 from limner.messages.lanes import Lane, Slot
 from limner.messages.opening import ReportStatus
 from limner.messages.settings import LaneSettings
@@ -30,8 +30,10 @@ from limner.messages.status import LaneStatus
 class LimiterActor(LimnerActor):
     """Grants slots, one lane at a time."""
 
-    def __init__(self, say: Trail, lanes: dict[str, LaneSettings]) -> None:
-        super().__init__(say)
+    role = "limiter"
+
+    def __init__(self, log: EventLog, lanes: dict[str, LaneSettings]) -> None:
+        super().__init__(log)
         self.lanes = {name: Lane(name, settings) for name, settings in lanes.items()}
         self.lane_of: dict[str, Lane] = {}
         self.held: dict[str, dict[str, None]] = {}

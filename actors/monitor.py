@@ -12,7 +12,7 @@ from typing import Any
 from limner.actors.actor import LimnerActor
 from limner.actors.stream import Stream
 from limner.actors.system import PooledRef
-from limner.actors.trail import Trail
+from limner.actors.trail import EventLog
 from limner.messages.opening import OpenStream
 from limner.messages.pictures import Prompt, PromptMatch
 from limner.messages.prompts import LetGo, PromptDetected, PromptWithdrawn
@@ -37,9 +37,11 @@ Key = tuple[str, int]
 class MonitorActor(LimnerActor):
     """Watches the text of one message."""
 
+    role = "monitor"
+
     def __init__(
         self,
-        say: Trail,
+        log: EventLog,
         opening: OpenStream,
         settings: Settings,
         *,
@@ -47,7 +49,7 @@ class MonitorActor(LimnerActor):
         processor: PooledRef[Any],
         writer: PooledRef[Any],
     ) -> None:
-        super().__init__(say)
+        super().__init__(log, session_id=opening.session_id, message_id=opening.message_id)
         self.opening = opening
         self.stream: Stream = opening.stream
         self.settings = settings

@@ -16,8 +16,8 @@ from typing import Any
 from limner.actors.actor import LimnerActor
 from limner.actors.production import Production, SlotLapsed
 from limner.actors.system import Call, CallReturned, PooledRef, Timer
-from limner.actors.trail import Trail
-from limner.messages.opening import ReportProgress
+from limner.actors.trail import EventLog
+from limner.messages.opening import OpenStream, ReportProgress
 from limner.messages.pictures import Picture
 from limner.messages.prompts import (
     CallTimedOut,
@@ -63,16 +63,19 @@ class Work:
 class ProcessorActor(LimnerActor):
     """Sees each task of one message to its end."""
 
+    role = "processor"
+
     def __init__(
         self,
-        say: Trail,
+        log: EventLog,
+        opening: OpenStream,
         settings: Settings,
         production: Production,
         *,
         limiter: PooledRef[Any],
         writer: PooledRef[Any],
     ) -> None:
-        super().__init__(say)
+        super().__init__(log, session_id=opening.session_id, message_id=opening.message_id)
         self.settings = settings
         self.production = production
         self.limiter = limiter

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from limner.actors.generators.checking import check_picture
 from limner.actors.generators.protocol import Generator
 from limner.actors.stores.protocol import Store
 from limner.actors.system import Call, Clock
-from limner.actors.trail import Trail
 from limner.messages.errors import GenerationFailed
 from limner.messages.pictures import Picture, PictureBytes
 from limner.messages.settings import Settings
@@ -38,7 +39,7 @@ class Production:
         self.store_lane = "store" if getattr(store, "blocks", True) else None
         self.lane = "image" if self.store_lane or getattr(generator, "blocks", True) else None
 
-    def make(self, task: Task, grant: SlotGranted, say: Trail, call: Call) -> Picture:
+    def make(self, task: Task, grant: SlotGranted, say: Callable[..., None], call: Call) -> Picture:
         """Make the picture of a task, on a slot that was granted for it.
 
         Raises:

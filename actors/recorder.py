@@ -19,7 +19,7 @@ import structlog
 
 from limner.actors.actor import LimnerActor
 from limner.actors.system import Outlet
-from limner.actors.trail import Trail
+from limner.actors.trail import EventLog
 from limner.messages.errors import SettingsInvalid
 from limner.messages.events import Event, Subscribe, Unsubscribe
 
@@ -89,15 +89,17 @@ class RecorderActor(LimnerActor):
     """Numbers the events, writes them down, and passes them on.
 
     Args:
-        say: its own voice.
+        log: the event log, which this is the other end of.
         file: where to write; nowhere if `None`.
         wall_start: wall time, in microseconds since 1970, when the clock was at zero.
     """
 
-    def __init__(self, say: Trail, file: LogFile | None, wall_start: int) -> None:
-        super().__init__(say)
+    role = "recorder"
+
+    def __init__(self, log: EventLog, file: LogFile | None, wall_start: int) -> None:
+        super().__init__(log)
         self.file = file
-        self.log = structlog.wrap_logger(
+        self.lines = structlog.wrap_logger(
             structlog.BytesLogger(cast("BinaryIO", file)),
             processors=[to_json],
             wrapper_class=structlog.BoundLogger,
@@ -145,7 +147,7 @@ class RecorderActor(LimnerActor):
             if (value := getattr(event, name)) is not None:
                 record[name] = value
         if self.file is not None:
-            self.log.info(event.event, fields=event.fields, **record)
+            self.lines.info(event.event, fields=event.fields, **record)
         for outlet in self.outlets:
             outlet.put({**record, "event": event.event, **event.fields})
 

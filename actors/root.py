@@ -8,7 +8,7 @@ the studio closes.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from limner.actors.actor import LimnerActor
@@ -34,11 +34,13 @@ class Live:
     ref: PooledRef[Any]
     ended: SessionEnded | None = None
     reason: BaseException | None = None
-    waiting: list[OpenStream] = field(default_factory=list)
+    waiting: tuple[OpenStream, ...] = ()
 
 
 class StudioActor(LimnerActor):
     """The root of all of a studio's actors."""
+
+    role = "studio"
 
     def __init__(
         self,
@@ -47,8 +49,7 @@ class StudioActor(LimnerActor):
         production: Production,
         file: LogFile | None,
     ) -> None:
-        super().__init__(log.trail("studio"))
-        self.log = log
+        super().__init__(log)
         self.settings = settings
         self.production = production
         self.live: dict[str, Live] = {}
@@ -61,16 +62,14 @@ class StudioActor(LimnerActor):
 
     def on_start(self) -> None:
         """Start the recorder, who must hear everything, and the limiter."""
-        self.recorder = RecorderActor.start(
-            self.log.trail("recorder"), self.file, self.system.clock.wall_start
-        )
+        self.recorder = RecorderActor.start(self.log, self.file, self.system.clock.wall_start)
         self.log.recorder = self.recorder
         self.say(
             "studio_opened",
             store=type(self.production.store).__name__,
             generator=type(self.production.generator).__name__,
         )
-        self.limiter = LimiterActor.start(self.log.trail("limiter"), {"image": self.settings.lane})
+        self.limiter = LimiterActor.start(self.log, {"image": self.settings.lane})
 
     def on_receive(self, message: object) -> Any:
         """See to it that each message has at most one session."""
@@ -99,11 +98,11 @@ class StudioActor(LimnerActor):
         if self.closing:
             self.refuse(opening)
         elif opening.message_id in self.live:
-            self.live[opening.message_id].waiting.append(opening)
+            self.live[opening.message_id].waiting += (opening,)
         else:
-            self.begin(opening, [])
+            self.begin(opening, ())
 
-    def begin(self, opening: OpenStream, waiting: list[OpenStream]) -> None:
+    def begin(self, opening: OpenStream, waiting: tuple[OpenStream, ...]) -> None:
         """Start the session of a message that has none."""
         self.say(
             "session_opened",
@@ -134,12 +133,9 @@ class StudioActor(LimnerActor):
             else:
                 stream.future.when_done(lambda: stream.answer_cancel(message.reply))
             return
-        for opening in () if live is None else live.waiting:
-            if opening.session_id == message.session_id and live is not None:
-                live.waiting.remove(opening)
-                error = SessionCancelled(f"message {stream.message_id!r} was cancelled")
-                stream.future.fail(error)
-                break
+        if live is not None and any(one.stream is stream for one in live.waiting):
+            live.waiting = tuple(one for one in live.waiting if one.stream is not stream)
+            stream.future.fail(SessionCancelled(f"message {stream.message_id!r} was cancelled"))
         stream.answer_cancel(message.reply)
 
     def actor_ended(self, message: ActorEnded) -> None:
@@ -185,7 +181,7 @@ class StudioActor(LimnerActor):
         else:
             opening.stream.future.fail(ended.error)
         if live.waiting:
-            self.begin(live.waiting.pop(0), live.waiting)
+            self.begin(live.waiting[0], live.waiting[1:])
         self.leave_if_done()
 
     def part_ended(self, message: ActorEnded) -> None:
@@ -204,7 +200,7 @@ class StudioActor(LimnerActor):
         for live in list(self.live.values()):
             for opening in live.waiting:
                 self.refuse(opening)
-            live.waiting.clear()
+            live.waiting = ()
             live.reason = live.reason or self.cause
             live.ref.end()
         self.leave_if_done()

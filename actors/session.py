@@ -44,6 +44,8 @@ from limner.messages.writing import (
 class SessionActor(LimnerActor):
     """Sees one message from its opening to its end."""
 
+    role = "session"
+
     def __init__(
         self,
         log: EventLog,
@@ -54,52 +56,46 @@ class SessionActor(LimnerActor):
         root: PooledRef[Any],
         limiter: PooledRef[Any],
     ) -> None:
-        self.message_id = opening.message_id
-        ids = {"session_id": opening.session_id, "message_id": opening.message_id}
-        super().__init__(log.trail("session", **ids))
-        self.log = log
-        self.ids = ids
+        super().__init__(log, session_id=opening.session_id, message_id=opening.message_id)
         self.opening = opening
         self.stream: Stream = opening.stream
         self.settings = settings
         self.production = production
         self.root = root
         self.limiter = limiter
-        self.children: dict[PooledRef[Any], None] = {}
+        self.children = 3
         self.ended: SessionEnded | None = None
         self.deadline: Timer | None = None
-        self.cancels: list[CancelSession] = []
+        self.cancels: tuple[CancelSession, ...] = ()
 
     def on_start(self) -> None:
         """Start the three, and read what the store holds."""
         log, settings, ref = self.log, self.settings, self.actor_ref
         self.writer = WriterActor.start(
-            log.trail("writer", **self.ids),
-            self.message_id,
+            log,
+            self.opening,
             settings,
             self.production.store,
             self.production.store_lane,
             session=ref,
         )
-        self.children[self.writer] = None
         self.processor = ProcessorActor.start(
-            log.trail("processor", **self.ids),
+            log,
+            self.opening,
             settings,
             self.production,
             limiter=self.limiter,
             writer=self.writer,
         )
-        self.children[self.processor] = None
         self.stream.processor = self.processor
         self.monitor = MonitorActor.start(
-            log.trail("monitor", **self.ids),
+            log,
             self.opening,
             settings,
             session=ref,
             processor=self.processor,
             writer=self.writer,
         )
-        self.children[self.monitor] = None
         self.call(self.production.store_lane, lambda _: self.load())
 
     def on_receive(self, message: object) -> Any:
@@ -150,7 +146,7 @@ class SessionActor(LimnerActor):
 
     def cancel(self, message: CancelSession) -> None:
         """Ask the writer whether it is too late; it is the one who knows."""
-        self.cancels.append(message)
+        self.cancels += (message,)
         if self.ended is None:
             self.writer.tell(CancelWrite())
         else:
@@ -158,7 +154,7 @@ class SessionActor(LimnerActor):
 
     def answer_cancels(self, *, written: bool) -> None:
         """Tell those who wanted to cancel whether they came in time."""
-        cancels, self.cancels = self.cancels, []
+        cancels, self.cancels = self.cancels, ()
         for one in cancels:
             self.stream.answer_cancel(one.reply, written=written)
 
@@ -198,16 +194,15 @@ class SessionActor(LimnerActor):
         self.stream.end(f"the session has ended ({outcome})")
         if self.deadline is not None:
             self.deadline.cancel()
-        for child in (self.monitor, self.writer):
-            if child in self.children:
-                child.end()
-        if self.processor in self.children:
+        self.monitor.end()
+        self.writer.end()
+        if self.processor.is_alive():
             self.processor.tell(WindDown())
         self.leave_if_alone()
 
     def child_ended(self, message: ActorEnded) -> None:
         """Fail with a child that failed; leave after the last one."""
-        self.children.pop(message.ref, None)
+        self.children -= 1
         if self.ended is None:
             name = message.ref.actor_class.__name__
             self.fail(message.reason or SessionFailed(f"the {name} was stopped"))

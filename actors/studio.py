@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Self
 
 import pykka
@@ -306,7 +307,7 @@ class Studio:
             raise StudioClosed(self._why_closed())
         stream: Stream = opening.stream
         self._live[stream.session_id] = self._newest[stream.message_id] = stream
-        stream.future.when_done(lambda: self._forget(stream))
+        stream.future.when_done(partial(self._forget, stream))
         self._root.deliver(opening)
         return stream
 
@@ -334,8 +335,8 @@ class Studio:
 
     def _dead_letter(self, receiver: str, message: object) -> None:
         if receiver != "RecorderActor":
-            self._log.trail("system")(
-                "dead_letter", receiver=receiver, message=type(message).__name__
+            self._log.tell(
+                "system", "dead_letter", receiver=receiver, message=type(message).__name__
             )
 
 

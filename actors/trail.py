@@ -1,4 +1,4 @@
-"""How an actor says what happened."""
+"""The way to the recorder, shared by all who have something to say."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from limner.messages.events import Event
 
 
 class EventLog:
-    """The way to the recorder, shared by all who have something to say.
+    """Tells the recorder what happened.
 
     Args:
         clock: whose time is stamped.
@@ -21,28 +21,9 @@ class EventLog:
         self.clock = clock
         self.on = on
 
-    def trail(
-        self, actor: str, *, session_id: str | None = None, message_id: str | None = None
-    ) -> Trail:
-        """Give an actor its voice."""
-        return Trail(self, actor, session_id, message_id)
-
-
-class Trail:
-    """The voice of one actor, of one message. May be used from a worker's thread too."""
-
-    __slots__ = ("_actor", "_message_id", "_session_id", "log")
-
-    def __init__(
-        self, log: EventLog, actor: str, session_id: str | None, message_id: str | None
-    ) -> None:
-        self.log = log
-        self._actor = actor
-        self._session_id = session_id
-        self._message_id = message_id
-
-    def __call__(
+    def tell(
         self,
+        actor: str,
         event: str,
         *,
         task_id: str | None = None,
@@ -51,15 +32,14 @@ class Trail:
         at: int | None = None,
         **fields: Any,
     ) -> None:
-        """Tell the recorder what happened, `at` microseconds of the clock or now."""
-        log = self.log
-        if log.on and log.recorder is not None:
-            log.recorder.deliver(
+        """Say that something happened, `at` microseconds of the clock or now. From any thread."""
+        if self.on and self.recorder is not None:
+            self.recorder.deliver(
                 Event(
-                    t=log.clock.now if at is None else at,
-                    actor=self._actor,
-                    session_id=session_id or self._session_id,
-                    message_id=message_id or self._message_id,
+                    t=self.clock.now if at is None else at,
+                    actor=actor,
+                    session_id=session_id,
+                    message_id=message_id,
                     task_id=task_id,
                     event=event,
                     fields=fields,

@@ -14,9 +14,10 @@ from typing import Any
 from limner.actors.actor import LimnerActor
 from limner.actors.stores.protocol import Store
 from limner.actors.system import Call, CallReturned, PooledRef, Timer
-from limner.actors.trail import Trail
+from limner.actors.trail import EventLog
 from limner.messages.composition import Composed, compose
 from limner.messages.errors import StoreFailed, VersionConflict
+from limner.messages.opening import OpenStream
 from limner.messages.pictures import Failure, Illustrated, Placement, Prompt, Unplaced
 from limner.messages.prompts import TaskSettled
 from limner.messages.settings import Settings
@@ -51,25 +52,27 @@ class Stage(Enum):
 class WriterActor(LimnerActor):
     """Writes the text of one message, once."""
 
+    role = "writer"
+
     def __init__(
         self,
-        say: Trail,
-        message_id: str,
+        log: EventLog,
+        opening: OpenStream,
         settings: Settings,
         store: Store,
         lane: str | None,
         *,
         session: PooledRef[Any],
     ) -> None:
-        super().__init__(say)
-        self.message_id = message_id
+        super().__init__(log, session_id=opening.session_id, message_id=opening.message_id)
         self.settings = settings
         self.store = store
         self.lane = lane
         self.session = session
         self.tally = Tally()
         self.totals: TotalsSealed | None = None
-        self.loaded: MessageLoaded | None = None
+        self.loaded = False
+        self.version: Version | None = None
         self.stage = Stage.GATHERING
         self.under_way: Call | None = None
         self.overdue: Timer | None = None
@@ -83,7 +86,7 @@ class WriterActor(LimnerActor):
             case TaskSettled():
                 self.tally = self.tally.settle(message.task)
             case MessageLoaded():
-                self.loaded = message
+                self.loaded, self.version = True, message.version
             case CancelWrite():
                 self.cancel()
             case DeadlinePassed():
@@ -94,8 +97,8 @@ class WriterActor(LimnerActor):
                 self.write_overdue()
             case _:
                 return super().on_receive(message)
-        if self.stage is Stage.GATHERING and self.tally.complete and self.loaded is not None:
-            self.write(self.loaded.version)
+        if self.stage is Stage.GATHERING and self.tally.complete and self.loaded:
+            self.write(self.version)
         return None
 
     def write(self, version: Version | None) -> None:

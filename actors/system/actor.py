@@ -14,7 +14,7 @@ from limner.actors.system import registry
 from limner.actors.system.context import context
 from limner.actors.system.flag import Flag
 from limner.actors.system.future import PooledFuture
-from limner.actors.system.mailbox import EndOfTurn, Mailbox
+from limner.actors.system.mailbox import Mailbox
 from limner.actors.system.reference import PooledRef
 from limner.actors.system.supervision import ActorEnded, Kin
 from limner.actors.system.system import System, current_system
@@ -22,6 +22,8 @@ from limner.actors.system.workers import Call, CallReturned
 
 if TYPE_CHECKING:
     from types import TracebackType
+
+    from pykka._envelope import Envelope
 
 logger = logging.getLogger("pykka")
 
@@ -62,6 +64,7 @@ class PooledActor(pykka.Actor):
         self.actor_urn = self.system.new_urn()
         self.actor_inbox = self._create_actor_inbox()
         self.actor_stopped = Flag()
+        self.actor_inbox.actor = self
         self.kin = Kin(context.actor)
         self._actor_ref = PooledRef(self)
         self._begun = False
@@ -87,7 +90,7 @@ class PooledActor(pykka.Actor):
 
     def _start_actor_loop(self) -> None:
         self.system.supervision.adopt(self)
-        self.actor_inbox.begin(self)
+        self.actor_inbox.begin()
 
     def call(
         self,
@@ -119,22 +122,59 @@ class PooledActor(pykka.Actor):
             call.abandon()
         self._calls.clear()
 
-    def take_turn(self) -> None:
-        """Handle messages until the mailbox is empty or the turn's budget is used."""
+    def take_turn(self, budget: int) -> None:
+        """Handle messages until the mailbox is empty or so many are handled."""
         context.actor = self
         try:
             if not self._begun:
                 self._begun = True
                 self._actor_loop_setup()
-            try:
-                self._actor_loop_running()
-            except EndOfTurn:
-                return
+            inbox, stopped = self.actor_inbox, self.actor_stopped.is_set
+            while not stopped():
+                if not budget or inbox.empty():
+                    return
+                budget -= 1
+                self._handle(inbox.get())
             self.abandon_calls()
-            self.actor_inbox.end()
+            inbox.end()
             self.system.supervision.bury(self)
         finally:
             context.actor = None
+
+    def _handle(self, envelope: Envelope[Any]) -> None:
+        """Handle one message as Pykka's loop does, but for a `BaseException`."""
+        reply_to, message = envelope.reply_to, envelope.message
+        try:
+            if type(message) in PYKKA_MESSAGES:
+                response = self._handle_receive(message)
+            else:
+                if type(message) is CallReturned and self._calls:
+                    self._calls.pop(message.call, None)
+                response = self.on_receive(message)
+            if reply_to is not None:
+                reply_to.set(response)
+        except Exception:  # noqa: BLE001
+            self._failed(reply_to)
+        except BaseException as error:  # noqa: BLE001
+            if self._is_own_failure(error):
+                self._failed(reply_to)
+                return
+            self._stop_all(error)
+            if reply_to is not None:
+                dead = pykka.ActorDeadError(f"{self._actor_ref} stopped: {error!r}")
+                reply_to.set_exception((pykka.ActorDeadError, dead, None))
+
+    def _failed(self, reply_to: pykka.Future[Any] | None) -> None:
+        """Give the exception that is being handled to who waits for a reply, or fail with it."""
+        if reply_to is not None:
+            logger.info(f"Exception returned from {self} to caller:", exc_info=True)
+            reply_to.set_exception()
+            return
+        self._handle_failure(*sys.exc_info())
+        try:
+            self.on_failure(*sys.exc_info())
+        except Exception:  # noqa: BLE001
+            self._handle_failure(*sys.exc_info())
 
     def _actor_loop_setup(self) -> None:
         try:
@@ -144,22 +184,6 @@ class PooledActor(pykka.Actor):
                 self._handle_failure(*sys.exc_info())
             else:
                 self._stop_all(error)
-
-    def _handle_receive(self, message: Any) -> Any:
-        try:
-            if type(message) in PYKKA_MESSAGES:
-                return super()._handle_receive(message)
-            if type(message) is CallReturned and self._calls:
-                self._calls.pop(message.call, None)
-            return self.on_receive(message)
-        except Exception:
-            raise
-        except BaseException as error:
-            if self._is_own_failure(error):
-                raise RuntimeError(f"{type(error).__name__}: {error}") from error
-            self._stop_all(error)
-            if self.actor_inbox.awaited:
-                raise pykka.ActorDeadError(f"{self._actor_ref} stopped: {error!r}") from error
 
     def _is_own_failure(self, error: BaseException) -> bool:
         return self.contains and not isinstance(error, KeyboardInterrupt | SystemExit)

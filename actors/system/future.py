@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
+from functools import cached_property
 from typing import Any, TypeVar
 
 import pykka
@@ -12,6 +13,7 @@ import pykka
 from limner.actors.system.context import context
 
 T = TypeVar("T")
+_making = threading.Lock()
 
 
 class PooledFuture(pykka.ThreadingFuture[T]):
@@ -20,8 +22,11 @@ class PooledFuture(pykka.ThreadingFuture[T]):
     It can also say when it is done (`when_done`), which Pykka's cannot.
     """
 
+    # not Pykka's own __init__: it makes a condition, of eight objects, which few futures that
+    # live long need before their end
     def __init__(self) -> None:
-        super().__init__()
+        pykka.Future.__init__(self)
+        self._result = None
         self._callbacks: list[Callable[[], None]] | None = None
 
     def get(self, *, timeout: float | None = None) -> Any:
@@ -50,6 +55,14 @@ class PooledFuture(pykka.ThreadingFuture[T]):
         """Give the future an exception in place of a value."""
         self.set_exception((type(error), error, error.__traceback__))
 
+    @cached_property
+    def _condition(self) -> threading.Condition:  # type: ignore[override]
+        with _making:
+            made: threading.Condition = self.__dict__.setdefault(
+                "_condition", threading.Condition()
+            )
+            return made
+
     @property
     def done(self) -> bool:
         """Whether it has its value or exception."""
@@ -57,14 +70,14 @@ class PooledFuture(pykka.ThreadingFuture[T]):
 
     def when_done(self, callback: Callable[[], None]) -> None:
         """Call back once it has its value, on the thread that gives it; at once if it has one."""
-        with self._condition:
+        with _making:
             if self._result is None:
                 self._callbacks = [*(self._callbacks or ()), callback]
                 return
         callback()
 
     def _call_back(self) -> None:
-        with self._condition:
+        with _making:
             callbacks, self._callbacks = self._callbacks, None
         for callback in callbacks or ():
             callback()

@@ -23,14 +23,6 @@ NONE: list[Envelope[Any]] = []
 """What a mailbox has for a batch while it needs none; never changed."""
 
 
-class EndOfTurn(BaseException):
-    """Leaves Pykka's receive loop: the mailbox is empty, or the turn's budget is used.
-
-    Not an `Exception`, and raised where Pykka's loop catches nothing, so the loop is left
-    cleanly and entered again at the next turn.
-    """
-
-
 class Mailbox:
     """The inbox of a pooled actor.
 
@@ -41,7 +33,7 @@ class Mailbox:
     then is still answered, or counted as a dead letter.
     """
 
-    __slots__ = ("_batch", "_claim", "_incoming", "_system", "actor", "budget", "current", "name")
+    __slots__ = ("_batch", "_claim", "_incoming", "_system", "actor", "name")
 
     def __init__(self, system: System) -> None:
         self._system = system
@@ -50,10 +42,8 @@ class Mailbox:
         self._batch: list[Envelope[Any]] = NONE
         self._claim = threading.Lock()
         self._claim.acquire()
-        self.actor: PooledActor | None = None
-        self.name = ""
-        self.budget = 0
-        self.current: Envelope[Any] | None = None
+        self.actor: PooledActor | None = None  # held here while it lives
+        self.name = ""  # once the actor has ended
 
     def put(self, envelope: Envelope[Any], /) -> None:
         """Append an envelope, and make the actor ready unless it is already."""
@@ -62,28 +52,17 @@ class Mailbox:
             self._system.dispatcher.ready(self)
 
     def get(self) -> Envelope[Any]:
-        """Give the first envelope, within the turn's budget.
-
-        Raises:
-            EndOfTurn: if there is none, or the budget is used.
-        """
-        if not self.budget:
-            raise EndOfTurn
-        self.budget -= 1
-        self.current = envelope = self._take()
-        return envelope
-
-    def _take(self) -> Envelope[Any]:
         """Take the first envelope out.
 
         Senders append meanwhile, so their list is never replaced; where many have come they are
         moved at once, since taking the first of a long list is dear.
+
+        Raises:
+            IndexError: if there is none.
         """
         if self._batch:
             return self._batch.pop()
         number = len(self._incoming)
-        if not number:
-            raise EndOfTurn
         if number > MANY:
             self._batch = self._incoming[:number]
             del self._incoming[:number]
@@ -91,28 +70,23 @@ class Mailbox:
             return self._batch.pop()
         return self._incoming.pop(0)
 
-    @property
-    def awaited(self) -> bool:
-        """Whether somebody waits for the reply to the envelope that is being handled."""
-        return self.current is not None and self.current.reply_to is not None
-
     def empty(self) -> bool:
         """Say whether no envelope waits."""
         return not self._batch and not self._incoming
 
-    def begin(self, actor: PooledActor) -> None:
-        """Make an actor ready for its first turn. The mailbox holds it while it lives."""
-        self.actor = actor
+    def begin(self) -> None:
+        """Make the actor ready for its first turn."""
         self._system.dispatcher.ready(self)
 
     def turn(self, budget: int) -> bool:
-        """Let the actor have a turn. Says whether it has to run again; else the claim is free."""
-        self.budget = budget
+        """Let the actor have a turn, of so many messages at most.
+
+        Says whether it has to run again; else the claim is free.
+        """
         if self.actor is not None:
-            self.actor.take_turn()
+            self.actor.take_turn(budget)
         else:
             self.drain()
-        self.current = None
         if self._batch or self._incoming:
             return True
         self._claim.release()
@@ -127,7 +101,7 @@ class Mailbox:
     def drain(self) -> None:
         """Answer what came too late, as Pykka does, and count what nobody waits for."""
         while not self.empty():
-            envelope = self._take()
+            envelope = self.get()
             reply, message = envelope.reply_to, envelope.message
             if message == STOP:
                 if reply is not None:

@@ -28,9 +28,17 @@ class PooledRef(pykka.ActorRef[A]):
     actor_inbox: Mailbox
 
     def __init__(self, actor: A) -> None:
-        super().__init__(actor)
+        # not Pykka's own __init__: an actor's mailbox holds it while it lives, so that the ref
+        # needs no weak one
+        self.actor_class = type(actor)
+        self.actor_urn = actor.actor_urn
+        self.actor_inbox = actor.actor_inbox
+        self.actor_stopped = actor.actor_stopped
         self.system = actor.system
         self.kin = actor.kin
+
+    def _actor_weakref(self) -> A | None:  # type: ignore[override]  # proxies look at the actor
+        return self.actor_inbox.actor  # type: ignore[return-value]
 
     def tell(self, message: Any) -> None:
         """Put a message into the actor's mailbox; it is there when this returns.

@@ -529,7 +529,7 @@ class TestFailures:
         (ref,) = [
             ref
             for ref in pykka.ActorRegistry.get_by_class_name(f"{role.title()}Actor")
-            if ref.actor_inbox.actor.say._message_id == "m"
+            if ref.actor_inbox.actor.message_id == "m"
         ]
         ref.tell(Poison())
         with pytest.raises(SessionFailed, match="poisoned"):
