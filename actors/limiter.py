@@ -163,14 +163,15 @@ class LimiterActor(LimnerActor):
         self, event: str, request: RequestSlot, *, at: int | None = None, **fields: Any
     ) -> None:
         """Tell the event log what became of a request."""
-        self.say(
-            event,
-            task_id=request.task_id,
-            session_id=request.session_id,
-            message_id=request.message_id,
-            at=at,
-            lane=request.lane,
-            request_id=request.request_id,
-            weight=request.weight,
-            **fields,
-        )
+        if self.log.on:
+            self.say(
+                event,
+                task_id=request.task_id,
+                session_id=request.session_id,
+                message_id=request.message_id,
+                at=at,
+                lane=request.lane,
+                request_id=request.request_id,
+                weight=request.weight,
+                **fields,
+            )

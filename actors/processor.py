@@ -184,11 +184,12 @@ class ProcessorActor(LimnerActor):
             tag=task.id,
             late=partial(self.keep_late, task.id),
         )
-        work.timer = clock.after(
-            self.settings.generation_timeout,
-            self.actor_ref,
-            CallTimedOut(task_id=task.id, attempt=task.attempts),
-        )
+        if not work.call.over:
+            work.timer = clock.after(
+                self.settings.generation_timeout,
+                self.actor_ref,
+                CallTimedOut(task_id=task.id, attempt=task.attempts),
+            )
 
     def keep_late(self, task_id: str, picture: Picture) -> None:
         """Tell of a picture that nobody waited for any more. Runs on the call's own thread."""

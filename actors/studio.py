@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import Any, Self
 
@@ -228,7 +229,8 @@ class Studio:
             self._log.on = True
 
         def unsubscribe() -> None:
-            recorder.deliver(Unsubscribe(outlet=outlet))
+            with suppress(pykka.ActorDeadError):  # once it has passed on what it was told before
+                recorder.ask(Unsubscribe(outlet=outlet))
             with self._lock:
                 self._outlets.pop(outlet, None)
             outlet.close()

@@ -107,9 +107,10 @@ class WriterActor(LimnerActor):
         assert totals is not None
         self.stage = Stage.WRITING
         self.under_way = self.call(self.lane, lambda _: self.perform(totals, tasks, version))
-        self.overdue = self.system.clock.after(
-            self.settings.store_timeout, self.actor_ref, WriteOverdue()
-        )
+        if not self.under_way.over:
+            self.overdue = self.system.clock.after(
+                self.settings.store_timeout, self.actor_ref, WriteOverdue()
+            )
 
     def perform(
         self, totals: TotalsSealed, tasks: tuple[Task, ...], version: Version | None

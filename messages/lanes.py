@@ -1,12 +1,12 @@
 """The arithmetic of one lane: who may have a slot, and when. No clock: `now` is passed in."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from limner.messages.settings import LaneSettings
 from limner.messages.slots import RequestSlot
 
 MICROSECONDS = 1_000_000
+PRIORITY_LEVELS = 10
 
 
 @dataclass(slots=True)
@@ -29,10 +29,16 @@ class Lane:
     settings: LaneSettings
     out: dict[str, Slot] = field(default_factory=dict)
     weight_out: int = 0
-    _waiting: dict[int, dict[str, RequestSlot]] = field(default_factory=dict)
+    _waiting: list[dict[str, RequestSlot]] = field(
+        default_factory=lambda: [{} for _ in range(PRIORITY_LEVELS)]
+    )
     _priority_of: dict[str, int] = field(default_factory=dict)
     _last_grant: int | None = None
     _granted: int = 0
+
+    @property
+    def _lease(self) -> int:
+        return round(self.settings.lease * MICROSECONDS)
 
     @property
     def waiting(self) -> int:
@@ -44,7 +50,7 @@ class Lane:
         if request.request_id in self._priority_of:
             return False
         self._priority_of[request.request_id] = request.priority
-        self._waiting.setdefault(request.priority, {})[request.request_id] = request
+        self._waiting[request.priority][request.request_id] = request
         return True
 
     def withdraw(self, request_id: str) -> RequestSlot | None:
@@ -59,20 +65,19 @@ class Lane:
             self.weight_out -= slot.request.weight
         return slot
 
-    def grants(self, now: int) -> Iterator[Slot]:
-        """Give out what may be given out now, one by one, the best request first."""
+    def grants(self, now: int) -> list[Slot]:
+        """Give out what may be given out now, the best request first."""
+        given = []
         while (request := self._next()) is not None and self._free_at(request, now) == now:
-            self.withdraw(request.request_id)
+            del self._waiting[request.priority][request.request_id]
+            del self._priority_of[request.request_id]
             self._granted += 1
             self._last_grant = now
-            slot = Slot(
-                id=f"{self.name}-{self._granted}",
-                request=request,
-                expires_at=now + round(self.settings.lease * MICROSECONDS),
-            )
+            slot = Slot(f"{self.name}-{self._granted}", request, now + self._lease)
             self.out[slot.id] = slot
             self.weight_out += request.weight
-            yield slot
+            given.append(slot)
+        return given
 
     def expired(self, now: int) -> list[Slot]:
         """Take back the slots whose lease has ended."""
@@ -96,8 +101,7 @@ class Lane:
         return next(iter(self.out.values()), None)
 
     def _next(self) -> RequestSlot | None:
-        for priority in sorted(self._waiting):
-            waiting = self._waiting[priority]
+        for waiting in self._waiting:
             if waiting:
                 return next(iter(waiting.values()))
         return None

@@ -12,11 +12,10 @@ from pykka import messages as pykka_messages
 
 from limner.actors.system import registry
 from limner.actors.system.context import context
-from limner.actors.system.flag import Flag
 from limner.actors.system.future import PooledFuture
 from limner.actors.system.mailbox import Mailbox
 from limner.actors.system.reference import PooledRef
-from limner.actors.system.supervision import ActorEnded, Kin
+from limner.actors.system.supervision import ActorEnded, Life
 from limner.actors.system.system import System, current_system
 from limner.actors.system.workers import Call, CallReturned
 
@@ -63,9 +62,8 @@ class PooledActor(pykka.Actor):
         self.system: System = current_system()
         self.actor_urn = self.system.new_urn()
         self.actor_inbox = self._create_actor_inbox()
-        self.actor_stopped = Flag()
+        self.actor_stopped = self.life = Life(context.actor)
         self.actor_inbox.actor = self
-        self.kin = Kin(context.actor)
         self._actor_ref = PooledRef(self)
         self._begun = False
         self._calls: dict[Call, None] = {}
@@ -190,7 +188,7 @@ class PooledActor(pykka.Actor):
 
     def _stop_all(self, error: BaseException) -> None:
         logger.debug(f"{error!r} in {self}. Stopping all actors.")
-        self.kin.reason = self.kin.reason or error
+        self.life.reason = self.life.reason or error
         self._stop()
         self.system.stop_all()
 
@@ -200,7 +198,7 @@ class PooledActor(pykka.Actor):
         exception_value: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self.kin.reason = self.kin.reason or exception_value
+        self.life.reason = self.life.reason or exception_value
         super()._handle_failure(exception_type, exception_value, traceback)
 
     def on_receive(self, message: Any) -> Any:

@@ -33,9 +33,8 @@ class PooledRef(pykka.ActorRef[A]):
         self.actor_class = type(actor)
         self.actor_urn = actor.actor_urn
         self.actor_inbox = actor.actor_inbox
-        self.actor_stopped = actor.actor_stopped
+        self.actor_stopped = self.life = actor.life
         self.system = actor.system
-        self.kin = actor.kin
 
     def _actor_weakref(self) -> A | None:  # type: ignore[override]  # proxies look at the actor
         return self.actor_inbox.actor  # type: ignore[return-value]

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from limner.actors.system.flag import Flag
 from limner.actors.system.reference import PooledRef
 
 if TYPE_CHECKING:
@@ -29,12 +30,13 @@ class ActorEnded(NamedTuple):
     orphans: tuple[PooledRef[Any], ...] = ()
 
 
-class Kin:
-    """An actor's place in the tree of who started whom."""
+class Life(Flag):
+    """Whether an actor was stopped, as Pykka's flag says, and its place among the others."""
 
     __slots__ = ("children", "over", "parent", "reason", "watchers")
 
     def __init__(self, parent: PooledActor | None) -> None:
+        super().__init__()
         self.parent = parent
         self.children: dict[PooledActor, None] | None = None
         self.watchers: tuple[Callable[[ActorEnded], None], ...] = ()
@@ -55,36 +57,36 @@ class Supervision:
 
     def adopt(self, actor: PooledActor) -> None:
         """Take a started actor in, below the one that started it."""
-        parent = actor.kin.parent
+        parent = actor.life.parent
         with self._lock:
             self._living[actor] = None
             if parent is not None:
-                if parent.kin.children is None:
-                    parent.kin.children = {}
-                parent.kin.children[actor] = None
+                if parent.life.children is None:
+                    parent.life.children = {}
+                parent.life.children[actor] = None
 
     def bury(self, actor: PooledActor) -> None:
         """Take an ended actor out, tell who started it, and stop what was linked to it."""
-        kin = actor.kin
+        life = actor.life
         with self._lock:
-            kin.over = True
+            life.over = True
             del self._living[actor]
-            children = tuple(kin.children or ())
-            heir = kin.parent
-            if heir is not None and heir.kin.children is not None:
-                heir.kin.children.pop(actor, None)
-            while heir is not None and heir.kin.over:
-                heir = heir.kin.parent
+            children = tuple(life.children or ())
+            heir = life.parent
+            if heir is not None and heir.life.children is not None:
+                heir.life.children.pop(actor, None)
+            while heir is not None and heir.life.over:
+                heir = heir.life.parent
             for child in children:
-                child.kin.parent = heir
+                child.life.parent = heir
                 if heir is not None:
-                    heir.kin.children = {**(heir.kin.children or {}), child: None}
-            kin.children = kin.parent = None
-            watchers, kin.watchers = kin.watchers, ()
+                    heir.life.children = {**(heir.life.children or {}), child: None}
+            life.children = life.parent = None
+            watchers, life.watchers = life.watchers, ()
             if not self._living:
                 self._none_living.notify_all()
         ended = ActorEnded(
-            actor.actor_ref, kin.reason, tuple(child.actor_ref for child in children)
+            actor.actor_ref, life.reason, tuple(child.actor_ref for child in children)
         )
         if actor.linked:
             for child in reversed(children):
@@ -96,12 +98,12 @@ class Supervision:
 
     def watch(self, ref: PooledRef[Any], watcher: Callable[[ActorEnded], None]) -> None:
         """Call back when an actor has ended; at once if it has already."""
-        kin = ref.kin
+        life = ref.life
         with self._lock:
-            if not kin.over:
-                kin.watchers = (*kin.watchers, watcher)
+            if not life.over:
+                life.watchers = (*life.watchers, watcher)
                 return
-        watcher(ActorEnded(ref, kin.reason))
+        watcher(ActorEnded(ref, life.reason))
 
     def stop_all(self) -> None:
         """Ask all actors to stop, the last started one first, and wait for none."""

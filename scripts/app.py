@@ -1,0 +1,247 @@
+"""The command line: what can be asked for, and how a wrong use is told.
+
+What a command needs is imported when it is run, so that `--help` and `--version` are quick.
+"""
+
+import os
+import sys
+from collections.abc import Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, cast
+
+import typer
+from typer.core import TyperGroup
+
+USAGE_ERROR: type[Exception] = typer.BadParameter.__bases__[0]  # which typer has no public name for
+
+# a paragraph a line, as it is wrapped for the terminal that it is shown on
+LIMNER = """\
+Illustrate text while it is still being written.
+
+A text asks for a picture with a tag such as <!--img-prompt="a lighthouse at dusk"-->. Limner \
+finds these tags as the text comes in, has the pictures made, and writes the text once, each \
+picture beside its tag.
+
+\b
+limner illustrate story.md
+some-llm "tell me a story" | limner illustrate - -o story.md
+"""
+ILLUSTRATE = """\
+Illustrate a text, also one that another program is still writing.
+
+\b
+limner illustrate story.md
+limner illustrate story.md -o out/story.md --rate 60
+some-llm "tell me a story" | limner illustrate - -o story.md
+
+A text asks for a picture with <!--img-prompt="…"-->, <img-prompt="…"> or <img_prompt="…">. \
+Each picture is begun the moment its tag is complete. The text is written once, when the last \
+picture is settled, and but for the pictures it stays byte for byte as it was.
+
+Ctrl-C writes what is finished by then; a second Ctrl-C writes nothing. A setting that no option \
+gives is taken from the environment (LIMNER_SLOTS=2), then from a TOML file (slots = 2).
+
+Exit status: 0 all illustrated, 1 failed, 2 wrong use or input, 3 written but some pictures are \
+missing, 130 interrupted.
+"""
+
+app = typer.Typer(
+    name="limner",
+    help=LIMNER,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+class Markup(StrEnum):
+    """How a picture is put into the text."""
+
+    HTML = "html"
+    MARKDOWN = "markdown"
+
+
+class Bench(TyperGroup):
+    """The benchmarks, each imported when it is asked for."""
+
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002
+        """Name them."""
+        return ["stream"]
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Give one of them."""
+        if cmd_name not in self.list_commands(ctx):
+            return None
+        from limner.scripts.bench.stream import run
+
+        bench = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+        bench.command(cmd_name)(run)
+        return typer.main.get_command(bench)
+
+
+app.add_typer(
+    typer.Typer(cls=Bench, no_args_is_help=False),
+    name="bench",
+    help="Measure Limner beside what one would write without it.",
+)
+
+
+def show_version(wanted: bool) -> None:
+    """Print the version and leave."""
+    if wanted:
+        from importlib.metadata import PackageNotFoundError, version
+
+        try:
+            print(f"limner {version('limner')}")
+        except PackageNotFoundError:
+            print("limner, run from its source without being installed")
+        raise typer.Exit
+
+
+@app.callback(invoke_without_command=True)
+def limner(
+    context: typer.Context,
+    version: Annotated[  # noqa: ARG001
+        bool,
+        typer.Option(
+            "--version", callback=show_version, is_eager=True, help="Show the version and leave."
+        ),
+    ] = False,
+) -> None:
+    """Show the help if no command is named."""
+    if context.invoked_subcommand is None:
+        print(context.get_help())
+
+
+@app.command(help=ILLUSTRATE)
+def illustrate(  # noqa: PLR0917
+    source: Annotated[
+        str, typer.Argument(metavar="SOURCE", help="The text: a file, or - for standard input.")
+    ],
+    output: Annotated[
+        str | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="Where the illustrated text goes, - for standard output."
+            " By default NAME.illustrated.EXT beside the source;"
+            " for standard input, standard output.",
+        ),
+    ] = None,
+    pictures: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Where the pictures go. By default pictures/ beside the output.",
+        ),
+    ] = None,
+    markup: Annotated[
+        Markup | None,
+        typer.Option(
+            help="How a picture is put into the text."
+            " By default as the name of the output or the source ends, else markdown.",
+        ),
+    ] = None,
+    pattern: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="REGEX",
+            help="What a prompt tag looks like, in place of the usual three; its first group is"
+            " the prompt. May be repeated.",
+        ),
+    ] = None,
+    generator: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="What makes the pictures: sketch draws them here, instant gives a constant one."
+            " By default sketch.",
+        ),
+    ] = None,
+    slots: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Pictures in the making at one time. By default 3."),
+    ] = None,
+    min_time: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SECONDS", help="Between the starts of two pictures, at least. By default 0."
+        ),
+    ] = None,
+    rate: Annotated[
+        float | None,
+        typer.Option(
+            metavar="CHARACTERS",
+            help="Read this many characters a second, to watch a file as if it were streamed.",
+        ),
+    ] = None,
+    events: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Append the event log to this file, as JSON lines."),
+    ] = None,
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="A TOML file of settings."
+            " By default LIMNER_CONFIG, or limner.toml in the working folder.",
+        ),
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show errors only.")] = False,
+) -> int:
+    """Illustrate a text."""
+    from limner.scripts.illustrate import illustrate as run
+
+    given = {
+        "slots": slots,
+        "min_time": min_time,
+        "patterns": tuple(pattern) if pattern else None,
+        "markup": None if markup is None else markup.value,
+        "generator": generator,
+        "events": events,
+    }
+    return run(
+        source,
+        output=output,
+        pictures=pictures,
+        rate=rate,
+        quiet=quiet,
+        config=config,
+        **{name: value for name, value in given.items() if value is not None},
+    )
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run the command; give its exit status."""
+    try:
+        status = app(list(arguments), prog_name="limner", standalone_mode=False)
+    except USAGE_ERROR as error:
+        from limner.scripts.display import shown, tell
+
+        tell(f"limner: {shown(cast('Any', error).format_message(), 500)}")
+        return 2
+    except (KeyboardInterrupt, typer.Abort):
+        return 130
+    return status if isinstance(status, int) else 0
+
+
+def main() -> None:
+    """Run the command with the arguments of the process, and leave with its exit status."""
+    if sys.stderr is None:  # closed by whoever started us
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115
+    status = run(sys.argv[1:])
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except OSError:
+        # what is left in the buffer cannot be written, which the exit would tell in its own way
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = status or 1
+    sys.exit(status)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Benchmarks: Limner beside what one would write without it, in one run on one machine."""

@@ -1,0 +1,102 @@
+"""What became of a text: told in a summary, printed if that is wanted, summed up as a status."""
+
+import sys
+from collections.abc import Iterator, Sequence
+
+from limner.actors import Settings
+from limner.messages.pictures import Illustrated
+from limner.scripts.display import Display, shown
+from limner.scripts.places import Places
+
+DONE, FAILED, MISUSED, INCOMPLETE, INTERRUPTED = 0, 1, 2, 3, 130
+"""The exit statuses of the command."""
+
+MAX_NAMED = 20
+"""Pictures of one kind of trouble that are named."""
+
+
+def deliver(
+    result: Illustrated,
+    places: Places,
+    settings: Settings,
+    display: Display,
+    *,
+    interrupted: bool,
+) -> int:
+    """Say what became of the text, and give the exit status; print the text if that is wanted."""
+    if not result.written:
+        display.complain(f"nothing was written: {shown(str(result.reason), 300)}")
+        return FAILED
+    troubles = list(name_troubles(result, settings, failures=not display.names_failures))
+    for trouble in troubles:
+        display.complain(trouble)
+    if places.output is None and not print_text(result.text, display):
+        return FAILED
+    number = len(result.pictures)
+    noun = "picture" if number == 1 else "pictures"
+    where = f" in {shown(str(places.pictures), 300)}" if number else ""
+    display.say(f"written {shown(places.output_name, 300)}, {number} {noun}{where}")
+    if settings.events is not None:
+        display.say(f"events  {shown(str(settings.events), 300)}")
+    if interrupted:
+        return INTERRUPTED
+    missing = result.failures or result.unplaced or result.over_limit or result.dropped_patterns
+    return INCOMPLETE if missing else DONE
+
+
+def print_text(text: str, display: Display) -> bool:
+    """Write the text to standard output, as it is; say whether somebody took it."""
+    try:
+        sys.stdout.buffer.write(text.encode())
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        display.complain(f"standard output cannot be written: {error.strerror}")
+        return False
+    return True
+
+
+def name_troubles(result: Illustrated, settings: Settings, *, failures: bool) -> Iterator[str]:
+    """Say, a line each, which pictures are missing and why.
+
+    Args:
+        result: what became of the text.
+        settings: what was in force.
+        failures: whether those are named that could not be made; else the others only.
+    """
+    most = settings.max_prompts_per_message
+    if failures:
+        yield from few(
+            [
+                f"no picture of {shown(one.prompt)!r}: {shown(one.reason, 300)}"
+                for one in result.failures
+            ]
+        )
+    yield from few(
+        [
+            f"not in the text, as {one.reason}: {shown(one.placement.prompt)!r}, "
+            f"kept as {shown(one.placement.picture.url, 300)}"
+            for one in result.unplaced
+        ]
+    )
+    yield from few(
+        [
+            f"no picture of {shown(prompt)!r}: more than the "
+            f"{most} prompts of one text (LIMNER_MAX_PROMPTS_PER_MESSAGE)"
+            for prompt in result.over_limit
+        ]
+    )
+    yield from few(
+        [
+            f"pattern {shown(pattern)!r} took too long on this text and was given up"
+            for pattern in result.dropped_patterns
+        ]
+    )
+
+
+def few(lines: Sequence[str]) -> Iterator[str]:
+    """Give the first of many lines, and how many more there are."""
+    yield from lines[:MAX_NAMED]
+    if len(lines) > MAX_NAMED:
+        yield f"and {len(lines) - MAX_NAMED:,} more"

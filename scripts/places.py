@@ -1,0 +1,146 @@
+"""Where a command reads and writes: the output, the pictures, and how one refers to the other."""
+
+import os
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+from limner.messages.settings import Markup, Settings
+from limner.scripts.reading import Unusable
+
+PICTURES = "pictures"
+RESERVED = ".limner"
+HTML = {".html", ".htm", ".xhtml"}
+MAX_NAME = 200
+"""Characters of an output's name, as of any message's id."""
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where a text and its pictures go.
+
+    Args:
+        output: the file of the text; standard output if `None`.
+        pictures: the directory of the pictures.
+        pictures_url: how the text refers to that directory.
+        markup: how a picture is put into a text of that name.
+        in_place: whether the output is the source.
+    """
+
+    output: Path | None
+    pictures: Path
+    pictures_url: str
+    markup: Markup
+    in_place: bool = False
+
+    @property
+    def message_id(self) -> str:
+        """The name of the text in its store."""
+        return "standard output" if self.output is None else self.output.name
+
+    @property
+    def output_name(self) -> str:
+        """The output, as a person calls it."""
+        return "standard output" if self.output is None else str(self.output)
+
+
+def find_places(
+    source: str, output: str | None, pictures: Path | None, settings: Settings
+) -> Places:
+    """Say where all goes, once it is sure that it can go there.
+
+    Args:
+        source: a file, or `-`.
+        output: a file, `-` for standard output, or `None` for the default: beside the source.
+        pictures: a directory, or `None` for the one in the settings, or beside the output.
+        settings: what they name explicitly counts.
+
+    Raises:
+        Unusable: if the output or the directory cannot be written.
+    """
+    file = _output(source, output)
+    if file is None and sys.stdout is None:
+        raise Unusable("standard output is closed; name a file with -o")
+    in_place = file is not None and _check_output(file, source, named=output is not None)
+    folder = Path() if file is None else file.parent
+    if pictures is None:
+        named = "pictures" in settings.model_fields_set
+        pictures = settings.pictures if named else folder / PICTURES
+    _check_directory(pictures, "--pictures")
+    url = settings.pictures_url
+    return Places(
+        output=file,
+        pictures=pictures,
+        pictures_url=_reference(pictures, folder) if url is None else url,
+        markup=_markup(source, file),
+        in_place=in_place,
+    )
+
+
+def _output(source: str, output: str | None) -> Path | None:
+    if output == "-" or (output is None and source == "-"):
+        return None
+    if output is None:
+        beside = Path(source)
+        return beside.with_name(f"{beside.stem}.illustrated{beside.suffix}")
+    if not output or output.endswith(("/", os.sep)):
+        raise Unusable(f"output {output!r} names no file")
+    return Path(output)
+
+
+def _markup(source: str, output: Path | None) -> Markup:
+    return "html" if (output or Path(source)).suffix.lower() in HTML else "markdown"
+
+
+def _check_output(output: Path, source: str, *, named: bool) -> bool:
+    """See that a file can be written; say whether it is the source."""
+    shown = repr(str(output))
+    try:
+        if output.exists() and not output.is_file():
+            raise Unusable(
+                f"output {shown} is a directory"
+                if output.is_dir()
+                else f"output {shown} is no regular file; use -o - for standard output"
+            )
+        name = output.name
+        if not name.isprintable() or len(name) > MAX_NAME or name.casefold().startswith(RESERVED):
+            raise Unusable(
+                f"output {shown:.300}: a name has 1 to {MAX_NAME} printable characters "
+                f"and does not begin with {RESERVED}"
+            )
+        same = source != "-" and output.exists() and output.samefile(source)
+        if output.exists() and not os.access(output, os.W_OK):
+            raise Unusable(f"output {shown} is write-protected")
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise Unusable(f"output {shown} cannot be written: {reason}") from error
+    if same and not named:
+        raise Unusable(f"output {shown} is the source under another name; name it with -o")
+    _check_directory(output.parent, "output")
+    return same
+
+
+def _check_directory(directory: Path, what: str) -> None:
+    """See that files can be made in a directory, or in the one that it will be made in."""
+    there = directory
+    try:
+        while not there.exists() and there != there.parent:
+            there = there.parent
+        if not there.is_dir():
+            raise Unusable(f"{what}: {str(there)!r} is no directory")
+        with tempfile.TemporaryFile(dir=there):
+            pass
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise Unusable(f"{what}: cannot write in {str(there)!r}: {reason}") from error
+
+
+def _reference(pictures: Path, folder: Path) -> str:
+    """Give the URL by which a text in `folder` refers to a directory; relative where it can."""
+    try:
+        relative = Path(os.path.relpath(pictures, folder))
+    except ValueError:  # on another drive
+        return pictures.absolute().as_uri()
+    return "" if relative == Path() else quote(os.fsencode(relative.as_posix()))

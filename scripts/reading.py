@@ -1,0 +1,179 @@
+"""The text that a command illustrates: read from a file or a pipe, as it comes."""
+
+import codecs
+import os
+import stat
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from limner.messages.errors import LimnerError, TextTooLong
+
+BLOCK = 65_536
+STEPS = 20
+"""Pieces a second that a text is paced in."""
+
+
+class Unusable(LimnerError):
+    """A source cannot be read, or an output cannot be written to, as it was named."""
+
+
+class Source:
+    """A text that is open for reading.
+
+    Args:
+        descriptor: of the open file or pipe.
+        name: what the user calls it.
+    """
+
+    def __init__(self, descriptor: int, name: str) -> None:
+        self.descriptor = descriptor
+        self.name = name
+        try:
+            self.regular = stat.S_ISREG(os.fstat(descriptor).st_mode)
+        except OSError as error:
+            raise Unusable(f"{name} cannot be read: {error.strerror}") from error
+
+    def chunks(self) -> Iterator[str]:
+        """Give the text in pieces, each as soon as it is there, newlines and all as they are.
+
+        Raises:
+            Unusable: if it cannot be read, or is not UTF-8.
+        """
+        decoder = codecs.getincrementaldecoder("utf-8")()
+        read, block = 0, b" "
+        while block:
+            begun = len(decoder.getstate()[0])  # bytes of a character that is not whole yet
+            try:
+                block = os.read(self.descriptor, BLOCK)
+                text = decoder.decode(block, final=not block)
+            except UnicodeDecodeError as error:
+                at = read - begun + error.start
+                raise Unusable(
+                    f"{self.name} is not UTF-8 text: byte 0x{error.object[error.start]:02x} at "
+                    f"offset {at:,}; convert it, for instance with iconv"
+                ) from error
+            except OSError as error:
+                raise Unusable(f"{self.name} cannot be read: {error.strerror}") from error
+            read += len(block)
+            if text:
+                yield text
+
+    def whole(self, max_text: int) -> str:
+        """Give the whole text.
+
+        Args:
+            max_text: characters that it may have.
+
+        Raises:
+            Unusable: as `chunks` does.
+            TextTooLong: if it has more.
+        """
+        parts: list[str] = []
+        length = 0
+        for part in self.chunks():
+            parts.append(part)
+            length += len(part)
+            if length > max_text:
+                raise TextTooLong(
+                    f"{self.name} has more than the {max_text:,} characters that "
+                    "Settings.max_text (LIMNER_MAX_TEXT) allows"
+                )
+        return "".join(parts)
+
+
+def open_source(source: str) -> Source:
+    """Open a file, or standard input for `-`. It stays open, as a read may be under way.
+
+    Raises:
+        Unusable: if it cannot be opened, or is a directory.
+    """
+    if source == "-":
+        return Source(0, "standard input")
+    name = repr(source)
+    try:
+        if Path(source).is_dir():
+            raise Unusable(f"{name} is a directory; name a file of text, or - for a pipe")
+        descriptor = os.open(source, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise Unusable(f"{name} cannot be read: {reason}") from error
+    return Source(descriptor, name)
+
+
+def check_rate(rate: float | None, *, in_place: bool) -> None:
+    """See that a text can be read at a rate, in characters a second.
+
+    Raises:
+        Unusable: if it is not 0.01 to 1,000,000, or the text is illustrated in its place.
+    """
+    if rate is None:
+        return
+    if not 0.01 <= rate <= 1_000_000:
+        raise Unusable(f"--rate: 0.01 to 1,000,000 characters a second, not {rate:g}")
+    if in_place:
+        raise Unusable("--rate: the output is the source, which a Ctrl-C would cut short")
+
+
+def paced(chunks: Iterator[str], rate: float, stopped: threading.Event) -> Iterator[str]:
+    """Give a text in small pieces, no faster than `rate` characters a second, until stopped.
+
+    Pauses of the text itself are not made up for afterwards.
+    """
+    size = max(1, round(rate / STEPS))
+    due = time.monotonic()
+    for chunk in chunks:
+        for start in range(0, len(chunk), size):
+            piece = chunk[start : start + size]
+            if stopped.wait(max(0, due - time.monotonic())):
+                return
+            yield piece
+            due = max(due, time.monotonic() - 1 / STEPS) + len(piece) / rate
+
+
+class Reader:
+    """Reads on a thread of its own, which may block for as long as the text pauses.
+
+    Args:
+        source: what to read.
+        feed: called with each piece of text; what it raises ends the reading.
+        ended: called once, with what ended it, or `None` at the end of the text.
+        rate: characters a second at most; as fast as they come if `None`.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        feed: Callable[[str], None],
+        ended: Callable[[LimnerError | None], None],
+        *,
+        rate: float | None,
+    ) -> None:
+        self._source = source
+        self._feed = feed
+        self._ended = ended
+        self._rate = rate
+        self._stopped = threading.Event()
+        # a daemon, as nothing can end a read from a pipe that stays open
+        self._thread = threading.Thread(target=self._run, name="limner-reader", daemon=True)
+
+    def start(self) -> None:
+        """Begin to read."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Read no further; a read that is under way may stay so."""
+        self._stopped.set()
+
+    def _run(self) -> None:
+        chunks = self._source.chunks()
+        if self._rate is not None:
+            chunks = paced(chunks, self._rate, self._stopped)
+        try:
+            for chunk in chunks:
+                self._feed(chunk)
+        except LimnerError as error:
+            self._ended(error)
+        else:
+            self._ended(None)

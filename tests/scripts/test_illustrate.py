@@ -1,0 +1,568 @@
+"""The command as people use it: real processes, files, pipes, signals and a terminal."""
+
+import json
+import os
+import pty
+import re
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import IO, Any, cast
+
+import pytest
+from PIL import Image
+
+from limner.scripts.app import run
+
+COMMAND = [sys.executable, "-m", "limner.scripts.app"]
+PATIENCE = 60
+"""Seconds after which a process that does not end is killed, and its test fails."""
+
+MARKDOWN_MARK = re.compile(rb'\n?!\[[^]]*\]\(([^)]*)\)<!--data-limner="[^"]*"-->')
+HTML_MARK = re.compile(rb'\n?<img data-limner="[^"]*" alt="[^"]*" src="([^"]*)">')
+
+
+def tag(prompt: str) -> str:
+    return f'<!--img-prompt="{prompt}"-->'
+
+
+THREE = f"One. {tag('a red door')} Two. {tag('a blue door')} Three. {tag('a green door')} End.\n"
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Give an empty working folder, in an environment that says nothing to it."""
+    monkeypatch.chdir(tmp_path)
+    for name in os.environ:
+        if name.startswith("LIMNER_") or name == "PYTHONUNBUFFERED":
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("LIMNER_GENERATOR", "instant")
+    return tmp_path
+
+
+def reset_signals() -> None:
+    for number in (signal.SIGINT, signal.SIGTERM):  # which a shell's & may have had ignored
+        signal.signal(number, signal.SIG_DFL)
+
+
+@contextmanager
+def started(*arguments: str, **streams: Any) -> Iterator[subprocess.Popen[bytes]]:
+    streams = {"stdin": subprocess.PIPE, "stderr": subprocess.PIPE} | streams
+    with subprocess.Popen(
+        [*COMMAND, "illustrate", *arguments],
+        preexec_fn=reset_signals,  # noqa: PLW1509
+        **streams,
+    ) as process:
+        guard = threading.Timer(PATIENCE, process.kill)
+        guard.start()
+        try:
+            yield cast("subprocess.Popen[bytes]", process)
+        finally:
+            guard.cancel()
+            process.kill()
+
+
+def completed(*arguments: str, text: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+    with started(*arguments, stdout=subprocess.PIPE) as process:
+        out, err = process.communicate(text)
+    assert b"Traceback" not in err
+    return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+
+
+def wait_for(stream: IO[bytes] | None, beginning: bytes) -> list[bytes]:
+    """Read lines until one begins as that; the end of the stream is a failure."""
+    assert stream is not None
+    lines: list[bytes] = []
+    for line in stream:
+        lines.append(line)
+        if line.startswith(beginning):
+            return lines
+    raise AssertionError(f"no {beginning!r} in {lines}")
+
+
+def put(process: subprocess.Popen[bytes], text: str) -> None:
+    assert process.stdin is not None
+    process.stdin.write(text.encode())
+    process.stdin.flush()
+
+
+def end_of(process: subprocess.Popen[bytes]) -> bytes:
+    """Wait for the end; give what it said until then."""
+    assert process.stderr is not None
+    said = process.stderr.read()
+    process.wait()
+    assert b"Traceback" not in said
+    return said
+
+
+def events(path: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in Path(path).read_text().splitlines()]
+
+
+# files
+
+
+def test_a_file_is_illustrated_beside_itself_and_every_picture_opens(folder: Path) -> None:
+    Path("story.md").write_text(THREE)
+    done = completed("story.md", "--generator", "sketch", "--events", "log/e.jsonl")
+    assert done.returncode == 0
+    assert done.stdout == b""
+    written = Path("story.illustrated.md").read_bytes()
+    assert MARKDOWN_MARK.sub(b"", written) == THREE.encode()
+    urls = [url.decode() for url in MARKDOWN_MARK.findall(written)]
+    assert len(set(urls)) == 3
+    for url in urls:
+        assert url.startswith("pictures/")
+        with Image.open(folder / url) as picture:
+            picture.load()
+    lines = done.stderr.decode().splitlines()
+    assert sorted(line for line in lines if line.startswith(("found", "drawn"))) == sorted(
+        f"{what}   a {colour} door" for what in ("found", "drawn") for colour in COLOURS
+    )
+    assert lines[-2:] == ["written story.illustrated.md, 3 pictures in pictures", f"events  {LOG}"]
+    assert [one["event"] for one in events(LOG)].count("text_written") == 1
+
+
+COLOURS = ("red", "blue", "green")
+LOG = "log/e.jsonl"
+
+
+def test_all_but_the_pictures_stays_byte_for_byte(folder: Path) -> None:
+    source = b"\xef\xbb\xbf" + f"Ünder\r\n{tag('a door')}\r\n\r\n😀 no end of line".encode()
+    Path("story.md").write_bytes(source)
+    assert completed("story.md", "-q").returncode == 0
+    written = Path("story.illustrated.md").read_bytes()
+    assert len(MARKDOWN_MARK.findall(written)) == 1
+    assert MARKDOWN_MARK.sub(b"", written) == source
+
+
+def test_the_pictures_are_referred_to_from_where_the_output_is() -> None:
+    Path("story.md").write_text(tag("a door"))
+    done = completed("story.md", "-o", "out/deep/page.html", "--pictures", "out/a b#1")
+    assert done.returncode == 0
+    [url] = HTML_MARK.findall(Path("out/deep/page.html").read_bytes())
+    assert url.startswith(b"../a%20b%231/")
+    assert (Path("out/a b#1") / Path(url.decode()).name).is_file()
+
+
+def test_the_output_may_be_the_source_if_it_is_named() -> None:
+    Path("story.md").write_text(THREE)
+    assert completed("story.md", "-o", "story.md").returncode == 0
+    assert MARKDOWN_MARK.sub(b"", Path("story.md").read_bytes()) == THREE.encode()
+    once = Path("story.md").read_bytes()
+    assert len(MARKDOWN_MARK.findall(once)) == 3
+
+
+def test_an_empty_file_is_written_as_it_is() -> None:
+    Path("story.md").write_bytes(b"")
+    assert completed("story.md").returncode == 0
+    assert Path("story.illustrated.md").read_bytes() == b""
+
+
+def test_patterns_of_ones_own_take_the_place_of_the_usual_ones() -> None:
+    Path("story.txt").write_text(f"{{draw: a cat}} [pic a dog] {tag('a door')}")
+    done = completed("story.txt", "--pattern", r"\{draw: (.*?)\}", "--pattern", r"\[pic (.*?)\]")
+    assert done.returncode == 0
+    assert len(MARKDOWN_MARK.findall(Path("story.illustrated.txt").read_bytes())) == 2
+    assert done.stderr.count(b"found") == 2
+    assert b"a door" not in done.stderr
+
+
+# pipes
+
+
+def test_a_pipe_is_illustrated_while_it_still_flows() -> None:
+    head, rest = THREE[: THREE.index("Two.")], THREE[THREE.index("Two.") :]
+    with started("-", "-o", "out.md", "--events", LOG) as process:
+        put(process, head)
+        wait_for(process.stderr, b"drawn   a red door")
+        assert "generation_started" in Path(LOG).read_text()
+        assert process.poll() is None
+        put(process, rest)
+        process.stdin.close()  # type: ignore[union-attr]
+        end_of(process)
+    assert process.returncode == 0
+    assert MARKDOWN_MARK.sub(b"", Path("out.md").read_bytes()) == THREE.encode()
+    names = [one["event"] for one in events(LOG)]
+    assert names.index("generation_started") < names.index("session_sealed")
+
+
+def test_characters_and_tags_may_be_cut_anywhere_in_a_pipe() -> None:
+    source = f"Größe 😀 {tag('a café')} Ende".encode()
+    with started("-", "-o", "out.md") as process:
+        assert process.stdin is not None
+        for byte in source:
+            process.stdin.write(bytes([byte]))
+            process.stdin.flush()
+        process.stdin.close()
+        end_of(process)
+    assert process.returncode == 0
+    assert MARKDOWN_MARK.sub(b"", Path("out.md").read_bytes()) == source
+
+
+def test_standard_output_gets_the_text_and_nothing_else(folder: Path) -> None:
+    done = completed("-", text=THREE.replace("\n", "\r\n").encode())
+    assert done.returncode == 0
+    assert MARKDOWN_MARK.sub(b"", done.stdout) == THREE.replace("\n", "\r\n").encode()
+    for url in MARKDOWN_MARK.findall(done.stdout):
+        assert (folder / url.decode()).is_file()
+    assert done.stderr.endswith(b"written standard output, 3 pictures in pictures\n")
+    assert sorted(path.name for path in folder.iterdir()) == ["pictures"]
+
+
+def test_quiet_says_nothing_when_nothing_is_wrong() -> None:
+    done = completed("-", "--quiet", text=THREE.encode())
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_a_reader_of_standard_output_that_leaves_gets_no_traceback() -> None:
+    reading, writing = os.pipe()
+    with started("-", "-q", stdout=writing) as process:
+        os.close(writing)
+        os.close(reading)
+        _, err = process.communicate(THREE.encode())
+    assert process.returncode == 1
+    assert b"Traceback" not in err
+    assert b"Exception" not in err
+
+
+def test_a_reader_of_the_version_that_leaves_gets_no_traceback() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(
+        [*COMMAND, "--version"], stdout=writing, stderr=subprocess.PIPE, check=False
+    )
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (1, b"")
+
+
+def test_a_reader_of_standard_error_that_leaves_stops_nothing() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    with started("-", "-o", "out.md", stderr=writing) as process:
+        os.close(writing)
+        process.communicate(THREE.encode())
+    assert process.returncode == 0
+    assert len(MARKDOWN_MARK.findall(Path("out.md").read_bytes())) == 3
+
+
+# exit statuses
+
+
+def test_pictures_that_failed_are_named_and_give_status_3(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LIMNER_MAX_PICTURE_PIXELS", "1")
+    Path("story.md").write_text(tag("a door"))
+    done = completed("story.md", "--quiet", "--generator", "sketch")
+    assert done.returncode == 3
+    assert done.stderr.startswith(b"limner: no picture of 'a door': ")
+    assert done.stderr.count(b"\n") == 1
+    assert Path("story.illustrated.md").read_text() == tag("a door")
+
+
+def test_prompts_over_the_limit_are_named_and_give_status_3(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("LIMNER_MAX_PROMPTS_PER_MESSAGE", "2")
+    Path("story.md").write_text(THREE)
+    done = completed("story.md")
+    assert done.returncode == 3
+    assert (
+        b"limner: no picture of 'a green door': more than the 2 prompts of one text" in done.stderr
+    )
+    assert len(MARKDOWN_MARK.findall(Path("story.illustrated.md").read_bytes())) == 2
+
+
+def test_a_store_that_cannot_be_read_gives_status_1_and_one_line() -> None:
+    Path("story.md").write_text(THREE)
+    Path(".limner.sqlite").write_bytes(b"no database at all" * 100)
+    done = completed("story.md", "--quiet")
+    assert done.returncode == 1
+    assert done.stderr.count(b"\n") == 1
+    assert b".limner.sqlite" in done.stderr
+    assert not Path("story.illustrated.md").exists()
+
+
+def test_a_full_disk_behind_standard_output_gives_status_1() -> None:
+    with Path("/dev/full").open("wb") as full, started("-", "-q", stdout=full) as process:
+        _, err = process.communicate(b"a text")
+    assert process.returncode == 1
+    assert err == b"limner: standard output cannot be written: No space left on device\n"
+
+
+def prepare() -> None:
+    Path("story.md").write_text(THREE)
+    Path("latin.md").write_bytes("Grüße".encode("latin-1"))
+    Path("cut.md").write_bytes("ab😀".encode()[:-1])
+    Path("dir").mkdir()
+    Path("alias.md").symlink_to("alias.illustrated.md")
+    Path("alias.illustrated.md").write_text(THREE)
+    Path("bad.toml").write_text("slots = 0")
+    os.mkfifo("fifo")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["gone.md"], "'gone.md' cannot be read: No such file"),
+        (["dir"], "'dir' is a directory"),
+        (["latin.md"], "'latin.md' is not UTF-8 text: byte 0xfc at offset 2"),
+        (["cut.md"], "'cut.md' is not UTF-8 text: byte 0xf0 at offset 2"),
+        (["alias.md"], "is the source under another name"),
+        (["story.md", "-o", "dir"], "output 'dir' is a directory"),
+        (["story.md", "-o", "new/"], "output 'new/' names no file"),
+        (["story.md", "-o", "fifo"], "is no regular file"),
+        (["story.md", "-o", "story.md/out.md"], "output: 'story.md' is no directory"),
+        (["story.md", "-o", "a\nb.md"], "printable characters"),
+        (["story.md", "-o", f"{'x' * 300}.md"], "cannot be written: File name too long"),
+        (["story.md", "-o", "/proc/out.md"], "output: cannot write in '/proc'"),
+        (["story.md", "-o", ".limner.sqlite"], "output '.limner.sqlite': a name"),
+        (["story.md", "-o", "story.md", "--rate", "5"], "--rate: the output is the source"),
+        (["story.md", "--pictures", "story.md"], "'story.md' is no directory"),
+        (["story.md", "--events", "dir"], "events: cannot write to 'dir'"),
+        (["story.md", "--rate", "0"], "--rate: 0.01 to 1,000,000"),
+        (["story.md", "--rate", "nan"], "--rate: 0.01 to 1,000,000"),
+        (["story.md", "--slots", "0"], "slots: input should be greater than or equal to 1, not 0"),
+        (["story.md", "--slots", "x"], "'--slots'"),
+        (["story.md", "--min-time", "-1"], "min_time: input should be greater than or equal to 0"),
+        (["story.md", "--pattern", "<x"], "pattern '<x' has no group"),
+        (["story.md", "--generator", "x"], "generator: there is no 'x'"),
+        (["story.md", "--markup", "latex"], "'--markup'"),
+        (["story.md", "--config", "bad.toml"], "slots: input should be greater than or equal to 1"),
+        (["story.md", "--config", "gone.toml"], "settings file 'gone.toml' cannot be read"),
+        (["story.md", "more"], "unexpected extra argument"),
+        (["--what"], "No such option"),
+        ([], "Missing argument"),
+    ],
+)
+def test_wrong_use_gives_status_2_and_one_line(
+    capsys: pytest.CaptureFixture[str], arguments: list[str], told: str
+) -> None:
+    prepare()
+    before = sorted(Path().iterdir())
+    assert run(["illustrate", *arguments]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert told in captured.err
+    assert captured.err.startswith("limner: ")
+    assert captured.err.count("\n") == 1
+    assert sorted(path for path in Path().iterdir() if path.name != "pictures") == before
+
+
+def test_a_text_that_is_too_long_gives_status_2(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LIMNER_MAX_TEXT", "10")
+    Path("story.md").write_text("x" * 11)
+    assert run(["illustrate", "story.md"]) == 2
+    assert "more than the 10 characters" in capsys.readouterr().err
+    piped = completed("-", "-q", text=b"x" * 11)
+    assert piped.returncode == 2
+    assert b"would have 11 characters" in piped.stderr
+
+
+def test_a_pipe_that_turns_out_not_to_be_utf_8_gives_status_2_and_writes_nothing() -> None:
+    with started("-", "-o", "out.md") as process:
+        put(process, THREE)
+        wait_for(process.stderr, b"drawn")
+        process.stdin.write(b"\xff")  # type: ignore[union-attr]
+        process.stdin.close()  # type: ignore[union-attr]
+        said = end_of(process)
+    assert process.returncode == 2
+    last = said.decode().splitlines()[-1]
+    assert f"standard input is not UTF-8 text: byte 0xff at offset {len(THREE)}" in last
+    assert not Path("out.md").exists()
+
+
+def test_standard_output_that_is_closed_gives_status_2() -> None:
+    script = 'exec "$@" >&- '
+    done = subprocess.run(
+        ["/bin/sh", "-c", script, "sh", *COMMAND, "illustrate", "-"],
+        input=b"x",
+        capture_output=True,
+        check=False,
+        timeout=PATIENCE,
+    )
+    assert done.returncode == 2
+    assert done.stderr == b"limner: standard output is closed; name a file with -o\n"
+
+
+# Ctrl-C
+
+
+def waiting_for_a_pipe(process: subprocess.Popen[bytes]) -> None:
+    put(process, THREE)
+
+
+def waiting_for_pictures(process: subprocess.Popen[bytes]) -> None:
+    put(process, THREE)
+    process.stdin.close()  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("begin", [waiting_for_a_pipe, waiting_for_pictures])
+def test_the_first_ctrl_c_writes_what_is_finished(
+    begin: Callable[[subprocess.Popen[bytes]], None], number: signal.Signals
+) -> None:
+    with started("-", "-o", "out.md", "--slots", "1", "--min-time", "600") as process:
+        begin(process)
+        wait_for(process.stderr, b"drawn   a red door")
+        process.send_signal(number)
+        said = end_of(process)
+    assert process.returncode == 130
+    written = Path("out.md").read_bytes()
+    assert MARKDOWN_MARK.sub(b"", written) == THREE.encode()
+    assert len(MARKDOWN_MARK.findall(written)) == 1
+    assert b"let go  a blue door" in said
+    assert said.endswith(b"written out.md, 1 picture in pictures\n")
+
+
+def test_the_first_ctrl_c_ends_a_file_that_waits_for_its_pictures() -> None:
+    Path("story.md").write_text(THREE)
+    with started("story.md", "--slots", "1", "--min-time", "600") as process:
+        wait_for(process.stderr, b"drawn   a red door")
+        process.send_signal(signal.SIGINT)
+        end_of(process)
+    assert process.returncode == 130
+    written = Path("story.illustrated.md").read_bytes()
+    assert MARKDOWN_MARK.sub(b"", written) == THREE.encode()
+    assert len(MARKDOWN_MARK.findall(written)) == 1
+
+
+def test_the_first_ctrl_c_ends_a_paced_text_where_it_is() -> None:
+    Path("story.md").write_text(THREE + "x" * 100_000)
+    with started("story.md", "--rate", "400") as process:
+        wait_for(process.stderr, b"drawn   a red door")
+        process.send_signal(signal.SIGINT)
+        end_of(process)
+    assert process.returncode == 130
+    written = MARKDOWN_MARK.sub(b"", Path("story.illustrated.md").read_bytes()).decode()
+    assert THREE.startswith(written[: len(THREE)])
+    assert tag("a red door") in written
+    assert len(written) < 10_000
+
+
+def test_a_ctrl_c_before_any_text_writes_nothing() -> None:
+    Path("out.md").write_text("of an earlier day")
+    with started("-", "-o", "out.md") as process:
+        wait_for(process.stderr, b"reading standard input")
+        process.send_signal(signal.SIGINT)
+        said = end_of(process)
+    assert process.returncode == 130
+    assert said == b"limner: interrupted; the text was not written\n"
+    assert Path("out.md").read_text() == "of an earlier day"
+
+
+def test_the_second_ctrl_c_writes_nothing() -> None:
+    Path("old.md").write_text(tag("a door"))
+    assert completed("old.md").returncode == 0
+    # the registry is locked, so the session can neither begin to write nor end
+    with closing(sqlite3.connect(".limner.sqlite")) as held:
+        held.execute("PRAGMA journal_mode = DELETE")
+        held.execute("BEGIN EXCLUSIVE")
+        with started("-", "-o", "out.md") as process:
+            put(process, THREE)
+            wait_for(process.stderr, b"found")
+            process.send_signal(signal.SIGINT)
+            wait_for(process.stderr, b"interrupted: ")
+            process.send_signal(signal.SIGINT)
+            said = end_of(process)
+    assert process.returncode == 130
+    assert said.splitlines()[-1] == b"limner: interrupted; the text was not written"
+    assert not Path("out.md").exists()
+
+
+# the terminal
+
+
+def on_a_terminal(*arguments: str, until: bytes, text: str) -> tuple[int, bytes]:
+    """Run with a terminal as standard error; send Ctrl-C once it shows something."""
+    terminal, end = pty.openpty()
+    shown = b""
+    with started(*arguments, stderr=end) as process:
+        os.close(end)
+        put(process, text)
+        try:
+            while block := os.read(terminal, 65_536):
+                if until not in shown and until in shown + block:
+                    process.send_signal(signal.SIGINT)
+                shown += block
+        except OSError:  # how Linux tells that the other end is closed
+            pass
+        process.wait()
+    os.close(terminal)
+    return process.returncode, shown
+
+
+def test_a_terminal_shows_how_far_the_pictures_are_and_then_where_they_went(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("TERM", "xterm-256color")
+    status, shown = on_a_terminal(
+        "-", "-o", "out.md", "--slots", "1", "--min-time", "600", until=b"1 drawn", text=THREE
+    )
+    assert status == 130
+    assert f"standard input  {len(THREE)} characters".encode() in shown
+    assert "1 drawn · 2 waiting".encode() in shown
+    assert b"of 1 in use" in shown
+    assert b"limner: no picture of 'a blue door': interrupted" in shown
+    assert shown.endswith(b"written out.md, 1 picture in pictures\r\n")
+
+
+@pytest.mark.parametrize("term", ["xterm-256color", "dumb"])
+def test_a_prompt_cannot_drive_the_terminal(monkeypatch: pytest.MonkeyPatch, term: str) -> None:
+    monkeypatch.setenv("TERM", term)
+    hostile = tag("\x1b]0;owned\x07[bold red]a\x1b[2J door[/bold red]\x9b5A\u202e")
+    status, shown = on_a_terminal(
+        "-", "-o", "out.md", "--slots", "1", "--min-time", "600", until=b"drawn",
+        text=tag("a cat") + hostile + THREE,
+    )  # fmt: skip
+    assert status == 130
+    assert b"owned" not in shown
+    assert b"\x1b[2J" not in shown
+    assert "\x9b".encode() not in shown
+    assert "\u202e".encode() not in shown
+    assert b"[bold red]a door[/bold red]" in shown
+
+
+# the command itself
+
+
+def test_the_version_is_of_the_installed_package_or_says_that_there_is_none(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert run(["--version"]) == 0
+    assert re.match(r"limner(, run from its source| \d+\.\d+)", capsys.readouterr().out)
+
+
+@pytest.mark.parametrize("arguments", [[], ["--help"], ["illustrate", "-h"]])
+def test_help_shows_an_example(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> None:
+    assert run(arguments) == 0
+    help_text = capsys.readouterr().out
+    assert 'some-llm "tell me a story" | limner illustrate - -o story.md\n' in re.sub(
+        " +\n", "\n", help_text
+    )
+
+
+def test_help_and_version_load_nothing_that_only_a_command_needs() -> None:
+    script = (
+        "import sys; from limner.scripts.app import run; run(['--help']); "
+        "run(['--version']); print([name for name in ('limner.actors', 'sqlalchemy', 'PIL',"
+        " 'pydantic_settings', 'structlog') if name in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_the_benchmark_is_a_part_of_the_command(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["bench", "stream", "--help"]) == 0
+    assert "--messages" in capsys.readouterr().out
+    assert run(["bench", "stream", "--messages", "0"]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+    assert run(["bench", "nothing"]) == 2
