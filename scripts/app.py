@@ -116,7 +116,7 @@ def limner(
 
 
 @app.command(help=ILLUSTRATE)
-def illustrate(  # noqa: PLR0917
+def illustrate(
     source: Annotated[
         str, typer.Argument(metavar="SOURCE", help="The text: a file, or - for standard input.")
     ],

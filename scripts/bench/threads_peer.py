@@ -4,7 +4,6 @@ A session, a monitor, a processor and a writer for each message, one limiter for
 event log, no retry and no deadline; an actor that fails ends its message.
 """
 
-import sys
 import threading
 from collections import deque
 from collections.abc import Iterable
@@ -42,13 +41,6 @@ from limner.scripts.bench.workload import (
 )
 
 Written = pykka.ThreadingFuture[Version]
-
-SWITCH_INTERVAL = 0.1
-"""Seconds that a thread has before it must share the interpreter; 0.005 is Python's own default.
-
-Each thread that waits for its turn looks up once an interval. With thousands that wait, these looks
-take most of the machine, so the default would make this peer several times slower.
-"""
 
 
 class Limiter(pykka.ThreadingActor):
@@ -266,15 +258,6 @@ def run_threads(work: Workload, store: Store, generator: Generator, course: Cour
     Raises:
         ThreadsExhausted: if this machine does not let a process have that many.
     """
-    interval = sys.getswitchinterval()
-    sys.setswitchinterval(SWITCH_INTERVAL)
-    try:
-        _run(work, store, generator, course)
-    finally:
-        sys.setswitchinterval(interval)
-
-
-def _run(work: Workload, store: Store, generator: Generator, course: Course) -> None:
     course.begin()
     try:
         limiter = Limiter.start(work.settings.slots)

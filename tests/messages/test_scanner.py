@@ -43,64 +43,50 @@ PATTERNS = {
     r'"(\w+|\s)*"': '"',
 }
 COMPILED = {source: regex.compile(source) for source in (*MARKS, *PATTERNS)}
-FRAGMENTS = (
-    *("<!--img-prompt=", '<!--img-prompt="', '<img-prompt="', '<img_prompt="', '"-->', '">', '"'),
-    *(
-        "{",
-        "{{",
-        "{{{",
-        "}",
-        "}}",
-        "[[",
-        "]]",
-        "[",
-        "]",
-        "|",
-        "<pic>",
-        "</pic>",
-        "<pic",
-        "</",
-        "![",
-        "](",
+# What tags, and what is nearly one, are made of; with the sign of the patterns that it is for.
+FRAGMENTS = {
+    "": (
+        *(" ", "a", "x", "1", "\n", "é", "the sea", "<", ">", '"', "\\", "!", "-", "]", "}"),
+        *(HTML_MARK, HTML_MARK[:40], HTML_MARK[:-1], "<img "),
+        *(MARKDOWN_MARK, MARKDOWN_MARK[:20], MARKDOWN_MARK[:-1], "!["),
     ),
-    *(
-        "<",
-        ">",
-        "<img ",
-        "\\",
-        '\\"',
-        "\\\\",
-        "!",
-        "-->",
-        "a",
-        "ab",
-        "x",
-        "1",
-        " ",
-        "\n",
-        "é",
-        "the sea",
+    "prompt": (
+        *(
+            '<!--img-prompt="',
+            '<img-prompt="',
+            '<img_prompt="',
+            "<!--img-",
+            '"-->',
+            '">',
+            '\\"',
+            "\\\\",
+        ),
+        *('<!--img-prompt="a"-->', '<img-prompt="a \\" x">', '<img_prompt=" ">'),
     ),
-    *(
-        '<!--img-prompt="a"-->',
-        '<img-prompt="a \\" x">',
-        '<img_prompt=" ">',
-        "{{x}}",
-        "<pic>ab</pic>",
-    ),
-    *(
-        HTML_MARK,
-        HTML_MARK[:40],
-        HTML_MARK[:-1],
-        MARKDOWN_MARK,
-        MARKDOWN_MARK[:20],
-        MARKDOWN_MARK[:-1],
-    ),
-)
-texts = st.lists(st.sampled_from(FRAGMENTS), max_size=10).map("".join)
+    "{": ("{", "{{", "{{{", "}", "}}", "}}}", "{x}", "{{x}}", "{abab}", "{a1}", "ab"),
+    "[": ("[", "[[", "]]", "|", "[[a]]", "[ab]", "![a]", "![a](", "[xx"),
+    "pic": ("<pic>", "</pic>", "<pic", "</", "<pic>ab</pic>", "<pic>a", "pic>"),
+    "<": ("<a>", "<img a>", "<img "),
+    '"': ('"', '"a"', '" "'),
+}
 pattern_sets = st.just(DEFAULT_PATTERNS) | st.lists(
     st.sampled_from(sorted(PATTERNS)), min_size=1, max_size=4, unique=True
 ).map(tuple)
+
+
+@st.composite
+def cases(draw):
+    """A pattern set, and a text of pieces of its tags, of marks and of prose."""
+    sources = draw(pattern_sets)
+    pieces = [
+        st.sampled_from(pieces)
+        for sign, pieces in FRAGMENTS.items()
+        if any(sign in source for source in sources)
+    ]
+    text = "".join(draw(st.lists(st.one_of(pieces[1:] * 2 + pieces), max_size=10)))
+    return text, sources
+
+
 bounds = st.sampled_from((12, 30, 2_000))
 
 
@@ -158,8 +144,9 @@ def fed(scanner: PromptScanner, pieces: list[str]) -> list[PromptMatch]:
 
 
 @settings(max_examples=8_000, deadline=None)
-@given(texts, pattern_sets, bounds, st.lists(st.integers(0, 10_000), max_size=12))
-def test_whole_and_chunks_find_what_the_slow_reading_finds(text, sources, max_tag, cuts):
+@given(cases(), bounds, st.lists(st.integers(0, 10_000), max_size=12))
+def test_whole_and_chunks_find_what_the_slow_reading_finds(case, max_tag, cuts):
+    text, sources = case
     expected = slow(text, sources, max_tag)
     assert find_prompts(text, sources, max_tag=max_tag) == expected
     assert fed(PromptScanner(sources, max_tag=max_tag), chunks(text, cuts)) == expected
@@ -168,8 +155,9 @@ def test_whole_and_chunks_find_what_the_slow_reading_finds(text, sources, max_ta
 
 
 @settings(max_examples=2_000, deadline=None)
-@given(texts, pattern_sets, bounds, st.none() | st.lists(st.integers(0, 10_000), max_size=6))
-def test_a_prompt_is_given_by_the_chunk_that_makes_it_certain(text, sources, max_tag, cuts):
+@given(cases(), bounds, st.none() | st.lists(st.integers(0, 10_000), max_size=6))
+def test_a_prompt_is_given_by_the_chunk_that_makes_it_certain(case, max_tag, cuts):
+    text, sources = case
     scanner = PromptScanner(sources, max_tag=max_tag)
     so_far, told = "", []
     for piece in text[:80] if cuts is None else chunks(text, cuts):
@@ -188,7 +176,7 @@ def test_the_earliest_end_makes_the_tag_though_the_pattern_is_greedy(source):
     "pieces", [["{", "{", "cat", "}", "}"], ["{{cat}", "}"], ["{{ca", "t}", "}"]]
 )
 def test_a_closer_that_is_cut_in_two_closes_at_once(source, pieces):
-    scanner = PromptScanner((source, r"\{(cat\})\}"))
+    scanner = PromptScanner((source,))
     *before, last = [scanner.feed(piece) for piece in pieces]
     assert not any(before)
     assert [match.text for match in last] == ["cat"]
@@ -203,7 +191,8 @@ def test_a_closer_is_seen_though_it_was_looked_at_when_half_of_it_was_there():
 def test_a_tag_where_a_mark_may_stand_waits_until_it_cannot():
     scanner = PromptScanner((r"!\[(.*?)\]",))
     assert scanner.feed("![cat]") == []
-    assert [match.text for match in scanner.feed("\n")] == ["cat"]
+    assert scanner.feed("(u)") == []
+    assert [match.text for match in scanner.feed(" ")] == ["cat"]
 
 
 def test_a_start_that_is_open_holds_back_what_comes_after_it():
@@ -283,6 +272,7 @@ class Counting:
 
     compiled: "regex.Pattern[str]"
     work: list[int] = field(default_factory=lambda: [0])
+    tries: int = 0
 
     __hash__ = object.__hash__
 
@@ -292,6 +282,7 @@ class Counting:
 
     def fullmatch(self, text, start=0, stop=None, **options):
         self.work[0] += (len(text) if stop is None else stop) - start
+        self.tries += not options.get("partial")
         return self.compiled.fullmatch(text, start, stop, **options)
 
 
@@ -303,6 +294,15 @@ class CountingScanner(PromptScanner):
     def _scan(self, **options):
         self.looked += self._size
         return super()._scan(**options)
+
+
+def test_each_closer_is_tried_once_at_a_start():
+    (pattern,) = compile_patterns((r"\(\(((?!x).*)\d\)\)",))
+    counting = Counting(pattern.compiled)
+    scanner = PromptScanner((replace(pattern, compiled=counting),))
+    assert not any(scanner.feed(piece) for piece in ["((", *["a))"] * 50])
+    assert counting.tries == 50
+    assert len(scanner.feed("1))")) == 1
 
 
 MEGABYTE = 2**20
