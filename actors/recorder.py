@@ -159,7 +159,8 @@ class RecorderActor(LimnerActor):
             self.file.commit()
         except OSError as error:
             logger.warning("the event log cannot be written: %s", error)
-            self.lost_from = self.gathered_from
+            if self.lost_from is None and self.gathered_from <= self.seq:
+                self.lost_from = self.gathered_from
         self.gathered_from = self.seq + 1
 
     def on_stop(self) -> None:

@@ -63,7 +63,7 @@ FRAGMENTS = {
         ),
         *('<!--img-prompt="a"-->', '<img-prompt="a \\" x">', '<img_prompt=" ">'),
     ),
-    "{": ("{", "{{", "{{{", "}", "}}", "}}}", "{x}", "{{x}}", "{abab}", "{a1}", "ab"),
+    "{": ("{", "{{", "{{{", "}", "}}", "}}}", "{x}", "{{x}}", "{{{x}}}", "{abab}", "{a1}", "{abx}"),
     "[": ("[", "[[", "]]", "|", "[[a]]", "[ab]", "![a]", "![a](", "[xx"),
     "pic": ("<pic>", "</pic>", "<pic", "</", "<pic>ab</pic>", "<pic>a", "pic>"),
     "<": ("<a>", "<img a>", "<img "),
@@ -83,11 +83,11 @@ def cases(draw):
         for sign, pieces in FRAGMENTS.items()
         if any(sign in source for source in sources)
     ]
-    text = "".join(draw(st.lists(st.one_of(pieces[1:] * 2 + pieces), max_size=10)))
+    text = "".join(draw(st.lists(st.one_of(pieces[1:] * 4 + pieces), min_size=1, max_size=10)))
     return text, sources
 
 
-bounds = st.sampled_from((12, 30, 2_000))
+bounds = st.sampled_from((2_000, 30, 12))
 
 
 def slow(
