@@ -20,14 +20,16 @@ from limner.messages.pictures import Illustrated
 from limner.messages.streaming import StreamEnded, StreamInterrupted, TextReplaced, TextStreamed
 
 TEXT_STREAMED = TextStreamed()
+ENDS = (StreamEnded, StreamInterrupted)
 Item = str | TextReplaced | StreamEnded | StreamInterrupted
 
 
 class Stream:
     """One message while it is being written. Safe to use from any thread.
 
-    Chunks are only appended to a list, and the monitor is told once for all that lie in it. So
-    feeding never waits on detection, on generation, or on the message's earlier session.
+    Chunks are only appended to a list, without a lock, and the monitor is told once for all that
+    lie in it. So feeding never waits on detection, on generation, or on the message's earlier
+    session. A chunk that is taken is in the text, whatever other threads do meanwhile.
     """
 
     def __init__(
@@ -74,16 +76,19 @@ class Stream:
             if not isinstance(delta, str):
                 raise TypeError(f"feed() takes text, not {type(delta).__name__}")
             delta = "".join((delta,))  # a plain string, whatever it was made of
-        with self._lock:
-            if self._ended is not None:
-                raise StreamClosed(self._too_late())
-            length = self._length + len(delta)
-            if length > self._max_text:
-                raise TextTooLong(self._too_long(length))
-            self._length = length
-            self._items.append(delta)
-            monitor, self._waiting = self._waiting, None
+        if self._ended is not None:
+            raise StreamClosed(self._too_late())
+        length = self._length + len(delta)
+        if length > self._max_text:
+            raise TextTooLong(self._too_long(length))
+        # no lock: appended first, and only then looked whether the end came in between
+        self._length = length
+        self._items.append(delta)
+        if self._ended is not None:
+            self._refuse_if_late(delta)
+        monitor = self._waiting
         if monitor is not None:
+            self._waiting = None
             monitor.deliver(TEXT_STREAMED)
 
     def replace(self, text: str) -> None:
@@ -160,9 +165,30 @@ class Stream:
     def take(self) -> list[Item]:
         """Give the monitor all that has come since it last took."""
         with self._lock:
-            items, self._items = self._items, []
-            self._waiting = self._monitor
+            self._waiting = self._monitor  # first, so that what comes after this is told of
+            number = len(self._items)
+            items = self._items[:number]
+            late: list[Item] = []
+            for index, item in enumerate(items):
+                if isinstance(item, ENDS):
+                    late = [one for one in items[index:] if isinstance(one, str)]
+                    items[index:] = [one for one in items[index:] if not isinstance(one, str)]
+                    break
+            self._items[:number] = late
         return items
+
+    def _refuse_if_late(self, delta: str) -> None:
+        """Take a chunk back that another thread's end of the stream has overtaken."""
+        with self._lock:
+            after = 0  # without an end in the list it was taken, and all that is left is late
+            for index, item in enumerate(self._items):
+                if isinstance(item, ENDS):
+                    after = index
+                    break
+            for index in range(len(self._items) - 1, after - 1, -1):
+                if self._items[index] is delta:
+                    del self._items[index]
+                    raise StreamClosed(self._too_late())
 
     def end(self, why: str) -> None:
         """Take no more text; the first reason stands."""

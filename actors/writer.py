@@ -212,8 +212,13 @@ class WriterActor(LimnerActor):
 
 def prompt_of(task: Task) -> Prompt:
     """Give the prompt that a task is for."""
-    return Prompt(
-        id=task.prompt_id, message_id=task.message_id, text=task.prompt, ordinal=task.ordinal
+    return Prompt.trusted(
+        id=task.prompt_id,
+        message_id=task.message_id,
+        text=task.prompt,
+        ordinal=task.ordinal,
+        parent_id=None,
+        source="streamed",
     )
 
 

@@ -41,11 +41,13 @@ class Prompt(Value):
     @classmethod
     def of(cls, message_id: str, match: PromptMatch) -> "Prompt":
         """Give the prompt that a match in a message's text stands for."""
-        return cls(
+        return cls.trusted(
             id=prompt_id(message_id, match.text, match.ordinal),
             message_id=message_id,
             text=match.text,
             ordinal=match.ordinal,
+            parent_id=None,
+            source="streamed",
         )
 
 

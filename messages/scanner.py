@@ -210,7 +210,7 @@ class PromptScanner:
                 ordinal = self._counts.get(prompt, 0)
                 self._counts[prompt] = ordinal + 1
                 prompts.append(
-                    PromptMatch(
+                    PromptMatch.trusted(
                         text=prompt,
                         tag=text[start:end],
                         start=self._base + start,

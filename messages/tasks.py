@@ -84,7 +84,7 @@ class Task(Value):
     attempts: int = 0
     reason: str | None = None
     picture: Picture | None = None
-    history: tuple[tuple[TaskState, int], ...] = ()
+    history: tuple[tuple[str, int], ...] = ()
     since: int = 0
 
     @classmethod
@@ -100,7 +100,7 @@ class Task(Value):
     ) -> "Task":
         """Give the `wish`-th task of a session for a prompt, detected `at` microseconds."""
         name = task_id(session_id, prompt.id, wish)
-        return cls(
+        return cls.trusted(
             id=name,
             session_id=session_id,
             message_id=prompt.message_id,
@@ -110,6 +110,12 @@ class Task(Value):
             owner=owner,
             priority=priority,
             seed=task_seed(name),
+            kind="picture",
+            state=TaskState.DETECTED,
+            attempts=0,
+            reason=None,
+            picture=None,
+            history=(),
             since=at,
         )
 
@@ -142,6 +148,6 @@ class Task(Value):
             attempts=self.attempts + (state is TaskState.GENERATING),
             reason=reason,
             picture=picture,
-            history=(*self.history, (self.state, self.since)),
+            history=(*self.history, (self.state.value, self.since)),
             since=at,
         )

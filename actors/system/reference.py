@@ -45,7 +45,7 @@ class PooledRef(pykka.ActorRef[A]):
         Raises:
             ActorDeadError: if the actor has ended and the caller is not an actor.
         """
-        if not self.is_alive() and context.actor is None:
+        if self.life.is_set() and context.actor is None:
             raise pykka.ActorDeadError(f"{self} not found")
         self.actor_inbox.put(Envelope(message))
 

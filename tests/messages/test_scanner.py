@@ -20,55 +20,36 @@ MARKS = (
     rf'!\[([^\\\[\]<\n]|\\.)*\]\([^\s()]*\)<!--data-limner="{MARK_ID}"-->',
 )
 
-# Each with the text that it begins with, by hand: the slow reading looks at no other start.
+# Each with the text that it begins with, by hand: the slow reading looks at no other start. Then
+# tags of it, which the drawn texts are made of, whole and in parts.
 PATTERNS = {
-    DEFAULT_PATTERNS[0]: "<!--img-prompt=",
-    DEFAULT_PATTERNS[1]: "<img-prompt=",
-    DEFAULT_PATTERNS[2]: "<img_prompt=",
-    r"\{(.*?)\}": "{",
-    r"\{\{(.*?)\}\}": "{{",
-    r"\{\{\{([^}]+)\}\}\}": "{{{",
-    r"\{(.*)\d\}": "{",
-    r"\[\[([^|]*)\]\]": "[[",
-    r"\[(a|ab|(?s:x.*)|\[(.+)\])\]": "[",
-    r"<pic>((?:(?!</pic>).)*)</pic>": "<pic>",
-    r"<pic>((?s:.)*)</pic>": "<pic>",
-    r"<pic(?=>x|>a)>([^<]*)</pic>": "<pic",
-    r"<(?!img)([^<>]*)>": "<",
-    r"<img ([^>]*)>": "<img ",
-    r"!\[(.*?)\]": "![",
-    r"\{(?>a|ab|x)([^}]*+)\}": "{",
-    r"\{([abx]+)\1\}": "{",
-    r"\{([abx]*(?<=x))\}": "{",
-    r'"(\w+|\s)*"': '"',
+    DEFAULT_PATTERNS[0]: ("<!--img-prompt=", '<!--img-prompt="a"-->', '<!--img-prompt="\\"-->"-->'),
+    DEFAULT_PATTERNS[1]: ("<img-prompt=", '<img-prompt="a \\" x">', '<img-prompt="\\\\">'),
+    DEFAULT_PATTERNS[2]: ("<img_prompt=", '<img_prompt=" ">', '<img_prompt="a\n">'),
+    r"\{(.*?)\}": ("{", "{x}", "{}"),
+    r"\{\{(.*?)\}\}": ("{{", "{{x}}", "{{}}}"),
+    r"\{\{\{([^}]+)\}\}\}": ("{{{", "{{{a}}}"),
+    r"\{(.*)\d\}": ("{", "{a1}", "{a1}1}"),
+    r"\[\[([^|]*)\]\]": ("[[", "[[a]]", "[[|]]"),
+    r"\[(a|ab|(?s:x.*)|\[(.+)\])\]": ("[", "[ab]", "[x\n]", "[[b]]", "[[a]]]"),
+    r"<pic>((?:(?!</pic>).)*)</pic>": ("<pic>", "<pic>ab</pic>", "<pic>\n</pic>"),
+    r"<pic>((?s:.)*)</pic>": ("<pic>", "<pic>ab</pic>", "<pic>\n</pic>"),
+    r"<pic(?=>x|>a)>([^<]*)</pic>": ("<pic", "<pic>ab</pic>", "<pic>x</pic>", "<pic></pic>"),
+    r"<<((?!x).*)\d>>": ("<<", "<<a1>>", "<<a>>1>>", "<<x1>>"),
+    r"<(?!img)([^<>]*)>": ("<", "<a>", "<img>"),
+    r"<img ([^>]*)>": ("<img ", "<img a>"),
+    r"!\[(.*?)\]": ("![", "![a]", "![a](b)"),
+    r"\{(?>a|ab|x)([^}]*+)\}": ("{", "{abx}", "{xx}"),
+    r"\{([abx]+)\1\}": ("{", "{abab}", "{aba}"),
+    r"\{([abx]*(?<=x))\}": ("{", "{abx}", "{ab}"),
+    r'"(\w+|\s)*"': ('"', '"a"', '" "', '"a b"'),
 }
 COMPILED = {source: regex.compile(source) for source in (*MARKS, *PATTERNS)}
-# What tags, and what is nearly one, are made of; with the sign of the patterns that it is for.
-FRAGMENTS = {
-    "": (
-        *(" ", "a", "x", "1", "\n", "é", "the sea", "<", ">", '"', "\\", "!", "-", "]", "}"),
-        *(HTML_MARK, HTML_MARK[:40], HTML_MARK[:-1], "<img "),
-        *(MARKDOWN_MARK, MARKDOWN_MARK[:20], MARKDOWN_MARK[:-1], "!["),
-    ),
-    "prompt": (
-        *(
-            '<!--img-prompt="',
-            '<img-prompt="',
-            '<img_prompt="',
-            "<!--img-",
-            '"-->',
-            '">',
-            '\\"',
-            "\\\\",
-        ),
-        *('<!--img-prompt="a"-->', '<img-prompt="a \\" x">', '<img_prompt=" ">'),
-    ),
-    "{": ("{", "{{", "{{{", "}", "}}", "}}}", "{x}", "{{x}}", "{{{x}}}", "{abab}", "{a1}", "{abx}"),
-    "[": ("[", "[[", "]]", "|", "[[a]]", "[ab]", "![a]", "![a](", "[xx"),
-    "pic": ("<pic>", "</pic>", "<pic", "</", "<pic>ab</pic>", "<pic>a", "pic>"),
-    "<": ("<a>", "<img a>", "<img "),
-    '"': ('"', '"a"', '" "'),
-}
+COMMON = (
+    *(" ", "a", "x", "1", "\n", "é", "the sea", "<", ">", '"', "\\", '\\"', "!", "-", "|"),
+    *("{", "}", "[", "]", "</", "![", "<img ", '">', '"-->'),
+    *(HTML_MARK, HTML_MARK[:40], HTML_MARK[:-1], MARKDOWN_MARK, MARKDOWN_MARK[:-1]),
+)
 pattern_sets = st.just(DEFAULT_PATTERNS) | st.lists(
     st.sampled_from(sorted(PATTERNS)), min_size=1, max_size=4, unique=True
 ).map(tuple)
@@ -76,15 +57,12 @@ pattern_sets = st.just(DEFAULT_PATTERNS) | st.lists(
 
 @st.composite
 def cases(draw):
-    """A pattern set, and a text of pieces of its tags, of marks and of prose."""
+    """A pattern set, and a text of its tags and parts of them, of marks and of prose."""
     sources = draw(pattern_sets)
-    pieces = [
-        st.sampled_from(pieces)
-        for sign, pieces in FRAGMENTS.items()
-        if any(sign in source for source in sources)
-    ]
-    text = "".join(draw(st.lists(st.one_of(pieces[1:] * 4 + pieces), min_size=1, max_size=10)))
-    return text, sources
+    tags = st.sampled_from([tag for source in sources for tag in PATTERNS[source][1:]])
+    parts = st.builds(lambda tag, a, b: tag[a:][:b], tags, st.integers(0, 6), st.integers(1, 15))
+    pieces = st.one_of(tags, parts, st.sampled_from(COMMON))
+    return "".join(draw(st.lists(pieces, min_size=1, max_size=8))), sources
 
 
 bounds = st.sampled_from((2_000, 30, 12))
@@ -119,7 +97,7 @@ def slow(
 
 
 def may_begin(source: str, text: str, start: int) -> bool:
-    opener = PATTERNS.get(source) or ("<img " if source == MARKS[0] else "![")
+    opener = ("<img ", "![")[MARKS.index(source)] if source in MARKS else PATTERNS[source][0]
     return text.startswith(opener, start) or opener.startswith(text[start:])
 
 
