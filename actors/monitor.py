@@ -175,9 +175,11 @@ class MonitorActor(LimnerActor):
         """Seal a complete text."""
         if self.sealed:
             return
-        if text is None:
-            text = wellformed(self.text() + self.held_back)
-        self.replace(wellformed(text), final=True)
+        if text is not None:
+            self.replace(wellformed(text), final=True)
+        elif self.held_back:
+            self.held_back = ""
+            self.read("\ufffd")  # for a character whose other half never came
         self.detect_all(self.scanner.close())
         self.notice_runaways()
         self.seal("complete")

@@ -182,7 +182,7 @@ class ProcessorActor(LimnerActor):
             self.production.lane,
             partial(self.production.make, task, work.grant, self.say),
             tag=task.id,
-            late=partial(self.keep_late, task.id),
+            late=self.keep_late,
         )
         if not work.call.over:
             work.timer = clock.after(
@@ -191,9 +191,9 @@ class ProcessorActor(LimnerActor):
                 CallTimedOut(task_id=task.id, attempt=task.attempts),
             )
 
-    def keep_late(self, task_id: str, picture: Picture) -> None:
+    def keep_late(self, call: Call, picture: Picture) -> None:
         """Tell of a picture that nobody waited for any more. Runs on the call's own thread."""
-        self.say("generation_late", task_id=task_id, picture_id=picture.id)
+        self.say("generation_late", task_id=call.tag, picture_id=picture.id)
 
     def call_returned(self, returned: CallReturned) -> None:
         """Give the slot back, and settle the task or try again."""
@@ -204,7 +204,7 @@ class ProcessorActor(LimnerActor):
         task, error = work.task, returned.error
         if task.state.final:
             if error is None:
-                self.keep_late(task.id, returned.value)
+                self.keep_late(returned.call, returned.value)
         elif error is None:
             self.say(
                 "generation_completed",

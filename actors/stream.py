@@ -85,7 +85,7 @@ class Stream:
         self._length = length
         self._items.append(delta)
         if self._ended is not None:
-            self._refuse_if_late(delta)
+            self._refuse_if_late(delta)  # type: ignore[unreachable]  # another thread may set it
         monitor = self._waiting
         if monitor is not None:
             self._waiting = None

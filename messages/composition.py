@@ -114,13 +114,14 @@ def compose(
         if prompt not in wanted:
             continue
         at = _after_pictures(text, match.end, prompt) if there else match.end
-        lead = _first(lead + text[done : match.start], match.tag)
-        if "\n" in text[match.end : at]:
-            lead = _first(text[match.end : at])
         pieces.append(text[done:at])
-        if markup == "markdown" and lead == "<":
-            pieces.append("\n")
-            lead = "!"
+        if markup == "markdown":
+            lead = _first(lead + text[done : match.start], match.tag)
+            if "\n" in text[match.end : at]:
+                lead = _first(text[match.end : at])
+            if lead == "<":
+                pieces.append("\n")
+                lead = "!"
         for order, placement in enumerate(wanted[prompt].values(), 1):
             pieces.append(mark(placement, markup))
             places[placement.id] = at, order

@@ -96,7 +96,7 @@ class PooledActor(pykka.Actor):
         function: Callable[[Call], Any],
         *,
         tag: Any = None,
-        late: Callable[[Any], None] | None = None,
+        late: Callable[[Call, Any], None] | None = None,
     ) -> Call:
         """Run a blocking call on a worker of a lane; this actor is told its `CallReturned`.
 
@@ -107,7 +107,8 @@ class PooledActor(pykka.Actor):
                 at once on this one.
             function: what to call, with the `Call` that this gives.
             tag: whatever lets the actor know the call again.
-            late: called, on the call's own thread, with what it returned after it was abandoned.
+            late: called, on the call's own thread, with the call and what it returned, if that
+                was after it was abandoned.
         """
         call = self.system.workers.submit(lane, function, self._actor_ref, tag=tag, late=late)
         if not call.over:

@@ -42,7 +42,7 @@ class Call(Flag):
         function: Callable[[Call], Any],
         ref: PooledRef[Any],
         tag: Any,
-        late: Callable[[Any], None] | None,
+        late: Callable[[Call, Any], None] | None,
     ) -> None:
         super().__init__()
         self._guard = threading.Lock()
@@ -96,7 +96,7 @@ class Call(Flag):
         if awaited:
             self.ref.deliver(CallReturned(self, value, error))
         elif self.late is not None and error is None:
-            self.late(value)
+            self.late(self, value)
         return awaited
 
 
@@ -242,7 +242,7 @@ class Workers:
         reply_to: PooledRef[Any],
         *,
         tag: Any = None,
-        late: Callable[[Any], None] | None = None,
+        late: Callable[[Call, Any], None] | None = None,
     ) -> Call:
         """Run a blocking call on a thread of a lane, and tell `reply_to` a `CallReturned`.
 
@@ -252,7 +252,7 @@ class Workers:
             function: what to call, with the `Call` that this gives.
             reply_to: who is told.
             tag: whatever lets the receiver know the call again.
-            late: called, on the call's own thread, with what an abandoned call still returned.
+            late: called, on the call's own thread, with an abandoned call and what it returned.
         """
         if lane is None:
             call = Call(None, function, reply_to, tag, late)

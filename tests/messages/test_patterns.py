@@ -161,5 +161,15 @@ def test_a_pattern_that_cannot_be_used_is_refused_by_name(source, reason, remedy
     assert len(said) < 300
 
 
+@pytest.mark.parametrize(
+    "source", ["<(?!a)(b)>", "<(?<=<)(b)>", "<(?>a|b)(c)>", "<(a)*+>", "<(a){2}+>"]
+)
+def test_a_pattern_is_not_plain_that_sees_ahead_or_never_turns_back(source):
+    assert [one.plain for one in compile_patterns((source, r"<(?i:a|b)+?([^>]{2,})\1>"))] == [
+        False,
+        True,
+    ]
+
+
 def test_patterns_are_compiled_once():
     assert compile_patterns(DEFAULT_PATTERNS) is compile_patterns(DEFAULT_PATTERNS)

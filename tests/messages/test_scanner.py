@@ -40,6 +40,9 @@ PATTERNS = {
     r"<img ([^>]*)>": ("<img ", "<img a>"),
     r"!\[(.*?)\]": ("![", "![a]", "![a](b)"),
     r"\{(?>a|ab|x)([^}]*+)\}": ("{", "{abx}", "{xx}"),
+    r"\((?!.*x)(.*)\)": ("(", "(a)", "(a)x", "(x)"),
+    r"\((?>a\)b|a)(c?)\)": ("(", "(a)", "(a)b", "(a)b)"),
+    r"\((?:a\)b|a)?+(c?)\)": ("(", "(a)", "(a)b", "(c)"),
     r"\{([abx]+)\1\}": ("{", "{abab}", "{aba}"),
     r"\{([abx]*(?<=x))\}": ("{", "{abx}", "{ab}"),
     r'"(\w+|\s)*"': ('"', '"a"', '" "', '"a b"'),
@@ -281,6 +284,13 @@ def test_each_closer_is_tried_once_at_a_start():
     assert not any(scanner.feed(piece) for piece in ["((", *["a))"] * 50])
     assert counting.tries == 50
     assert len(scanner.feed("1))")) == 1
+
+
+def test_what_is_held_is_bounded_by_the_longest_tag():
+    scanner = PromptScanner(max_tag=100)
+    for piece in ['<!--img-prompt="', *["never closed "] * 1_000]:
+        scanner.feed(piece)
+        assert scanner._size <= 2 * (100 + len(piece))
 
 
 MEGABYTE = 2**20

@@ -111,7 +111,7 @@ def test_an_abandoned_call_is_not_heard_of_and_its_thread_is_replaced(caller, sy
         go.wait(WAIT)
         return "late"
 
-    def keep(value):
+    def keep(call, value):
         late.append(value)
         came_late.set()
 
