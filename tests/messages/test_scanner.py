@@ -65,7 +65,7 @@ def cases(draw):
     tags = st.sampled_from([tag for source in sources for tag in PATTERNS[source][1:]])
     parts = st.builds(lambda tag, a, b: tag[a:][:b], tags, st.integers(0, 6), st.integers(1, 15))
     pieces = st.one_of(tags, parts, st.sampled_from(COMMON))
-    return "".join(draw(st.lists(pieces, min_size=1, max_size=8))), sources
+    return "".join(draw(st.lists(pieces, min_size=1, max_size=6))), sources
 
 
 bounds = st.sampled_from((2_000, 30, 12))
