@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 from limner.actors.system import PooledActor
 from limner.actors.trail import EventLog
+from limner.messages.errors import describe
 
 
 class LimnerActor(PooledActor):
@@ -36,12 +37,11 @@ class LimnerActor(PooledActor):
                 fields["message_id"] = self.message_id
             self.log.tell(self.role, event, **fields)
 
-    def on_failure(
+    def _handle_failure(
         self,
         exception_type: type[BaseException] | None,
         exception_value: BaseException | None,
-        traceback: TracebackType | None,  # noqa: ARG002
+        traceback: TracebackType | None,
     ) -> None:
-        """Tell the event log."""
-        kind = getattr(exception_type, "__name__", "unknown")
-        self.say("actor_failed", failed=type(self).__name__, reason=f"{kind}: {exception_value}")
+        self.say("actor_failed", failed=type(self).__name__, reason=describe(exception_value))
+        super()._handle_failure(exception_type, exception_value, traceback)

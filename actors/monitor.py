@@ -11,7 +11,7 @@ from typing import Any
 
 from limner.actors.actor import LimnerActor
 from limner.actors.stream import Stream
-from limner.actors.system import PooledRef
+from limner.actors.system import PooledRef, Timer
 from limner.actors.trail import EventLog
 from limner.messages.opening import OpenStream
 from limner.messages.pictures import Prompt, PromptMatch
@@ -67,6 +67,7 @@ class MonitorActor(LimnerActor):
         self.dropped: dict[str, None] = {}
         self.sealed = False
         self.last_text = self.system.clock.now
+        self.idle: Timer | None = None
 
     def on_start(self) -> None:
         """Begin with what the host has fed before there was a monitor."""
@@ -78,13 +79,19 @@ class MonitorActor(LimnerActor):
         """Take what lies in the stream."""
         match message:
             case TextStreamed():
-                self.last_text = self.system.clock.now
-                self.take(self.stream.take())
+                self.take_all()
             case IdleChecked():
                 self.check_idle()
             case _:
                 return super().on_receive(message)
         return None
+
+    def take_all(self) -> None:
+        """Take what lies in the stream."""
+        items = self.stream.take()
+        if items:
+            self.last_text = self.system.clock.now
+            self.take(items)
 
     def take(self, items: list[Any]) -> None:
         """Read chunks, many at once, and the rest one by one."""
@@ -191,7 +198,8 @@ class MonitorActor(LimnerActor):
                 self.processor.tell(LetGo(reason=reason))
             return
         self.sealed = True
-        self.stream.end("it has had no text for too long" if reason == "timed_out" else reason)
+        if self.idle is not None:
+            self.idle.cancel()
         self.say("session_sealed", reason=reason, tasks=sorted(self.told))
         if reason != "complete":
             self.processor.tell(LetGo(reason=reason))
@@ -200,6 +208,7 @@ class MonitorActor(LimnerActor):
             TotalsSealed(
                 task_ids=frozenset(self.told),
                 text=self.text(),
+                reason=reason,
                 matches=tuple(self.matches),
                 over_limit=tuple(text for text, _ in self.over_limit),
                 dropped_patterns=tuple(self.dropped),
@@ -232,12 +241,15 @@ class MonitorActor(LimnerActor):
         timeout = self.settings.idle_timeout
         if timeout is None or self.sealed:
             return
+        self.take_all()
         left = timeout - (self.system.clock.now - self.last_text) / 1_000_000
         if left <= 0:
+            self.stream.end("it has had no text for too long")
+            self.take_all()
             self.seal("timed_out")
         else:
             self.check_idle_in(left)
 
     def check_idle_in(self, seconds: float) -> None:
         """Look again later."""
-        self.system.clock.after(seconds, self.actor_ref, IdleChecked())
+        self.idle = self.system.clock.after(seconds, self.actor_ref, IdleChecked())

@@ -17,6 +17,7 @@ from limner.actors.actor import LimnerActor
 from limner.actors.production import Production, SlotLapsed
 from limner.actors.system import Call, CallReturned, PooledRef, Timer
 from limner.actors.trail import EventLog
+from limner.messages.errors import describe, may_be_retried
 from limner.messages.opening import OpenStream, ReportProgress
 from limner.messages.pictures import Picture
 from limner.messages.prompts import (
@@ -218,9 +219,7 @@ class ProcessorActor(LimnerActor):
         elif work.timed_out:
             self.failed(work, self.timeout_reason(), retryable=True)
         else:
-            # an exception says whether it helps to try again; what is no Exception never does
-            retryable = getattr(error, "retryable", isinstance(error, Exception))
-            self.failed(work, describe(error), retryable=retryable)
+            self.failed(work, describe(error), retryable=may_be_retried(error))
 
     def failed(self, work: Work, reason: str, *, retryable: bool) -> None:
         """Try again later, or settle the task as failed."""
@@ -249,7 +248,7 @@ class ProcessorActor(LimnerActor):
     def again(self, work: Work, reason: str) -> None:
         """Queue a task that has lost its slot, unless it has had all its attempts."""
         if work.task.attempts >= self.settings.attempts:
-            self.settle(work, TaskState.FAILED, reason)
+            self.failed(work, reason, retryable=False)
             return
         work.task = work.task.to(TaskState.QUEUED, at=self.system.clock.now, reason=reason)
         self.request(work)
@@ -346,9 +345,3 @@ class ProcessorActor(LimnerActor):
     def timeout_reason(self) -> str:
         """Say that a call took too long."""
         return f"the generator took longer than {self.settings.generation_timeout:g} s"
-
-
-def describe(error: BaseException) -> str:
-    """Say in one bounded line what an exception was."""
-    line = " ".join(f"{type(error).__name__}: {error}".split())
-    return line if len(line) <= 500 else line[:499] + "…"

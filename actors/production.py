@@ -14,6 +14,9 @@ from limner.messages.settings import Settings
 from limner.messages.slots import SlotGranted
 from limner.messages.tasks import Task
 
+MARGIN = 20_000
+"""Microseconds before the end of its lease in which a slot is not begun with any more."""
+
 
 class SlotLapsed(Exception):
     """The slot expired before a thread was free to use it."""
@@ -27,17 +30,25 @@ class Production:
         store: where they are kept.
         settings: the bounds of a picture.
         clock: against which a slot expires.
+        name: what sets its worker lanes apart from those of other studios on one system.
     """
 
     def __init__(
-        self, generator: Generator, store: Store, settings: Settings, clock: Clock
+        self,
+        generator: Generator,
+        store: Store,
+        settings: Settings,
+        clock: Clock,
+        name: str = "",
     ) -> None:
         self.generator = generator
         self.store = store
         self.settings = settings
         self.clock = clock
-        self.store_lane = "store" if getattr(store, "blocks", True) else None
-        self.lane = "image" if self.store_lane or getattr(generator, "blocks", True) else None
+        self.store_lane = f"store{name}" if getattr(store, "blocks", True) else None
+        self.lane = (
+            f"image{name}" if self.store_lane or getattr(generator, "blocks", True) else None
+        )
 
     def make(self, task: Task, grant: SlotGranted, say: Callable[..., None], call: Call) -> Picture:
         """Make the picture of a task, on a slot that was granted for it.
@@ -46,8 +57,10 @@ class Production:
             SlotLapsed: if the slot expired before.
             GenerationFailed: if what the generator gave is no picture within bounds.
         """
-        if self.clock.now >= grant.expires_at:
+        if self.clock.now >= grant.expires_at - MARGIN:
             raise SlotLapsed
+        if call.is_set():
+            raise GenerationFailed("it was cancelled before it began", retryable=False)
         say(
             "generation_started",
             task_id=task.id,

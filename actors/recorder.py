@@ -7,6 +7,7 @@ a disk that is full is no failure, but a gap that the log names.
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import MutableMapping
 from datetime import UTC, datetime, timedelta
@@ -22,9 +23,12 @@ from limner.actors.system import Outlet
 from limner.actors.trail import EventLog
 from limner.messages.errors import SettingsInvalid
 from limner.messages.events import Event, Subscribe, Unsubscribe
+from limner.messages.wellformed import wellformed
 
 logger = logging.getLogger("limner")
 Record = dict[str, Any]
+GATHER = 256
+"""Lines that are written together at most."""
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -82,7 +86,11 @@ def to_json(_logger: object, _method: str, record: MutableMapping[str, Any]) -> 
     """Render a record as one JSON object, with its name where a reader looks for it."""
     event = record.pop("event")
     fields = record.pop("fields")
-    return orjson.dumps({**record, "event": event, **fields}, default=str)
+    whole = {**record, "event": event, **fields}
+    try:
+        return orjson.dumps(whole, default=str)
+    except TypeError:  # half a character, or a number of more than 64 bits
+        return wellformed(json.dumps(whole, default=str, ensure_ascii=False)).encode()
 
 
 class RecorderActor(LimnerActor):
@@ -121,7 +129,7 @@ class RecorderActor(LimnerActor):
                 self.outlets.pop(message.outlet, None)
             case _:
                 return super().on_receive(message)
-        if self.actor_inbox.empty():
+        if self.actor_inbox.empty() or self.seq - self.gathered_from >= GATHER:
             self.commit()
         return None
 

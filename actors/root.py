@@ -18,7 +18,7 @@ from limner.actors.recorder import LogFile, RecorderActor
 from limner.actors.session import SessionActor
 from limner.actors.system import ActorEnded, PooledRef
 from limner.actors.trail import EventLog
-from limner.messages.errors import SessionCancelled, SessionFailed, StudioClosed
+from limner.messages.errors import SessionCancelled, SessionFailed, StudioClosed, describe
 from limner.messages.opening import CancelSession, CloseStudio, OpenStream, ReportStatus
 from limner.messages.settings import Settings
 from limner.messages.slots import SessionGone
@@ -128,15 +128,11 @@ class StudioActor(LimnerActor):
         stream = message.stream
         live = self.live.get(stream.message_id)
         if live is not None and live.opening.session_id == message.session_id:
-            if live.ref.is_alive():
-                live.ref.tell(message)
-            else:
-                stream.future.when_done(lambda: stream.answer_cancel(message.reply))
+            live.ref.deliver(message)
             return
         if live is not None and any(one.stream is stream for one in live.waiting):
             live.waiting = tuple(one for one in live.waiting if one.stream is not stream)
             stream.future.fail(SessionCancelled(f"message {stream.message_id!r} was cancelled"))
-        stream.answer_cancel(message.reply)
 
     def actor_ended(self, message: ActorEnded) -> None:
         """Go on once the last actor of a session has ended; close with a part that all need."""
@@ -162,7 +158,7 @@ class StudioActor(LimnerActor):
             outcome="failed",
             error=SessionFailed(
                 f"the session of message {message_id!r} failed: "
-                + (f"{type(live.reason).__name__}: {live.reason}" if live.reason else "stopped"),
+                + ("it was stopped" if live.reason is None else describe(live.reason)),
                 cause=live.reason,
             ),
         )
@@ -173,7 +169,7 @@ class StudioActor(LimnerActor):
             session_id=opening.session_id,
             message_id=message_id,
             outcome=ended.outcome,
-            reason=None if ended.error is None else str(ended.error)[:500],
+            reason=None if ended.error is None else describe(ended.error),
         )
         opening.stream.end(f"its session has ended ({ended.outcome})")
         if ended.error is None:
@@ -188,12 +184,13 @@ class StudioActor(LimnerActor):
         """Close after the limiter and the recorder, in order; or with one that failed."""
         if message.ref is self.recorder:
             self.log.on = False
-        if self.leaving and message.reason is None:
-            if message.ref is self.limiter:
-                self.say("studio_closed", cause=None if self.cause is None else str(self.cause))
-                self.recorder.end()
-            else:
+        if self.leaving:
+            self.cause = self.cause or message.reason
+            if message.ref is self.recorder:
                 self.stop()
+            else:
+                self.say("studio_closed", cause=self.cause and describe(self.cause))
+                self.recorder.end()
             return
         self.cause = self.cause or message.reason or StudioClosed("a part of it was stopped")
         self.closing = True
@@ -216,6 +213,6 @@ class StudioActor(LimnerActor):
         if self.closing and not self.live and not self.leaving:
             self.leaving = True
             if self.cause is not None:
-                self.say("studio_closed", cause=str(self.cause))
+                self.say("studio_closed", cause=describe(self.cause))
                 raise self.cause
             self.limiter.end()

@@ -19,19 +19,20 @@ from limner.actors.system import ActorEnded, CallReturned, PooledRef, Timer
 from limner.actors.trail import EventLog
 from limner.actors.writer import WriterActor
 from limner.messages.errors import (
-    LimnerError,
     SessionCancelled,
     SessionFailed,
     SessionTimedOut,
+    StoreFailed,
+    describe,
 )
 from limner.messages.opening import CancelSession, OpenStream
 from limner.messages.prompts import LetGo, WindDown
 from limner.messages.settings import Settings
 from limner.messages.streaming import SessionSealed
 from limner.messages.writing import (
-    CancelRefused,
     CancelWrite,
     DeadlinePassed,
+    LoadOverdue,
     MessageLoaded,
     Outcome,
     SessionEnded,
@@ -66,7 +67,6 @@ class SessionActor(LimnerActor):
         self.children = 3
         self.ended: SessionEnded | None = None
         self.deadline: Timer | None = None
-        self.cancels: tuple[CancelSession, ...] = ()
 
     def on_start(self) -> None:
         """Start the three, and read what the store holds."""
@@ -96,26 +96,28 @@ class SessionActor(LimnerActor):
             processor=self.processor,
             writer=self.writer,
         )
-        self.call(self.production.store_lane, lambda _: self.load())
+        self.loading = self.call(self.production.store_lane, lambda _: self.load())
+        self.overdue: Timer | None = None
+        if not self.loading.over:
+            self.overdue = self.system.clock.after(settings.store_timeout, ref, LoadOverdue())
 
     def on_receive(self, message: object) -> Any:
         """See the message on."""
         match message:
-            case CallReturned(error=None, value=loaded):
-                self.processor.tell(loaded)
-                self.writer.tell(loaded)
-            case CallReturned(error=error) if error is not None:
-                self.fail(error)
-            case SessionSealed():
+            case CallReturned():
+                self.loaded(message)
+            case LoadOverdue():
+                self.load_overdue()
+            case SessionSealed() if self.ended is None:
                 self.deadline = self.system.clock.after(
                     self.settings.deadline, self.actor_ref, DeadlinePassed()
                 )
+            case SessionSealed():
+                pass
             case DeadlinePassed():
                 self.deadline_passed(message)
             case CancelSession():
-                self.cancel(message)
-            case CancelRefused():
-                self.answer_cancels(written=True)
+                self.writer.tell(CancelWrite())
             case TextWritten():
                 self.end("written", result=message.result)
             case WriteSkipped():
@@ -137,6 +139,22 @@ class SessionActor(LimnerActor):
             kept=dict(store.kept(self.message_id)),
         )
 
+    def loaded(self, returned: CallReturned) -> None:
+        """Pass on what the store held."""
+        if self.overdue is not None:
+            self.overdue.cancel()
+        if returned.error is not None:
+            self.fail(returned.error)
+        elif self.ended is None:
+            self.processor.tell(returned.value)
+            self.writer.tell(returned.value)
+
+    def load_overdue(self) -> None:
+        """Wait no longer for a store that does not come back."""
+        if self.loading.abandon():
+            seconds = self.settings.store_timeout
+            self.fail(StoreFailed(f"the store has not come back from a load in {seconds:g} s"))
+
     def deadline_passed(self, message: DeadlinePassed) -> None:
         """Write what is finished, or nothing, as the settings say."""
         if self.settings.write_at_deadline:
@@ -144,25 +162,11 @@ class SessionActor(LimnerActor):
         else:
             self.writer.tell(message)
 
-    def cancel(self, message: CancelSession) -> None:
-        """Ask the writer whether it is too late; it is the one who knows."""
-        self.cancels += (message,)
-        if self.ended is None:
-            self.writer.tell(CancelWrite())
-        else:
-            self.answer_cancels(written=self.ended.outcome == "written")
-
-    def answer_cancels(self, *, written: bool) -> None:
-        """Tell those who wanted to cancel whether they came in time."""
-        cancels, self.cancels = self.cancels, ()
-        for one in cancels:
-            self.stream.answer_cancel(one.reply, written=written)
-
     def write_skipped(self, message: WriteSkipped) -> None:
         """End without a write."""
         name = f"message {self.message_id!r}"
         match message.reason:
-            case "gone":
+            case "gone" | "empty":
                 self.end("skipped", result=message.result)
             case "cancelled":
                 self.end("cancelled", error=SessionCancelled(f"{name} was cancelled"))
@@ -176,9 +180,8 @@ class SessionActor(LimnerActor):
 
     def fail(self, cause: BaseException) -> None:
         """End as failed, with what is finished kept."""
-        kind = "" if isinstance(cause, LimnerError) else f"{type(cause).__name__}: "
         error = SessionFailed(
-            f"the session of message {self.message_id!r} failed: {kind}{cause}", cause=cause
+            f"the session of message {self.message_id!r} failed: {describe(cause)}", cause=cause
         )
         self.end("failed", error=error)
 
@@ -192,8 +195,9 @@ class SessionActor(LimnerActor):
             session_id=self.opening.session_id, outcome=outcome, result=result, error=error
         )
         self.stream.end(f"the session has ended ({outcome})")
-        if self.deadline is not None:
-            self.deadline.cancel()
+        for timer in (self.deadline, self.overdue):
+            if timer is not None:
+                timer.cancel()
         self.monitor.end()
         self.writer.end()
         if self.processor.is_alive():
@@ -211,10 +215,5 @@ class SessionActor(LimnerActor):
     def leave_if_alone(self) -> None:
         """Say the last word once all three have ended."""
         if self.ended is not None and not self.children:
-            self.answer_cancels(written=self.ended.outcome == "written")
             self.root.tell(self.ended)
             self.stop()
-
-    def on_stop(self) -> None:
-        """Leave nobody waiting who wanted to cancel."""
-        self.answer_cancels(written=False)

@@ -24,6 +24,17 @@ ENDS = (StreamEnded, StreamInterrupted)
 Item = str | TextReplaced | StreamEnded | StreamInterrupted
 
 
+def plain(text: str) -> str:
+    """Give a text as a plain string, whatever kind of string it was.
+
+    Raises:
+        TypeError: if it is none.
+    """
+    if not isinstance(text, str):
+        raise TypeError(f"a text is a str, not {type(text).__name__}")
+    return "".join((text,))
+
+
 class Stream:
     """One message while it is being written. Safe to use from any thread.
 
@@ -73,9 +84,7 @@ class Stream:
             TypeError: if it is not text.
         """
         if type(delta) is not str:
-            if not isinstance(delta, str):
-                raise TypeError(f"feed() takes text, not {type(delta).__name__}")
-            delta = "".join((delta,))  # a plain string, whatever it was made of
+            delta = plain(delta)
         if self._ended is not None:
             raise StreamClosed(self._too_late())
         length = self._length + len(delta)
@@ -98,6 +107,7 @@ class Stream:
             StreamClosed: after the end.
             TextTooLong: if it passes `Settings.max_text`; it is not taken.
         """
+        text = plain(text)
         self._put(TextReplaced(text=text), len(text))
 
     def finish(self, text: str | None = None) -> pykka.Future[Illustrated]:
@@ -112,6 +122,7 @@ class Stream:
             StreamClosed: if the stream has ended already and a text is given.
             TextTooLong: if `text` passes `Settings.max_text`.
         """
+        text = None if text is None else plain(text)
         if text is not None or not self.ended:
             self._put(StreamEnded(text=text), None if text is None else len(text), "finished")
         return self.future
@@ -136,18 +147,17 @@ class Stream:
         self.end("cancelled")
         reply: PooledFuture[None] = PooledFuture()
         try:
-            self._root.tell(CancelSession(session_id=self.session_id, stream=self, reply=reply))
+            self._root.tell(CancelSession(session_id=self.session_id, stream=self))
         except pykka.ActorDeadError:
             raise StudioClosed("the studio is closed; nothing can be cancelled") from None
+        self.future.when_done(lambda: self._answer_cancel(reply))
         return reply
 
-    def answer_cancel(self, reply: PooledFuture[None], *, written: bool | None = None) -> None:
-        """Tell who wanted to cancel whether that came in time; by default, as it has ended."""
-        if written is None:
-            try:
-                written = self.future.get(timeout=0).written
-            except (LimnerError, pykka.Timeout):
-                written = False
+    def _answer_cancel(self, reply: PooledFuture[None]) -> None:
+        try:
+            written = self.future.get(timeout=0).written
+        except LimnerError:
+            written = False
         if written:
             reply.fail(AlreadyWritten(f"message {self.message_id!r} is written already"))
         else:
@@ -156,10 +166,10 @@ class Stream:
     def attach(self, monitor: PooledRef[Any]) -> None:
         """Let a monitor take the text, beginning with what lies here already."""
         with self._lock:
-            self._monitor = monitor
+            self._monitor = self._waiting = monitor
             if not self._items:
-                self._waiting = monitor
                 return
+            self._waiting = None
         monitor.deliver(TEXT_STREAMED)
 
     def take(self) -> list[Item]:
@@ -209,8 +219,9 @@ class Stream:
                 if length > self._max_text:
                     raise TextTooLong(self._too_long(length))
                 self._length = length
+            if end is not None:
+                self._ended = end  # first: a chunk that comes after the end must see it
             self._items.append(item)
-            self._ended = end
             monitor, self._waiting = self._waiting, None
         if monitor is not None:
             monitor.deliver(TEXT_STREAMED)

@@ -16,14 +16,13 @@ from limner.actors.recorder import LogFile, Record
 from limner.actors.root import StudioActor
 from limner.actors.stores.opening import open_store
 from limner.actors.stores.protocol import Store
-from limner.actors.stream import Stream
+from limner.actors.stream import Stream, plain
 from limner.actors.system import ActorEnded, Outlet, PooledFuture, PooledRef, System, concurrent
 from limner.actors.trail import EventLog
 from limner.messages.errors import (
     MessageBusy,
     SettingsInvalid,
     StudioClosed,
-    TextTooLong,
     UnknownMessage,
 )
 from limner.messages.events import Subscribe, Unsubscribe
@@ -82,17 +81,16 @@ class Studio:
     ) -> None:
         self.settings = settings
         made = open_generator(settings.generator if generator is None else generator)
-        file = None if settings.events is None else LogFile(settings.events)
         self._own_store = store is None or isinstance(store, str)
         self._store = open_store(
             settings.store if store is None else store,
             pictures=settings.pictures,
             pictures_url=settings.pictures_url,
         )
+        file = None if settings.events is None else LogFile(settings.events)
         self._own_system = system is None
         self._system = system or System()
-        self._system.workers.open_lane("image", settings.slots)
-        self._system.workers.open_lane("store", STORE_THREADS)
+        name = "" if system is None else f"-{self._system.new_id()[:8]}"  # others may be on it
         self._lock = self._system.lock()
         self._live: dict[str, Stream] = {}
         self._newest: dict[str, Stream] = {}
@@ -101,8 +99,11 @@ class Studio:
         self._cause: BaseException | None = None
         self._ended: PooledFuture[None] = PooledFuture()
         self._log = EventLog(self._system.clock, on=file is not None)
-        self._system.on_dead_letter = self._dead_letter
-        production = Production(made, self._store, settings, self._system.clock)
+        if self._own_system:
+            self._system.on_dead_letter = self._dead_letter
+        production = Production(made, self._store, settings, self._system.clock, name)
+        self._system.workers.open_lane(f"image{name}", settings.slots)
+        self._system.workers.open_lane(f"store{name}", STORE_THREADS)
         self._root = self._system.start(StudioActor, self._log, settings, production, file)
         self._system.watch(self._root, self._root_ended)
         self._root.ask(ReportStatus())
@@ -148,19 +149,16 @@ class Studio:
             UnknownMessage, SettingsInvalid, StudioClosed: as `stream` does.
         """
         opening = self._check(message_id, owner, priority)
-        if len(text) > self.settings.max_text:
-            raise TextTooLong(
-                f"the text of message {message_id!r} has {len(text):,} characters; "
-                f"Settings.max_text allows {self.settings.max_text:,}"
-            )
+        # the end is in the stream before anybody can interrupt it
+        future: pykka.Future[Illustrated] = opening.stream.finish(plain(text))
         with self._lock:
             stream = self._newest.get(message_id)
             if stream is not None and not stream.ended:
                 raise MessageBusy(
                     f"message {message_id!r} is being streamed; finish or cancel that first"
                 )
-            stream = self._open(opening)
-        return stream.finish(text)
+            self._open(opening)
+        return future
 
     def progress(self, message_id: str) -> Progress:
         """Say how far a message is: tasks by state, and characters streamed."""
@@ -262,7 +260,9 @@ class Studio:
             outlet.close()
         if self._own_system:
             self._system.close(self.settings.grace)
-        if first and self._own_store:
+        with self._lock:
+            closing, self._own_store = self._own_store, False
+        if closing:
             self._store.close()
 
     def __enter__(self) -> Self:

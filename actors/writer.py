@@ -2,7 +2,7 @@
 
 Hears `TotalsSealed` from the monitor, `TaskSettled` from the processor, in any order, and
 `MessageLoaded`, `CancelWrite` and `DeadlinePassed` from the session. Tells the session
-`TextWritten`, `WriteSkipped` or `WriteFailed`, once, and `CancelRefused`. Started and ended by
+`TextWritten`, `WriteSkipped` or `WriteFailed`, once. Started and ended by
 the session.
 """
 
@@ -25,7 +25,6 @@ from limner.messages.tally import Tally
 from limner.messages.tasks import Task, TaskState
 from limner.messages.totals import TotalsSealed
 from limner.messages.writing import (
-    CancelRefused,
     CancelWrite,
     DeadlinePassed,
     Links,
@@ -105,6 +104,20 @@ class WriterActor(LimnerActor):
         """Begin the one write, on a worker's thread."""
         totals, tasks = self.totals, tuple(self.tally.settled.values())
         assert totals is not None
+        if totals.reason != "complete" and not totals.text and version is not None:
+            self.skip(
+                WriteSkipped(
+                    reason="empty",
+                    result=Illustrated(
+                        message_id=self.message_id,
+                        text="",
+                        version=None,
+                        written=False,
+                        reason="it ended before any text had come; the text it had is left",
+                    ),
+                )
+            )
+            return
         self.stage = Stage.WRITING
         self.under_way = self.call(self.lane, lambda _: self.perform(totals, tasks, version))
         if not self.under_way.over:
@@ -145,6 +158,11 @@ class WriterActor(LimnerActor):
             except VersionConflict as conflict:
                 self.say("write_conflicted", reason=str(conflict)[:500])
             else:
+                if isinstance(new_version, bool) or not isinstance(new_version, int | str):
+                    raise StoreFailed(
+                        "the store's write gave no version (an int or a str) but "
+                        f"{type(new_version).__name__}; the text may be written"
+                    )
                 self.say(
                     "text_written",
                     version=new_version,
@@ -193,10 +211,8 @@ class WriterActor(LimnerActor):
 
     def cancel(self) -> None:
         """Write nothing, unless it is too late for that."""
-        if self.stage is not Stage.GATHERING:
-            self.session.tell(CancelRefused())
-            return
-        self.skip(WriteSkipped(reason="cancelled"))
+        if self.stage is Stage.GATHERING:
+            self.skip(WriteSkipped(reason="cancelled"))
 
     def give_up(self) -> None:
         """Write nothing, since the deadline has passed."""

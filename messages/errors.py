@@ -2,6 +2,30 @@
 
 from collections.abc import Iterable
 
+from limner.messages.wellformed import wellformed
+
+
+def describe(error: BaseException | None, *, limit: int = 500) -> str:
+    """Say in one line of at most `limit` characters what an exception was, whatever it is."""
+    try:
+        said = str(error)
+    except Exception:  # noqa: BLE001  # even that is somebody's code
+        said = "(it cannot say what it was)"
+    name = "" if isinstance(error, LimnerError) else f"{type(error).__name__}: "
+    line = " ".join(wellformed(name + said).split())
+    return line if len(line) <= limit else line[: limit - 1] + "…"
+
+
+def may_be_retried(error: BaseException) -> bool:
+    """Say whether it may help to try again: what an exception says, and by default that it may.
+
+    What is no `Exception`, such as a `SystemExit`, never helps to be tried again.
+    """
+    try:
+        return bool(getattr(error, "retryable", isinstance(error, Exception)))
+    except Exception:  # noqa: BLE001
+        return True
+
 
 class LimnerError(Exception):
     """Anything that Limner raises on purpose."""

@@ -26,8 +26,6 @@ class CancelSession(Message):
 
     session_id: str
     stream: SkipValidation[Any] = Field(repr=False)
-    reply: SkipValidation[Any] = Field(repr=False)
-    """The future that tells the host whether it came in time."""
 
 
 class CloseStudio(Message):

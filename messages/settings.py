@@ -22,7 +22,7 @@ class LaneSettings(Value):
     min_time: float = Field(default=0, ge=0, le=3_600, allow_inf_nan=False)
     """Seconds between two grants."""
 
-    lease: Seconds = 600
+    lease: float = Field(default=600, ge=0.1, le=86_400, allow_inf_nan=False)
     """Seconds that a slot may be held before it expires."""
 
 
@@ -47,7 +47,7 @@ class Settings(Value):
     min_time: float = Field(default=0, ge=0, le=3_600, allow_inf_nan=False)
     """Seconds between the starts of two generations."""
 
-    lease: Seconds = 600
+    lease: float = Field(default=600, ge=0.1, le=86_400, allow_inf_nan=False)
     """Seconds that one generation may hold its slot before the limiter takes it back."""
 
     patterns: tuple[str, ...] = Field(default=DEFAULT_PATTERNS, min_length=1, max_length=32)

@@ -2,6 +2,7 @@
 
 from limner.messages.base import Message
 from limner.messages.pictures import PromptMatch
+from limner.messages.streaming import SealReason
 
 
 class TotalsSealed(Message):
@@ -11,6 +12,7 @@ class TotalsSealed(Message):
         task_ids: every task that the monitor asked for, the withdrawn ones too, so that none
             can settle after the write.
         text: the whole text.
+        reason: why no more of it comes.
         matches: the prompts in it.
         over_limit: the texts of those that were not, since there were too many.
         dropped_patterns: patterns that were given up since they took too long.
@@ -18,6 +20,7 @@ class TotalsSealed(Message):
 
     task_ids: frozenset[str]
     text: str
+    reason: SealReason = "complete"
     matches: tuple[PromptMatch, ...] = ()
     over_limit: tuple[str, ...] = ()
     dropped_patterns: tuple[str, ...] = ()

@@ -44,6 +44,10 @@ class DeadlinePassed(Message):
     """session's timer → session → writer: the session's time is over."""
 
 
+class LoadOverdue(Message):
+    """session's timer → session: the store does not come back."""
+
+
 class WriteOverdue(Message):
     """writer's timer → writer: the store does not come back."""
 
@@ -59,11 +63,11 @@ class WriteSkipped(Message):
 
     Args:
         reason: why.
-        result: what would have been written, if the message is gone from the store.
+        result: for the session's future, if that is no error.
         awaited: the tasks that were still open at the deadline.
     """
 
-    reason: Literal["cancelled", "gone", "timed_out"]
+    reason: Literal["cancelled", "empty", "gone", "timed_out"]
     result: Illustrated | None = None
     awaited: tuple[str, ...] = ()
 
@@ -72,10 +76,6 @@ class WriteFailed(Message):
     """writer → session: the store could not write; what was finished is kept."""
 
     error: BaseException
-
-
-class CancelRefused(Message):
-    """writer → session: the write is under way or done."""
 
 
 Outcome = Literal["written", "skipped", "cancelled", "timed_out", "failed"]

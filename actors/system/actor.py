@@ -134,8 +134,17 @@ class PooledActor(pykka.Actor):
                     return
                 budget -= 1
                 self._handle(inbox.get())
+        except BaseException:  # noqa: BLE001  # out of a hook; the thread is not this actor's own
+            self._handle_failure(*sys.exc_info())
+        finally:
+            context.actor = None
+        self._end()
+
+    def _end(self) -> None:
+        context.actor = self
+        try:
             self.abandon_calls()
-            inbox.end()
+            self.actor_inbox.end()
             self.system.supervision.bury(self)
         finally:
             context.actor = None

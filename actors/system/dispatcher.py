@@ -38,7 +38,10 @@ class _Carrier(threading.Thread):
         self.still = 0
 
     def run(self) -> None:
-        self.dispatcher.drain(self)
+        try:
+            self.dispatcher.drain(self)
+        finally:
+            self.dispatcher.left(self)
 
     def stuck(self, patience: int) -> bool:
         """Say whether for so many looks no turn ended and hardly any CPU time was used."""
@@ -93,11 +96,10 @@ class Dispatcher:
 
     def ready(self, mailbox: Mailbox) -> None:
         """Let the actor of a mailbox have a turn. The caller holds the mailbox's claim."""
-        if self._closed:
-            self._turn(mailbox)
-            return
         self._ready.put(mailbox)
-        if not self._idle and not self._watch.is_set():
+        if self._closed:
+            self._drain_here()
+        elif not self._idle and not self._watch.is_set():
             self._overlook()
 
     def drain(self, carrier: _Carrier) -> None:
@@ -115,10 +117,15 @@ class Dispatcher:
                     self._idle -= 1
             if mailbox is None:
                 break
+            if not self._watch.is_set() and not ready.empty():
+                self._overlook()  # whoever put that in may still have taken this thread for idle
             carrier.busy = True
             self._turn(mailbox)
             carrier.busy = False
             carrier.turns += 1
+
+    def left(self, carrier: _Carrier) -> None:
+        """Strike an ended thread off the list."""
         with self._lock:
             self._carriers.pop(carrier, None)
 
@@ -127,6 +134,21 @@ class Dispatcher:
             if not self._closed:
                 self._ready.put(mailbox)
                 break
+
+    def _drain_here(self) -> None:
+        """Run what no thread may be left for, so that a late ask is answered."""
+        ends = 0
+        while True:
+            try:
+                mailbox = self._ready.get_nowait()
+            except Empty:
+                break
+            if mailbox is None:
+                ends += 1
+            else:
+                self._turn(mailbox)
+        for _ in range(ends):
+            self._ready.put(None)
 
     @contextmanager
     def blocking(self) -> Iterator[None]:

@@ -19,6 +19,9 @@ class Flag(threading.Event):
         self._set = False
         self._condition: threading.Condition | None = None
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}: {'set' if self._set else 'unset'}>"
+
     def is_set(self) -> bool:
         """Say whether it is set."""
         return self._set

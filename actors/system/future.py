@@ -86,8 +86,8 @@ class PooledFuture(pykka.ThreadingFuture[T]):
 def concurrent(future: pykka.Future[T]) -> Future[T]:
     """Give a `concurrent.futures.Future` that ends as a Pykka future does.
 
-    Costs nothing for a future of a studio; another one (such as what `map` gives) is waited for
-    on a thread of its own.
+    It is given its result on a thread of its own, which calls back whoever asked for that; never
+    on an actor's.
     """
     other: Future[T] = Future()
     other.set_running_or_notify_cancel()
@@ -100,8 +100,9 @@ def concurrent(future: pykka.Future[T]) -> Future[T]:
         else:
             other.set_result(value)
 
+    thread = threading.Thread(target=settle, name="limner-future", daemon=True)
     if isinstance(future, PooledFuture) and future._get_hook is None:  # noqa: SLF001
-        future.when_done(settle)
+        future.when_done(thread.start)
     else:
-        threading.Thread(target=settle, name="limner-future", daemon=True).start()
+        thread.start()
     return other

@@ -103,7 +103,7 @@ class Mailbox:
         while not self.empty():
             envelope = self.get()
             reply, message = envelope.reply_to, envelope.message
-            if message == STOP:
+            if type(message) is type(STOP):
                 if reply is not None:
                     reply.set(None)
             elif reply is None:

@@ -73,7 +73,7 @@ class Outlet(Generic[T]):
                     return
             try:
                 self._callback(thing)
-            except Exception:
+            except BaseException:  # a subscriber ends nothing but its own call
                 logger.exception("a subscriber's callback failed")
 
     def close(self, timeout: float = 5) -> None:

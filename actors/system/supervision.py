@@ -48,7 +48,7 @@ class Supervision:
     """The living actors of a system, as a tree."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # whoever is told in it may run at once, as a system closes
         self._living: dict[PooledActor, None] = {}
         self._none_living = threading.Condition(self._lock)
 
@@ -85,14 +85,14 @@ class Supervision:
             watchers, life.watchers = life.watchers, ()
             if not self._living:
                 self._none_living.notify_all()
-        ended = ActorEnded(
-            actor.actor_ref, life.reason, tuple(child.actor_ref for child in children)
-        )
+            orphans = tuple(child.actor_ref for child in children)
+            ended = ActorEnded(actor.actor_ref, life.reason, orphans)
+            if heir is not None:
+                # inside the lock, so that no orphan's end is heard of before this
+                heir.actor_ref.deliver(ended)
         if actor.linked:
-            for child in reversed(children):
-                child.actor_ref.end()
-        if heir is not None:
-            heir.actor_ref.deliver(ended)
+            for orphan in reversed(orphans):
+                orphan.end()
         for watcher in watchers:
             watcher(ended)
 

@@ -165,9 +165,9 @@ class _Pool:
                 call = self.calls.popleft()
             except IndexError:
                 with self.lock:
-                    self.arrived(worker)
                     if self.calls:
                         continue
+                    self.arrived(worker)
                     if self.closed:
                         return None
                     self.parked.append(worker)

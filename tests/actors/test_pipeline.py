@@ -675,7 +675,7 @@ def test_a_lease_that_ends_takes_the_slot_back(open_studio):
     def generate(task, cancelled):
         return deaf.generate(task, cancelled) if task.prompt == "deaf" else PICTURE
 
-    one = open_studio(generator=generate, lease=0.05, attempts=1, slots=1)
+    one = open_studio(generator=generate, lease=0.1, attempts=1, slots=1)
     result = one.studio.illustrate("m", '<!--img-prompt="deaf"-->').get(timeout=WAIT)
     assert "lease" in result.failures[0].reason
     assert len(one.events("slot_expired")) == 1
