@@ -81,7 +81,8 @@ def run_limner(work: Workload, store: Store, generator: Generator, course: Cours
             for stream, chunk in zip(streams, chunks, strict=True):
                 stream.feed(chunk)
         course.all_live()
-        for illustrated in [stream.finish() for stream in streams]:
+        futures = [stream.finish() for stream in streams]
+        for illustrated in reversed(futures):  # the last first: one wait, not one for each
             illustrated.get(timeout=PATIENCE)
         course.end()
 

@@ -279,7 +279,7 @@ def run_threads(work: Workload, store: Store, generator: Generator, course: Cour
     course.all_live()
     for monitor in monitors:
         monitor.tell(StreamEnded())
-    for one in written:
+    for one in reversed(written):  # the last first: one wait, not one for each
         one.get(timeout=PATIENCE)
     course.end()
     pykka.ActorRegistry.stop_all(timeout=PATIENCE)
