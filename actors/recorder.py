@@ -176,3 +176,14 @@ class RecorderActor(LimnerActor):
         self.commit()
         if self.file is not None:
             self.file.close()
+
+
+def lost(first: Record, last: Record, number: int) -> Record:
+    """Give what a lagging subscriber gets in place of the events that it missed."""
+    return {
+        "event": "events_lost",
+        "actor": "recorder",
+        "first": first["seq"],
+        "last": last["seq"],
+        "number": number,
+    }

@@ -12,7 +12,7 @@ import pykka
 from limner.actors.generators.opening import open_generator
 from limner.actors.generators.protocol import GeneratorLike
 from limner.actors.production import Production
-from limner.actors.recorder import LogFile, Record
+from limner.actors.recorder import LogFile, Record, lost
 from limner.actors.root import StudioActor
 from limner.actors.stores.opening import open_store
 from limner.actors.stores.protocol import Store
@@ -21,24 +21,23 @@ from limner.actors.system import ActorEnded, Outlet, PooledFuture, PooledRef, Sy
 from limner.actors.trail import EventLog
 from limner.messages.errors import (
     MessageBusy,
-    SettingsInvalid,
     StudioClosed,
-    UnknownMessage,
 )
 from limner.messages.events import Subscribe, Unsubscribe
 from limner.messages.opening import (
-    PRIORITIES,
     CloseStudio,
     OpenStream,
     ReportProgress,
     ReportStatus,
+    message_id_of,
+    owner_of,
+    priority_of,
 )
 from limner.messages.pictures import Illustrated
 from limner.messages.settings import Settings
 from limner.messages.status import Progress, StudioStatus
 
 STORE_THREADS = 4
-MAX_ID = 200
 
 
 class Studio:
@@ -272,25 +271,12 @@ class Studio:
         self.close()
 
     def _check(self, message_id: str, owner: str | None, priority: str | int) -> OpenStream:
-        if not usable(message_id):
-            raise UnknownMessage(
-                f"a message id is 1 to {MAX_ID} printable characters, not {message_id!r:.80}"
-            )
-        if owner is not None and not usable(owner):
-            raise SettingsInvalid(
-                f"an owner is 1 to {MAX_ID} printable characters, not {owner!r:.80}"
-            )
-        number = PRIORITIES.get(priority) if isinstance(priority, str) else priority
-        if not isinstance(number, int) or not 0 <= number <= 9:
-            raise SettingsInvalid(
-                f"a priority is 'active', 'background', or 0 to 9, not {priority!r:.80}"
-            )
         session_id = self._system.new_id()
         return OpenStream(
             session_id=session_id,
-            message_id=message_id,
-            owner=owner,
-            priority=number,
+            message_id=message_id_of(message_id),
+            owner=owner_of(owner),
+            priority=priority_of(priority),
             stream=Stream(
                 session_id,
                 message_id,
@@ -340,19 +326,3 @@ class Studio:
             self._log.tell(
                 "system", "dead_letter", receiver=receiver, message=type(message).__name__
             )
-
-
-def usable(name: object) -> bool:
-    """Say whether a host's name for something is bounded and can be written anywhere."""
-    return isinstance(name, str) and 0 < len(name) <= MAX_ID and name.isprintable()
-
-
-def lost(first: Record, last: Record, number: int) -> Record:
-    """Give what a lagging subscriber gets in place of the events that it missed."""
-    return {
-        "event": "events_lost",
-        "actor": "recorder",
-        "first": first["seq"],
-        "last": last["seq"],
-        "number": number,
-    }

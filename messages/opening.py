@@ -5,9 +5,58 @@ from typing import Any
 from pydantic import Field, SkipValidation
 
 from limner.messages.base import Message
+from limner.messages.errors import SettingsInvalid, UnknownMessage
 
 PRIORITIES = {"active": 3, "background": 7}
 """The names of priorities; 0 is granted first, 9 last."""
+
+
+MAX_NAME = 200
+"""Characters of what a host names a message or an owner."""
+
+
+def message_id_of(given: object) -> str:
+    """Give a host's name for a message, if it is one: 1 to 200 printable characters.
+
+    Raises:
+        UnknownMessage: if it cannot be one.
+    """
+    if not _usable(given):
+        raise UnknownMessage(
+            f"a message id is 1 to {MAX_NAME} printable characters, not {given!r:.80}"
+        )
+    return str(given)
+
+
+def owner_of(given: object) -> str | None:
+    """Give a host's name for an owner, if it is one: nobody, or 1 to 200 printable characters.
+
+    Raises:
+        SettingsInvalid: if it cannot be one.
+    """
+    if given is None:
+        return None
+    if not _usable(given):
+        raise SettingsInvalid(
+            f"an owner is 1 to {MAX_NAME} printable characters, not {given!r:.80}"
+        )
+    return str(given)
+
+
+def priority_of(given: object) -> int:
+    """Give the number of a priority: of one of the names, or 0 (first) to 9.
+
+    Raises:
+        SettingsInvalid: if it is neither.
+    """
+    number = PRIORITIES.get(given) if isinstance(given, str) else given
+    if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number <= 9:
+        raise SettingsInvalid(f"a priority is 'active', 'background', or 0 to 9, not {given!r:.80}")
+    return number
+
+
+def _usable(name: object) -> bool:
+    return isinstance(name, str) and 0 < len(name) <= MAX_NAME and name.isprintable()
 
 
 class OpenStream(Message):
