@@ -209,7 +209,7 @@ class Dispatcher:
                 if spare and self._idle and time.monotonic() >= retire_at:
                     retire_at = time.monotonic() + RETIRE
                     self._ready.put(None)
-                if self._idle and not waiting and not spare:
+                if self._idle and not waiting and not spare and not self._closed:
                     self._stuck = 0
                     self._watch.clear()
 

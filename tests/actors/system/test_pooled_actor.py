@@ -277,6 +277,19 @@ def test_who_is_no_actor_can_watch_one(system):
     assert len(heard) == 2
 
 
+def test_a_system_that_closes_just_as_its_watcher_goes_to_sleep_leaves_no_thread():
+    for _ in range(15):
+        with System("test-brief") as brief:
+            released = threading.Event()
+            blocker = Echo.start()
+            blocker.tell(lambda released=released: released.wait(WAIT))
+            assert Echo.start().ask("past the blocked one", timeout=WAIT)
+            released.set()
+            blocker.ask("after")
+        brief.close()
+        assert not [t for t in threading.enumerate() if t.name.startswith("test-brief")]
+
+
 def test_leaving_the_registry_is_no_search(system):
     """Pykka's list is replaced by one on a dict, and still is what the registry says it is."""
     refs = [Echo.start() for _ in range(50)]
