@@ -138,15 +138,18 @@ class Dispatcher:
     def _drain_here(self) -> None:
         """Run what no thread may be left for, so that a late ask is answered."""
         ends = 0
-        while True:
-            try:
-                mailbox = self._ready.get_nowait()
-            except Empty:
-                break
-            if mailbox is None:
-                ends += 1
-            else:
-                self._turn(mailbox)
+        actor = context.actor
+        with self._system:
+            while True:
+                try:
+                    mailbox = self._ready.get_nowait()
+                except Empty:
+                    break
+                if mailbox is None:
+                    ends += 1
+                else:
+                    self._turn(mailbox)
+        context.actor = actor
         for _ in range(ends):
             self._ready.put(None)
 
