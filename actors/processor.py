@@ -165,6 +165,8 @@ class ProcessorActor(LimnerActor):
     def take_slot(self, grant: SlotGranted) -> None:
         """Begin, unless the slot is not wanted any more or the kept pictures are not known yet."""
         work = self.works[grant.task_id]
+        if work.grant is not None and work.grant.slot_id == grant.slot_id:
+            return
         if work.request_id != grant.request_id:
             self.limiter.tell(ReleaseSlot(slot_id=grant.slot_id))
             return

@@ -108,12 +108,8 @@ class SessionActor(LimnerActor):
                 self.loaded(message)
             case LoadOverdue():
                 self.load_overdue()
-            case SessionSealed() if self.ended is None:
-                self.deadline = self.system.clock.after(
-                    self.settings.deadline, self.actor_ref, DeadlinePassed()
-                )
             case SessionSealed():
-                pass
+                self.sealed()
             case DeadlinePassed():
                 self.deadline_passed(message)
             case CancelSession():
@@ -138,6 +134,13 @@ class SessionActor(LimnerActor):
             version=None if loaded is None else loaded[1],
             kept=dict(store.kept(self.message_id)),
         )
+
+    def sealed(self) -> None:
+        """Let the time run, once, in which all must settle."""
+        if self.ended is None and self.deadline is None:
+            self.deadline = self.system.clock.after(
+                self.settings.deadline, self.actor_ref, DeadlinePassed()
+            )
 
     def loaded(self, returned: CallReturned) -> None:
         """Pass on what the store held."""

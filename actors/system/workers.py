@@ -111,10 +111,12 @@ class _Worker(threading.Thread):
         self.woken = True
 
     def run(self) -> None:
-        while (call := self.pool.next_call(self)) is not None:
-            if call.begin(self) and not call.perform():
-                break
-        self.pool.left(self)
+        try:
+            while (call := self.pool.next_call(self)) is not None:
+                if call.begin(self) and not call.perform():
+                    break
+        finally:
+            self.pool.left(self)
 
 
 class _Pool:

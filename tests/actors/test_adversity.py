@@ -17,6 +17,7 @@ from limner.messages.errors import (
     StoreFailed,
     StudioClosed,
 )
+from limner.messages.prompts import PromptDetected
 
 WAIT = 20
 PICTURE = Instant().generate(None, None)
@@ -96,6 +97,28 @@ def test_a_store_that_does_not_come_back_from_a_load_is_not_waited_for(
     assert isinstance(caught.value.cause, StoreFailed)
     assert one.studio.illustrate("n", TEXT).get(timeout=WAIT).written
     go.set()
+
+
+def test_what_comes_twice_gives_no_slot_away_that_is_in_use(open_studio):
+    entered, go = threading.Event(), threading.Event()
+
+    def generate(task, cancelled):
+        entered.set()
+        go.wait(WAIT)
+        return PICTURE
+
+    one = open_studio(generator=generate, slots=1)
+    stream = one.studio.stream("m")
+    stream.feed(TEXT)
+    assert entered.wait(WAIT)
+    (work,) = stream.processor.actor_inbox.actor.works.values()
+    stream.processor.tell(work.grant)
+    stream.processor.tell(PromptDetected(task=work.task))
+    assert one.studio.progress("m").generating == 1
+    assert one.studio.status().lanes["image"].out == 1
+    go.set()
+    assert len(stream.finish().get(timeout=WAIT).pictures) == 1
+    assert len(one.events("generation_started")) == 1
 
 
 def test_cancelling_twice_is_as_cancelling_once(open_studio):
