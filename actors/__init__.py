@@ -2,7 +2,7 @@
 
 from limner.actors.stream import Stream
 from limner.actors.studio import Studio
-from limner.actors.system import PooledActor, System
+from limner.actors.system import PooledActor, SimulatedSystem, System
 from limner.messages.settings import Settings
 
-__all__ = ["PooledActor", "Settings", "Stream", "Studio", "System"]
+__all__ = ["PooledActor", "Settings", "SimulatedSystem", "Stream", "Studio", "System"]

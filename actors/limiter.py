@@ -1,8 +1,8 @@
 """The limiter: all generation of all messages passes it.
 
 Hears `RequestSlot`, `WithdrawRequest` and `ReleaseSlot` from processors, `SessionGone` from the
-root; tells processors `SlotGranted` and `SlotExpired`. Started and ended by the root, once a
-studio. If it fails, all sessions fail and the studio closes.
+root, `UpdateLane` from the edge; tells processors `SlotGranted` and `SlotExpired`. Started and
+ended by the root, once a studio. If it fails, all sessions fail and the studio closes.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from limner.messages.slots import (
     SessionGone,
     SlotExpired,
     SlotGranted,
+    UpdateLane,
     WithdrawRequest,
 )
 from limner.messages.status import LaneStatus
@@ -55,6 +56,8 @@ class LimiterActor(LimnerActor):
                 self.withdraw(message.request_id)
             case SessionGone():
                 self.take_back(message.session_id)
+            case UpdateLane():
+                self.update(message)
             case LaneChecked():
                 self.timers.pop(message.lane, None)
                 self.grant(self.lanes[message.lane])
@@ -108,6 +111,13 @@ class LimiterActor(LimnerActor):
             self.withdraw(name)
         for name in names:
             self.release(name)
+
+    def update(self, message: UpdateLane) -> None:
+        """Put other settings in force. What is out stays out, however few are allowed now."""
+        lane = self.lanes[message.lane]
+        lane.settings = message.settings
+        self.say("lane_updated", lane=lane.name, **lane.settings.model_dump())
+        self.grant(lane)
 
     def grant(self, lane: Lane) -> None:
         """Give out what can be given out, and see to it that the next moment is not missed."""

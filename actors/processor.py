@@ -183,7 +183,8 @@ class ProcessorActor(LimnerActor):
         work.timed_out = False
         work.call = self.call(
             self.production.lane,
-            partial(self.production.make, task, work.grant, self.say),
+            partial(self.production.make, task),
+            begun=partial(self.production.begin, task, work.grant, self.say),
             tag=task.id,
             late=self.keep_late,
         )

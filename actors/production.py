@@ -50,12 +50,12 @@ class Production:
             f"image{name}" if self.store_lane or getattr(generator, "blocks", True) else None
         )
 
-    def make(self, task: Task, grant: SlotGranted, say: Callable[..., None], call: Call) -> Picture:
-        """Make the picture of a task, on a slot that was granted for it.
+    def begin(self, task: Task, grant: SlotGranted, say: Callable[..., None], call: Call) -> None:
+        """Say that a task's picture is begun, on a slot that was granted for it.
 
         Raises:
             SlotLapsed: if the slot expired before.
-            GenerationFailed: if what the generator gave is no picture within bounds.
+            GenerationFailed: if nobody waits for it any more.
         """
         if self.clock.now >= grant.expires_at - MARGIN:
             raise SlotLapsed
@@ -68,6 +68,13 @@ class Production:
             attempt=task.attempts,
             seed=task.seed,
         )
+
+    def make(self, task: Task, call: Call) -> Picture:
+        """Make the picture of a task, and keep it.
+
+        Raises:
+            GenerationFailed: if what the generator gave is no picture within bounds.
+        """
         made = self.generator.generate(task, call)
         if not isinstance(made, PictureBytes):
             raise GenerationFailed(

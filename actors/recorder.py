@@ -171,6 +171,10 @@ class RecorderActor(LimnerActor):
                 self.lost_from = self.gathered_from
         self.gathered_from = self.seq + 1
 
+    def on_failure(self, *_: object) -> None:
+        """Write what is left, though what comes after is lost."""
+        self.on_stop()
+
     def on_stop(self) -> None:
         """Write what is left."""
         self.commit()

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
 from typing import Any
 
 import pykka
 
-from limner.actors.system import PooledFuture, PooledRef
+from limner.actors.system import PooledFuture, PooledRef, System
 from limner.messages.errors import (
     AlreadyWritten,
     LimnerError,
@@ -50,20 +49,24 @@ class Stream:
         *,
         root: PooledRef[Any],
         max_text: int,
-        lock: AbstractContextManager[Any],
+        system: System,
     ) -> None:
         self.session_id = session_id
         self.message_id = message_id
-        self.future: PooledFuture[Illustrated] = PooledFuture()
+        self.future: PooledFuture[Illustrated] = system.future(about=self)
         self.processor: PooledRef[Any] | None = None
         self._root = root
         self._max_text = max_text
-        self._lock = lock
+        self._system = system
+        self._lock = system.lock()
         self._items: list[Item] = []
         self._length = 0
         self._monitor: PooledRef[Any] | None = None
         self._waiting: PooledRef[Any] | None = None  # the monitor, unless it was told already
         self._ended: str | None = None
+
+    def __str__(self) -> str:
+        return f"the session of message {self.message_id!r}"
 
     @property
     def characters(self) -> int:
@@ -145,7 +148,7 @@ class Stream:
             StudioClosed: if the studio is closed.
         """
         self.end("cancelled")
-        reply: PooledFuture[None] = PooledFuture()
+        reply: PooledFuture[None] = self._system.future(about=self)
         try:
             self._root.tell(CancelSession(session_id=self.session_id, stream=self))
         except pykka.ActorDeadError:

@@ -11,6 +11,7 @@ import pykka
 
 from limner.actors.generators.opening import open_generator
 from limner.actors.generators.protocol import GeneratorLike
+from limner.actors.limits import Limiter
 from limner.actors.production import Production
 from limner.actors.recorder import LogFile, Record, lost
 from limner.actors.root import StudioActor
@@ -42,6 +43,8 @@ STORE_THREADS = 4
 
 class Studio:
     """Illustrates messages while their text is still being written.
+
+    `limiter` is what all its generation passes.
 
     Open it with `Studio.open`, use it from any thread, and leave it as a context manager or with
     `close`. Nothing here waits on a generation; only the futures do, when they are asked.
@@ -96,7 +99,7 @@ class Studio:
         self._outlets: dict[Outlet[Record], None] = {}
         self._closing = False
         self._cause: BaseException | None = None
-        self._ended: PooledFuture[None] = PooledFuture()
+        self._ended: PooledFuture[None] = self._system.future(about="the end of the studio")
         self._log = EventLog(self._system.clock, on=file is not None)
         if self._own_system:
             self._system.on_dead_letter = self._dead_letter
@@ -105,7 +108,10 @@ class Studio:
         self._system.workers.open_lane(f"store{name}", STORE_THREADS)
         self._root = self._system.start(StudioActor, self._log, settings, production, file)
         self._system.watch(self._root, self._root_ended)
-        self._root.ask(ReportStatus())
+        _, _, limiter = self._root.ask(ReportStatus())
+        self.limiter = Limiter(
+            limiter, self._system, {"image": settings.lane}, {"image": f"image{name}"}
+        )
 
     def stream(
         self, message_id: str, *, owner: str | None = None, priority: str | int = "active"
@@ -184,8 +190,8 @@ class Studio:
             StudioClosed: if it is closed.
         """
         try:
-            sessions, waiting, limiter = self._ask(self._root)
-            lanes = self._ask(limiter)
+            sessions, waiting, _ = self._ask(self._root)
+            lanes = self._ask(self.limiter.ref)
         except pykka.ActorDeadError:
             raise StudioClosed(self._why_closed()) from None
         system = self._system
@@ -214,7 +220,7 @@ class Studio:
         Raises:
             StudioClosed: if the studio is closed.
         """
-        outlet = Outlet(callback, lost=lost, name=self._system.name)
+        outlet = self._system.outlet(callback, lost=lost)
         recorder = self._log.recorder
         assert recorder is not None
         with self._lock:
@@ -282,7 +288,7 @@ class Studio:
                 message_id,
                 root=self._root,
                 max_text=self.settings.max_text,
-                lock=self._system.lock(),
+                system=self._system,
             ),
         )
 

@@ -1,6 +1,7 @@
 """The arithmetic of one lane: who may have a slot, and when. No clock: `now` is passed in."""
 
 from dataclasses import dataclass, field
+from heapq import heappop, heappush
 
 from limner.messages.settings import LaneSettings
 from limner.messages.slots import RequestSlot
@@ -22,13 +23,15 @@ class Slot:
 class Lane:
     """One lane: requests wait by priority, first come first served within, for slots.
 
-    All times are integer microseconds of one clock that does not go back.
+    All times are integer microseconds of one clock that does not go back. Other settings may be
+    put in force at any time; they hold for the grants after that.
     """
 
     name: str
     settings: LaneSettings
     out: dict[str, Slot] = field(default_factory=dict)
     weight_out: int = 0
+    _leases: list[tuple[int, int, str]] = field(default_factory=list)
     _waiting: list[dict[str, RequestSlot]] = field(
         default_factory=lambda: [{} for _ in range(PRIORITY_LEVELS)]
     )
@@ -75,6 +78,7 @@ class Lane:
             self._last_grant = now
             slot = Slot(f"{self.name}-{self._granted}", request, now + self._lease)
             self.out[slot.id] = slot
+            heappush(self._leases, (slot.expires_at, self._granted, slot.id))
             self.weight_out += request.weight
             given.append(slot)
         return given
@@ -97,8 +101,12 @@ class Lane:
         return min(times, default=None)
 
     def _first_out(self) -> Slot | None:
-        # leases are of one length, so they end in the order in which they were granted
-        return next(iter(self.out.values()), None)
+        while self._leases:
+            slot = self.out.get(self._leases[0][2])
+            if slot is not None:
+                return slot
+            heappop(self._leases)
+        return None
 
     def _next(self) -> RequestSlot | None:
         for waiting in self._waiting:

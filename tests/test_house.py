@@ -27,6 +27,7 @@ IMPORTED_BY = {
     "writer": {"session"},
     "limiter": {"studio", "root"},
     "recorder": {"studio", "root"},
+    "limits": {"__init__", "studio"},
 }
 
 

@@ -94,5 +94,12 @@ class MemoryStore:
             kept = self._kept.get(message_id)
             return {prompt_id: picture for (prompt_id, _), picture in kept.items()} if kept else {}
 
+    def forget(self, message_id: str) -> None:
+        """Forget a message and its versions, so that memory can be had back."""
+        with self._lock:
+            self.texts.pop(message_id, None)
+            self._versions.pop(message_id, None)
+            self._kept.pop(message_id, None)
+
     def close(self) -> None:
         """Do nothing: what is in memory can still be read."""

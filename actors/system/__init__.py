@@ -5,6 +5,12 @@ from limner.actors.system.clock import Clock, Timer
 from limner.actors.system.future import PooledFuture, concurrent
 from limner.actors.system.outlet import Outlet
 from limner.actors.system.reference import PooledRef
+from limner.actors.system.simulation import (
+    Faults,
+    InjectedFailure,
+    SimulatedSystem,
+    SimulationStuck,
+)
 from limner.actors.system.supervision import ActorEnded
 from limner.actors.system.system import System, current_system
 from limner.actors.system.workers import Call, CallReturned
@@ -14,10 +20,14 @@ __all__ = [
     "Call",
     "CallReturned",
     "Clock",
+    "Faults",
+    "InjectedFailure",
     "Outlet",
     "PooledActor",
     "PooledFuture",
     "PooledRef",
+    "SimulatedSystem",
+    "SimulationStuck",
     "System",
     "Timer",
     "concurrent",

@@ -12,8 +12,6 @@ from pykka import messages as pykka_messages
 
 from limner.actors.system import registry
 from limner.actors.system.context import context
-from limner.actors.system.future import PooledFuture
-from limner.actors.system.mailbox import Mailbox
 from limner.actors.system.reference import PooledRef
 from limner.actors.system.supervision import ActorEnded, Life
 from limner.actors.system.system import System, current_system
@@ -23,6 +21,8 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from pykka._envelope import Envelope
+
+    from limner.actors.system.mailbox import Mailbox
 
 logger = logging.getLogger("pykka")
 
@@ -80,11 +80,11 @@ class PooledActor(pykka.Actor):
 
     @staticmethod
     def _create_actor_inbox() -> Mailbox:
-        return Mailbox(current_system())
+        return current_system().mailbox()
 
     @staticmethod
     def _create_future() -> pykka.Future[Any]:
-        return PooledFuture()
+        return current_system().future()
 
     def _start_actor_loop(self) -> None:
         self.system.supervision.adopt(self)
@@ -95,6 +95,7 @@ class PooledActor(pykka.Actor):
         lane: str | None,
         function: Callable[[Call], Any],
         *,
+        begun: Callable[[Call], object] | None = None,
         tag: Any = None,
         late: Callable[[Call, Any], None] | None = None,
     ) -> Call:
@@ -106,11 +107,14 @@ class PooledActor(pykka.Actor):
             lane: whose threads, opened before; with `None` the call does not block, and is run
                 at once on this one.
             function: what to call, with the `Call` that this gives.
+            begun: called before, as the worker begins; if it raises, that is how the call ended.
             tag: whatever lets the actor know the call again.
             late: called, on the call's own thread, with the call and what it returned, if that
                 was after it was abandoned.
         """
-        call = self.system.workers.submit(lane, function, self._actor_ref, tag=tag, late=late)
+        call = self.system.workers.submit(
+            lane, function, self._actor_ref, begun=begun, tag=tag, late=late
+        )
         if not call.over:
             self._calls[call] = None
         return call
@@ -200,7 +204,7 @@ class PooledActor(pykka.Actor):
         logger.debug(f"{error!r} in {self}. Stopping all actors.")
         self.life.reason = self.life.reason or error
         self._stop()
-        self.system.stop_all()
+        self.system.stop_all(error)
 
     def _handle_failure(
         self,

@@ -26,6 +26,58 @@ class Timer:
             self.ref = self.message = None
             self._clock.forget()
 
+    def fire(self) -> None:
+        """Tell the message, unless it was cancelled or told."""
+        ref, message = self.ref, self.message
+        self.ref = self.message = None
+        if ref is not None:
+            ref.deliver(message)
+
+
+class Timers:
+    """Timers by the time at which they are due; those due at one time in the order of their making.
+
+    Not safe for threads by itself.
+    """
+
+    def __init__(self) -> None:
+        self._heap: list[tuple[int, int, Timer]] = []
+        self._made = 0
+        self._cancelled = 0
+
+    def __len__(self) -> int:
+        return len(self._heap)
+
+    @property
+    def next_due(self) -> int | None:
+        """When the first one is due, the cancelled ones counted; `None` if there is none."""
+        return self._heap[0][0] if self._heap else None
+
+    def add(self, due: int, timer: Timer) -> bool:
+        """Take one in. True if it is the first one due now."""
+        self._made += 1
+        heapq.heappush(self._heap, (due, self._made, timer))
+        return self._heap[0][2] is timer
+
+    def pop(self) -> Timer:
+        """Take the first one out."""
+        timer = heapq.heappop(self._heap)[2]
+        if timer.ref is None:
+            self._cancelled = max(0, self._cancelled - 1)
+        return timer
+
+    def forget(self) -> None:
+        """Count a cancelled timer; once they are the most of the heap it is made anew."""
+        self._cancelled += 1
+        if self._cancelled > 64 and self._cancelled > len(self._heap) // 2:
+            self._heap = [entry for entry in self._heap if entry[2].ref is not None]
+            heapq.heapify(self._heap)
+            self._cancelled = 0
+
+    def clear(self) -> None:
+        """Drop all."""
+        self._heap.clear()
+
 
 class Clock:
     """Monotonic time since its making, and timers."""
@@ -35,9 +87,7 @@ class Clock:
         self._start = time.monotonic_ns()
         self.wall_start = time.time_ns() // 1_000
         self._changed = threading.Condition()
-        self._timers: list[tuple[int, int, Timer]] = []
-        self._made = 0
-        self._cancelled = 0
+        self._timers = Timers()
         self._thread: threading.Thread | None = None
         self._closed = False
 
@@ -58,41 +108,33 @@ class Clock:
         with self._changed:
             if self._closed:
                 return timer
-            self._made += 1
-            heapq.heappush(self._timers, (due, self._made, timer))
+            first = self._timers.add(due, timer)
             if self._thread is None:
                 self._thread = threading.Thread(
                     target=self._run, name=f"{self._name}-timer", daemon=True
                 )
                 self._thread.start()
-            elif self._timers[0][2] is timer:
+            elif first:
                 self._changed.notify()
         return timer
 
     def forget(self) -> None:
-        """Count a cancelled timer; once they are the most of the heap it is made anew."""
+        """Count a cancelled timer."""
         with self._changed:
-            self._cancelled += 1
-            if self._cancelled > 64 and self._cancelled > len(self._timers) // 2:
-                self._timers = [entry for entry in self._timers if entry[2].ref is not None]
-                heapq.heapify(self._timers)
-                self._cancelled = 0
+            self._timers.forget()
 
     def _run(self) -> None:
         while True:
             with self._changed:
-                while not self._closed and (not self._timers or self._timers[0][0] > self.now):
-                    wait = (self._timers[0][0] - self.now) / 1_000_000 if self._timers else None
-                    self._changed.wait(wait)
+                while not self._closed:
+                    due = self._timers.next_due
+                    if due is not None and due <= self.now:
+                        break
+                    self._changed.wait(None if due is None else (due - self.now) / 1_000_000)
                 if self._closed:
                     return
-                _, _, timer = heapq.heappop(self._timers)
-                ref, message = timer.ref, timer.message
-                timer.ref = None
-                if ref is None:
-                    self._cancelled = max(0, self._cancelled - 1)
-            if ref is not None:
-                ref.deliver(message)
+                timer = self._timers.pop()
+            timer.fire()
 
     def close(self) -> None:
         """Drop all timers and end the thread."""

@@ -49,6 +49,26 @@ class PooledRef(pykka.ActorRef[A]):
             raise pykka.ActorDeadError(f"{self} not found")
         self.actor_inbox.put(Envelope(message))
 
+    def ask(self, message: Any, *, block: bool = True, timeout: float | None = None) -> Any:
+        """Put a message into the actor's mailbox, and give its reply.
+
+        Args:
+            message: any object.
+            block: whether to wait for the reply; else its future is given.
+            timeout: seconds to wait at most; for ever by default.
+
+        Raises:
+            pykka.Timeout: if there is no reply by then.
+            ActorDeadError: if the actor has ended.
+            Exception: what the actor raised.
+        """
+        reply = self.system.future(about=(self, message))
+        if self.life.is_set():
+            reply.fail(pykka.ActorDeadError(f"{self} not found"))
+        else:
+            self.actor_inbox.put(Envelope(message, reply_to=reply))
+        return reply.get(timeout=timeout) if block else reply
+
     def deliver(self, message: Any) -> None:
         """Tell without ever raising, whoever calls: for timers, workers and the system itself."""
         self.actor_inbox.put(Envelope(message))

@@ -13,15 +13,20 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 from limner.actors.system.clock import Clock
 from limner.actors.system.context import context
 from limner.actors.system.dispatcher import Dispatcher
+from limner.actors.system.future import PooledFuture
+from limner.actors.system.mailbox import Mailbox
+from limner.actors.system.outlet import Outlet
 from limner.actors.system.reference import PooledRef
 from limner.actors.system.supervision import ActorEnded, Supervision
 from limner.actors.system.workers import Workers
 
 if TYPE_CHECKING:
     from limner.actors.system.actor import PooledActor
+    from limner.actors.system.simulation.scheduler import Scheduler
 
 logger = logging.getLogger("limner.system")
 A = TypeVar("A", bound="PooledActor")
+T = TypeVar("T")
 
 
 class System:
@@ -37,11 +42,17 @@ class System:
     """
 
     def __init__(self, name: str = "limner", *, threads: int = 1, max_threads: int = 64) -> None:
+        dispatcher = Dispatcher(self, threads=threads, max_threads=max_threads, name=name)
+        self._equip(name, Clock(name), Workers(name), dispatcher)
+
+    def _equip(
+        self, name: str, clock: Clock, workers: Workers, dispatcher: Dispatcher | Scheduler
+    ) -> None:
         self.name = name
-        self.clock = Clock(name)
-        self.workers = Workers(name)
+        self.clock = clock
+        self.workers = workers
+        self.dispatcher = dispatcher
         self.supervision = Supervision()
-        self.dispatcher = Dispatcher(self, threads=threads, max_threads=max_threads, name=name)
         self._streams: dict[str, random.Random] = {}
         self.dead_letters = 0
         self.on_dead_letter: Callable[[str, object], None] | None = None
@@ -74,6 +85,24 @@ class System:
         """Give a name that no other call gives: 32 hexadecimal digits."""
         return f"{self.random('id').getrandbits(128):032x}"
 
+    def mailbox(self) -> Mailbox:
+        """Make the mailbox of an actor."""
+        return Mailbox(self)
+
+    def future(self, about: object = None) -> PooledFuture[Any]:  # noqa: ARG002
+        """Make a future that is waited for as this system waits.
+
+        Args:
+            about: whose reply to what it is, a pair of them, or what else is awaited.
+        """
+        return PooledFuture()
+
+    def outlet(
+        self, callback: Callable[[T], object], *, lost: Callable[[T, T, int], T]
+    ) -> Outlet[T]:
+        """Make a way out to a callback, which is called apart from all actors."""
+        return Outlet(callback, lost=lost, name=self.name)
+
     def lock(self) -> AbstractContextManager[Any]:
         """Give a plain lock, for the edge where host threads come in."""
         return threading.Lock()
@@ -95,8 +124,12 @@ class System:
         else:
             logger.info("dead letter: %s to %s", type(message).__name__, receiver)
 
-    def stop_all(self) -> None:
-        """Ask all actors of this system to stop, the last started one first."""
+    def stop_all(self, because: BaseException | None = None) -> None:  # noqa: ARG002
+        """Ask all actors of this system to stop, the last started one first.
+
+        Args:
+            because: what an actor raised that stops them all, if that is why.
+        """
         self.supervision.stop_all()
 
     def close(self, timeout: float = 5) -> None:

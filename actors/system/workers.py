@@ -6,7 +6,7 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from time import monotonic
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from limner.actors.system.flag import Flag
 from limner.actors.system.reference import PooledRef
@@ -34,13 +34,14 @@ class Call(Flag):
     anybody still waits for it.
     """
 
-    __slots__ = ("_guard", "function", "late", "over", "pool", "ref", "tag", "thread")
+    __slots__ = ("_guard", "begun", "function", "late", "over", "pool", "ref", "tag", "thread")
 
     def __init__(
         self,
-        pool: _Pool | None,
+        pool: Pool | None,
         function: Callable[[Call], Any],
         ref: PooledRef[Any],
+        begun: Callable[[Call], object] | None,
         tag: Any,
         late: Callable[[Call, Any], None] | None,
     ) -> None:
@@ -49,9 +50,10 @@ class Call(Flag):
         self.pool = pool
         self.function = function
         self.ref = ref
+        self.begun = begun
         self.tag = tag
         self.late = late
-        self.thread: threading.Thread | None = None
+        self.thread: object = None
         self.over = False
 
     def cancel(self) -> None:
@@ -70,7 +72,7 @@ class Call(Flag):
             self.pool.replace(thread)
         return True
 
-    def begin(self, thread: threading.Thread) -> bool:
+    def begin(self, thread: object) -> bool:
         """Say that a thread runs it now. False if nobody waits for it any more."""
         with self._guard:
             if not self.over:
@@ -85,19 +87,55 @@ class Call(Flag):
 
     def perform(self) -> bool:
         """Run it and tell how it ended. False if it was abandoned meanwhile."""
-        value: Any = None
-        error: BaseException | None = None
+        error = self.prepare()
+        return self.conclude() if error is None else self.tell(None, error)
+
+    def prepare(self) -> BaseException | None:
+        """Run what comes before it; give what that raised."""
+        try:
+            if self.begun is not None:
+                self.begun(self)
+        except BaseException as caught:  # noqa: BLE001  # not even SystemExit ends a worker
+            return caught
+        return None
+
+    def conclude(self) -> bool:
+        """Run the function itself and tell how it ended. False if it was abandoned meanwhile."""
         try:
             value = self.function(self)
-        except BaseException as caught:  # noqa: BLE001  # not even SystemExit ends a worker
-            error = caught
+        except BaseException as caught:  # noqa: BLE001
+            return self.tell(None, caught)
+        return self.tell(value, None)
+
+    def tell(self, value: Any, error: BaseException | None) -> bool:
+        """Tell how it ended. False if it was abandoned meanwhile."""
         awaited = self.finish()
-        del self.function
+        del self.function, self.begun
         if awaited:
             self.ref.deliver(CallReturned(self, value, error))
         elif self.late is not None and error is None:
             self.late(self, value)
         return awaited
+
+
+class Pool(Protocol):
+    """Where the calls of one lane get a thread each, or what stands for one."""
+
+    limit: int
+    threads: dict[Any, None]
+    abandoned: dict[Any, None]
+
+    def submit(self, call: Any) -> None:
+        """Take a call, to be begun once there is a thread for it."""
+        ...
+
+    def close(self) -> None:
+        """Let the threads end as they have nothing to do."""
+        ...
+
+    def replace(self, thread: Any) -> None:
+        """Count a thread as lost to a call that does not come back."""
+        ...
 
 
 class _Worker(threading.Thread):
@@ -119,7 +157,7 @@ class _Worker(threading.Thread):
             self.pool.left(self)
 
 
-class _Pool:
+class _Pool(Pool):
     """The threads of one lane: started as they are needed, kept until the end.
 
     At most one thread is on its way to be woken at a time, and it wakes the next one if there is
@@ -218,7 +256,7 @@ class Workers:
     def __init__(self, name: str = "limner") -> None:
         self._name = name
         self._lock = threading.Lock()
-        self._pools: dict[str, _Pool] = {}
+        self._pools: dict[str, Pool] = {}
         self._closed = False
 
     @property
@@ -234,8 +272,15 @@ class Workers:
     def open_lane(self, lane: str, threads: int) -> None:
         """Give a lane a pool of at most `threads` threads, or change how many it may have."""
         with self._lock:
-            pool = self._pools.setdefault(lane, _Pool(f"{self._name}-{lane}", threads))
-            pool.limit = threads
+            if lane not in self._pools:
+                self._pools[lane] = self._new_pool(lane, threads)
+            self._pools[lane].limit = threads
+
+    def _new_pool(self, lane: str, threads: int) -> Pool:
+        return _Pool(f"{self._name}-{lane}", threads)
+
+    def _new_call(self, *args: Any) -> Call:
+        return Call(*args)
 
     def submit(
         self,
@@ -243,6 +288,7 @@ class Workers:
         function: Callable[[Call], Any],
         reply_to: PooledRef[Any],
         *,
+        begun: Callable[[Call], object] | None = None,
         tag: Any = None,
         late: Callable[[Call, Any], None] | None = None,
     ) -> Call:
@@ -253,15 +299,16 @@ class Workers:
                 once on the calling thread.
             function: what to call, with the `Call` that this gives.
             reply_to: who is told.
+            begun: called before, as the worker begins; if it raises, that is how the call ended.
             tag: whatever lets the receiver know the call again.
             late: called, on the call's own thread, with an abandoned call and what it returned.
         """
         if lane is None:
-            call = Call(None, function, reply_to, tag, late)
+            call = self._new_call(None, function, reply_to, begun, tag, late)
             call.perform()
             return call
         pool = self._pools[lane]
-        call = Call(pool, function, reply_to, tag, late)
+        call = self._new_call(pool, function, reply_to, begun, tag, late)
         if self._closed or len(pool.abandoned) >= MAX_ABANDONED:
             call.over = True
             reason = (

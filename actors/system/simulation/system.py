@@ -1,0 +1,218 @@
+"""A system in virtual time, in which everything happens as its seed draws it."""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import pykka
+
+from limner.actors.system.future import PooledFuture
+from limner.actors.system.outlet import Outlet
+from limner.actors.system.simulation.clock import VirtualClock
+from limner.actors.system.simulation.faults import BreakableMailbox, Breaker, Faults
+from limner.actors.system.simulation.scheduler import Scheduler, SimulationStuck
+from limner.actors.system.simulation.workers import Latency, SimulatedWorkers
+from limner.actors.system.system import System
+
+if TYPE_CHECKING:
+    from limner.actors.system.mailbox import Mailbox
+
+logger = logging.getLogger("limner.system")
+T = TypeVar("T")
+MAX_TURNS = 100_000_000
+
+
+class SimulatedFuture(PooledFuture[T]):
+    """A future that is waited for in virtual time."""
+
+    simulation: SimulatedSystem | None = None
+    about: object = None
+
+    def get(self, *, timeout: float | None = None) -> Any:
+        """Give the value. Outside of actors this runs the simulation until it is there.
+
+        Args:
+            timeout: seconds of virtual time at most.
+
+        Raises:
+            pykka.Timeout: if it has not come by then.
+            SimulationStuck: if it can never come.
+            Exception: the exception that the future was given.
+        """
+        if self._get_hook is not None:  # of a mapped future: what it is made from waits
+            return pykka.Future.get(self, timeout=timeout)
+        if self._result is None and self.simulation is not None:
+            self.simulation.scheduler.wait(
+                self.about, lambda: self._result is not None, self.when_done, timeout
+            )
+            if self._result is None:
+                raise pykka.Timeout(f"{timeout} seconds of virtual time")
+        return super().get(timeout=timeout)
+
+
+class SimulatedOutlet(Outlet[T]):
+    """Calls back between turns, apart from all actors, for each thing put in, in order."""
+
+    def __init__(self, callback: Callable[[T], object], system: SimulatedSystem) -> None:
+        self._callback = callback
+        self._system = system
+        self._things = deque()
+        self._closed = False
+
+    def put(self, thing: T) -> None:
+        """Pass a thing on, after the turn."""
+        if not self._closed:
+            self._things.append(thing)
+            if len(self._things) == 1:
+                self._system.scheduler.aside(self._pass_on)
+
+    def _pass_on(self) -> None:
+        while self._things:
+            try:
+                self._callback(self._things[0])
+            except Exception:  # a subscriber ends nothing but its own call
+                logger.exception("a subscriber's callback failed")
+            self._things.popleft()
+
+    def close(self, timeout: float = 5) -> None:  # noqa: ARG002
+        """Take nothing more; pass on what was taken."""
+        self._closed = True
+        self._pass_on()
+
+
+class SimulatedSystem(System):
+    """A system whose actors run one at a time in virtual time, as its seed draws it.
+
+    The same seed gives the same course of things, on any machine. The next actor with mail is
+    drawn, and takes one message; time passes a little with each turn, and jumps to the next timer
+    when nobody has a turn; a call on a worker takes a drawn time. How quick all these are, and
+    which kinds of actors are slow, is drawn by the seed too, since a simulation that is always
+    alike finds little.
+
+    Waiting for a future runs the simulation: there is no other way to let it run but this and
+    `run_until`, so nothing happens behind the back of who drives it. Use it from one thread; and
+    close it, or its actors stay in Pykka's registry.
+
+    Args:
+        seed: decides everything.
+        latency: gives the microseconds that a call takes, from its lane and its tag, or `None`
+            if it hangs; drawn from a range that the seed draws, if it is not given.
+        faults: what goes wrong.
+        max_turns: turns of one run, after which it is taken for a livelock.
+    """
+
+    clock: VirtualClock
+    dispatcher: Scheduler
+
+    def __init__(
+        self,
+        seed: int | str = 0,
+        *,
+        latency: Latency | None = None,
+        faults: Faults | None = None,
+        max_turns: int = MAX_TURNS,
+    ) -> None:
+        self.seed = seed
+        self.faults = faults or Faults()
+        self._streams = {}
+        breaker = Breaker(self.faults.failure, self.random("failures").random)
+        clock = VirtualClock(self._lateness)
+        self.scheduler = Scheduler(self, clock, self.random("scheduling"), breaker, max_turns)
+        self._breaker = breaker
+        self._late = self.random("lateness").random
+        self._range: dict[str, int] = {}
+        self.latency = latency or self._draw_latency
+        self._equip(f"simulation-{seed}", clock, SimulatedWorkers(self), self.scheduler)
+
+    @property
+    def injected_failures(self) -> int:
+        """How many turns were made to fail."""
+        return self._breaker.failures
+
+    def run_until(self, goal: pykka.Future[T] | Callable[[], bool] | float) -> Any:
+        """Run the simulation until something is the case.
+
+        Args:
+            goal: a future, whose value is given (or its exception raised); or a function that is
+                called after each turn and says whether it is; or a time, in seconds of the
+                system's clock.
+
+        Raises:
+            SimulationStuck: if nothing is left to do, or too much, and it is not the case; says
+                who waits for whom.
+        """
+        if isinstance(goal, pykka.Future):
+            return goal.get()
+        if not callable(goal):
+            return self.scheduler.drive(bool, round(goal * 1_000_000)) and None
+        if not goal():
+            name = getattr(goal, "__qualname__", repr(goal))
+            self.scheduler.wait(name, goal, lambda _: None, None)
+        return None
+
+    def random(self, purpose: str) -> random.Random:
+        """Give a stream of random numbers for one purpose.
+
+        Of its methods only `random` and `getrandbits` give the same on every Python.
+        """
+        if purpose not in self._streams:
+            self._streams[purpose] = random.Random(f"{self.seed}:{purpose}")  # noqa: S311
+        return self._streams[purpose]
+
+    def mailbox(self) -> Mailbox:
+        """Make the mailbox of an actor."""
+        return BreakableMailbox(self, self._breaker) if self.faults.failure else super().mailbox()
+
+    def future(self, about: object = None) -> PooledFuture[Any]:
+        """Make a future that is waited for in virtual time."""
+        future: SimulatedFuture[Any] = SimulatedFuture()
+        future.simulation, future.about = self, about
+        return future
+
+    def outlet(
+        self,
+        callback: Callable[[T], object],
+        *,
+        lost: Callable[[T, T, int], T],  # noqa: ARG002  # time stands still for a callback
+    ) -> Outlet[T]:
+        """Make a way out to a callback, which is called between turns."""
+        return SimulatedOutlet(callback, self)
+
+    def stop_all(self, because: BaseException | None = None) -> None:
+        """Ask all actors to stop; a reason such as Ctrl-C is raised at the driver."""
+        super().stop_all(because)
+        if isinstance(because, KeyboardInterrupt | SystemExit):
+            self.scheduler.stop(because)
+
+    def close(self, timeout: float = 5) -> None:  # noqa: ARG002  # time can stand still
+        """Stop all actors, whatever they wait for, and end all threads."""
+        if self.closed:
+            return
+        self.closed = True
+        self.stop_all()
+        self.scheduler.settle()
+        self.clock.close()
+        self.workers.close()
+        self.scheduler.close()
+
+    closed = False
+
+    def _lateness(self) -> int:
+        faults = self.faults
+        if not faults.late_timer or self._late() >= faults.late_timer:
+            return 0
+        return int(self._late() * faults.lateness * 1_000_000)
+
+    def _draw_latency(self, lane: str, _tag: Any) -> int:
+        draw = self.random("latency").random
+        kind = lane.partition("-")[0]
+        if kind not in self._range:
+            self._range[kind] = 10 ** (1 + int(draw() * 6))
+        return int(draw() * self._range[kind])
+
+
+__all__ = ["SimulatedSystem", "SimulationStuck"]

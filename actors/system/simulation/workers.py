@@ -1,0 +1,148 @@
+"""Calls that block, in virtual time: each takes its drawn latency, and is run at its end."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from limner.actors.system.workers import Call, Pool, Workers
+
+if TYPE_CHECKING:
+    from limner.actors.system.simulation.clock import Alarm
+    from limner.actors.system.simulation.system import SimulatedSystem
+
+Latency = Callable[[str, Any], int | None]
+"""Gives the microseconds that a call takes, from its lane and its tag; `None` is for ever."""
+
+
+class SimulatedCall(Call):
+    """A call that takes its time in a simulation."""
+
+    __slots__ = ("_woken_by", "alarm")
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.alarm: Alarm | None = None
+        self._woken_by: list[Callable[[], None]] = []
+
+    def cancel(self) -> None:
+        """Ask it to come back early; one that takes notice soon does."""
+        if not self.is_set():
+            self.set()
+            if isinstance(self.pool, SimulatedPool):
+                self.pool.cancelled(self)
+
+    def set(self) -> None:
+        """Set its flag, and wake who waits for that."""
+        super().set()
+        for wake in self._woken_by:
+            wake()
+        self._woken_by.clear()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait in virtual time until it is cancelled, or `timeout` seconds have passed."""
+        if not self.is_set():
+            scheduler = self.ref.system.dispatcher
+            scheduler.wait(  # type: ignore[union-attr]
+                "the cancelling of its call", self.is_set, self._woken_by.append, timeout
+            )
+        return self.is_set()
+
+
+class SimulatedPool(Pool):
+    """Places for the calls of one lane, as many as there would be threads."""
+
+    def __init__(self, lane: str, limit: int, system: SimulatedSystem) -> None:
+        self.lane = lane
+        self.limit = limit
+        self.threads: dict[Any, None] = {}
+        self.abandoned: dict[Any, None] = {}
+        self._system = system
+        self._calls: deque[SimulatedCall] = deque()
+        self._random = system.random("workers").random
+        self._switch = 10 ** (1 + int(self._random() * 4))  # µs to a thread's beginning, at most
+
+    def submit(self, call: SimulatedCall) -> None:
+        """Take a call, to be begun once there is a place for it."""
+        self._calls.append(call)
+        self._next()
+
+    def replace(self, thread: Any) -> None:
+        """Count a place as lost to a call that does not come back."""
+        if thread in self.threads:
+            del self.threads[thread]
+            self.abandoned[thread] = None
+            self._next()
+
+    def cancelled(self, call: SimulatedCall) -> None:
+        """Let a call that takes notice come back soon."""
+        if call.alarm is not None and self._random() >= self._system.faults.inattentive:
+            call.alarm.cancel()
+            self._ends_in(call, self._soon())
+
+    def close(self) -> None:
+        """Begin no call any more."""
+        self._calls.clear()
+
+    def _soon(self) -> int:
+        return 1 + int(self._random() * self._switch)
+
+    def _next(self) -> None:
+        while self._calls and len(self.threads) < self.limit:
+            call = self._calls.popleft()
+            self.threads[call] = None
+            self._system.clock.alarm(
+                self._system.clock.now + self._soon(), partial(self._begin, call)
+            )
+
+    def _begin(self, call: SimulatedCall) -> None:
+        if not call.begin(call):
+            self._leave(call)
+        elif (error := call.prepare()) is not None:
+            call.tell(None, error)
+            self._leave(call)
+        else:
+            latency = self._system.latency(self.lane, call.tag)
+            self._ends_in(call, latency)
+            if call.is_set():
+                self.cancelled(call)
+
+    def _ends_in(self, call: SimulatedCall, latency: int | None) -> None:
+        # a call without an end keeps an alarm that is never set off, to be cut short by
+        ring = partial(self._end, call)
+        clock = self._system.clock
+        call.alarm = (
+            clock.never(ring) if latency is None else clock.alarm(clock.now + latency, ring)
+        )
+
+    def _end(self, call: SimulatedCall) -> None:
+        call.alarm = None
+        call.conclude()
+        self._leave(call)
+
+    def _leave(self, call: SimulatedCall) -> None:
+        self.threads.pop(call, None)
+        self.abandoned.pop(call, None)
+        self._next()
+
+
+class SimulatedWorkers(Workers):
+    """The workers of a simulated system: no threads, only time."""
+
+    def __init__(self, system: SimulatedSystem) -> None:
+        super().__init__()
+        self._system = system
+
+    def _new_pool(self, lane: str, threads: int) -> Pool:
+        return SimulatedPool(lane, threads, self._system)
+
+    def _new_call(self, *args: Any) -> Call:
+        return SimulatedCall(*args)
+
+    def close(self, timeout: float = 5) -> None:  # noqa: ARG002
+        """Begin no call any more; those under way never end."""
+        self._closed = True
+        for pool in self._pools.values():
+            pool.close()

@@ -1,0 +1,1 @@
+"""`limner inspect`: what an event log says, for a person, and whether it is true to the rules."""

@@ -1,0 +1,650 @@
+"""The log as spans, and these as Trace Event JSON, which Perfetto and `chrome://tracing` open.
+
+`Spans` folds the events of a log into what lasted: a session with its pictures, a slot that was
+out, a level of a lane. It holds what is open and no more; a page is made from the same spans.
+
+The format is Google's *Trace Event Format*. All spans are complete events (`X`) that nest on
+their track: a message has a track with its session's phases, and below it as many tracks as it
+had pictures at one time; each slot of a lane has one.
+"""
+
+import secrets
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from hashlib import blake2b
+from heapq import heappop, heappush
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple
+
+import orjson
+
+from limner.messages.wellformed import wellformed
+from limner.scripts.inspect.reading import Event, LogReader, micros, opens_run
+
+MICROSECONDS = 1_000_000
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+LONGEST = 100 * 366 * 86_400
+"""Seconds after its start up to which a run is believed."""
+FURTHEST = 86_400 * MICROSECONDS
+"""Microseconds between two runs up to which their distance is kept."""
+APART = MICROSECONDS
+"""Microseconds between two runs whose distance is not known, or is not kept."""
+MOST = 1_000_000
+"""Up to which a number of slots is believed."""
+MAX_TEXT = 200
+"""Characters that are kept of a text."""
+REMEMBERED = 50_000
+"""Messages whose tracks are remembered for a later session of theirs."""
+FIRST_BLOCK = 1_000_000
+"""The number of the first track of a message; those of the slots are below."""
+BLOCK = 64
+"""Tracks that a message takes at a time."""
+OPEN = "open"
+"""The outcome, state or end of what was open when its run ended."""
+OPEN_TO_THE_END = "open when the log ended"
+
+
+class Unreadable(Exception):
+    """An event lacks a field, or has one that is not what it should be."""
+
+
+class Phase(NamedTuple):
+    """A part of a picture's time: it waited, was generated, or paused before a retry."""
+
+    kind: str
+    start: int
+    end: int
+    how: str
+    """How it ended."""
+    reason: str | None
+
+
+@dataclass(slots=True)
+class Slot:
+    """A slot that was out. Times are in microseconds, here and everywhere in this file."""
+
+    run: int
+    lane: str
+    number: int
+    """The lowest of its lane that was free, from 1."""
+    message_id: str
+    prompt: str
+    granted: int
+    weight: int
+    started: int | None = None
+    finished: int | None = None
+    ended: int = 0
+    how: str = OPEN
+
+
+@dataclass(slots=True)
+class Picture:
+    """One wish for one picture, from the prompt to its end."""
+
+    task_id: str
+    prompt: str
+    detected: int
+    settled: int = 0
+    state: str = OPEN
+    reason: str | None = None
+    phases: list[Phase] = field(default_factory=list)
+    slot: Slot | None = None
+    _kind: str | None = None
+    _since: int = 0
+
+    def begin(self, kind: str, t: int) -> None:
+        """Begin a phase; one that is under way ends."""
+        self.end(t, "ended")
+        self._kind = kind
+        self._since = max(t, self.phases[-1].end if self.phases else self.detected)
+
+    def end(self, t: int, how: str, reason: str | None = None) -> None:
+        """End the phase that is under way, if one is."""
+        if self._kind is not None:
+            self.phases.append(Phase(self._kind, self._since, max(t, self._since), how, reason))
+            if self._kind == "generating" and self.slot is not None:
+                self.slot.finished = t
+        self._kind = None
+
+    def settle(self, t: int, state: str, reason: str | None = None) -> None:
+        """Settle it; what was under way ends."""
+        self.end(t, state)
+        self.settled = max(t, self.phases[-1].end if self.phases else self.detected)
+        self.state, self.reason = state, reason
+
+
+@dataclass(slots=True)
+class Session:
+    """One message's session, with its pictures by task."""
+
+    run: int
+    id: str
+    message_id: str
+    owner: str | None
+    opened: int
+    sealed: int | None = None
+    sealed_as: str | None = None
+    written: int | None = None
+    """When its text was written, or its write was skipped."""
+    ended: int = 0
+    outcome: str = OPEN
+    reason: str | None = None
+    pictures: dict[str, Picture] = field(default_factory=dict)
+
+    def end(self, t: int, outcome: str, reason: str | None = None) -> None:
+        """End it; its times are in order then, though many clock readings made them."""
+        self.outcome, self.reason = outcome, reason
+        for picture in self.pictures.values():
+            if picture.state == OPEN:
+                picture.settle(t, OPEN)
+        times = [t, self.opened, self.sealed or 0, self.written or 0]
+        self.ended = max(times + [picture.settled for picture in self.pictures.values()])
+
+    @property
+    def phases(self) -> Iterator[Phase]:
+        """Its own parts, one after the other: it streams, awaits its pictures, is written."""
+        sealed = self.ended if self.sealed is None else max(self.opened, self.sealed)
+        yield Phase("streaming", self.opened, sealed, self.sealed_as or self.outcome, None)
+        settled = max([sealed, *(one.settled for one in self.pictures.values())])
+        if sealed < settled:
+            yield Phase("settling", sealed, settled, self.outcome, None)
+        if self.written is not None:
+            yield Phase("writing", settled, max(settled, self.written), self.outcome, None)
+
+
+class Level(NamedTuple):
+    """How many slots of a lane are out, by weight, and how many requests wait, from a time on."""
+
+    run: int
+    lane: str
+    t: int
+    out: int
+    waiting: int
+    limit: int
+
+
+@dataclass(slots=True)
+class _Lane:
+    limit: int
+    last: int
+    weight: int = 0
+    waiting: set[str] = field(default_factory=set)
+    out: dict[str, Slot] = field(default_factory=dict)
+    free: list[int] = field(default_factory=list)
+    numbers: int = 0
+
+
+class Spans:
+    """What lasted in a log, each given when it has ended. To be iterated once.
+
+    Args:
+        events: of the log, in its order.
+    """
+
+    def __init__(self, events: Iterable[Event]) -> None:
+        self.runs = 0
+        self.passed = 0
+        """Events that said too little to be used."""
+        self.last = 0
+        """The last time that was seen."""
+        self.began: str | None = None
+        """The wall time of time 0."""
+        self._events = events
+        self._sessions: dict[str, Session] = {}
+        self._lanes: dict[str, _Lane] = {}
+        self._offset = 0
+        self._wall: float | None = None
+        self._take: dict[str, Callable[[Event, int], Iterator[Session | Slot | Level] | None]] = {
+            "lane_opened": self._lane_set,
+            "lane_updated": self._lane_set,
+            "session_opened": self._session_opened,
+            "session_sealed": self._session_sealed,
+            "session_ended": self._session_ended,
+            "text_written": self._text_written,
+            "write_skipped": self._text_written,
+            "prompt_detected": self._prompt_detected,
+            "task_settled": self._task_settled,
+            "slot_requested": self._slot_requested,
+            "slot_granted": self._slot_granted,
+            "slot_released": self._slot_ended,
+            "slot_revoked": self._slot_ended,
+            "slot_expired": self._slot_ended,
+            "request_dropped": self._request_ended,
+            "request_withdrawn": self._request_ended,
+            "generation_started": self._generation_started,
+            "generation_completed": self._generation_ended,
+            "generation_failed": self._generation_ended,
+            "call_abandoned": self._generation_ended,
+            "generation_retried": self._generation_retried,
+        }
+
+    def __iter__(self) -> Iterator[Session | Slot | Level]:
+        """Go through the log."""
+        for event in self._events:
+            try:
+                t = _time(event)
+                if self.runs == 0 or opens_run(event):
+                    yield from self._end_run()
+                    self._begin_run(event, t)
+                t += self._offset
+                self.last = max(self.last, t)
+                take = self._take.get(event["event"])
+                if take is not None and (spans := take(event, t)) is not None:
+                    yield from spans
+            except Unreadable:
+                self.passed += 1
+        yield from self._end_run()
+
+    def _begin_run(self, event: Event, t: int) -> None:
+        self.runs += 1
+        wall = _wall(event)
+        if self._wall is None and wall is not None:
+            self._wall = wall - t
+            self.began = _text(event, "at")
+        if self.runs > 1:
+            offset = FURTHEST if wall is None or self._wall is None else wall - t - self._wall
+            near = self.last <= offset + t <= self.last + FURTHEST
+            self._offset = round(offset) if near else self.last + APART
+
+    def _end_run(self) -> Iterator[Session | Slot | Level]:
+        for session in self._sessions.values():
+            session.end(self.last, OPEN)
+            yield session
+        for name, lane in self._lanes.items():
+            for slot in lane.out.values():
+                slot.ended = max(self.last, slot.granted)
+                yield slot
+            yield Level(self.runs, name, max(self.last, lane.last), 0, 0, 0)
+        self._sessions.clear()
+        self._lanes.clear()
+
+    def _session(self, event: Event) -> Session | None:
+        return self._sessions.get(_need(event, "session_id"))
+
+    def _picture(self, event: Event) -> Picture | None:
+        session = self._session(event)
+        return None if session is None else session.pictures.get(_need(event, "task_id"))
+
+    def _lane(self, event: Event, t: int) -> tuple[str, _Lane, int]:
+        name = bounded(_need(event, "lane"))
+        lane = self._lanes.setdefault(name, _Lane(limit=0, last=t))
+        lane.last = max(lane.last, t)
+        return name, lane, lane.last
+
+    def _level(self, name: str, lane: _Lane) -> Level:
+        return Level(self.runs, name, lane.last, lane.weight, len(lane.waiting), lane.limit)
+
+    def _lane_set(self, event: Event, t: int) -> Iterator[Level]:
+        limit = _number(event, "max_concurrent")
+        name, lane, _ = self._lane(event, t)
+        lane.limit = limit
+        yield self._level(name, lane)
+
+    def _session_opened(self, event: Event, t: int) -> Iterator[Session]:
+        session_id, message_id = _need(event, "session_id"), _need(event, "message_id")
+        if (before := self._sessions.pop(session_id, None)) is not None:
+            before.end(t, OPEN)
+            yield before
+        owner = _text(event, "owner")
+        self._sessions[session_id] = Session(self.runs, session_id, message_id, owner, t)
+
+    def _session_sealed(self, event: Event, t: int) -> None:
+        if (session := self._session(event)) is not None:
+            session.sealed, session.sealed_as = t, _text(event, "reason")
+
+    def _text_written(self, event: Event, t: int) -> None:
+        if (session := self._session(event)) is not None:
+            session.written = t
+
+    def _session_ended(self, event: Event, t: int) -> Iterator[Session]:
+        outcome = bounded(_need(event, "outcome"))
+        session = self._sessions.pop(_need(event, "session_id"), None)
+        if session is not None:
+            session.end(t, outcome, _text(event, "reason"))
+            yield session
+
+    def _prompt_detected(self, event: Event, t: int) -> None:
+        task_id, prompt = _need(event, "task_id"), bounded(_need(event, "prompt"))
+        if (session := self._session(event)) is not None and task_id not in session.pictures:
+            session.pictures[task_id] = Picture(task_id, prompt, max(t, session.opened))
+
+    def _task_settled(self, event: Event, t: int) -> None:
+        state = bounded(_need(event, "state"))
+        if (picture := self._picture(event)) is not None:
+            picture.settle(t, state, _text(event, "reason"))
+
+    def _slot_requested(self, event: Event, t: int) -> Iterator[Level]:
+        request_id = _need(event, "request_id")
+        name, lane, t = self._lane(event, t)
+        lane.waiting.add(request_id)
+        if "session_id" in event and (picture := self._picture(event)) is not None:
+            picture.begin("waiting", t)
+        yield self._level(name, lane)
+
+    def _slot_granted(self, event: Event, t: int) -> Iterator[Slot | Level]:
+        request_id, slot_id = _need(event, "request_id"), _need(event, "slot_id")
+        weight = _number(event, "weight")
+        name, lane, t = self._lane(event, t)
+        lane.waiting.discard(request_id)
+        if slot_id in lane.out:
+            yield self._end_slot(lane, slot_id, t, OPEN)
+        if lane.free:
+            number = heappop(lane.free)
+        else:
+            number = lane.numbers = lane.numbers + 1
+        message_id = _text(event, "message_id") or ""
+        slot = Slot(self.runs, name, number, message_id, "", t, weight)
+        lane.out[slot_id] = slot
+        lane.weight += weight
+        if "session_id" in event and (picture := self._picture(event)) is not None:
+            picture.end(t, "granted")
+            picture.slot, slot.prompt = slot, picture.prompt
+        yield self._level(name, lane)
+
+    def _slot_ended(self, event: Event, t: int) -> Iterator[Slot | Level]:
+        slot_id = _need(event, "slot_id")
+        name, lane, t = self._lane(event, t)
+        if slot_id in lane.out:
+            yield self._end_slot(lane, slot_id, t, event["event"].removeprefix("slot_"))
+            yield self._level(name, lane)
+
+    def _end_slot(self, lane: _Lane, slot_id: str, t: int, how: str) -> Slot:
+        slot = lane.out.pop(slot_id)
+        slot.ended, slot.how = t, how
+        lane.weight -= slot.weight
+        heappush(lane.free, slot.number)
+        return slot
+
+    def _request_ended(self, event: Event, t: int) -> Iterator[Level]:
+        request_id = _need(event, "request_id")
+        name, lane, t = self._lane(event, t)
+        lane.waiting.discard(request_id)
+        if "session_id" in event and (picture := self._picture(event)) is not None:
+            how = event["event"].removeprefix("request_")
+            picture.end(t, how, _text(event, "reason"))
+        yield self._level(name, lane)
+
+    def _generation_started(self, event: Event, t: int) -> None:
+        if (picture := self._picture(event)) is not None:
+            picture.begin("generating", t)
+            if picture.slot is not None:
+                picture.slot.started = t
+
+    def _generation_ended(self, event: Event, t: int) -> None:
+        if (picture := self._picture(event)) is not None:
+            picture.end(t, event["event"].rpartition("_")[2], _text(event, "reason"))
+
+    def _generation_retried(self, event: Event, t: int) -> None:
+        if (picture := self._picture(event)) is not None:
+            picture.begin("pausing", t)
+
+
+def _time(event: Event) -> int:
+    t = event.get("t")
+    if isinstance(t, bool) or not isinstance(t, int | float) or not 0 <= t <= LONGEST:
+        raise Unreadable
+    if not isinstance(event.get("event"), str):
+        raise Unreadable
+    return micros(event)
+
+
+def _wall(event: Event) -> float | None:
+    """Give the wall time of an event in microseconds since 1970, if it tells one."""
+    try:
+        at = datetime.fromisoformat(_need(event, "at"))
+    except (Unreadable, ValueError):
+        return None
+    return (at.replace(tzinfo=at.tzinfo or UTC) - EPOCH) / timedelta(microseconds=1)
+
+
+def _need(event: Event, key: str) -> str:
+    value = event.get(key)
+    if not isinstance(value, str):
+        raise Unreadable
+    return value
+
+
+def _text(event: Event, key: str) -> str | None:
+    value = event.get(key)
+    return bounded(value) if isinstance(value, str) else None
+
+
+def bounded(text: str) -> str:
+    """Give as much of a text as is kept, as UTF-8 can carry it."""
+    return wellformed(text if len(text) <= MAX_TEXT else text[: MAX_TEXT - 1] + "…")
+
+
+def _number(event: Event, key: str) -> int:
+    value = event.get(key)
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MOST:
+        raise Unreadable
+    return value
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[BinaryIO]:
+    """Give a file that takes the place of another when all of it is written, and not before.
+
+    Args:
+        path: of the file to be replaced, or made.
+
+    Raises:
+        OSError: if it cannot be written; then `path` is as it was.
+    """
+    temporary = path.parent / f".limner-{secrets.token_hex(8)}.part"
+    try:
+        with temporary.open("xb") as file:
+            yield file
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_trace(reader: LogReader, path: Path) -> str:
+    """Write a log as a trace that Perfetto and `chrome://tracing` open.
+
+    Memory is bounded by what is open in the log at one time.
+
+    Args:
+        reader: of the log; not iterated yet.
+        path: of the trace, which is replaced when all of it is written.
+
+    Returns:
+        One line that says what was written, and what was left out.
+
+    Raises:
+        OSError: if the log cannot be read or the trace cannot be written.
+    """
+    spans = Spans(reader)
+    with replacing(path) as file:
+        trace = Trace(file)
+        for span in spans:
+            match span:
+                case Session():
+                    trace.session(span)
+                case Slot():
+                    trace.slot(span)
+                case Level():
+                    trace.level(span)
+        trace.close()
+    spanned = f"{many(trace.spans, 'span')} of {many(trace.sessions, 'session')}"
+    parts = [f"{spanned} and {many(trace.slots, 'granted slot')}"]
+    if spans.runs > 1:
+        parts[0] += f" in {spans.runs:,} runs"
+    if trace.open:
+        parts.append(f"{many(trace.open, 'session')} open to the end")
+    if spans.passed:
+        parts.append(f"{many(spans.passed, 'unusable event')} left out")
+    return "; ".join(parts)
+
+
+def many(number: int, noun: str) -> str:
+    """Say how many of something there are."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+@dataclass(slots=True)
+class _Track:
+    """The tracks of a message: its own, and those of its pictures, in blocks."""
+
+    blocks: list[int]
+    ended: int = 0
+    rows: int = 0
+    """Pictures that have a track, at one time."""
+
+
+class Trace:
+    """A trace that is being written.
+
+    Args:
+        file: which it is written to.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.spans = self.sessions = self.slots = self.open = 0
+        self._file = file
+        self._events = 0
+        self._arrows = 0
+        self._runs = 0
+        self._next_block = FIRST_BLOCK
+        self._tracks: dict[str, _Track] = {}
+        self._slot_tracks: dict[tuple[str, int], int] = {}
+        self._levels: dict[tuple[str, str], int] = {}
+        file.write(b'{"displayTimeUnit":"ms","traceEvents":[')
+
+    def close(self) -> None:
+        """End it."""
+        self._file.write(b"\n]}\n")
+
+    def session(self, session: Session) -> None:
+        """Write a session and its pictures."""
+        self.sessions += 1
+        self.open += session.outcome == OPEN
+        pid, track = self._run(session.run), self._track(session)
+        tid = track.blocks[0]
+        told = {
+            "message": bounded(session.message_id),
+            "session": bounded(session.id),
+            "owner": session.owner,
+            "outcome": session.outcome,
+            "reason": session.reason,
+        }
+        outcome = OPEN_TO_THE_END if session.outcome == OPEN else session.outcome
+        self._span(pid, tid, f"session {outcome}", session.opened, session.ended, told)
+        for phase in session.phases:
+            self._span(pid, tid, phase.kind, phase.start, phase.end, {"ended": phase.how})
+        ends: list[int] = []
+        for picture in sorted(session.pictures.values(), key=lambda one: one.detected):
+            row = next((i for i, end in enumerate(ends) if end <= picture.detected), len(ends))
+            ends[row : row + 1] = [picture.settled]
+            self._picture(pid, tid, self._row(pid, track, row, session), picture)
+
+    def slot(self, slot: Slot) -> None:
+        """Write a slot from its grant to its end."""
+        self.slots += 1
+        pid = self._run(slot.run)
+        tid = self._slot_tracks.get((slot.lane, slot.number))
+        if tid is None:
+            tid = self._slot_tracks[slot.lane, slot.number] = len(self._slot_tracks) + 1
+            self._name(pid, tid, f"{slot.lane} slot {slot.number}")
+        told = {
+            "message": slot.message_id,
+            "prompt": slot.prompt,
+            "weight": slot.weight,
+            "ended": OPEN_TO_THE_END if slot.how == OPEN else slot.how,
+        }
+        self._span(pid, tid, slot.message_id or "granted", slot.granted, slot.ended, told)
+        if slot.started is not None:
+            started = min(max(slot.started, slot.granted), slot.ended)
+            finished = slot.ended if slot.finished is None else min(slot.finished, slot.ended)
+            self._span(pid, tid, "generating", started, max(started, finished), {})
+
+    def level(self, level: Level) -> None:
+        """Write how full a lane is, if that has changed."""
+        pid = self._run(level.run)
+        for name, value in (("slots out", level.out), ("waiting", level.waiting)):
+            if self._levels.get((level.lane, name)) != value:
+                self._levels[level.lane, name] = value
+                counter = {"ph": "C", "name": f"{level.lane}: {name}", "pid": pid, "tid": 0}
+                self._write({**counter, "ts": level.t, "args": {name: value}})
+
+    def _run(self, run: int) -> int:
+        """Give the process of a run, which begins with tracks of its own."""
+        if run != self._runs:
+            self._runs = run
+            self._tracks.clear()
+            self._slot_tracks.clear()
+            self._levels.clear()
+            self._meta("process_name", run, 0, name=f"Limner, run {run}")
+            self._meta("process_sort_index", run, 0, sort_index=run)
+        return run
+
+    def _track(self, session: Session) -> _Track:
+        """Give the tracks of a message; others if they are taken, as by a session beside it."""
+        key = session.message_id
+        if len(key) > MAX_TEXT:
+            key = blake2b(wellformed(key).encode()).hexdigest()
+        track = self._tracks.pop(key, None)
+        if track is None or track.ended > session.opened:
+            track = _Track([self._block()])
+            name = bounded(session.message_id) or "message"
+            self._name(session.run, track.blocks[0], name)
+        track.ended = session.ended
+        self._tracks[key] = track
+        if len(self._tracks) > REMEMBERED:
+            del self._tracks[next(iter(self._tracks))]
+        return track
+
+    def _row(self, pid: int, track: _Track, row: int, session: Session) -> int:
+        """Give the track for a picture of a message that has so many before it at that time."""
+        block, place = divmod(row + 1, BLOCK)
+        while block >= len(track.blocks):
+            track.blocks.append(self._block())
+        tid = track.blocks[block] + place
+        if row == track.rows:
+            track.rows += 1
+            self._name(pid, tid, f"{bounded(session.message_id)} · picture {row + 1}")
+        return tid
+
+    def _block(self) -> int:
+        self._next_block += BLOCK
+        return self._next_block - BLOCK
+
+    def _picture(self, pid: int, above: int, tid: int, picture: Picture) -> None:
+        told = {"task": bounded(picture.task_id), "state": picture.state, "reason": picture.reason}
+        name = picture.prompt or "picture"
+        self._span(pid, tid, name, picture.detected, picture.settled, told)
+        at = {"pid": pid, "cat": "prompt"}
+        prompt = {"ph": "i", "s": "t", "name": "prompt", "tid": above, "ts": picture.detected}
+        self._write({**at, **prompt, "args": {"prompt": picture.prompt}})
+        for phase in picture.phases:
+            how = OPEN_TO_THE_END if phase.how == OPEN else phase.how
+            why = {"ended": how, "reason": phase.reason}
+            self._span(pid, tid, phase.kind, phase.start, phase.end, why)
+        made = picture.phases[-1] if picture.phases else None
+        if picture.state == "completed" and made is not None and made.kind == "generating":
+            self._arrows += 1
+            arrow = {**at, "name": "picture", "id": self._arrows}
+            self._write({**arrow, "ph": "s", "tid": above, "ts": picture.detected})
+            self._write({**arrow, "ph": "f", "bp": "e", "tid": tid, "ts": made.start})
+
+    def _span(
+        self, pid: int, tid: int, name: str, start: int, end: int, told: dict[str, Any]
+    ) -> None:
+        self.spans += 1
+        args = {key: value for key, value in told.items() if value is not None}
+        span = {"ph": "X", "cat": "limner", "name": name, "pid": pid, "tid": tid}
+        self._write({**span, "ts": start, "dur": end - start, "args": args})
+
+    def _name(self, pid: int, tid: int, name: str) -> None:
+        self._meta("thread_name", pid, tid, name=name)
+        self._meta("thread_sort_index", pid, tid, sort_index=tid)
+
+    def _meta(self, kind: str, pid: int, tid: int, **args: Any) -> None:
+        self._write({"ph": "M", "name": kind, "pid": pid, "tid": tid, "args": args})
+
+    def _write(self, event: dict[str, Any]) -> None:
+        self._file.write((b",\n" if self._events else b"\n") + orjson.dumps(event))
+        self._events += 1

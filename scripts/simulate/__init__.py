@@ -1,0 +1,1 @@
+"""`limner simulate`: a scenario through days of virtual time, or on real threads."""

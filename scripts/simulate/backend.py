@@ -1,0 +1,172 @@
+"""The generator and the store of a simulation, and what goes wrong in them."""
+
+import struct
+import zlib
+from collections.abc import Mapping
+from threading import Lock
+from time import sleep
+from typing import Any
+
+from limner.actors.generators.protocol import Cancelled
+from limner.actors.stores import MemoryStore
+from limner.messages.errors import GenerationFailed, StoreFailed, VersionConflict
+from limner.messages.pictures import Picture, PictureBytes
+from limner.messages.tasks import Task
+from limner.messages.writing import Links, Version
+from limner.scripts.simulate.draws import Draws
+from limner.scripts.simulate.parameters import LOCKED, Parameters
+
+NUMBER_OF_PICTURES = 16
+FOR_EVER = 3_600.0
+"""Seconds that a call without an end takes on real threads, unless it is cancelled."""
+
+
+class Chance:
+    """Draws whether something goes wrong; from any thread."""
+
+    def __init__(self, params: Parameters, draws: Draws, purpose: str) -> None:
+        self._faults = params.faults
+        self._draw = draws(purpose)
+        self._lock = Lock()
+
+    def __call__(self, fault: str) -> bool:
+        """Say whether this fault happens now."""
+        rate = self._faults[fault]
+        return rate > 0 and self.draw() < rate
+
+    def draw(self) -> float:
+        """Give the next number."""
+        with self._lock:
+            return self._draw()
+
+
+class Backend:
+    """A generator of small pictures that fails now and then.
+
+    Args:
+        params: of the run.
+        draws: where its chance comes from.
+        waits: whether it takes its time itself; a simulated system sees to that.
+    """
+
+    def __init__(self, params: Parameters, draws: Draws, *, waits: bool) -> None:
+        self._chance = Chance(params, draws, "generator")
+        self._latency = params.generation
+        self._waits = waits
+        self._pictures = [_picture(number) for number in range(NUMBER_OF_PICTURES)]
+
+    def microseconds(self) -> int | None:
+        """Give how long a call takes; `None` for one without an end."""
+        if self._chance("generation_hangs"):
+            return None
+        return round(self._latency.draw(self._chance.draw) * 1_000_000)
+
+    def generate(self, task: Task, cancelled: Cancelled) -> PictureBytes:
+        """Make a picture, or fail."""
+        if self._waits:
+            time = self.microseconds()
+            cancelled.wait(FOR_EVER if time is None else time / 1_000_000)
+        if self._chance("generation_fails"):
+            raise GenerationFailed("the back end is busy")
+        if self._chance("generation_refused"):
+            raise GenerationFailed("the prompt is refused", retryable=False)
+        if self._chance("generation_rubbish"):
+            return _rubbish(int(self._chance.draw() * 4))
+        return self._pictures[task.seed % NUMBER_OF_PICTURES]
+
+
+class FaultyStore:
+    """A store in memory that fails now and then.
+
+    Args:
+        params: of the run.
+        draws: where its chance comes from.
+        waits: whether it takes its time itself.
+    """
+
+    def __init__(self, params: Parameters, draws: Draws, *, waits: bool) -> None:
+        self.inner = MemoryStore()
+        self._chance = Chance(params, draws, "store")
+        self._latency = params.store
+        self._waits = waits
+
+    def microseconds(self) -> int:
+        """Give how long a call takes."""
+        seconds = self._latency.draw(self._chance.draw)
+        return round(seconds * (LOCKED if self._chance("store_locked") else 1) * 1_000_000)
+
+    def load(self, message_id: str) -> tuple[str, Version] | None:
+        """Give a message's text and its version."""
+        self._fail("load")
+        return self.inner.load(message_id)
+
+    def write(
+        self,
+        message_id: str,
+        text: str,
+        *,
+        expected_version: Version | None,
+        links: Links | None = None,
+    ) -> Version:
+        """Write a text."""
+        self._take_time()
+        if self._chance("store_conflicts"):
+            raise VersionConflict(f"somebody else has written message {message_id!r}")
+        fails = self._chance("store_fails")
+        if fails and self._chance.draw() < 0.5:
+            raise StoreFailed("the disk is full")
+        version = self.inner.write(message_id, text, expected_version=expected_version, links=links)
+        if fails:
+            raise ConnectionError("the connection was lost after the write")
+        return version
+
+    def keep(self, task: Task, data: bytes, picture: Picture) -> Picture:
+        """Keep a picture."""
+        self._fail("keep")
+        return self.inner.keep(task, data, picture)
+
+    def kept(self, message_id: str) -> Mapping[str, Picture]:
+        """Give what is kept."""
+        return self.inner.kept(message_id)
+
+    def close(self) -> None:
+        """Do nothing."""
+
+    def put(self, message_id: str, text: str) -> None:
+        """Write a text as the host itself does, past Limner."""
+        loaded = self.inner.load(message_id)
+        self.inner.write(message_id, text, expected_version=loaded and loaded[1])
+
+    def _take_time(self) -> None:
+        if self._waits:
+            sleep(self.microseconds() / 1_000_000)
+
+    def _fail(self, call: str) -> None:
+        self._take_time()
+        if self._chance("store_fails"):
+            raise StoreFailed(f"the store does not answer a {call}")
+
+
+def _picture(number: int) -> PictureBytes:
+    """Draw a small PNG without compression, whose bytes are the same on every machine."""
+    side = 8
+    colour = bytes((16 * number, 128, 255 - 16 * number))
+    rows = (b"\0" + colour * side) * side
+    data = b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+        for kind, body in (
+            (b"IHDR", struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)),
+            (b"IDAT", zlib.compress(rows, 0)),
+            (b"IEND", b""),
+        )
+    )
+    return PictureBytes(data=data, media_type="image/png")
+
+
+def _rubbish(kind: int) -> Any:
+    return (
+        None,
+        "a picture",
+        PictureBytes(data=b"<html>502 Bad Gateway</html>", media_type="image/png"),
+        PictureBytes(data=_picture(1).data[:-20], media_type="image/png"),
+    )[kind]

@@ -1,0 +1,293 @@
+"""Hosts as actors: they open messages, feed them, meddle with them, and look at what they get."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import replace
+from enum import Enum
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from limner.actors import PooledActor
+from limner.actors.system import ActorEnded
+from limner.messages.errors import (
+    LimnerError,
+    MessageBusy,
+    StreamClosed,
+    StudioClosed,
+    VersionConflict,
+)
+from limner.scripts.simulate.expectations import broken
+from limner.scripts.simulate.parameters import draw_lane
+from limner.scripts.simulate.plans import End, Meddling, Plan, Way, plan_message, seconds_to_next
+
+if TYPE_CHECKING:
+    import pykka
+
+    from limner.actors import Stream
+    from limner.messages.pictures import Illustrated
+    from limner.scripts.simulate.world import World
+
+REMEMBERED = 50
+"""Messages that are kept in the store after their end, to be streamed once more."""
+
+AGAIN = 0.25
+"""Seconds after which a host comes again if the studio is closed."""
+
+ASKING = 0.02
+"""The share of a host's steps at which it asks how far its message is."""
+
+UP_TO_DATE = "\n\n(edited by the host)"
+
+
+class Moment(Enum):
+    """What an actor here is told."""
+
+    NEXT = 0
+    LATER = 1
+    SETTLED = 2
+    ARRIVAL = 3
+    LANE = 4
+
+
+class HostActor(PooledActor):
+    """Plays a host with one message. Started by the traffic; stops once its future is done.
+
+    Args:
+        world: where it lives.
+        plan: what it does.
+    """
+
+    def __init__(self, world: World, plan: Plan) -> None:
+        super().__init__()
+        self.world = world
+        self.plan = plan
+        self.sent = ""
+        self.step = 0
+        self.stream: Stream | None = None
+        self.future: pykka.Future[Illustrated] | None = None
+        self.pieces: Iterator[str] = plan.pieces()
+        self.draw = world.draws("hosts")
+
+    def on_start(self) -> None:
+        """Begin."""
+        self.actor_ref.tell(Moment.NEXT)
+
+    def on_receive(self, message: object) -> Any:
+        """Take the next step."""
+        match message:
+            case Moment.NEXT if self.future is None:
+                self.go_on()
+            case Moment.LATER:
+                self.come_back()
+            case Moment.SETTLED:
+                self.look()
+            case _:
+                return super().on_receive(message)
+        return None
+
+    def go_on(self) -> None:
+        """Open the message, or send the next chunk, or end it."""
+        try:
+            if self.stream is None:
+                self.open()
+            else:
+                self.send()
+        except StudioClosed:
+            self.stream, self.sent, self.step = None, "", 0
+            self.pieces = self.plan.pieces()
+            self.world.reopen()
+            self.in_seconds(AGAIN, Moment.NEXT)
+        except StreamClosed:  # another host has ended it, or its session has failed
+            assert self.stream is not None
+            self.wait_for(self.stream.future)
+        except MessageBusy:
+            self.world.count("refused")
+            self.stop()
+
+    def open(self) -> None:
+        """Open the message."""
+        plan, studio = self.plan, self.world.studio
+        if plan.way is Way.WHOLE:
+            self.wait_for(
+                studio.illustrate(
+                    plan.message_id, plan.text, owner=plan.owner, priority=plan.priority
+                )
+            )
+            return
+        self.stream = studio.stream(plan.message_id, owner=plan.owner, priority=plan.priority)
+        self.actor_ref.tell(Moment.NEXT)
+
+    def send(self) -> None:
+        """Send the next chunk, or end the message."""
+        assert self.stream is not None
+        plan = self.plan
+        piece = None if self.stops_here else next(self.pieces, None)
+        if piece is None:
+            self.end()
+            return
+        self.step += 1
+        if plan.way is Way.REPLACE:
+            self.sent = plan.text[: sum(plan.chunks[: self.step])]
+            self.stream.replace(self.sent)
+        else:
+            self.sent += piece
+            self.stream.feed(piece)
+        if plan.meddling is Meddling.SAVE_WHILE_STREAMING and self.step == plan.stop_at:
+            self.put(self.sent)
+        if self.draw() < ASKING:
+            self.world.studio.progress(plan.message_id)
+        self.in_seconds(plan.pace * 2 * self.draw(), Moment.NEXT)
+
+    @property
+    def stops_here(self) -> bool:
+        """Whether the message ends before its time."""
+        return self.plan.end in {End.INTERRUPT, End.CANCEL} and self.step >= self.plan.stop_at
+
+    def end(self) -> None:
+        """End the message as planned."""
+        assert self.stream is not None
+        match self.plan.end:
+            case End.INTERRUPT:
+                self.wait_for(self.stream.interrupt())
+            case End.CANCEL:
+                self.stream.cancel()
+                self.wait_for(self.stream.future)
+            case End.FINISH_WITH_TEXT:
+                self.wait_for(self.stream.finish(self.plan.text))
+            case End.STALL:
+                self.world.count("left open")
+                self.stop()
+            case _:
+                self.wait_for(self.stream.finish())
+
+    def wait_for(self, future: pykka.Future[Illustrated]) -> None:
+        """Wait for the session's end, and do what is still planned meanwhile."""
+        self.future = future
+        when_done: Any = future
+        when_done.when_done(partial(self.actor_ref.deliver, Moment.SETTLED))
+        self.in_seconds(self.plan.later, Moment.LATER)
+
+    def come_back(self) -> None:
+        """Do what is planned for after the end."""
+        plan = self.plan
+        if plan.meddling is Meddling.EDIT:
+            self.put(plan.text + UP_TO_DATE)
+        elif plan.meddling is Meddling.DELETE:
+            self.world.store.inner.texts.pop(plan.message_id, None)
+        if self.stream is not None and plan.end is End.FINISH_THEN_INTERRUPT:
+            self.stream.interrupt()
+        if self.stream is not None and plan.end is End.FINISH_THEN_CANCEL:
+            with suppress(StudioClosed):
+                self.stream.cancel()
+
+    def put(self, text: str) -> None:
+        """Write into the store past Limner."""
+        with suppress(VersionConflict):  # on real threads, if Limner was quicker
+            self.world.store.put(self.plan.message_id, text)
+
+    def look(self) -> None:
+        """Look at what became of the message."""
+        assert self.future is not None
+        ended: Any
+        try:
+            ended = self.future.get(timeout=0)
+        except BaseException as error:  # noqa: BLE001  # looked at below
+            ended = error
+        world, plan = self.world, self.plan
+        if plan.message_id in world.crowded:
+            plan = replace(plan, alone=False)
+        world.count("written" if getattr(ended, "written", False) else _name(ended))
+        world.problems.extend(broken(plan, ended, faultless=world.params.faultless))
+        if plan.is_plain and getattr(ended, "written", False):
+            held = world.store.inner.texts.get(plan.message_id)
+            if held != ended.text:
+                world.problems.append(f"{plan.message_id}: the store holds another text")
+        self.stop()
+
+    def in_seconds(self, seconds: float, moment: Moment) -> None:
+        """Hear of a moment later."""
+        self.system.clock.after(seconds, self.actor_ref, moment)
+
+
+class TrafficActor(PooledActor):
+    """Lets hosts arrive, and changes the lane's settings. Started by the driver."""
+
+    def __init__(self, world: World) -> None:
+        super().__init__()
+        self.world = world
+        self.arrived = 0
+        self.hosts: dict[Any, str] = {}
+        self.remembered: dict[str, None] = {}
+        self.draw = world.draws("traffic")
+
+    def on_start(self) -> None:
+        """Begin with the first arrival."""
+        self.actor_ref.tell(Moment.ARRIVAL)
+        self.change_lane_later()
+
+    def on_receive(self, message: object) -> Any:
+        """Let the next host come, or the last one go."""
+        match message:
+            case Moment.ARRIVAL:
+                self.arrive()
+            case Moment.LANE:
+                with suppress(StudioClosed):
+                    settings = draw_lane(self.world.params.scenario, self.draw)
+                    self.world.studio.limiter.update("image", **settings.model_dump())
+                self.change_lane_later()
+            case ActorEnded():
+                self.left(message)
+            case _:
+                return super().on_receive(message)
+        return None
+
+    def arrive(self) -> None:
+        """Let the hosts come that come now, and think of the next ones."""
+        world = self.world
+        now = self.system.clock.now / 1_000_000
+        seconds, number = seconds_to_next(now, world.params, self.draw)
+        for _ in range(min(number, world.params.scenario.messages - self.arrived)):
+            self.arrived += 1
+            plan = plan_message(self.arrived, tuple(self.remembered), world.params, self.draw)
+            twice = self.draw() < world.params.faults["host_opens_twice"]
+            for _ in range(1 + twice):
+                self.begin(plan)
+        if self.arrived < world.params.scenario.messages:
+            self.system.clock.after(seconds, self.actor_ref, Moment.ARRIVAL)
+
+    def begin(self, plan: Plan) -> None:
+        """Start a host."""
+        if plan.message_id in self.remembered:
+            self.world.crowded.add(plan.message_id)
+        self.remembered[plan.message_id] = None
+        self.hosts[HostActor.start(self.world, plan)] = plan.message_id
+
+    def left(self, ended: ActorEnded) -> None:
+        """Count a host that has left; with the last one it is over."""
+        world = self.world
+        del self.hosts[ended.ref]
+        world.left += 1
+        if ended.reason is not None:
+            world.problems.append(f"a host failed: {ended.reason!r}")
+        if len(self.remembered) > REMEMBERED:
+            live = set(self.hosts.values())
+            for message_id in [one for one in self.remembered if one not in live][:REMEMBERED]:
+                if len(self.remembered) > REMEMBERED:
+                    del self.remembered[message_id]
+                    world.crowded.discard(message_id)
+                    world.store.inner.forget(message_id)
+        if not self.hosts and self.arrived == world.params.scenario.messages:
+            world.over.set()
+
+    def change_lane_later(self) -> None:
+        """Set the time of the next change."""
+        every = self.world.params.scenario.lane.changed_every
+        if every is not None:
+            self.system.clock.after(every.draw(self.draw), self.actor_ref, Moment.LANE)
+
+
+def _name(error: object) -> str:
+    """Give a name for an outcome: the error's, but for what the session's outcome says too."""
+    return type(error).__name__ if isinstance(error, LimnerError) else "unexpected"

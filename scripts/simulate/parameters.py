@@ -1,0 +1,127 @@
+"""What a seed has drawn from a scenario: the values that hold in one run."""
+
+from dataclasses import dataclass
+
+from limner.messages.settings import LaneSettings, Settings
+from limner.scripts.simulate.draws import Draw, Draws, log_normal
+from limner.scripts.simulate.scenario import Latency, Range, Scenario, rates
+
+LOCKED = 100
+"""How many times longer a call of a locked store takes."""
+
+LATENESS = 10
+"""Seconds that a late timer is late at most."""
+
+
+@dataclass(frozen=True)
+class DrawnLatency:
+    """How long the calls of one kind take in one run."""
+
+    median: float
+    spread: float
+    tail: float
+    tail_times: float
+
+    def draw(self, draw: Draw) -> float:
+        """Give the seconds of one call."""
+        seconds = log_normal(draw, self.median, self.spread) if self.spread else self.median
+        return seconds * self.tail_times if self.tail and draw() < self.tail else seconds
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """The values of one run.
+
+    Args:
+        scenario: what they were drawn from.
+        every: seconds between two messages on average.
+        rate: characters a second.
+        chunk: the longest chunk, in characters.
+        owners: how many there are.
+        background: the share of messages that nobody waits for.
+        anew: the share of messages that are an earlier one once more.
+        generation: how long the calls of the generator take.
+        store: how long those of the store take.
+        lane: the settings of the lane at the beginning.
+        settings: those of the studio, but for its event log.
+        faults: the rate of each fault.
+    """
+
+    scenario: Scenario
+    every: float
+    rate: float
+    chunk: int
+    owners: int
+    background: float
+    anew: float
+    generation: DrawnLatency
+    store: DrawnLatency
+    lane: LaneSettings
+    settings: Settings
+    faults: dict[str, float]
+
+    @property
+    def faultless(self) -> bool:
+        """Whether nothing can go wrong."""
+        return not any(self.faults.values())
+
+
+def draw_parameters(scenario: Scenario, draws: Draws) -> Parameters:
+    """Draw the values of one run."""
+    draw = draws("parameters")
+    texts, people, patience = scenario.texts, scenario.people, scenario.patience
+    lane = draw_lane(scenario, draw)
+    return Parameters(
+        scenario=scenario,
+        every=scenario.arrivals.every.draw(draw),
+        rate=texts.rate.draw(draw),
+        chunk=texts.chunk.draw_whole(draw),
+        owners=people.owners.draw_whole(draw),
+        background=people.background.draw(draw),
+        anew=texts.anew.draw(draw),
+        generation=_latency(scenario.generation, draw),
+        store=_latency(scenario.store, draw),
+        lane=lane,
+        settings=Settings(
+            slots=lane.max_concurrent,
+            min_time=lane.min_time,
+            lease=lane.lease,
+            pattern_timeout=None,
+            deadline=patience.deadline.draw(draw),
+            write_at_deadline=draw() < patience.write_at_deadline.draw(draw),
+            idle_timeout=_optional(patience.idle_timeout, draw),
+            generation_timeout=patience.generation_timeout.draw(draw),
+            store_timeout=patience.store_timeout.draw(draw),
+            grace=patience.grace.draw(draw),
+            attempts=patience.attempts.draw_whole(draw),
+            backoff=patience.backoff.draw(draw),
+        ),
+        faults={
+            name: 0 if draw() < scenario.left_out else rate.draw(draw)
+            for name, rate in rates(scenario.faults).items()
+        },
+    )
+
+
+def draw_lane(scenario: Scenario, draw: Draw) -> LaneSettings:
+    """Draw settings of the lane."""
+    lane = scenario.lane
+    return LaneSettings(
+        max_concurrent=lane.max_concurrent.draw_whole(draw),
+        min_time=lane.min_time.draw(draw),
+        lease=lane.lease.draw(draw),
+    )
+
+
+def _latency(latency: Latency, draw: Draw) -> DrawnLatency:
+    spread = latency.spread.draw(draw)
+    return DrawnLatency(
+        median=latency.median.draw(draw),
+        spread=0 if latency.kind == "constant" else spread,
+        tail=latency.tail.draw(draw),
+        tail_times=latency.tail_times.draw(draw),
+    )
+
+
+def _optional(given: Range | None, draw: Draw) -> float | None:
+    return None if given is None else given.draw(draw)

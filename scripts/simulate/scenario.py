@@ -1,0 +1,323 @@
+"""A scenario: what is simulated, as ranges from which each seed draws its own values."""
+
+from collections.abc import Mapping, Sequence
+from importlib import resources
+from pathlib import Path
+from tomllib import TOMLDecodeError, loads
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, Field, ValidationError, model_validator
+
+from limner.messages.base import Value
+from limner.messages.errors import SettingsInvalid
+from limner.messages.settings import describe
+from limner.scripts.simulate.draws import Draw, between
+
+MAX_BYTES = 1_000_000
+"""Bytes of a scenario's file at most."""
+
+
+class Range(Value):
+    """From `low` to `high`; in a file a pair, or one number for both."""
+
+    low: float = Field(allow_inf_nan=False)
+    high: float = Field(allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_a_pair(cls, given: Any) -> Any:
+        if isinstance(given, int | float):
+            return {"low": given, "high": given}
+        if isinstance(given, list | tuple) and len(given) == 2:
+            return {"low": given[0], "high": given[1]}
+        return given
+
+    @model_validator(mode="after")
+    def _is_in_order(self) -> Self:
+        if self.low > self.high:
+            raise ValueError(f"begins at {self.low:g}, after its end at {self.high:g}")
+        return self
+
+    def draw(self, draw: Draw) -> float:
+        """Give a number of the range."""
+        return between(draw, self.low, self.high)
+
+    def draw_whole(self, draw: Draw) -> int:
+        """Give a whole number of the range, both ends included."""
+        return int(self.low) + int(draw() * (int(self.high) - int(self.low) + 1))
+
+
+class Within:
+    """Checks that both ends of a range are within bounds."""
+
+    def __init__(self, low: float, high: float) -> None:
+        self.low, self.high = low, high
+
+    def __call__(self, given: Range) -> Range:
+        """Give the range, if it is.
+
+        Raises:
+            ValueError: if it is not.
+        """
+        if given.low < self.low or given.high > self.high:
+            raise ValueError(
+                f"must be from {self.low:g} to {self.high:g}, not {given.low:g} to {given.high:g}"
+            )
+        return given
+
+
+Rate = Annotated[Range, AfterValidator(Within(0, 1))]
+Seconds = Annotated[Range, AfterValidator(Within(0.001, 86_400))]
+SecondsOrNone = Annotated[Range, AfterValidator(Within(0, 3_600))]
+Number = Annotated[Range, AfterValidator(Within(0, 1_000))]
+OneOrMore = Annotated[Range, AfterValidator(Within(1, 1_000))]
+
+
+def fixed(value: float) -> Any:
+    """Give the default of a field whose range is one number."""
+    return Range(low=value, high=value)
+
+
+def ranging(low: float, high: float) -> Any:
+    """Give the default of a field that ranges."""
+    return Range(low=low, high=high)
+
+
+class Arrivals(Value):
+    """When messages come."""
+
+    kind: Literal["poisson", "burst", "day"] = "poisson"
+    """At random; or several at once, then none for a while; or as the hours of a day have it."""
+
+    every: Seconds = ranging(0.2, 5)
+    """Seconds between two messages, on average."""
+
+    burst: OneOrMore = ranging(2, 30)
+    """Messages that come at once, for the kind `burst`."""
+
+    hours: tuple[float, ...] = Field(
+        default=(2, 1, 1, 1, 1, 2, 4, 8, 12, 10, 7, 7, 9, 8, 6, 6, 7, 9, 12, 14, 15, 12, 7, 4),
+        min_length=24,
+        max_length=24,
+    )
+    """How busy each hour of a day is beside the others, for the kind `day`."""
+
+    @model_validator(mode="after")
+    def _hours_are_busy(self) -> Self:
+        if min(self.hours) <= 0:
+            raise ValueError("hours: each must be above 0")
+        return self
+
+
+class Texts(Value):
+    """What is streamed."""
+
+    prompts: Number = ranging(0, 5)
+    """Prompts of a message."""
+
+    words: Number = ranging(20, 200)
+    """Words of a message, beside its prompts."""
+
+    chunk: OneOrMore = ranging(1, 120)
+    """Characters of a chunk."""
+
+    rate: Annotated[Range, AfterValidator(Within(1, 1_000_000))] = ranging(100, 5_000)
+    """Characters a second."""
+
+    anew: Rate = ranging(0, 0.2)
+    """The share of messages that are an earlier message once more."""
+
+
+class People(Value):
+    """On whose behalf."""
+
+    owners: OneOrMore = ranging(1, 20)
+    """How many owners there are."""
+
+    background: Rate = ranging(0, 0.5)
+    """The share of messages that nobody waits for."""
+
+
+class Latency(Value):
+    """How long calls take."""
+
+    kind: Literal["constant", "log-normal"] = "log-normal"
+    """Always the median; or as what people and machines do takes, with a long tail."""
+
+    median: Seconds = ranging(0.5, 8)
+    """Seconds that half of the calls take at most."""
+
+    spread: Annotated[Range, AfterValidator(Within(0, 4))] = ranging(0.1, 1)
+    """The standard deviation of the logarithm of the seconds."""
+
+    tail: Rate = fixed(0)
+    """The share of calls that take far longer."""
+
+    tail_times: Annotated[Range, AfterValidator(Within(1, 10_000))] = ranging(5, 50)
+    """How many times longer those take."""
+
+
+class Lane(Value):
+    """The limiter's lane, and how it is changed while it runs."""
+
+    max_concurrent: OneOrMore = ranging(1, 8)
+    """Slots out at one time."""
+
+    min_time: SecondsOrNone = fixed(0)
+    """Seconds between two grants."""
+
+    lease: Annotated[Range, AfterValidator(Within(0.1, 86_400))] = fixed(600)
+    """Seconds that a slot may be held."""
+
+    changed_every: Seconds | None = None
+    """Seconds between two changes of all these, each within its range; never if not given."""
+
+
+class Patience(Value):
+    """How long the studio waits for what, in seconds, and how often it tries."""
+
+    deadline: Seconds = fixed(300)
+    write_at_deadline: Rate = fixed(0)
+    """The share of seeds in which what is finished at the deadline is written."""
+    idle_timeout: Seconds | None = None
+    generation_timeout: Seconds = fixed(120)
+    store_timeout: Seconds = fixed(60)
+    grace: Seconds = fixed(5)
+    attempts: Annotated[Range, AfterValidator(Within(1, 100))] = fixed(3)
+    backoff: SecondsOrNone = ranging(0.1, 2)
+
+
+class Faults(Value):
+    """What goes wrong, each with its rate from 0 to 1."""
+
+    generation_fails: Rate = fixed(0)
+    """Of calls: the back end is busy, and may not be the next time."""
+    generation_refused: Rate = fixed(0)
+    """Of calls: asking again does not help."""
+    generation_hangs: Rate = fixed(0)
+    """Of calls: it never comes back."""
+    generation_rubbish: Rate = fixed(0)
+    """Of calls: what comes back is no picture."""
+    call_inattentive: Rate = fixed(0)
+    """Of calls: it does not come back early when it is cancelled."""
+    actor_fails: Rate = fixed(0)
+    """Of turns of a session's actors: it raises in the middle of a message."""
+    part_fails: Rate = fixed(0)
+    """Of turns of the root, the limiter and the recorder: the same, and the studio closes."""
+    timer_late: Rate = fixed(0)
+    """Of timers: up to ten seconds."""
+    store_conflicts: Rate = fixed(0)
+    """Of writes: somebody else has written just before."""
+    store_locked: Rate = fixed(0)
+    """Of calls: it takes far longer."""
+    store_fails: Rate = fixed(0)
+    """Of calls: it raises; of the writes half before they are done, and half after."""
+    host_edits: Rate = fixed(0)
+    """Of messages: the text is changed before it is written."""
+    host_deletes: Rate = fixed(0)
+    """Of messages: it is deleted before it is written."""
+    host_cancels: Rate = fixed(0)
+    """Of messages: it is cancelled while it streams, or after."""
+    host_interrupts: Rate = fixed(0)
+    """Of messages: the model is stopped."""
+    host_stalls: Rate = fixed(0)
+    """Of messages: no end ever comes, until the studio closes."""
+    host_repeats: Rate = fixed(0)
+    """Of chunks: it is sent twice."""
+    host_opens_twice: Rate = fixed(0)
+    """Of messages: it is opened from two threads."""
+
+
+class Scenario(Value):
+    """All that a simulation can be told."""
+
+    about: str = ""
+    """What it is like, in a sentence."""
+
+    messages: int = Field(default=200, ge=1, le=10_000_000)
+    """How many messages come."""
+
+    left_out: float = Field(default=0, ge=0, le=1)
+    """The share of seeds in which a fault is left out: so that some are seen without others."""
+
+    arrivals: Arrivals = Arrivals()
+    texts: Texts = Texts()
+    people: People = People()
+    generation: Latency = Latency()
+    store: Latency = Latency(median=Range(low=0.001, high=0.02), spread=Range(low=0.1, high=1))
+    lane: Lane = Lane()
+    patience: Patience = Patience()
+    faults: Faults = Faults()
+
+
+FOLDER = resources.files("limner.scripts.simulate") / "scenarios"
+
+
+def names() -> list[str]:
+    """Give the names of the scenarios that come with Limner."""
+    return sorted(file.name.removesuffix(".toml") for file in FOLDER.iterdir())
+
+
+def load_scenario(given: str | None = None, overrides: Sequence[str] = ()) -> Scenario:
+    """Give a scenario by its name, or from a TOML file.
+
+    Args:
+        given: one of `names()`, or a file's path; all defaults if `None`.
+        overrides: values that go before those of the file, each as `faults.host_edits=0.1`, the
+            value in TOML.
+
+    Raises:
+        SettingsInvalid: if there is no such scenario or it is not one, in one line.
+    """
+    values: dict[str, Any] = {} if given is None else _read(given)
+    for override in overrides:
+        _put(values, override)
+    try:
+        return Scenario(**values)
+    except ValidationError as error:
+        where = f"scenario {given!r}: " if given else ""
+        raise SettingsInvalid(f"{where}{describe(error)}") from None
+
+
+def _read(given: str) -> dict[str, Any]:
+    try:
+        if given in names():
+            return loads((FOLDER / f"{given}.toml").read_text("utf-8"))
+        path = Path(given)
+        if not path.is_file():
+            raise SettingsInvalid(
+                f"there is no scenario {given!r}: it is neither a file nor one of "
+                + ", ".join(names())
+            )
+        if path.stat().st_size > MAX_BYTES:
+            raise SettingsInvalid(f"scenario {given!r} has more than {MAX_BYTES:,} bytes")
+        return loads(path.read_text("utf-8"))
+    except (TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsInvalid(f"scenario {given!r} is no TOML: {error}") from None
+    except OSError as error:
+        reason = error.strerror or error
+        raise SettingsInvalid(f"scenario {given!r} cannot be read: {reason}") from None
+
+
+def _put(values: dict[str, Any], override: str) -> None:
+    name, equals, text = override.partition("=")
+    *path, last = name.strip().split(".")
+    try:
+        if not equals:
+            raise SettingsInvalid(
+                f"--set {override!r}: write NAME=VALUE, such as faults.host_edits=0.1"
+            )
+        value = loads(f"value = {text}")["value"]
+    except TOMLDecodeError:
+        value = text.strip()
+    for part in path:
+        within = values.setdefault(part, {})
+        if not isinstance(within, dict):
+            raise SettingsInvalid(f"--set {override!r}: {part!r} holds no further values")
+        values = within
+    values[last] = value
+
+
+def rates(faults: Faults) -> Mapping[str, Range]:
+    """Give the range of each fault."""
+    return {name: getattr(faults, name) for name in Faults.model_fields}
