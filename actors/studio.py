@@ -100,6 +100,7 @@ class Studio:
         self._closing = False
         self._cause: BaseException | None = None
         self._ended: PooledFuture[None] = self._system.future(about="the end of the studio")
+        self._recorded: PooledFuture[None] = self._system.future(about="the end of the event log")
         self._log = EventLog(self._system.clock, on=file is not None)
         if self._own_system:
             self._system.on_dead_letter = self._dead_letter
@@ -109,6 +110,8 @@ class Studio:
         self._root = self._system.start(StudioActor, self._log, settings, production, file)
         self._system.watch(self._root, self._root_ended)
         _, _, limiter = self._root.ask(ReportStatus())
+        assert self._log.recorder is not None
+        self._system.watch(self._log.recorder, lambda _: self._recorded.set(None))
         self.limiter = Limiter(
             limiter, self._system, {"image": settings.lane}, {"image": f"image{name}"}
         )
@@ -259,6 +262,8 @@ class Studio:
                     stream.interrupt()
             self._root.deliver(CloseStudio())
         self._ended.get()
+        with suppress(pykka.Timeout):  # a disk may hang
+            self._recorded.get(timeout=self.settings.grace)
         with self._lock:
             outlets, self._outlets = list(self._outlets), {}
         for outlet in outlets:

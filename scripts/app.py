@@ -214,6 +214,89 @@ def illustrate(
     )
 
 
+SIMULATE = """\
+Let messages stream through Limner in simulated time, and audit what it did.
+
+\b
+limner simulate
+limner simulate --scenario rush-hour --seed 7 --events day.jsonl
+limner simulate --scenario chaos --seeds 0..999
+
+The actors are the real ones; time, threads and chance are simulated, and drawn from the seed. The \
+same seed gives the same event log, byte for byte. Each seed draws its own values from the ranges \
+of the scenario.
+
+A scenario is one of quiet, rush-hour, flaky-backend and chaos, or a TOML file: about, messages, \
+arrivals, texts, people, generation, store, lane, patience, faults. A range is a pair, as in \
+\\[faults] host_edits = [0, 0.3]. Without a scenario all values are the usual ones, without faults.
+
+Exit status: 0 all is well, 1 an invariant is violated or something else is wrong, 2 wrong use, \
+130 interrupted.
+"""
+
+
+@app.command(help=SIMULATE)
+def simulate(
+    scenario: Annotated[
+        str | None,
+        typer.Option(metavar="NAME|FILE", help="What happens: a scenario's name, or its file."),
+    ] = None,
+    messages: Annotated[
+        int | None, typer.Option(metavar="N", help="How many messages come.")
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(metavar="S", help="Decides all that is drawn. By default 0.")
+    ] = None,
+    seeds: Annotated[
+        str | None,
+        typer.Option(
+            metavar="A..B",
+            help="Run all these seeds, in parallel processes, and name those that fail.",
+        ),
+    ] = None,
+    events: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Write the event log there, in place of the one that may be there already.",
+        ),
+    ] = None,
+    real: Annotated[
+        bool,
+        typer.Option(
+            "--real",
+            help="Run on real threads and in real time. Faults of actors and timers are left out.",
+        ),
+    ] = False,
+    override: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="NAME=VALUE",
+            help="A value that goes before the scenario's, as in faults.host_edits=0.1 or"
+            " 'lane.max_concurrent=[1, 4]'. May be repeated.",
+        ),
+    ] = None,
+    processes: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=1, help="Processes for --seeds. By default one a processor."),
+    ] = None,
+) -> int:
+    """Simulate a scenario."""
+    from limner.scripts.simulate.command import run
+
+    return run(
+        scenario=scenario,
+        messages=messages,
+        seed=seed,
+        seeds=seeds,
+        events=events,
+        real=real,
+        overrides=override or (),
+        processes=processes,
+    )
+
+
 def run(arguments: Sequence[str]) -> int:
     """Run the command; give its exit status."""
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -12,6 +13,7 @@ import pykka
 
 from limner.actors.system.context import context
 
+logger = logging.getLogger("limner.system")
 T = TypeVar("T")
 _making = threading.Lock()
 
@@ -80,7 +82,10 @@ class PooledFuture(pykka.ThreadingFuture[T]):
         with _making:
             callbacks, self._callbacks = self._callbacks, None
         for callback in callbacks or ():
-            callback()
+            try:
+                callback()
+            except Exception:  # it is not the failure of whoever gives the value
+                logger.exception("a future's callback failed")
 
 
 def concurrent(future: pykka.Future[T]) -> Future[T]:

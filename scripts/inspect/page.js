@@ -30,6 +30,8 @@ function time(micros) {
   return `${(left / 86400).toFixed(1)} days`;
 }
 
+const share = (part) => (part > 0 && part < 0.01 ? "<1 %" : `${Math.round(100 * part)} %`);
+
 const STEPS = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1e3, 2e3, 5e3, 1e4, 2e4, 5e4, 1e5, 2e5, 5e5, 1e6, 2e6, 5e6, 1e7, 1.5e7, 3e7,
   6e7, 1.2e8, 3e8, 6e8, 9e8, 1.8e9, 3.6e9, 7.2e9, 1.08e10, 2.16e10, 4.32e10, 8.64e10, 1.728e11, 6.048e11, 2.592e12, 3.1536e13];
 
@@ -109,9 +111,9 @@ function figure(title, big, unit, parts, facts) {
   $("figures").append(box);
 }
 
-function spread(title, durations, name, quantity) {
+function spread(title, durations, quantity) {
   if (!durations.number) return figure(title, "–", "", null, [["none", "in this log"]]);
-  figure(title, time(durations.p50), "median", null,
+  figure(`${title}, median`, time(durations.p50), "", null,
     [[time(durations.p95), "p95"], [time(durations.p99), "p99"], [time(durations.max), "longest"], [whole(durations.number), quantity]]);
 }
 
@@ -128,8 +130,8 @@ function drawSummary() {
   figure("Pictures", whole(pictures), "asked for", counted(log.states).map(([name, number]) => [number, groupOf(name)]),
     [...counted(log.states).map(([name, number]) => [whole(number), `${markOf(name)} ${nameOf(name)}`]),
       ...(failed ? [[whole(failed), failed === 1 ? "attempt failed" : "attempts failed"]] : [])]);
-  spread("Waiting for a slot", log.waits, "waiting", "waits");
-  spread("Generating a picture", log.generations, "generating", "calls");
+  spread("Waiting for a slot", log.waits, "waits");
+  spread("Generating a picture", log.generations, "calls");
   const offered = log.lanes.reduce((sum, lane) => sum + lane.offered, 0);
   const busy = log.lanes.reduce((sum, lane) => sum + lane.busy, 0);
   figure("Slot time used", offered ? `${Math.round((100 * busy) / offered)} %` : "–", "", offered ? [[busy, "generating"], [offered - busy, "raised"]] : null,
@@ -150,14 +152,20 @@ function drawHistogram(id, durations, noun) {
   $(`${id}-sub`).textContent = `${many(durations.number, noun)}, all that the log holds · median ${time(durations.p50)} · p95 ${time(durations.p95)}`;
   const most = Math.max(...durations.bins.map((bin) => bin[2]));
   $(id).setAttribute("role", "list");
+  const bins = [];
   for (const [from, to, number] of durations.bins) {
+    const before = bins.at(-1);
+    if (before && number === 0 && before[2] === 0) before[1] = to; // a row for many empty ones
+    else bins.push([from, to, number]);
+  }
+  for (const [from, to, number] of bins) {
     const row = make("div", "", "bin"), track = make("div", "", "track"), bar = make("i");
     row.setAttribute("role", "listitem");
     bar.style.width = `${(100 * number) / most}%`;
     bar.hidden = number === 0;
     track.append(bar);
     row.append(make("span", from === 0 ? `under ${time(to)}` : `${time(from)} – ${time(to)}`, "range"), track,
-      make("span", `${whole(number)}  ${Math.round((100 * number) / durations.number)} %`));
+      make("span", whole(number), "many"), make("span", share(number / durations.number), "share"));
     $(id).append(row);
   }
 }
@@ -316,7 +324,7 @@ function choose(one) {
 // ---- timeline: an overview of all, the lanes and the sessions of the part that is in view
 
 const END = Math.max(log.last, 1);
-const AXIS = 24, MOST_ROW = 28, LEAST_ROW = 9;
+const AXIS = 24, MOST_ROW = 28, LEAST_ROW = 12;
 let view = { from: 0, to: END }, pointer = null, rows = [], rowHeight = MOST_ROW;
 const lanes = log.lanes.map((lane) => {
   const box = make("div", "", "plot"), canvas = make("canvas");
@@ -407,15 +415,26 @@ function steps(lane, from, to, give) {
   for (let i = Math.max(0, low - 1); i < points.length && points[i][0] < to; i++) give(points[i], i + 1 < points.length ? points[i + 1][0] : log.last);
 }
 
+/** Fills what is below a value that is known step by step; as one path, so that steps leave no seams. */
+function area(pen, lane, from, to, x, y, floor, pick) {
+  pen.beginPath();
+  let last = null;
+  steps(lane, from, to, (point, end) => {
+    if (last === null) pen.moveTo(x(point[0]), floor);
+    const at = y(pick(point));
+    pen.lineTo(x(point[0]), at);
+    pen.lineTo(last = x(end), at);
+  });
+  if (last !== null) pen.lineTo(last, floor);
+  pen.fill();
+}
+
 function drawOverview() {
   const { pen, width, height } = prepare($("overview"), 46), { left, room, x } = scale(width, 0, END);
   const lane = lanes[0], top = lane ? Math.max(1, lane.peak, ...lane.points.map((point) => point[4])) : 1;
   if (lane) {
     pen.fillStyle = colour.generating;
-    steps(lane, 0, END, ([start, mean], end) => {
-      const tall = (mean / top) * (height - 10);
-      pen.fillRect(x(start), height - 3 - tall, Math.max(0.7, x(end) - x(start)), tall);
-    });
+    area(pen, lane, 0, END, x, (value) => height - 3 - (value / top) * (height - 10), height - 3, (point) => point[1]);
   }
   const [a, b] = [x(view.from), x(view.to)];
   pen.fillStyle = colour.raised;
@@ -451,11 +470,10 @@ function drawLane(lane) {
   pen.save();
   pen.beginPath(); pen.rect(left, 0, room, height); pen.clip();
   pen.fillStyle = colour.generating;
-  steps(lane, view.from, view.to, ([start, mean, most], end) => {
-    const [a, b] = [x(start), x(end)];
-    pen.globalAlpha = 0.3; pen.fillRect(a, y(most), Math.max(0.5, b - a), floor - y(most));
-    pen.globalAlpha = 0.75; pen.fillRect(a, y(mean), Math.max(0.5, b - a), floor - y(mean));
-  });
+  pen.globalAlpha = 0.3;
+  area(pen, lane, view.from, view.to, x, y, floor, (point) => point[2]);
+  pen.globalAlpha = 0.75;
+  area(pen, lane, view.from, view.to, x, y, floor, (point) => point[1]);
   pen.globalAlpha = 1;
   const line = (pick, place, style, dash, thick) => {
     pen.strokeStyle = style; pen.lineWidth = thick; pen.setLineDash(dash); pen.beginPath();
@@ -468,7 +486,8 @@ function drawLane(lane) {
     });
     pen.stroke(); pen.setLineDash([]);
   };
-  line((point) => point[3], w, colour.waiting, [], 1.8);
+  line((point) => point[3], w, colour.card, [], 5);
+  line((point) => point[3], w, colour.waiting, [], 2);
   line((point) => point[4], y, colour.ink, [5, 4], 1.5);
   pen.restore();
   const narrow = left < 140;
@@ -543,6 +562,7 @@ function drawRows() {
   const last = Math.min(rows.length, first + Math.ceil((height - AXIS) / rowHeight) + 1);
   pen.save();
   pen.beginPath(); pen.rect(0, AXIS, width, height - AXIS); pen.clip();
+  pen.font = pen.font.replace(/^[\d.]+px/, `${Math.min(12.5, rowHeight - 1)}px`);
   for (let index = first; index < last; index++) {
     const one = rows[index], top = rowTop(index), hovered = pointer && pointer.one === one;
     if (hovered || one === chosen) { pen.fillStyle = colour.raised; pen.fillRect(0, top, width, rowHeight); }
@@ -550,20 +570,17 @@ function drawRows() {
     pen.beginPath(); pen.rect(left, AXIS, room, height); pen.clip();
     drawRow(pen, one, top, scaled);
     pen.restore();
-    if (rowHeight >= 13 || hovered || one === chosen) {
-      const middle = top + rowHeight / 2;
-      if (rowHeight < 13) { pen.fillStyle = colour.card; pen.fillRect(0, middle - 9, left - 4, 18); }
-      pen.fillStyle = colour[groupOf(one.outcome)] === colour.rule ? colour.soft : colour[groupOf(one.outcome)];
-      pen.fillText(markOf(one.outcome), 2, middle);
-      pen.fillStyle = colour.ink;
-      pen.fillText(fit(pen, one.id || "(no name)", left - 30), 20, middle);
-    }
+    const middle = top + rowHeight / 2, group = groupOf(one.outcome);
+    pen.fillStyle = colour[group === "rule" ? "soft" : group];
+    pen.fillText(markOf(one.outcome), 2, middle);
+    pen.fillStyle = colour.ink;
+    pen.fillText(fit(pen, one.id || "(no name)", left - 30), 20, middle);
   }
   pen.restore();
   pen.fillStyle = colour.card;
   pen.fillRect(0, 0, width, AXIS);
   pen.fillStyle = colour.soft;
-  pen.fillText(rowHeight >= 13 ? "" : many(rows.length, "session"), 2, AXIS / 2);
+  pen.fillText(many(rows.length, "session"), 2, AXIS / 2);
   pen.textAlign = "center";
   for (const t of at) { const px = x(t); if (px > left + 18 && px < width - 26) pen.fillText(clock(t, step), px, AXIS / 2); }
   if (pointer && pointer.x >= left) {
@@ -793,11 +810,12 @@ drawHistogram("waits", log.waits, "wait");
 drawHistogram("generations", log.generations, "call");
 drawOutcomes();
 drawHead();
+$("rows-box").style.height = `${Math.max(200, Math.min(640, sessions.length * 22 + AXIS + 8))}px`;
 listen();
 filter();
 if (sessions.length > 80) {
   // too many for one look: the last ones, and the overview says where they are
-  const some = byTime.slice(-50), from = some[0].opened;
+  const some = byTime.slice(-45), from = some[0].opened;
   setView(from - (END - from) * 0.02, END);
 }
 setTheme();

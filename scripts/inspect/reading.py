@@ -106,17 +106,18 @@ class LogReader:
 
     def __iter__(self) -> Iterator[Event]:
         """Give each event, in the order of the file."""
-        for line in self._split():
-            event = parse(line)
-            if event is not None:
-                self.lines += 1
-                self._events += 1
-                if event["event"] == "studio_opened":
-                    self.runs += 1
-                yield event
-            elif line and not line.isspace():
-                self.lines += 1
-                self.foreign += 1
+        for lines in self._split():
+            for line in lines:
+                event = parse(line)
+                if event is not None:
+                    self.lines += 1
+                    self._events += 1
+                    if event["event"] == "studio_opened":
+                        self.runs += 1
+                    yield event
+                elif line and not line.isspace():
+                    self.lines += 1
+                    self.foreign += 1
         if not self._events:
             raise LogUnusable(
                 f"{self._name} is no event log: none of its {self.lines:,} lines is an event"
@@ -124,22 +125,22 @@ class LogReader:
                 else f"{self._name} is empty: it holds no event"
             )
 
-    def _split(self) -> Iterator[bytes]:
-        """Give each line without its end; of one that is too long, enough to know it by."""
+    def _split(self) -> Iterator[list[bytes]]:
+        """Give lines without their ends; of one that is too long, enough to know it by."""
         parts, size = [b""], 0
         for block in self._blocks():
-            first, *lines = block.split(b"\n")
+            lines = block.split(b"\n")
             if size <= MAX_LINE:
-                parts.append(first)
-                size += len(first)
-            if lines:
+                parts.append(lines[0])
+                size += len(lines[0])
+            if len(lines) > 1:
+                lines[0] = b"".join(parts)
                 last = lines.pop()
-                yield b"".join(parts)
-                yield from lines
+                yield lines
                 parts, size = [last], len(last)
         rest = b"".join(parts)
         if size > MAX_LINE or is_json(rest):
-            yield rest
+            yield [rest]
         elif not rest.isspace() and rest:
             self.lines += 1
             self.cut = True

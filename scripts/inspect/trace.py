@@ -244,9 +244,11 @@ class Spans:
             self._wall = wall - t
             self.began = _text(event, "at")
         if self.runs > 1:
-            offset = FURTHEST if wall is None or self._wall is None else wall - t - self._wall
-            near = self.last <= offset + t <= self.last + FURTHEST
-            self._offset = round(offset) if near else self.last + APART
+            self._offset = self.last + APART - t
+            if wall is not None and self._wall is not None:
+                offset = round(wall - t - self._wall)
+                if self.last <= offset + t <= self.last + FURTHEST:
+                    self._offset = offset
 
     def _end_run(self) -> Iterator[Session | Slot | Level]:
         for session in self._sessions.values():
@@ -461,13 +463,7 @@ def write_trace(reader: LogReader, path: Path) -> str:
     with replacing(path) as file:
         trace = Trace(file)
         for span in spans:
-            match span:
-                case Session():
-                    trace.session(span)
-                case Slot():
-                    trace.slot(span)
-                case Level():
-                    trace.level(span)
+            trace.take(span)
         trace.close()
     spanned = f"{many(trace.spans, 'span')} of {many(trace.sessions, 'session')}"
     parts = [f"{spanned} and {many(trace.slots, 'granted slot')}"]
@@ -517,6 +513,16 @@ class Trace:
     def close(self) -> None:
         """End it."""
         self._file.write(b"\n]}\n")
+
+    def take(self, span: Session | Slot | Level) -> None:
+        """Write the next span of the log."""
+        match span:
+            case Session():
+                self.session(span)
+            case Slot():
+                self.slot(span)
+            case Level():
+                self.level(span)
 
     def session(self, session: Session) -> None:
         """Write a session and its pictures."""

@@ -18,6 +18,7 @@ from limner.messages.errors import (
     StudioClosed,
     VersionConflict,
 )
+from limner.messages.pictures import Illustrated
 from limner.scripts.simulate.expectations import broken
 from limner.scripts.simulate.parameters import draw_lane
 from limner.scripts.simulate.plans import End, Meddling, Plan, Way, plan_message, seconds_to_next
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     import pykka
 
     from limner.actors import Stream
-    from limner.messages.pictures import Illustrated
     from limner.scripts.simulate.world import World
 
 REMEMBERED = 50
@@ -198,9 +198,16 @@ class HostActor(PooledActor):
         world, plan = self.world, self.plan
         if plan.message_id in world.crowded:
             plan = replace(plan, alone=False)
-        world.count("written" if getattr(ended, "written", False) else _name(ended))
-        world.problems.extend(broken(plan, ended, faultless=world.params.faultless))
-        if plan.is_plain and getattr(ended, "written", False):
+        world.count(_name(ended))
+        world.problems.extend(
+            broken(
+                plan,
+                ended,
+                faultless=world.params.faultless,
+                may_be_cut=world.params.settings.idle_timeout is not None,
+            )
+        )
+        if plan.is_plain and isinstance(ended, Illustrated) and ended.written:
             held = world.store.inner.texts.get(plan.message_id)
             if held != ended.text:
                 world.problems.append(f"{plan.message_id}: the store holds another text")
@@ -288,6 +295,8 @@ class TrafficActor(PooledActor):
             self.system.clock.after(every.draw(self.draw), self.actor_ref, Moment.LANE)
 
 
-def _name(error: object) -> str:
-    """Give a name for an outcome: the error's, but for what the session's outcome says too."""
-    return type(error).__name__ if isinstance(error, LimnerError) else "unexpected"
+def _name(ended: object) -> str:
+    """Give a name for what a host got in the end."""
+    if isinstance(ended, Illustrated):
+        return "written" if ended.written else "skipped"
+    return type(ended).__name__ if isinstance(ended, LimnerError) else "unexpected"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import pykka
 
+from limner.actors.system.context import context
 from limner.actors.system.future import PooledFuture
 from limner.actors.system.outlet import Outlet
 from limner.actors.system.simulation.clock import VirtualClock
@@ -52,6 +53,13 @@ class SimulatedFuture(PooledFuture[T]):
             if self._result is None:
                 raise pykka.Timeout(f"{timeout} seconds of virtual time")
         return super().get(timeout=timeout)
+
+    def _call_back(self) -> None:
+        actor, context.actor = context.actor, None  # who calls back is no part of the actor's turn
+        try:
+            super()._call_back()
+        finally:
+            context.actor = actor
 
 
 class SimulatedOutlet(Outlet[T]):

@@ -1,0 +1,363 @@
+"""The story of one message or one task: a line a step, in time order, with what it waited for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from difflib import SequenceMatcher
+from typing import Any
+
+from limner.scripts.display import shown
+from limner.scripts.inspect.reading import Event, micros, opens_run
+from limner.scripts.inspect.summary import MAX_NAME, span, text
+
+CLOSEST = 3
+"""Ids that are named in place of one that is not there."""
+
+
+@dataclass(slots=True)
+class Waiting:
+    """A request that waits, as the story of its task needs it."""
+
+    lane: str
+    priority: int
+    since: int
+    ahead: int = 0
+
+
+class Limits:
+    """What waits and what is out in each lane, of all messages: what one request stands behind."""
+
+    def __init__(self) -> None:
+        self.waiting: dict[str, Waiting] = {}
+        self.out: dict[str, str] = {}
+        self.limits: dict[str, str] = {}
+        self._ahead: dict[str, dict[int, int]] = {}
+        self._used: dict[str, int] = {}
+
+    def take(self, event: Event) -> Waiting | None:
+        """Take an event; give the request that it ends, if it ends one."""
+        name = event["event"]
+        if name == "slot_requested":
+            self._requested(event)
+        elif name in REQUEST_ENDS:
+            return self._ended(event, granted=name == "slot_granted")
+        elif name in SLOT_ENDS:
+            lane = self.out.pop(text(event, "slot_id"), None)
+            if lane is not None:
+                self._used[lane] -= 1
+        elif name in {"lane_opened", "lane_updated"}:
+            most = event.get("max_concurrent")
+            limit = f"{most:,}" if type(most) is int else "no limit"
+            self.limits[text(event, "lane")] = limit
+        return None
+
+    def before(self, request: str) -> str:
+        """Say what a request stands behind."""
+        waits = self.waiting.get(request)
+        if waits is None:
+            return ""
+        behind = f"behind {waits.ahead:,} other{'' if waits.ahead == 1 else 's'}, "
+        used, limit = self._used.get(waits.lane, 0), self.limits.get(waits.lane, "?")
+        return f"{behind if waits.ahead else ''}{used:,} of {limit} out"
+
+    def _requested(self, event: Event) -> None:
+        priority = event.get("priority")
+        priority = priority if type(priority) is int and 0 <= priority <= 9 else 3
+        lane = text(event, "lane")
+        waiting = self._ahead.setdefault(lane, {})
+        ahead = sum(number for level, number in waiting.items() if level <= priority)
+        waiting[priority] = waiting.get(priority, 0) + 1
+        self.waiting[text(event, "request_id")] = Waiting(lane, priority, micros(event), ahead)
+
+    def _ended(self, event: Event, *, granted: bool) -> Waiting | None:
+        waits = self.waiting.pop(text(event, "request_id"), None)
+        if waits is not None:
+            self._ahead[waits.lane][waits.priority] -= 1
+        slot, lane = text(event, "slot_id"), text(event, "lane")
+        if granted and slot not in self.out:
+            self.out[slot] = lane
+            self._used[lane] = self._used.get(lane, 0) + 1
+        return waits
+
+
+@dataclass(slots=True)
+class Told:
+    """What of one session has been told and is still of interest."""
+
+    opened: int
+    sealed: int | None = None
+    awaited: set[str] = field(default_factory=set)
+    last: str = ""
+
+
+class Story:
+    """Tells of one message or one task.
+
+    Args:
+        message: its id; or
+        task: its id.
+
+    Attributes:
+        found: whether the log speaks of it.
+    """
+
+    def __init__(self, *, message: str | None = None, task: str | None = None) -> None:
+        self.found = False
+        self._wanted = ("task_id", task) if message is None else ("message_id", message)
+        self._of_task = message is None
+        self._begin()
+        self._runs = 0
+        self._run_told = 1
+
+    def _begin(self) -> None:
+        self._limits = Limits()
+        self._sessions: dict[str, Told] = {}
+        self._prompts: dict[str, str] = {}
+        self._opened: dict[str, int] = {}
+        self._begun: dict[str, int] = {}
+        self._began: int | None = None
+
+    def lines(self, events: Iterable[Event]) -> Iterator[str]:
+        """Give the story, a line a step, as the log is read."""
+        field, wanted = self._wanted
+        for event in events:
+            if opens_run(event):
+                self._runs += 1
+                self._begin()
+            ended = self._limits.take(event)
+            name, session, now = event["event"], text(event, "session_id"), micros(event)
+            if name == "session_opened":
+                self._opened[session] = now
+            elif name == "session_ended":
+                self._opened.pop(session, None)
+            if event.get(field) != wanted and not (
+                self._of_task and name in OF_SESSION and text(event, "session_id") in self._sessions
+            ):
+                continue
+            self.found = True
+            if self._began is None:
+                self._began = now
+                if self._runs > 1 and self._runs != self._run_told:
+                    self._run_told = self._runs
+                    yield f"run {self._runs:,}"
+            told = self._sessions.get(session)
+            if told is None:
+                told = self._sessions[session] = Told(self._opened.get(session, now))
+            tell = STEPS.get(name)
+            what = tell(self, event, now, told, ended) if tell is not None else named(event)
+            if what:
+                yield f"{clock(now - self._began)}  {what}{self._whose(event)}"
+
+    def _whose(self, event: Event) -> str:
+        """Name the picture that a line of a message's story is about."""
+        task = text(event, "task_id")
+        if self._of_task or not task or event["event"] == "prompt_detected":
+            return ""
+        return f"  [{self._call(task)}]"
+
+    def _call(self, task: str) -> str:
+        prompt = self._prompts.get(task)
+        return shown(task, 24) + (f" {prompt}" if prompt else "")
+
+    def opened(self, event: Event, now: int, told: Told, _: Waiting | None) -> str:
+        """Begin."""
+        del now, told
+        owner = text(event, "owner")
+        whose = f" for {shown(owner, 40)}" if owner else ""
+        return f"the session opens{whose}: {shown(text(event, 'session_id'), 40)}"
+
+    def detected(self, event: Event, now: int, told: Told, _: Waiting | None) -> str:
+        """Tell the prompt."""
+        task, prompt = text(event, "task_id"), shown(text(event, "prompt"))
+        self._prompts[task] = shown(prompt, 40)
+        after = f" {span(now - told.opened)} after the opening" if self._of_task else ""
+        told.awaited.add(task)
+        return f"prompt found{after}: {prompt}  [{shown(task, 24)}]"
+
+    def sealed(self, event: Event, now: int, told: Told, _: Waiting | None) -> str:
+        """Tell what the write will wait for."""
+        told.sealed = now
+        tasks = event.get("tasks")
+        number = len(tasks) if isinstance(tasks, list) else 0
+        left = f", {len(told.awaited):,} of them not settled yet" if told.awaited else ""
+        reason = shown(text(event, "reason"), 30)
+        why = f" ({reason})" if reason != "complete" else ""
+        return f"the text is sealed{why} with {number:,} pictures{'' if self._of_task else left}"
+
+    def requested(self, event: Event, now: int, told: Told, _: Waiting | None) -> str:
+        """Tell what a request stands behind."""
+        del now, told
+        before = self._limits.before(text(event, "request_id"))
+        lane = shown(text(event, "lane"), 30)
+        return f"asks for a slot of lane {lane}" + (f": {before}" if before else "")
+
+    def granted(self, event: Event, now: int, told: Told, waits: Waiting | None) -> str:
+        """Tell how long it waited, and behind how many."""
+        del told
+        slot, lane = shown(text(event, "slot_id"), 40), shown(text(event, "lane"), 30)
+        if waits is None:
+            return f"gets slot {slot}"
+        others = f" behind {waits.ahead:,} other{'' if waits.ahead == 1 else 's'}"
+        behind = others if waits.ahead else ""
+        return f"gets slot {slot}: waited {span(now - waits.since)} for lane {lane}{behind}"
+
+    def unasked(self, event: Event, now: int, told: Told, waits: Waiting | None) -> str:
+        """Tell that a request ended without a slot."""
+        del told
+        waited = "" if waits is None else f" after {span(now - waits.since)}"
+        return f"the {event['event'].replace('_', ' is ')}{waited}"
+
+    def started(self, event: Event, now: int, told: Told, _: Waiting | None) -> str:
+        """Tell that the generator is called."""
+        del told
+        self._begun[text(event, "task_id")] = now
+        return f"the generation starts{attempt(event)} on slot {shown(text(event, 'slot_id'), 40)}"
+
+    def generated(self, event: Event, now: int, told: Told, _: Waiting | None) -> str:
+        """Tell that it gave a picture."""
+        del told
+        return f"the picture is made{self._took(event, now)}"
+
+    def failed(self, event: Event, now: int, told: Told, _: Waiting | None) -> str:
+        """Tell why it did not."""
+        del told
+        final = ", for good" if event.get("final") is True else ""
+        return f"the generation fails{self._took(event, now)}{final}{why(event)}"
+
+    def abandoned(self, event: Event, now: int, told: Told, _: Waiting | None) -> str:
+        """Tell that nobody waits for it any more."""
+        del told
+        return f"the call is abandoned{self._took(event, now)}"
+
+    def retried(self, event: Event, now: int, told: Told, _: Waiting | None) -> str:
+        """Tell how long it waits before it tries again."""
+        del now, told
+        delay: Any = event.get("delay")
+        usable = isinstance(delay, int | float) and 0 <= delay < 1e9
+        wait = f" after {span(delay * 1e6)}" if usable else ""
+        return f"backs off: will be tried again{wait}"
+
+    def settled(self, event: Event, now: int, told: Told, _: Waiting | None) -> str:
+        """Tell what became of a picture."""
+        del now
+        task = text(event, "task_id")
+        told.awaited.discard(task)
+        if told.sealed is not None:
+            told.last = task
+        kept = " with a picture of an earlier session" if event.get("kept") is True else ""
+        left = ""
+        if told.sealed is not None and told.awaited and not self._of_task:
+            left = f"; the write waits for {len(told.awaited):,} more"
+        return f"settled as {shown(text(event, 'state'), 30)}{kept}{why(event)}{left}"
+
+    def written(self, event: Event, now: int, told: Told, _: Waiting | None) -> str:
+        """Tell what the write waited for."""
+        after = ""
+        if told.sealed is not None:
+            after = f" {span(now - told.sealed)} after the seal"
+            if told.last and not self._of_task:
+                after += f", last waited for task {self._call(told.last)}"
+        placed, unplaced = (event.get(name) for name in ("placed", "unplaced"))
+        numbers = [len(one) if isinstance(one, list | dict) else 0 for one in (placed, unplaced)]
+        what = f"{numbers[0]:,} pictures placed" + (f", {numbers[1]:,} not" if numbers[1] else "")
+        if self._of_task and isinstance(unplaced, dict) and self._wanted[1] in unplaced:
+            what = f"this picture not placed: {shown(str(unplaced[self._wanted[1]]), 200)}"
+        return f"the text is written{after}; {what}"
+
+    def skipped(self, event: Event, now: int, told: Told, _: Waiting | None) -> str:
+        """Tell why nothing was written."""
+        del now, told
+        awaited = event.get("awaited")
+        left = ""
+        if isinstance(awaited, list) and awaited:
+            first = ", ".join(self._call(str(task)[:MAX_NAME]) for task in awaited[:3])
+            more = f" and {len(awaited) - 3:,} more" if len(awaited) > 3 else ""
+            left = f"; it waited for {first}{more}"
+        return f"nothing is written{why(event)}{left}"
+
+    def ended(self, event: Event, now: int, told: Told, _: Waiting | None) -> str:
+        """End."""
+        outcome = shown(text(event, "outcome"), 30)
+        return (
+            f"the session ends as {outcome}, {span(now - told.opened)} after it opened{why(event)}"
+        )
+
+    def _took(self, event: Event, now: int) -> str:
+        started = self._begun.pop(text(event, "task_id"), None)
+        return "" if started is None else f" after {span(now - started)}"
+
+
+STEPS: dict[str, Callable[[Story, Event, int, Told, Waiting | None], str]] = {
+    "session_opened": Story.opened,
+    "prompt_detected": Story.detected,
+    "session_sealed": Story.sealed,
+    "slot_requested": Story.requested,
+    "slot_granted": Story.granted,
+    "request_dropped": Story.unasked,
+    "request_withdrawn": Story.unasked,
+    "generation_started": Story.started,
+    "generation_completed": Story.generated,
+    "generation_failed": Story.failed,
+    "call_abandoned": Story.abandoned,
+    "generation_retried": Story.retried,
+    "task_settled": Story.settled,
+    "text_written": Story.written,
+    "write_skipped": Story.skipped,
+    "session_ended": Story.ended,
+}
+REQUEST_ENDS = frozenset(["slot_granted", "request_dropped", "request_withdrawn"])
+SLOT_ENDS = frozenset(["slot_released", "slot_revoked", "slot_expired"])
+OF_SESSION = frozenset(["session_sealed", "text_written", "write_skipped", "session_ended"])
+
+
+def closest(events: Iterable[Event], wanted: str, *, field: str) -> list[str]:
+    """Give the ids in a log that are most like one that is not in it.
+
+    Args:
+        events: of the log.
+        wanted: the id that somebody asked for.
+        field: where the log has such ids, `message_id` or `task_id`.
+    """
+    matcher = SequenceMatcher(b=wanted[:MAX_NAME], autojunk=False)
+    best: list[tuple[float, str]] = []
+    names = {"message_id": "session_opened", "task_id": "prompt_detected"}[field]
+    for event in events:
+        if event["event"] != names:
+            continue
+        name = text(event, field)
+        least = best[-1][0] if len(best) == CLOSEST else 0.6
+        if any(name == known for _, known in best):
+            continue
+        if wanted and name.startswith(wanted):
+            likeness = 2.0 - len(name) / MAX_NAME
+        else:
+            matcher.set_seq1(name)
+            if matcher.real_quick_ratio() <= least or matcher.quick_ratio() <= least:
+                continue
+            likeness = matcher.ratio()
+        if likeness > least:
+            best = sorted([*best, (likeness, name)], reverse=True)[:CLOSEST]
+    return [name for _, name in best]
+
+
+def named(event: Event) -> str:
+    """Tell an event that there is no sentence for by its name."""
+    return shown(event["event"].replace("_", " "), 60) + why(event)
+
+
+def why(event: Event) -> str:
+    """Tell the reason that an event gives, if any."""
+    reason: Any = event.get("reason")
+    return f": {shown(reason, 200)}" if isinstance(reason, str) and reason else ""
+
+
+def attempt(event: Event) -> str:
+    """Tell which attempt it is, if not the first."""
+    number = event.get("attempt")
+    return f" (attempt {number:,})" if type(number) is int and number > 1 else ""
+
+
+def clock(passed: int) -> str:
+    """Give the time since the story's beginning, in seconds, as a column."""
+    return f"{passed / 1_000_000:+11.3f} s"

@@ -1,0 +1,513 @@
+"""The summary of an event log: what a person wants to know first, in bounded memory.
+
+Times come from buckets on a logarithmic scale, so a percentile is within 1 % of the true one
+however many there were; the slowest and the failed are a few, and counted.
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from limner.scripts.display import shown
+from limner.scripts.inspect.reading import Event, micros
+
+NAMED = 5
+"""Of the slowest and the failed, how many are named."""
+
+KINDS = 30
+"""Different outcomes, states and reasons that are told apart; the rest are counted together."""
+
+MAX_NAME = 1_000
+"""Characters of an id or a name that are looked at."""
+
+OTHERS = "others"
+STEP = math.log(1.02)
+
+
+class Times:
+    """A distribution of durations, in microseconds; a percentile is within 1 %."""
+
+    def __init__(self) -> None:
+        self.number = 0
+        self.max = 0
+        self._buckets: Counter[int] = Counter()
+
+    def add(self, duration: int) -> None:
+        """Take one; clocks of threads may differ by a little, so one below 0 is 0."""
+        self.number += 1
+        self.max = max(self.max, duration)
+        self._buckets[int(math.log(duration) / STEP) if duration > 0 else -1] += 1
+
+    def percentile(self, share: float) -> float:
+        """Give the seconds that `share`, 0 to 1, of them took at most; 0 if there are none."""
+        rank = max(1, math.ceil(share * self.number))
+        for bucket in sorted(self._buckets):
+            rank -= self._buckets[bucket]
+            if rank <= 0:
+                middle = math.exp((bucket + 0.5) * STEP) if bucket >= 0 else 0
+                return min(middle, self.max) / 1_000_000
+        return 0.0
+
+    def values(self) -> dict[str, float]:
+        """Give the number of them, and p50, p95, p99 and max in seconds."""
+        shares = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
+        found = {name: self.percentile(share) for name, share in shares.items()}
+        return {"number": self.number, **found, "max": self.max / 1_000_000}
+
+
+class Slowest:
+    """The few that took longest."""
+
+    def __init__(self) -> None:
+        self._heap: list[tuple[int, int, str]] = []
+        self._number = 0
+
+    def add(self, duration: int, *names: str) -> None:
+        """Take one, with what it is shown by."""
+        if len(self._heap) < NAMED or duration > self._heap[0][0]:
+            self._number += 1
+            one = (duration, -self._number, "  ".join(shown(name, 48) for name in names))
+            push = heapq.heappush if len(self._heap) < NAMED else heapq.heappushpop
+            push(self._heap, one)
+
+    def __iter__(self) -> Iterator[tuple[int, str]]:
+        return iter([(took, name) for took, _, name in sorted(self._heap, reverse=True)])
+
+
+class LaneUse:
+    """How much of a lane was out over time, against its limit."""
+
+    def __init__(self, now: int) -> None:
+        self.out = 0
+        self.peak = 0
+        self.limit: int | None = None
+        self._now = now
+        self._spent = 0
+        self._used = 0
+        self._allowed = 0
+
+    def pass_to(self, now: int) -> None:
+        """Let time pass."""
+        took = now - self._now
+        if took > 0:
+            self._now = now
+            self._spent += took
+            self._used += self.out * took
+            self._allowed += (self.out if self.limit is None else self.limit) * took
+
+    def restart(self, now: int) -> None:
+        """Begin with nothing out, in another run, whose clock begins anew."""
+        self.out, self._now = 0, now
+
+    def change(self, weight: int) -> None:
+        """Take out, or give back."""
+        self.out = max(0, self.out + weight)
+        self.peak = max(self.peak, self.out)
+
+    @property
+    def mean(self) -> float:
+        """How much was out, averaged over time."""
+        return self._used / self._spent if self._spent else 0.0
+
+    @property
+    def share(self) -> float | None:
+        """How much of what the limit allowed was out, 0 to 1; `None` for no time or no limit."""
+        limited = self.limit is not None and self._allowed
+        return self._used / self._allowed if limited else None
+
+
+@dataclass(slots=True)
+class Open:
+    """What is under way in the run that is read: when it began, by name."""
+
+    sessions: dict[str, int] = field(default_factory=dict)
+    tasks: dict[str, set[str]] = field(default_factory=dict)
+    prompts: dict[str, str] = field(default_factory=dict)
+    requests: dict[str, int] = field(default_factory=dict)
+    slots: dict[str, tuple[str, int]] = field(default_factory=dict)
+    generations: dict[str, int] = field(default_factory=dict)
+    sealed: dict[str, int] = field(default_factory=dict)
+
+    def counts(self) -> Counter[str]:
+        """Count them."""
+        return Counter(
+            sessions=len(self.sessions),
+            tasks=sum(map(len, self.tasks.values())),
+            requests=len(self.requests),
+            slots=len(self.slots),
+        )
+
+
+class Summary:
+    """Counts and times of a log; feed it each event, in order.
+
+    Attributes:
+        sessions: ended sessions by outcome.
+        tasks: settled tasks by state.
+        kept: tasks that were settled with a picture of an earlier session.
+        reasons: why tasks failed or were cancelled, and sessions were not written.
+        waits: of requests, until their grant.
+        generations: of generations that made a picture, from start to end.
+        writes: of sessions, from seal to write.
+        retries: generations that were tried again.
+        counts: events by name.
+        lanes: slot use by lane.
+        runs: runs begun.
+        events: events read.
+        lost: events that the log says are missing.
+    """
+
+    def __init__(self) -> None:
+        self.sessions: Counter[str] = Counter()
+        self.tasks: Counter[str] = Counter()
+        self.reasons: Counter[str] = Counter()
+        self.counts: Counter[str] = Counter()
+        self.waits, self.generations, self.writes = Times(), Times(), Times()
+        self.lanes: dict[str, LaneUse] = {}
+        self.runs = self.events = self.lost = self.kept = 0
+        self._before = self._begun = self._now = 0
+        self._at = ("", "")
+        self._open = Open()
+        self._left: Counter[str] = Counter()
+        self._failed: list[str] = []
+        self._slow_pictures, self._slow_messages = Slowest(), Slowest()
+        self._takes: dict[str, Callable[[Event, int], Any]] = {
+            "session_opened": self._session_opened,
+            "prompt_detected": self._prompt_detected,
+            "session_sealed": self._session_sealed,
+            "text_written": self._text_written,
+            "session_ended": self._session_ended,
+            "task_settled": self._task_settled,
+            "lane_opened": self._lane_set,
+            "lane_updated": self._lane_set,
+            "slot_requested": self._slot_requested,
+            "slot_granted": self._slot_granted,
+            "request_dropped": self._request_ended,
+            "request_withdrawn": self._request_ended,
+            "slot_released": self._slot_ended,
+            "slot_revoked": self._slot_ended,
+            "slot_expired": self._slot_ended,
+            "generation_started": self._generation_started,
+            "generation_completed": self._generation_completed,
+            "generation_failed": self._generation_failed,
+            "call_abandoned": self._generation_failed,
+            "events_lost": self._events_lost,
+        }
+
+    def feed(self, event: Event) -> None:
+        """Take the next event; what it lacks is left out."""
+        self.events += 1
+        name = event["event"]
+        take = self._takes.get(name)
+        now = micros(event)
+        if name == "studio_opened" or not self.runs:
+            self._begin_run(now)
+        self._at = (self._at[0] or text(event, "at"), text(event, "at"))
+        self._now = max(self._now, now)
+        count(self.counts, name, 10 * KINDS)
+        if take is not None:
+            take(event, now)
+
+    @property
+    def retries(self) -> int:
+        """How many generations were tried again."""
+        return self.counts["generation_retried"]
+
+    @property
+    def open(self) -> dict[str, int]:
+        """What is still open, in runs that ended without being closed: sessions, tasks, …."""
+        return dict(self._left + self._open.counts())
+
+    def values(self) -> dict[str, Any]:
+        """Give all as plain values: counts, and seconds."""
+        return {
+            "runs": self.runs,
+            "events": self.events,
+            "lost": self.lost,
+            "seconds": self.seconds,
+            "sessions": dict(self.sessions),
+            "tasks": dict(self.tasks),
+            "waiting": self.waits.values(),
+            "generation": self.generations.values(),
+            "writing": self.writes.values(),
+            "lanes": {
+                name: {
+                    "mean": lane.mean,
+                    "peak": lane.peak,
+                    "limit": lane.limit,
+                    "share": lane.share,
+                }
+                for name, lane in self._lanes_now().items()
+            },
+            "retries": self.retries,
+            "open": self.open,
+        }
+
+    def render(self) -> Any:
+        """Give what a person reads, for rich."""
+        from rich.console import Group
+        from rich.text import Text
+
+        parts: list[Any] = [Text(self._heading(), "bold"), Text(), self._counted()]
+        if any(times.number for times in (self.waits, self.generations, self.writes)):
+            parts += [Text(), self._timed()]
+        if self.lanes:
+            parts += [Text(), self._used()]
+        for title, lines in (
+            ("slowest pictures", [f"{span(took)}  {name}" for took, name in self._slow_pictures]),
+            ("slowest messages", [f"{span(took)}  {name}" for took, name in self._slow_messages]),
+            ("failed", self._failures()),
+        ):
+            if lines:
+                parts += [Text(), Text(title, "bold")]
+                parts += [Text(f"  {line}") for line in lines]
+        return Group(*parts)
+
+    def _heading(self) -> str:
+        began, ended = (shown(at[:19].replace("T", " "), 19) for at in self._at)
+        runs = f"{self.runs:,} run{'' if self.runs == 1 else 's'}"
+        when = f", {began} to {ended}" if began and ended else ""
+        lost = f"; {self.lost:,} events were lost" if self.lost else ""
+        return f"{self.events:,} events of {runs}, {span(self.seconds * 1e6)}{when}{lost}"
+
+    def _counted(self) -> Any:
+        rows = {
+            "messages": listed(self.sessions),
+            "pictures": listed(self.tasks)
+            + (f" ({self.kept:,} from an earlier session)" if self.kept else ""),
+            "retries": f"{self.retries:,}",
+            "slots": listed(
+                {name: self.counts[event] for name, event in SLOTS.items() if self.counts[event]}
+            ),
+            "trouble": listed(
+                {name: self.counts[event] for name, event in TROUBLE.items() if self.counts[event]}
+            ),
+            "still open": listed({name: number for name, number in self.open.items() if number}),
+        }
+        return table([], [(name, text) for name, text in rows.items() if text])
+
+    def _timed(self) -> Any:
+        rows = []
+        for name, times in (
+            ("waiting for a slot", self.waits),
+            ("generating", self.generations),
+            ("from seal to write", self.writes),
+        ):
+            found = times.values()
+            seconds = [span(found[one] * 1e6) for one in ("p50", "p95", "p99", "max")]
+            rows.append((name, f"{times.number:,}", *(seconds if times.number else "----")))
+        return table(["", "number", "p50", "p95", "p99", "max"], rows)
+
+    def _used(self) -> Any:
+        rows = []
+        for name, lane in self._lanes_now().items():
+            limit = "none" if lane.limit is None else f"{lane.limit:,}"
+            share = "-" if lane.share is None else f"{lane.share:.0%}"
+            rows.append((shown(name, 30), f"{lane.mean:.2f}", f"{lane.peak:,}", limit, share))
+        return table(["lane", "mean out", "peak", "limit", "used"], rows)
+
+    def _failures(self) -> list[str]:
+        lines = [
+            f"{number:,} times {reason}" for reason, number in self.reasons.most_common(2 * NAMED)
+        ]
+        return lines + [f"for instance {one}" for one in self._failed]
+
+    def _lanes_now(self) -> dict[str, LaneUse]:
+        for lane in self.lanes.values():
+            lane.pass_to(self._now)
+        return self.lanes
+
+    @property
+    def seconds(self) -> float:
+        """How long the runs took together."""
+        return (self._before + self._now - self._begun) / 1_000_000
+
+    def _begin_run(self, now: int) -> None:
+        self._before += self._now - self._begun
+        for lane in self._lanes_now().values():
+            lane.restart(now)
+        self._left += self._open.counts()
+        self._open = Open()
+        self._begun = self._now = now
+        self.runs += 1
+
+    def _session_opened(self, event: Event, now: int) -> None:
+        self._open.sessions[text(event, "session_id")] = now
+
+    def _prompt_detected(self, event: Event, now: int) -> None:
+        del now
+        task = text(event, "task_id")
+        self._open.tasks.setdefault(text(event, "session_id"), set()).add(task)
+        self._open.prompts[task] = shown(text(event, "prompt"), 48)
+
+    def _session_sealed(self, event: Event, now: int) -> None:
+        self._open.sealed[text(event, "session_id")] = now
+
+    def _text_written(self, event: Event, now: int) -> None:
+        sealed = self._open.sealed.pop(text(event, "session_id"), None)
+        if sealed is not None:
+            self.writes.add(now - sealed)
+
+    def _session_ended(self, event: Event, now: int) -> None:
+        session, message = text(event, "session_id"), text(event, "message_id")
+        outcome = text(event, "outcome")
+        count(self.sessions, shown(outcome, 30))
+        opened = self._open.sessions.pop(session, None)
+        if opened is not None:
+            self._slow_messages.add(now - opened, message, outcome)
+        self._open.sealed.pop(session, None)
+        for task in self._open.tasks.pop(session, ()):
+            self._open.prompts.pop(task, None)
+            self._open.generations.pop(task, None)
+        if outcome in {"failed", "timed_out"}:
+            reason = text(event, "reason").replace(f"message {message!r}", "a message")
+            self._fail("message", reason, shown(message, 48))
+
+    def _task_settled(self, event: Event, now: int) -> None:
+        del now
+        state, task = text(event, "state"), text(event, "task_id")
+        count(self.tasks, shown(state, 30))
+        if event.get("kept") is True:
+            self.kept += 1
+        prompt = self._open.prompts.pop(task, task)
+        self._open.generations.pop(task, None)
+        self._open.tasks.get(text(event, "session_id"), set()).discard(task)
+        if state == "failed":
+            message = shown(text(event, "message_id"), 48)
+            self._fail("picture", text(event, "reason"), f"{message}, {shown(prompt, 48)}")
+
+    def _fail(self, kind: str, reason: str, name: str) -> None:
+        reason = shown(reason, 160) or "no reason given"
+        count(self.reasons, f"{kind}: {reason}")
+        if len(self._failed) < NAMED:
+            self._failed.append(f"{kind} {name}: {reason}")
+
+    def _lane_set(self, event: Event, now: int) -> None:
+        name, limit = text(event, "lane"), event.get("max_concurrent")
+        lane = self._lane(name, now)
+        lane.pass_to(now)
+        lane.limit = limit if type(limit) is int and limit >= 0 else None
+
+    def _lane(self, name: str, now: int) -> LaneUse:
+        if name not in self.lanes and len(self.lanes) >= KINDS:
+            name = OTHERS
+        lane = self.lanes.get(name)
+        if lane is None:
+            lane = self.lanes[name] = LaneUse(now)
+        return lane
+
+    def _slot_requested(self, event: Event, now: int) -> None:
+        self._open.requests[text(event, "request_id")] = now
+
+    def _request_ended(self, event: Event, now: int) -> int | None:
+        del now
+        return self._open.requests.pop(text(event, "request_id"), None)
+
+    def _slot_granted(self, event: Event, now: int) -> None:
+        requested = self._request_ended(event, now)
+        if requested is not None:
+            self.waits.add(now - requested)
+        weight, slot, name = event.get("weight"), text(event, "slot_id"), text(event, "lane")
+        taken = weight if type(weight) is int and 0 < weight < 2**31 else 1
+        if slot not in self._open.slots:
+            self._open.slots[slot] = (name, taken)
+            self._change(name, taken, now)
+
+    def _slot_ended(self, event: Event, now: int) -> None:
+        slot = self._open.slots.pop(text(event, "slot_id"), None)
+        if slot is not None:
+            self._change(slot[0], -slot[1], now)
+
+    def _change(self, name: str, weight: int, now: int) -> None:
+        lane = self._lane(name, now)
+        lane.pass_to(now)
+        lane.change(weight)
+
+    def _generation_started(self, event: Event, now: int) -> None:
+        self._open.generations[text(event, "task_id")] = now
+
+    def _generation_completed(self, event: Event, now: int) -> None:
+        task = text(event, "task_id")
+        started = self._open.generations.pop(task, None)
+        if started is not None:
+            self.generations.add(now - started)
+            prompt = self._open.prompts.get(task, task)
+            self._slow_pictures.add(now - started, text(event, "message_id"), prompt)
+
+    def _generation_failed(self, event: Event, now: int) -> None:
+        del now
+        self._open.generations.pop(text(event, "task_id"), None)
+
+    def _events_lost(self, event: Event, now: int) -> None:
+        del now
+        first, last = event.get("first"), event.get("last")
+        if type(first) is int and type(last) is int and first <= last:
+            self.lost += last - first + 1
+
+
+SLOTS = {
+    "granted": "slot_granted",
+    "expired": "slot_expired",
+    "revoked": "slot_revoked",
+    "requests dropped": "request_dropped",
+    "withdrawn": "request_withdrawn",
+}
+TROUBLE = {
+    "failed generations": "generation_failed",
+    "abandoned calls": "call_abandoned",
+    "late pictures": "generation_late",
+    "write conflicts": "write_conflicted",
+    "failed actors": "actor_failed",
+    "dead letters": "dead_letter",
+}
+
+
+def text(event: Event, field: str) -> str:
+    """Give a field that is a text; nothing if it is not."""
+    value = event.get(field)
+    return value[:MAX_NAME] if isinstance(value, str) else ""
+
+
+def count(counter: Counter[str], name: str, kinds: int = KINDS) -> None:
+    """Count one more, of some kinds at most."""
+    counter[name if name in counter or len(counter) < kinds else OTHERS] += 1
+
+
+def span(micros: float) -> str:
+    """Give a duration as a person reads it, from integer microseconds."""
+    seconds = micros / 1_000_000
+    if seconds < 1:
+        return f"{seconds * 1_000:.3g} ms"
+    if seconds < 60:
+        return f"{seconds:.2f} s"
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {seconds:02} s"
+
+
+def listed(counts: Mapping[str, int]) -> str:
+    """Give counts in one line."""
+    return " · ".join(f"{number:,} {name}" for name, number in counts.items())
+
+
+def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> Any:
+    """Give a table: the first column names, the others are values."""
+    from rich.table import Table
+    from rich.text import Text
+
+    made = Table.grid(padding=(0, 2))
+    for index in range(max(2, len(headings))):
+        if index:
+            made.add_column(justify="right" if headings else "left")
+        else:
+            made.add_column(style="bold", no_wrap=True)
+    if headings:
+        made.add_row(*(Text(heading, "bold") for heading in headings))
+    for row in rows:
+        made.add_row(*(Text(cell) for cell in row))
+    return made

@@ -1,0 +1,239 @@
+"""`limner simulate`: one seed of a scenario looked at closely, or many seeds searched for trouble.
+
+What came of it goes to standard output, progress and errors to standard error.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+from limner.messages.errors import LimnerError, SettingsInvalid
+from limner.scripts.display import shown, tell
+from limner.scripts.inspect.reading import parse
+from limner.scripts.simulate.scenario import Scenario, load_scenario
+from limner.scripts.simulate.seeds import MAX_SEEDS, SeedResult, run_seeds
+from limner.scripts.simulate.world import Report, simulate
+
+DONE, FAILED, MISUSED, INTERRUPTED = 0, 1, 2, 130
+MAX_SHOWN = 20
+"""Problems of one seed, and failing seeds, that are printed."""
+
+TELL_EVERY = 10
+"""Seconds between two lines of progress where there is no terminal."""
+
+Shows = Callable[[float, float, str], None]
+"""Is told how much is done, of how much, and a few words on it."""
+
+
+def run(
+    *,
+    scenario: str | None = None,
+    messages: int | None = None,
+    seed: int | None = None,
+    seeds: str | None = None,
+    events: Path | None = None,
+    real: bool = False,
+    overrides: Sequence[str] = (),
+    processes: int | None = None,
+) -> int:
+    """Simulate; give the exit status: 0 all well, 1 something is wrong, 2 wrong use, 130 Ctrl-C."""
+    try:
+        given = [*overrides] if messages is None else [*overrides, f"messages={messages}"]
+        loaded = load_scenario(scenario, given)
+        numbers = None if seeds is None else numbers_of(seeds)
+        if numbers is not None and (seed is not None or events is not None or real):
+            raise SettingsInvalid("--seeds goes without --seed, --events and --real")
+        if events is not None:
+            make_way(events)
+        again = ["limner", "simulate"]
+        again += ["--scenario", scenario] if scenario else []
+        again += ["--messages", str(messages)] if messages is not None else []
+        for override in overrides:
+            again += ["--set", override]
+        if numbers is not None:
+            return search(loaded, numbers, again, processes)
+        return look(loaded, seed or 0, events, real=real)
+    except LimnerError as error:
+        tell(f"limner: {shown(str(error), 1_000)}")
+        return MISUSED
+    except KeyboardInterrupt:
+        tell("limner: interrupted")
+        return INTERRUPTED
+
+
+def numbers_of(seeds: str) -> range:
+    """Give the seeds of `A..B`, both included.
+
+    Raises:
+        SettingsInvalid: if it is not that.
+    """
+    first, dots, last = seeds.partition("..")
+    if dots and first.strip().isdecimal() and last.strip().isdecimal():
+        numbers = range(int(first), int(last) + 1)
+        if 0 < len(numbers) <= MAX_SEEDS:
+            return numbers
+    raise SettingsInvalid(
+        f"--seeds {seeds!r}: write two numbers as in 0..999, the first one not above the second,"
+        f" {MAX_SEEDS:,} seeds at most"
+    )
+
+
+def make_way(events: Path) -> None:
+    """Remove an event log that is to be written anew.
+
+    Raises:
+        SettingsInvalid: if what is there is no event log, or cannot be removed.
+    """
+    try:
+        if not events.exists():
+            return
+        if not events.is_file():
+            raise SettingsInvalid(f"--events {str(events)!r} is not a file")
+        with events.open("rb") as file:
+            line = file.readline(1_000_000)
+        if line and parse(line) is None:
+            raise SettingsInvalid(
+                f"--events {str(events)!r} is there already and no event log; "
+                "remove it, or name another file"
+            )
+        events.unlink()
+    except OSError as error:
+        raise SettingsInvalid(
+            f"--events {str(events)!r} cannot be written: {error.strerror or error}"
+        ) from None
+
+
+def look(scenario: Scenario, seed: int, events: Path | None, *, real: bool) -> int:
+    """Run one seed, and print all that is to be said of it."""
+    with progress("simulating", scenario.messages) as shows:
+
+        def show(left: int, whole: int, seconds: float) -> None:
+            shows(left, whole, f"{left:,} of {whole:,} messages, {clock(seconds)} of the day")
+
+        report = simulate(scenario, seed, events=events, real=real, progress=show)
+    print_report(scenario, report, real=real)
+    if events is not None:
+        print(f"events {shown(str(events), 300)}")
+    return DONE if report.passed else FAILED
+
+
+def print_report(scenario: Scenario, report: Report, *, real: bool) -> None:
+    """Print what became of one seed."""
+    from rich.console import Console
+
+    wide = None if sys.stdout.isatty() or "COLUMNS" in os.environ else 120
+    console = Console(highlight=False, markup=False, emoji=False, width=wide)
+    pictures = report.summary.tasks["completed"]
+    written = report.summary.sessions["written"]
+    pace = (
+        f"in {report.took:.1f} s"
+        if real
+        else f"{clock(report.seconds)} of virtual time in {report.took:.1f} s, "
+        f"{report.turns / max(report.took, 1e-9):,.0f} turns a second"
+    )
+    print(f"seed {report.seed}: {scenario.messages:,} messages, {pace}")
+    per_minute = 60 / max(report.seconds, 1e-6)
+    print(
+        f"throughput: {written * per_minute:,.1f} messages written and "
+        f"{pictures * per_minute:,.1f} pictures a minute"
+    )
+    print(f"hosts: {counted(report.outcomes)}")
+    if report.injected:
+        print(f"failures injected into actors: {report.injected:,}")
+    print()
+    console.print(report.summary.render())
+    print()
+    for problem in report.problems[:MAX_SHOWN]:
+        print(shown(problem, 2_000))
+    if len(report.problems) > MAX_SHOWN:
+        print(f"and {len(report.problems) - MAX_SHOWN:,} more")
+    verdict = report.verdict
+    if verdict.passed:
+        print(f"audit: passed, I1 to I8 hold for {verdict.events:,} events")
+    else:
+        print(f"audit: failed, {verdict.number:,} violations in {verdict.events:,} events")
+
+
+def search(
+    scenario: Scenario, seeds: range, again: Sequence[str], processes: int | None = None
+) -> int:
+    """Run many seeds, and print those in which something is wrong."""
+    began = monotonic()
+    outcomes: Counter[str] = Counter()
+    failed: list[SeedResult] = []
+    done = events = injected = 0
+    seconds = 0.0
+    try:
+        with progress("simulating", len(seeds)) as shows:
+            for result in run_seeds(scenario, seeds, processes):
+                done += 1
+                outcomes += result.outcomes
+                events += result.events
+                injected += result.injected
+                seconds += result.seconds
+                if result.problems:
+                    failed.append(result)
+                shows(done, len(seeds), f"{done:,} of {len(seeds):,} seeds, {len(failed):,} failed")
+    finally:
+        failed.sort(key=lambda result: result.seed)
+        for result in failed[:MAX_SHOWN]:
+            print(f"seed {result.seed} failed; repeat it with: ", end="")
+            print(shlex.join([*again, "--seed", str(result.seed)]))
+            for problem in result.problems[:3]:
+                print(f"  {shown(problem, 500)}")
+        if len(failed) > MAX_SHOWN:
+            print("and seeds " + ", ".join(str(one.seed) for one in failed[MAX_SHOWN:][:100]))
+        print(
+            f"{done:,} seeds, {events:,} events, {clock(seconds)} of virtual time "
+            f"in {monotonic() - began:.1f} s"
+        )
+        print(f"hosts: {counted(outcomes)}")
+        if injected:
+            print(f"failures injected into actors: {injected:,}")
+        print(f"audit: {len(failed):,} of {done:,} seeds failed" if failed else "audit: passed")
+    return FAILED if failed else DONE
+
+
+def counted(counts: Counter[str]) -> str:
+    """List counts, the largest first."""
+    return ", ".join(f"{number:,} {name}" for name, number in counts.most_common()) or "none"
+
+
+def clock(seconds: float) -> str:
+    """Say how long something takes, in days, hours, minutes and seconds."""
+    days, rest = divmod(int(seconds), 86_400)
+    hours, rest = divmod(rest, 3_600)
+    text = f"{hours}:{rest // 60:02d}:{rest % 60:02d}"
+    return f"{days} d {text}" if days else text
+
+
+@contextmanager
+def progress(name: str, whole: float) -> Iterator[Shows]:
+    """Show how far it is: a bar on a terminal, else a line now and then."""
+    if sys.stderr.isatty() and os.environ.get("TERM", "dumb") != "dumb":
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+        console = Console(stderr=True, highlight=False, markup=False, emoji=False)
+        columns = (BarColumn(), TextColumn("{task.description}"), TimeRemainingColumn())
+        with Progress(*columns, console=console, transient=True, redirect_stdout=False) as bar:
+            job: Any = bar.add_task(name, total=whole)
+            yield lambda done, _, words: bar.update(job, completed=done, description=words)
+        return
+    due = monotonic() + TELL_EVERY
+
+    def line(done: float, whole: float, words: str) -> None:
+        nonlocal due
+        if monotonic() >= due and done < whole:
+            due = monotonic() + TELL_EVERY
+            tell(f"{name}: {words}")
+
+    yield line

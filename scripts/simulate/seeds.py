@@ -1,0 +1,99 @@
+"""Many seeds of one scenario, in parallel processes."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from dataclasses import dataclass
+from multiprocessing import get_context
+from traceback import format_exception_only
+
+from limner.scripts.simulate.scenario import Scenario
+from limner.scripts.simulate.world import simulate
+
+AHEAD = 4
+"""Seeds handed to each process before it asks for them."""
+
+MAX_SEEDS = 1_000_000
+
+
+@dataclass(frozen=True)
+class SeedResult:
+    """What became of one seed.
+
+    Args:
+        seed: which one.
+        problems: what is wrong, a line each.
+        outcomes: how many hosts ended how.
+        events: of its log.
+        turns: of its actors.
+        injected: turns that were made to fail.
+        seconds: of virtual time.
+    """
+
+    seed: int
+    problems: tuple[str, ...]
+    outcomes: Counter[str]
+    events: int = 0
+    turns: int = 0
+    injected: int = 0
+    seconds: float = 0
+
+
+def run_seed(scenario: Scenario, seed: int) -> SeedResult:
+    """Run one seed; a simulation that breaks is a problem of its own."""
+    try:
+        report = simulate(scenario, seed)
+    except Exception as error:  # noqa: BLE001
+        line = " ".join(format_exception_only(error)).strip()
+        return SeedResult(seed, (f"the simulation broke: {line}",), Counter())
+    return SeedResult(
+        seed,
+        tuple(report.problems),
+        report.outcomes,
+        report.verdict.events,
+        report.turns,
+        report.injected,
+        report.seconds,
+    )
+
+
+def run_seeds(
+    scenario: Scenario, seeds: Sequence[int], processes: int | None = None
+) -> Iterator[SeedResult]:
+    """Run many seeds, and give what became of each as it ends, in any order.
+
+    Args:
+        scenario: what is simulated.
+        seeds: which ones.
+        processes: how many at one time; as many as there are processors by default.
+    """
+    number = min(processes or len(os.sched_getaffinity(0)), len(seeds))
+    if number <= 1:
+        for seed in seeds:
+            yield run_seed(scenario, seed)
+        return
+    waiting = iter(seeds)
+    running: set[Future[SeedResult]] = set()
+    pool = ProcessPoolExecutor(
+        number,
+        mp_context=get_context("spawn"),
+        initializer=signal.signal,
+        initargs=(signal.SIGINT, signal.SIG_IGN),  # Ctrl-C is for the one who waits for them
+    )
+    try:
+        while True:
+            while len(running) < number * AHEAD and (seed := next(waiting, None)) is not None:
+                running.add(pool.submit(run_seed, scenario, seed))
+            if not running:
+                break
+            done, running = wait(running, return_when=FIRST_COMPLETED)
+            for future in done:
+                yield future.result()
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+        for process in list((pool._processes or {}).values()):  # noqa: SLF001
+            process.terminate()
