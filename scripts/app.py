@@ -281,6 +281,9 @@ def simulate(
         int | None,
         typer.Option(metavar="N", min=1, help="Processes for --seeds. By default one a processor."),
     ] = None,
+    first: Annotated[
+        bool, typer.Option("--first", help="Stop --seeds at the first one that fails.")
+    ] = False,
 ) -> int:
     """Simulate a scenario."""
     from limner.scripts.simulate.command import run
@@ -294,6 +297,7 @@ def simulate(
         real=real,
         overrides=override or (),
         processes=processes,
+        first=first,
     )
 
 

@@ -267,8 +267,9 @@ class Sessions:
             return
         session.detected.discard(task)
         state = event.get("state")
-        session.settled[task] = (state if isinstance(state, str) else "", seq)
-        if state not in SETTLED:
+        known = isinstance(state, str) and state in SETTLED
+        session.settled[task] = (state if known else "", seq)
+        if not known:
             raise Uncheckable("I6", "state")
 
     def text_written(self, event: Event, seq: int) -> None:

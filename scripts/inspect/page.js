@@ -130,8 +130,8 @@ function drawSummary() {
   figure("Pictures", whole(pictures), "asked for", counted(log.states).map(([name, number]) => [number, groupOf(name)]),
     [...counted(log.states).map(([name, number]) => [whole(number), `${markOf(name)} ${nameOf(name)}`]),
       ...(failed ? [[whole(failed), failed === 1 ? "attempt failed" : "attempts failed"]] : [])]);
-  spread("Waiting for a slot", log.waits, "waits");
-  spread("Generating a picture", log.generations, "calls");
+  spread("Wait for a slot", log.waits, "waits");
+  spread("Generation", log.generations, "calls");
   const offered = log.lanes.reduce((sum, lane) => sum + lane.offered, 0);
   const busy = log.lanes.reduce((sum, lane) => sum + lane.busy, 0);
   figure("Slot time used", offered ? `${Math.round((100 * busy) / offered)} %` : "–", "", offered ? [[busy, "generating"], [offered - busy, "raised"]] : null,
@@ -263,7 +263,7 @@ function rowOf(one) {
     const cell = make("td", "", kind);
     if (key === "id") { cell.className = "name"; cell.append(open); }
     else if (key === "outcome") cell.append(badge(one.outcome));
-    else if (key === "opened") cell.textContent = clock(one.opened, 1e5);
+    else if (key === "opened") cell.textContent = log.last < 12e7 ? time(one.opened) : clock(one.opened, 1e6);
     else if (key === "waited" || key === "length") cell.textContent = time(one[key]);
     else if (kind === "number") cell.textContent = whole(one[key]);
     else { cell.className = key; cell.append(make("bdi", one[key] === null ? "" : one[key])); }

@@ -43,6 +43,7 @@ def run(
     real: bool = False,
     overrides: Sequence[str] = (),
     processes: int | None = None,
+    first: bool = False,
 ) -> int:
     """Simulate; give the exit status: 0 all well, 1 something is wrong, 2 wrong use, 130 Ctrl-C."""
     try:
@@ -59,7 +60,7 @@ def run(
         for override in overrides:
             again += ["--set", override]
         if numbers is not None:
-            return search(loaded, numbers, again, processes)
+            return search(loaded, numbers, again, processes=processes, first=first)
         return look(loaded, seed or 0, events, real=real)
     except LimnerError as error:
         tell(f"limner: {shown(str(error), 1_000)}")
@@ -163,9 +164,14 @@ def print_report(scenario: Scenario, report: Report, *, real: bool) -> None:
 
 
 def search(
-    scenario: Scenario, seeds: range, again: Sequence[str], processes: int | None = None
+    scenario: Scenario,
+    seeds: range,
+    again: Sequence[str],
+    *,
+    processes: int | None = None,
+    first: bool = False,
 ) -> int:
-    """Run many seeds, and print those in which something is wrong."""
+    """Run many seeds, and print those in which something is wrong; stop at the first, if wanted."""
     began = monotonic()
     outcomes: Counter[str] = Counter()
     failed: list[SeedResult] = []
@@ -182,6 +188,8 @@ def search(
                 if result.problems:
                     failed.append(result)
                 shows(done, len(seeds), f"{done:,} of {len(seeds):,} seeds, {len(failed):,} failed")
+                if failed and first:
+                    break
     finally:
         failed.sort(key=lambda result: result.seed)
         for result in failed[:MAX_SHOWN]:

@@ -274,7 +274,8 @@ class TrafficActor(PooledActor):
     def left(self, ended: ActorEnded) -> None:
         """Count a host that has left; with the last one it is over."""
         world = self.world
-        del self.hosts[ended.ref]
+        if self.hosts.pop(ended.ref, None) is None:
+            return  # the root of a studio that a host has opened, and outlived
         world.left += 1
         if ended.reason is not None:
             world.problems.append(f"a host failed: {ended.reason!r}")

@@ -176,7 +176,7 @@ class Elements(HTMLParser):
 
     def __init__(self, html):
         super().__init__()
-        self.tags, self.title, self.texts = [], "", []
+        self.tags, self.title, self.texts = [("", {})], "", []
         self.feed(html)
 
     def handle_starttag(self, tag, attrs):
@@ -427,7 +427,7 @@ def answers_a_person(browse, path, tmp_path):
     assert done["whole"] > done["wheel"] > done["button"] > done["key"]
     assert done["moved"] > 0
     assert done["back"] == done["whole"]
-    assert "m1" in done["tip"]
+    assert done["tip"].startswith("m2")
     assert "longest wait" in done["tip"]
     assert (done["slowest"], done["sorted"], done["quickest"]) == ("m39", "Duration ↓", "m0")
     assert done["found"] == ["m17"]
