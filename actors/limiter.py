@@ -86,31 +86,46 @@ class LimiterActor(LimnerActor):
     def release(self, slot_id: str) -> None:
         """Take a slot back from its holder."""
         lane = self.lane_of.get(slot_id)
-        slot = lane.release(slot_id) if lane is not None else None
-        if lane is not None and slot is not None:
-            self.forget(slot_id, slot.request)
-            self.tell_of("slot_released", slot.request, slot_id=slot_id)
+        if lane is not None and self.take_slot(lane, slot_id):
             self.grant(lane)
 
     def withdraw(self, request_id: str) -> None:
         """Forget a request, unless it was granted meanwhile: then its slot comes back."""
         lane = self.lane_of.get(request_id)
-        request = lane.withdraw(request_id) if lane is not None else None
-        if lane is not None and request is not None:
-            self.forget(request_id, request)
-            self.tell_of("request_withdrawn", request)
+        if lane is not None and self.take_request(lane, request_id):
             self.grant(lane)
 
     def take_back(self, session_id: str) -> None:
         """Take back all that an ended session holds or waits for.
 
-        First what it waits for, so that no slot that it gives back is granted to it again.
+        All of it before the next grant, so that nothing is granted to the session meanwhile.
         """
-        names = tuple(self.held.get(session_id, ()))
-        for name in names:
-            self.withdraw(name)
-        for name in names:
-            self.release(name)
+        lanes = {}
+        for name in tuple(self.held.get(session_id, ())):
+            lane = self.lane_of[name]
+            lanes[lane.name] = lane
+            if not self.take_request(lane, name):
+                self.take_slot(lane, name)
+        for lane in lanes.values():
+            self.grant(lane)
+
+    def take_slot(self, lane: Lane, slot_id: str) -> bool:
+        """Take a slot back; False if it is not out (any more)."""
+        slot = lane.release(slot_id)
+        if slot is None:
+            return False
+        self.forget(slot_id, slot.request)
+        self.tell_of("slot_released", slot.request, slot_id=slot_id)
+        return True
+
+    def take_request(self, lane: Lane, request_id: str) -> bool:
+        """Take a request back; False if it does not wait (any more)."""
+        request = lane.withdraw(request_id)
+        if request is None:
+            return False
+        self.forget(request_id, request)
+        self.tell_of("request_withdrawn", request)
+        return True
 
     def update(self, message: UpdateLane) -> None:
         """Put other settings in force. What is out stays out, however few are allowed now."""

@@ -1,4 +1,4 @@
-"""The README's example is run as it stands there."""
+"""The README's examples are run as they stand there."""
 
 import os
 import re
@@ -11,11 +11,12 @@ from PIL import Image
 README = Path(__file__).parent.parent / "README.md"
 
 
-def test_the_embedding_example_runs_as_it_stands(tmp_path):
-    code = re.findall(r"```python\n(.*?)```", README.read_text("utf-8"), re.DOTALL)[0]
+def example(holding, folder):
+    """Run the first example of the README that holds a text, and give what it prints."""
+    codes = re.findall(r"```python\n(.*?)```", README.read_text("utf-8"), re.DOTALL)
     done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", code],
-        cwd=tmp_path,
+        [sys.executable, "-W", "error", "-c", next(code for code in codes if holding in code)],
+        cwd=folder,
         env=os.environ,
         capture_output=True,
         text=True,
@@ -23,8 +24,19 @@ def test_the_embedding_example_runs_as_it_stands(tmp_path):
         check=False,
     )
     assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_the_example_of_simulated_time_runs_as_it_stands(tmp_path):
+    pictures, now = example("SimulatedSystem", tmp_path).split()
+    assert pictures == "1"
+    assert 600_000_000 <= int(now) < 601_000_000
+
+
+def test_the_embedding_example_runs_as_it_stands(tmp_path):
+    said = example("with Studio.open(", tmp_path)
     (picture,) = (tmp_path / "pictures").iterdir()
     with Image.open(picture) as image:
         assert image.format == "PNG"
-    assert f'src="pictures/{picture.name}"' in done.stdout
+    assert f'src="pictures/{picture.name}"' in said
     assert (tmp_path / "chat.db").exists()

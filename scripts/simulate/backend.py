@@ -61,7 +61,7 @@ class Backend:
             return None
         return round(self._latency.draw(self._chance.draw) * 1_000_000)
 
-    def generate(self, task: Task, cancelled: Cancelled) -> PictureBytes:
+    def generate(self, task: Task, cancelled: Cancelled) -> Any:
         """Make a picture, or fail."""
         if self._waits:
             time = self.microseconds()

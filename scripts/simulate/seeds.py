@@ -62,19 +62,18 @@ def run_seed(scenario: Scenario, seed: int) -> SeedResult:
 
 
 def run_seeds(
-    scenario: Scenario, seeds: Sequence[int], processes: int | None = None
+    scenario: Scenario, seeds: Sequence[int], at_once: int | None = None
 ) -> Iterator[SeedResult]:
     """Run many seeds, and give what became of each as it ends, in any order.
 
     Args:
         scenario: what is simulated.
         seeds: which ones.
-        processes: how many at one time; as many as there are processors by default.
+        at_once: how many at one time; as many as there are processors by default.
     """
-    number = min(processes or len(os.sched_getaffinity(0)), len(seeds))
+    number = min(at_once or os.cpu_count() or 1, len(seeds))
     if number <= 1:
-        for seed in seeds:
-            yield run_seed(scenario, seed)
+        yield from (run_seed(scenario, seed) for seed in seeds)
         return
     waiting = iter(seeds)
     running: set[Future[SeedResult]] = set()
@@ -94,6 +93,8 @@ def run_seeds(
             for future in done:
                 yield future.result()
     finally:
-        pool.shutdown(wait=False, cancel_futures=True)
-        for process in list((pool._processes or {}).values()):  # noqa: SLF001
-            process.terminate()
+        workers = list((pool._processes or {}).values())  # noqa: SLF001
+        if running:  # given up before its end
+            for worker in workers:
+                worker.terminate()
+        pool.shutdown(cancel_futures=True)

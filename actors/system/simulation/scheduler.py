@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from random import Random
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from limner.actors.system.context import context
 from limner.actors.system.mailbox import Mailbox
@@ -91,8 +91,7 @@ class Scheduler:
         self._idle: list[_Carrier] = []
         self._aside: list[Callable[[], None]] = []
         self._driving = threading.Lock()
-        self._driver = threading.Lock()
-        self._driver.acquire()
+        self._home = threading.Event()
         self._goal: Callable[[], bool] = bool
         self._limit: int | None = None
         self._met = False
@@ -166,12 +165,13 @@ class Scheduler:
         with self._driving:
             self._goal, self._limit, self._met = goal, limit, False
             self._last_turn = self.turns + self._max_turns
-            self._go_on()
+            self._home.clear()
             try:
-                self._driver.acquire()
+                self._go_on()
+                self._home.wait()
             except BaseException:  # Ctrl-C: the turn that runs is finished first
                 self._goal = lambda: True
-                self._driver.acquire()
+                self._home.wait()
                 raise
             error, self._error = self._error, None
             if error is not None:
@@ -208,13 +208,13 @@ class Scheduler:
                 return
             self._running = carrier
             try:
-                successor = self._take_turns()
+                pass_on = self._take_turns()
             except BaseException as error:  # noqa: BLE001  # a fault of the simulation itself
                 self._error = error
-                successor = self._driver
+                pass_on = self._home.set
             self._idle.append(carrier)  # before the baton goes, or another one is started
             self._running = None
-            successor.release()
+            pass_on()
 
     def _go_on(self) -> None:
         if not self._idle:
@@ -224,8 +224,8 @@ class Scheduler:
             self._idle.append(carrier)
         self._idle.pop().baton.release()
 
-    def _take_turns(self) -> Any:
-        """Take turns until somebody else is to have the baton, and give theirs."""
+    def _take_turns(self) -> Callable[[], None]:
+        """Take turns until somebody else is to have the baton; give what hands it to them."""
         ready, awake, clock, random = self._ready, self._awake, self._clock, self._random
         cost, arm, aside = self._turn_cost, self._breaker.arm, self._aside
         while True:
@@ -233,17 +233,17 @@ class Scheduler:
                 self._call_aside()
             if self._goal():
                 self._met = True
-                return self._driver
+                return self._home.set
             if self._error is not None or (self._limit is not None and clock.now >= self._limit):
-                return self._driver
+                return self._home.set
             number = len(ready)
             if not number and not awake:
                 if not clock.jump(self._limit):
-                    return self._driver
+                    return self._home.set
                 continue
             index = int(random() * (number + len(awake)))
             if index >= number:
-                return awake.pop(index - number).baton
+                return awake.pop(index - number).baton.release
             mailbox = ready[index]
             actor = mailbox.actor
             if actor is not None:

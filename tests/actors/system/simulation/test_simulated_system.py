@@ -1,0 +1,489 @@
+"""The simulated system: one actor at a time, virtual time, everything drawn from the seed."""
+
+import os
+import subprocess
+import sys
+import threading
+from contextlib import closing
+from pathlib import Path
+
+import pykka
+import pytest
+
+from limner.actors import PooledActor, SimulatedSystem, System
+from limner.actors.system import CallReturned, Faults, InjectedFailure, SimulationStuck
+
+SECOND = 1_000_000
+
+
+@pytest.fixture
+def system():
+    threads = set(threading.enumerate())
+    with closing(SimulatedSystem(1)) as system, system:
+        system.workers.open_lane("lane", 2)
+        yield system
+    assert set(threading.enumerate()) <= threads
+    assert pykka.ActorRegistry.get_all() == []
+
+
+class Note(PooledActor):
+    """Writes down what it hears and when; runs what can be called, and gives what that gave."""
+
+    def __init__(self):
+        super().__init__()
+        self.heard = []
+
+    def on_receive(self, message):
+        if callable(message):
+            return message(self)
+        self.heard.append((message, self.system.clock.now))
+        return None
+
+    def what(self):
+        return [message for message, _ in self.heard]
+
+
+def actor_of(ref):
+    return ref.actor_inbox.actor
+
+
+def test_nothing_happens_until_somebody_waits(system):
+    ref = Note.start()
+    ref.tell("a")
+    assert actor_of(ref).heard == []
+    assert ref.ask(lambda actor: actor.what()) == ["a"]
+
+
+def test_a_timer_comes_at_its_virtual_time_in_no_real_time(system):
+    ref = Note.start()
+    system.clock.after(86_400, ref, "tomorrow")
+    system.clock.after(3_600, ref, "soon")
+    system.run_until(lambda: len(actor_of(ref).heard) == 2)
+    (first, at), (second, then) = actor_of(ref).heard
+    assert (first, second) == ("soon", "tomorrow")
+    assert 0 <= at - 3_600 * SECOND < 1_000
+    assert 0 <= then - 86_400 * SECOND < 1_000
+
+
+def test_a_cancelled_timer_says_nothing_and_the_clock_does_not_stop_for_it(system):
+    ref = Note.start()
+    system.clock.after(10, ref, "never").cancel()
+    system.run_until(100)
+    assert actor_of(ref).heard == []
+    assert system.clock.now == 100 * SECOND
+
+
+def test_timers_of_one_time_come_in_the_order_of_their_making(system):
+    ref = Note.start()
+    for number in range(20):
+        system.clock.after(1, ref, number)
+    system.run_until(2)
+    assert actor_of(ref).what() == list(range(20))
+
+
+def test_running_until_a_time_stops_there_though_there_is_more_to_do(system):
+    ref = Note.start()
+
+    def again(actor):
+        actor.actor_ref.tell(again)
+
+    ref.tell(again)
+    system.run_until(0.01)
+    assert 10_000 <= system.clock.now < 11_000
+
+
+def test_what_is_told_is_heard_in_order_and_one_message_a_turn(system):
+    refs = [Note.start() for _ in range(5)]
+    for number in range(50):
+        for ref in refs:
+            ref.tell(number)
+    for ref in refs:
+        assert ref.ask(lambda actor: actor.what()) == list(range(50))
+
+
+def test_seeds_draw_different_orders():
+    def order(seed):
+        with closing(SimulatedSystem(seed)) as system, system:
+            heard = []
+            refs = [Note.start() for _ in range(6)]
+            for index, ref in enumerate(refs):
+                ref.tell(lambda _, index=index: heard.append(index))
+            system.run_until(lambda: len(heard) == 6)
+            return tuple(heard)
+
+    assert len({order(seed) for seed in range(20)}) > 10
+    assert order(3) == order(3)
+
+
+def test_an_actor_may_wait_for_another_one_and_for_several_at_once(system):
+    last = Note.start()
+    middle = Note.start()
+
+    def ask_both(_):
+        slow = middle.ask(lambda _: last.ask(lambda _: 40), block=False)
+        return last.ask(lambda _: 2) + slow.get()
+
+    assert Note.start().ask(ask_both) == 42
+
+
+def test_waits_need_not_end_in_the_order_in_which_they_began(system):
+    first, second = system.future(), system.future()
+    ended = []
+
+    def wait(future, name):
+        def waiting(_):
+            future.get()
+            ended.append(name)
+
+        return waiting
+
+    one, two, three = Note.start(), Note.start(), Note.start()
+    asked = [
+        one.ask(wait(first, "first"), block=False),
+        two.ask(wait(second, "second"), block=False),
+    ]
+    system.run_until(1)
+    three.tell(lambda _: first.set(None))
+    asked[0].get()
+    three.tell(lambda _: second.set(None))
+    asked[1].get()
+    assert ended == ["first", "second"]
+
+
+def test_a_wait_may_time_out_in_virtual_time(system):
+    with pytest.raises(pykka.Timeout, match="5 seconds of virtual time"):
+        system.future().get(timeout=5)
+    assert system.clock.now == 5 * SECOND
+
+    def wait(actor):
+        try:
+            actor.system.future().get(timeout=7)
+        except pykka.Timeout:
+            return actor.system.clock.now
+
+    assert 12 * SECOND <= Note.start().ask(wait) < 12.1 * SECOND
+
+
+def test_mapped_and_stopped_futures_wait_in_the_simulation_too(system):
+    ref = Note.start()
+    assert ref.ask(lambda _: 20, block=False).map(lambda value: value + 1).get() == 21
+    assert ref.stop() is True
+    assert ref.stop() is False
+    with pytest.raises(pykka.ActorDeadError):
+        ref.ask("too late")
+
+
+def test_who_waits_for_whom_is_said_when_nothing_is_left_to_do(system):
+    class Silent(Note):
+        pass
+
+    silent, asking = Silent.start(), Note.start()
+    never = system.future(about="a word")
+    silent.tell(lambda _: never.get())
+    with pytest.raises(SimulationStuck) as stuck:
+        asking.ask(lambda _: silent.ask("hello?"))
+    text = str(stuck.value)
+    assert f"the driver awaits {asking}'s reply to function" in text
+    assert f"{asking} awaits {silent}'s reply to str" in text
+    assert f"{silent} awaits a word" in text
+
+
+def test_a_livelock_is_told_from_work():
+    with closing(SimulatedSystem(1, max_turns=1_000)) as system, system:
+        ref = Note.start()
+
+        def again(actor):
+            actor.actor_ref.tell(again)
+
+        ref.tell(again)
+        with pytest.raises(SimulationStuck, match=r"1,000 turns were taken .* one of Note"):
+            system.future().get()
+
+
+def test_a_failed_predicate_names_itself(system):
+    def the_moon_is_blue():
+        return False
+
+    with pytest.raises(SimulationStuck, match="the_moon_is_blue"):
+        system.run_until(the_moon_is_blue)
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit])
+def test_ctrl_c_in_an_actor_is_raised_at_the_driver(system, error):
+    def interrupt(_):
+        raise error
+
+    ref = Note.start()
+    ref.tell(interrupt)
+    with pytest.raises(error):
+        system.run_until(1)
+    assert not ref.is_alive()
+
+
+def test_another_base_exception_stops_all_as_in_pykka(system):
+    refs = [Note.start() for _ in range(3)]
+
+    def fail(_):
+        raise BaseException("out")
+
+    refs[0].tell(fail)
+    system.run_until(1)
+    assert not any(ref.is_alive() for ref in refs)
+
+
+def test_a_call_takes_its_latency_and_is_run_at_its_end():
+    with closing(SimulatedSystem(1, latency=lambda lane, tag: 3 * SECOND)) as system, system:
+        system.workers.open_lane("lane", 1)
+        ref = Note.start()
+        ran = []
+
+        def call(actor, tag):
+            actor.call(
+                "lane",
+                lambda call: ran.append(("run", call.tag, system.clock.now)),
+                begun=lambda call: ran.append(("begun", call.tag, system.clock.now)),
+                tag=tag,
+            )
+
+        ref.tell(lambda actor: [call(actor, "a"), call(actor, "b")])
+        system.run_until(lambda: len(actor_of(ref).heard) == 2)
+        assert [(name, tag) for name, tag, _ in ran] == [
+            ("begun", "a"),
+            ("run", "a"),
+            ("begun", "b"),  # one at a time, since the lane has one thread
+            ("run", "b"),
+        ]
+        times = [at for _, _, at in ran]
+        assert times[1] - times[0] == 3 * SECOND
+        assert times[3] - times[2] == 3 * SECOND
+
+
+def test_a_call_whose_beginning_fails_ends_with_that(system):
+    ref = Note.start()
+
+    def begun(_):
+        raise ValueError("not now")
+
+    ref.tell(lambda actor: actor.call("lane", lambda _: 1, begun=begun) and None)
+    system.run_until(lambda: actor_of(ref).heard)
+    (returned,) = actor_of(ref).what()
+    assert isinstance(returned, CallReturned)
+    assert str(returned.error) == "not now"
+
+
+def hanging(*, inattentive=0.0):
+    system = SimulatedSystem(
+        1, latency=lambda lane, tag: None, faults=Faults(inattentive=inattentive)
+    )
+    system.workers.open_lane("lane", 1)
+    return system
+
+
+def test_a_call_that_hangs_comes_back_once_it_is_cancelled_if_it_takes_notice():
+    with closing(hanging()) as system, system:
+        ref = Note.start()
+        call = ref.ask(lambda actor: actor.call("lane", lambda call: call.is_set()))
+        system.run_until(100)
+        assert actor_of(ref).heard == []
+        ref.tell(lambda _: call.cancel())
+        system.run_until(101)
+        assert actor_of(ref).what() == [CallReturned(call, True, None)]
+
+
+def test_a_call_that_hangs_and_takes_no_notice_is_abandoned_and_its_place_is_free():
+    with closing(hanging(inattentive=1)) as system, system:
+        ref = Note.start()
+        call, waiting = ref.ask(
+            lambda actor: [actor.call("lane", lambda _: None) for _ in range(2)]
+        )
+        ref.tell(lambda _: call.cancel())
+        system.run_until(100)
+        assert not call.over
+        assert waiting.thread is None
+        assert ref.ask(lambda _: call.abandon())
+        system.run_until(200)
+        assert system.workers.abandoned == 1
+        assert waiting.thread is not None
+        assert actor_of(ref).heard == []
+
+
+def test_what_comes_back_late_is_handed_to_who_wants_it():
+    with (
+        closing(
+            SimulatedSystem(1, latency=lambda *_: 10 * SECOND, faults=Faults(inattentive=1))
+        ) as system,
+        system,
+    ):
+        system.workers.open_lane("lane", 1)
+        late = []
+        ref = Note.start()
+        call = ref.ask(
+            lambda actor: actor.call(
+                "lane", lambda _: "picture", late=lambda call, value: late.append(value)
+            )
+        )
+        system.run_until(1)
+        ref.tell(lambda _: call.abandon())
+        system.run_until(20)
+        assert late == ["picture"]
+        assert actor_of(ref).heard == []
+        assert system.workers.abandoned == 0
+
+
+def test_a_call_may_wait_in_virtual_time_for_its_cancelling(system):
+    ref = Note.start()
+
+    def work(call):
+        began = system.clock.now
+        return call.wait(30), round((system.clock.now - began) / SECOND)
+
+    calls = [ref.ask(lambda actor: actor.call("lane", work)) for _ in range(2)]
+    system.clock.after(10, ref, lambda _: calls[1].set())
+    system.run_until(lambda: len(actor_of(ref).heard) == 2)
+    values = {returned.call: returned.value for returned in actor_of(ref).what()}
+    assert values[calls[0]] == (False, 30)
+    assert values[calls[1]][0] is True
+    assert values[calls[1]][1] <= 10
+
+
+def test_a_subscriber_is_called_between_turns_and_may_wait(system):
+    got = []
+    ref = Note.start()
+    outlet = system.outlet(lambda thing: got.append((thing, ref.ask(lambda _: "ok"))), lost=None)
+    ref.tell(lambda _: [outlet.put(number) for number in range(3)])
+    system.run_until(lambda: len(got) == 3)
+    assert got == [(0, "ok"), (1, "ok"), (2, "ok")]
+
+
+def test_a_subscriber_that_raises_is_called_again(system):
+    got = []
+
+    def callback(thing):
+        got.append(thing)
+        raise ValueError
+
+    outlet = system.outlet(callback, lost=None)
+    outlet.put(1)
+    outlet.put(2)
+    system.run_until(1)
+    assert got == [1, 2]
+
+
+def test_an_actor_can_be_made_to_fail_in_the_middle_of_a_message():
+    class Teller(Note):
+        def on_receive(self, message):
+            for number in range(10):
+                self.hears.tell(number)
+
+    heard_before_failing = set()
+    for seed in range(60):
+        with (
+            closing(SimulatedSystem(seed, faults=Faults(failure={"Teller": 1.0}))) as system,
+            system,
+        ):
+            hears, teller = Note.start(), Teller.start()
+            actor_of(teller).hears = hears
+            teller.tell("go")
+            ended = []
+            system.watch(teller, ended.append)
+            system.run_until(1)
+            assert isinstance(ended[0].reason, InjectedFailure)
+            assert system.injected_failures == 1
+            heard_before_failing.add(len(actor_of(hears).heard))
+    assert heard_before_failing == set(range(8))
+
+
+def test_timers_can_be_late():
+    late = []
+    for seed in range(40):
+        faults = Faults(late_timer=0.5, lateness=4)
+        with closing(SimulatedSystem(seed, faults=faults)) as system, system:
+            ref = Note.start()
+            system.clock.after(1, ref, "x")
+            system.run_until(6)
+            late.append(actor_of(ref).heard[0][1] / SECOND - 1)
+    assert 8 < sum(one < 0.01 for one in late) < 32
+    assert 1 < max(late) < 4.1
+
+
+def test_closing_ends_what_still_waits_and_leaves_nothing_behind():
+    system = SimulatedSystem(1)
+    raised = []
+
+    def wait_for_ever(actor):
+        try:
+            actor.system.future().get()
+        except Exception as error:
+            raised.append(type(error).__name__)
+            raise
+
+    with system:
+        refs = [Note.start() for _ in range(3)]
+    for ref in refs[:2]:
+        ref.tell(wait_for_ever)
+    system.run_until(1)
+    system.close()
+    system.close()
+    assert raised == ["SimulationClosed"] * 2
+    assert not any(ref.is_alive() for ref in refs)
+    assert pykka.ActorRegistry.get_all() == []
+    assert not [one for one in threading.enumerate() if one.name.startswith("simulation")]
+
+
+def test_a_late_ask_is_answered_after_the_closing():
+    system = SimulatedSystem(1)
+    ref = system.start(Note)
+    system.close()
+    with pytest.raises(pykka.ActorDeadError):
+        ref.ask("hello")
+
+
+def test_randomness_is_a_stream_a_purpose(system):
+    other = SimulatedSystem(1)
+    system.random("a").random()
+    assert system.random("b").random() == other.random("b").random()
+    assert system.random("b") is system.random("b")
+    assert SimulatedSystem(2).random("b").random() != SimulatedSystem(1).random("b").random()
+    assert system.new_id() == other.new_id()
+    other.close()
+
+
+def test_a_real_system_beside_it_is_none_of_its_business(system):
+    other = System("other")
+    try:
+        assert other.start(Note).ask(lambda _: 5) == 5
+    finally:
+        other.close()
+
+
+PROGRAM = """
+from contextlib import closing
+from hashlib import sha256
+from pathlib import Path
+import sys, tempfile
+from limner.scripts.simulate.scenario import load_scenario
+from limner.scripts.simulate.world import simulate
+
+with tempfile.TemporaryDirectory() as folder:
+    path = Path(folder) / "events.jsonl"
+    for seed in (3, 10, 291):
+        report = simulate(load_scenario("chaos"), seed, events=path)
+        assert report.passed, report.problems
+    print(sha256(path.read_bytes()).hexdigest(), len(path.read_bytes().splitlines()))
+"""
+
+
+def test_the_log_of_a_seed_does_not_depend_on_the_hashes_of_a_process():
+    said = {
+        subprocess.run(
+            [sys.executable, "-c", PROGRAM],
+            env={**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": os.pathsep.join(sys.path)},
+            cwd=Path(__file__).parent,
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for seed in ("0", "1", "77")
+    }
+    assert len(said) == 1
+    assert int(said.pop().split()[1]) > 500

@@ -1,0 +1,242 @@
+"""`limner simulate`, as it is used."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+
+import orjson
+import pykka
+import pytest
+from invariants import violations
+
+from limner.messages.pictures import Illustrated
+from limner.scripts.app import run
+from limner.scripts.simulate.draws import Draws
+from limner.scripts.simulate.expectations import broken
+from limner.scripts.simulate.parameters import draw_parameters
+from limner.scripts.simulate.plans import plan_message
+from limner.scripts.simulate.scenario import load_scenario
+from limner.scripts.simulate.seeds import run_seeds
+from limner.scripts.simulate.world import simulate
+
+COMMAND = [sys.executable, "-m", "limner.scripts.app", "simulate"]
+FIXED = range(60)
+FRESH = 60
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
+    return tmp_path
+
+
+def test_the_same_seed_gives_the_same_log_byte_for_byte(folder):
+    arguments = ["simulate", "--scenario", "chaos", "--messages", "150", "--seed", "7"]
+    for name in ("a", "b"):
+        assert run([*arguments, "--events", name]) == 0
+    first = (folder / "a").read_bytes()
+    assert first == (folder / "b").read_bytes()
+    assert run([*arguments, "--events", "a"]) == 0  # in place of what was there
+    assert first == (folder / "a").read_bytes()
+    assert run([*arguments[:-1], "8", "--events", "b"]) == 0
+    assert first != (folder / "b").read_bytes()
+
+
+def test_the_log_is_one_that_another_reading_of_the_invariants_accepts(folder):
+    assert (
+        run(["simulate", "--messages", "60", "--scenario", "flaky-backend", "--events", "a"]) == 0
+    )
+    events = [orjson.loads(line) for line in (folder / "a").read_bytes().splitlines()]
+    assert violations(events) == []
+    names = {event["event"] for event in events}
+    assert {"generation_failed", "generation_retried", "call_abandoned", "studio_closed"} <= names
+
+
+def test_a_seed_is_reported_as_a_person_reads_it(capsys):
+    assert run(["simulate", "--scenario", "quiet", "--seed", "3"]) == 0
+    said = capsys.readouterr().out
+    for part in (
+        "seed 3: 100 messages",
+        "hosts: 100 written",
+        "waiting for a slot",
+        "p99",
+        "messages  100 written",
+        "audit: passed, I1 to I8 hold",
+    ):
+        assert part in said
+
+
+def search(seeds, number):
+    """Run seeds of the chaos, and give those in which something is wrong."""
+    before = set(threading.enumerate())
+    results = list(run_seeds(load_scenario("chaos"), seeds))
+    assert sorted(result.seed for result in results) == sorted(seeds)
+    assert len(results) == number
+    assert sum(result.injected for result in results) > number / 4
+    assert pykka.ActorRegistry.get_all() == []
+    assert [one for one in threading.enumerate() if one not in before] == []
+    return {result.seed: result.problems for result in results if result.problems}
+
+
+def test_no_seed_of_a_fixed_set_breaks_anything():
+    assert search(FIXED, len(FIXED)) == {}
+
+
+def test_no_seed_of_a_fresh_set_breaks_anything(capsys):
+    first = int.from_bytes(os.urandom(4))
+    with capsys.disabled():
+        print(f"\nfresh seeds of the chaos: {first}..{first + FRESH - 1}")
+    assert search(range(first, first + FRESH), FRESH) == {}
+
+
+FOUND = {
+    27: "a future's callback that fails",
+    291: "a log that is closed late",
+    646: "a studio that outlives who opened it",
+    1663083489: "a grant to a session whose other requests are being taken back",
+}
+
+
+@pytest.mark.parametrize("seed", FOUND, ids=FOUND.get)
+def test_a_seed_that_once_failed_passes(seed):
+    assert simulate(load_scenario("chaos"), seed).problems == []
+
+
+def test_a_scenario_without_faults_ends_every_message_well():
+    for seed in range(6):
+        report = simulate(load_scenario("quiet", ["messages=40"]), seed)
+        assert report.passed
+        assert report.outcomes == {"written": 40}
+
+
+def test_a_run_on_real_threads_is_audited_too(capsys):
+    before = set(threading.enumerate())
+    values = ("generation.median=0.01", "arrivals.every=0.01", "texts.rate=100000")
+    arguments = [word for value in values for word in ("--set", value)]
+    assert run(["simulate", "--real", "--messages", "30", *arguments]) == 0
+    assert "audit: passed" in capsys.readouterr().out
+    assert set(threading.enumerate()) <= before
+
+
+def test_many_seeds_are_summed_up_and_failing_ones_named(capsys):
+    assert run(["simulate", "--scenario", "chaos", "--messages", "5", "--seeds", "0..9"]) == 0
+    said = capsys.readouterr().out
+    assert said.startswith("10 seeds, ")
+    assert said.endswith("audit: passed\n")
+
+
+def test_what_fails_is_named_with_the_command_that_repeats_it(capsys):
+    # more turns than a simulation may take without an end
+    arguments = ["--messages", "3", "--set", "texts.rate=1", "--set", "texts.prompts=0"]
+    impossible = [*arguments, "--set", "texts.words=[1000, 1000]", "--set", "patience.deadline=1"]
+    from limner.scripts.simulate import world
+
+    before, world.TURNS_A_MESSAGE = world.TURNS_A_MESSAGE, 1
+    try:
+        assert run(["simulate", *impossible, "--seeds", "4..4"]) == 1
+    finally:
+        world.TURNS_A_MESSAGE = before
+    said = capsys.readouterr().out
+    assert "seed 4 failed; repeat it with: limner simulate --messages 3 --set texts.rate=1" in said
+    assert "--seed 4\n" in said
+    assert "stuck: 103 turns were taken" in said
+    assert "audit: 1 of 1 seeds failed" in said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--seeds", "5..1"], "write two numbers as in 0..999"),
+        (["--seeds", "a..b"], "write two numbers as in 0..999"),
+        (["--seeds", "0..99999999"], "write two numbers as in 0..999"),
+        (["--seeds", "0..1", "--seed", "3"], "--seeds goes without"),
+        (["--scenario", "nonesuch"], "there is no scenario 'nonesuch'"),
+        (["--messages", "0"], "messages: "),
+        (["--messages", "many"], "valid integer"),
+        (["--events", "precious.txt"], "no event log"),
+        (["--events", "."], "is not a file"),
+    ],
+)
+def test_a_wrong_use_gets_one_line(folder, capsys, arguments, said):
+    (folder / "precious.txt").write_text("my only copy\n")
+    assert run(["simulate", *arguments]) == 2
+    captured = capsys.readouterr()
+    assert said in captured.err
+    assert captured.err.count("\n") == 1
+    assert captured.out == ""
+    assert (folder / "precious.txt").read_text() == "my only copy\n"
+
+
+@pytest.mark.parametrize("how", [["--messages", "1000000"], ["--seeds", "0..99999"]])
+def test_ctrl_c_ends_it_at_once_and_leaves_nothing_running(how):
+    with subprocess.Popen(
+        [*COMMAND, "--scenario", "chaos", *how],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # noqa: PLW1509
+    ) as process:
+        try:
+            line = process.stderr.readline()  # of the progress: it is well under way
+            assert line.startswith("simulating: ")
+            os.killpg(process.pid, signal.SIGINT)
+            # to the end of both streams, which every process that it has started holds too
+            out, err = process.communicate(timeout=60)
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+    assert process.returncode == 130
+    assert err.endswith("limner: interrupted\n")
+    assert "Traceback" not in err + out
+
+
+def planned(**overrides):
+    given = [f"{name.replace('__', '.')}={value}" for name, value in overrides.items()]
+    draws = Draws(1)
+    params = draw_parameters(load_scenario("quiet", ["texts.prompts=3", *given]), draws)
+    return plan_message(1, (), params, draws("plans"))
+
+
+def ended(plan):
+    """Give what a studio makes of a plan, on the real system."""
+    from limner.actors import Settings, Studio
+    from limner.actors.generators import Instant
+    from limner.actors.stores import MemoryStore
+
+    with Studio.open(Settings(), store=MemoryStore(), generator=Instant()) as studio:
+        return studio.illustrate(plan.message_id, plan.text).get(timeout=20)
+
+
+def test_what_a_host_may_complain_of():
+    plan = planned()
+    good = ended(plan)
+
+    def complaints(result, **flags):
+        flags = {"faultless": True, "may_be_cut": False, **flags}
+        return " ".join(broken(plan, result, **flags))
+
+    assert complaints(good) == ""
+    assert "prompts" in complaints(
+        good.but(pictures=good.pictures[1:], text=plan.text.replace(plan.text, without(good, 0)))
+    )
+    assert "2 times in the text" in complaints(good.but(text=good.text + marks(good)[0]))
+    assert "not what was streamed" in complaints(good.but(text=good.text + "!"))
+    assert "not what was streamed" in complaints(good.but(text=good.text[:-1]))
+    assert complaints(good.but(text=good.text[:-1]), may_be_cut=True) == ""
+    assert "raised ValueError" in complaints(ValueError("x"))
+    assert complaints(good.but(written=False)) == ""
+    assert isinstance(good, Illustrated)
+
+
+def marks(result):
+    from limner.messages.composition import mark
+
+    return [mark(placement, "html") for placement in result.pictures]
+
+
+def without(result, index):
+    return result.text.replace(marks(result)[index], "")
