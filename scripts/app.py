@@ -301,6 +301,51 @@ def simulate(
     )
 
 
+INSPECT = """\
+Look into an event log; without an option, sum it up.
+
+\b
+limner inspect events.jsonl
+limner inspect events.jsonl --message msg-42
+limner inspect events.jsonl --check
+limner inspect events.jsonl --html timeline.html
+
+A log of several runs after each other, of an interrupted process, or with foreign lines is read \
+too; what was passed over is counted.
+
+Exit status: 0 done, 1 a violation or an unknown id, 2 wrong use or no usable log, 130 interrupted.
+"""
+
+
+@app.command(help=INSPECT)
+def inspect(
+    log: Annotated[Path, typer.Argument(metavar="LOG", help="The event log.")],
+    message: Annotated[
+        str | None, typer.Option(metavar="ID", help="Tell the story of this message.")
+    ] = None,
+    task: Annotated[
+        str | None, typer.Option(metavar="ID", help="Tell the story of this task.")
+    ] = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Audit the log: whether I1 to I8 hold.")
+    ] = False,
+    follow: Annotated[
+        bool, typer.Option("--follow", help="Show the log live, while it is written.")
+    ] = False,
+    trace: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write a trace for Perfetto or chrome://tracing."),
+    ] = None,
+    html: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write one self-contained page.")
+    ] = None,
+) -> int:
+    """Look into an event log."""
+    from limner.scripts.inspect.command import inspect as run
+
+    return run(log, message=message, task=task, check=check, follow=follow, trace=trace, html=html)
+
+
 def run(arguments: Sequence[str]) -> int:
     """Run the command; give its exit status."""
     try:

@@ -84,7 +84,8 @@ def test_the_wheel_installs_into_an_empty_environment_and_shadows_nobody(wheel, 
     ]
 
     limner = [python, "-I", "-m", "limner.scripts.app"]
-    run(*limner, "simulate", "--scenario", "quiet", "--messages", "3", "--events", "e", cwd=tmp_path)
+    quiet = ["simulate", "--scenario", "quiet", "--messages", "3"]
+    run(*limner, *quiet, "--events", "e", cwd=tmp_path)
     run(*limner, "inspect", "e", "--html", "page.html", cwd=tmp_path)
     assert "msg-3" in (tmp_path / "page.html").read_text("utf-8")
 

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import os
 import sys
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from limner.scripts.display import shown
+from limner.scripts.inspect.measures import text
 from limner.scripts.inspect.reading import BLOCK, MAX_LINE, Event, opens_run, parse
-from limner.scripts.inspect.summary import Summary, listed, text
+from limner.scripts.inspect.summary import Summary, listed
 
 LATEST = 10
 """Events that are shown, the last of them."""
@@ -205,7 +207,8 @@ def follow(path: Path, *, wait: Callable[[float], object]) -> None:
     """
     tail, watch = Tail(path), Watch(str(path))
     show: Any = Frames(watch) if on_terminal() else Lines(watch)
-    with show:
+    with closing(tail), closing(show):
+        show.start()  # in here, as an interrupt may come while it begins
         while True:
             events = tail.read()
             if tail.began_anew:
@@ -235,11 +238,11 @@ class Lines:
         self._live = False
         self._note = ""
 
-    def __enter__(self) -> Lines:
-        return self
+    def start(self) -> None:
+        """Begin; there is nothing to do."""
 
-    def __exit__(self, *_: object) -> None:
-        pass
+    def close(self) -> None:
+        """End; there is nothing to do."""
 
     def begin_anew(self, why: str) -> None:
         """Tell that another log is read from its beginning."""
@@ -282,13 +285,13 @@ class Frames:
             redirect_stderr=False,
             get_renderable=watch.render,
         )
-        self._told: Counter[str] = Counter()
 
-    def __enter__(self) -> Frames:
+    def start(self) -> None:
+        """Take a part of the terminal."""
         self._live.start(refresh=True)
-        return self
 
-    def __exit__(self, *_: object) -> None:
+    def close(self) -> None:
+        """Leave the terminal as it was."""
         self._live.stop()
 
     def begin_anew(self, why: str) -> None:

@@ -25,8 +25,9 @@ function time(micros) {
   if (seconds < 0.9995) return `${Number((seconds * 1000).toPrecision(3))} ms`;
   if (seconds < 59.95) return `${Number(seconds.toPrecision(3))} s`;
   const left = Math.round(seconds);
-  if (left < 3600) return `${Math.floor(left / 60)} min ${left % 60} s`;
-  if (left < 48 * 3600) return `${Math.floor(left / 3600)} h ${Math.floor((left % 3600) / 60)} min`;
+  const both = (one, unit, other, below) => `${one} ${unit}${other ? ` ${other} ${below}` : ""}`;
+  if (left < 3600) return both(Math.floor(left / 60), "min", left % 60, "s");
+  if (left < 48 * 3600) return both(Math.floor(left / 3600), "h", Math.floor((left % 3600) / 60), "min");
   return `${(left / 86400).toFixed(1)} days`;
 }
 

@@ -19,17 +19,8 @@ from typing import Any
 import orjson
 
 from limner.scripts.inspect.reading import LogReader
-from limner.scripts.inspect.trace import (
-    OPEN,
-    Level,
-    Picture,
-    Session,
-    Slot,
-    Spans,
-    bounded,
-    many,
-    replacing,
-)
+from limner.scripts.inspect.spans import OPEN, Level, Picture, Session, Slot, Spans, bounded
+from limner.scripts.inspect.trace import many, replacing
 
 LATEST = 1_500
 """Sessions shown one by one because they ended last."""

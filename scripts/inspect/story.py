@@ -8,8 +8,8 @@ from difflib import SequenceMatcher
 from typing import Any
 
 from limner.scripts.display import shown
+from limner.scripts.inspect.measures import MAX_NAME, span, text
 from limner.scripts.inspect.reading import Event, micros, opens_run
-from limner.scripts.inspect.summary import MAX_NAME, span, text
 
 CLOSEST = 3
 """Ids that are named in place of one that is not there."""

@@ -11,7 +11,7 @@ from limner.actors import Settings, Studio
 from limner.actors.generators import Instant
 from limner.actors.stores import MemoryStore
 from limner.messages.errors import GenerationFailed
-from limner.scripts.inspect import audit as audit_module
+from limner.scripts.inspect import findings
 from limner.scripts.inspect.audit import Audit
 
 WAIT = 30
@@ -435,6 +435,34 @@ def i1_never_opened(events):
     return [next(e for e in events if e.get("session_id") == name and "prompt" in e)]
 
 
+def i1_opened_twice(events):
+    one = a_session(events)["session_opened"]
+    return [one, again(events, one)]
+
+
+def i1_opened_again_after_its_end(events):
+    one = a_session(events)
+    return [one["session_ended"], again(events, one["session_opened"], one["session_ended"])]
+
+
+def i1_a_prompt_after_the_end(events):
+    one = a_session(events)
+    prompt = next(event for event in events if "prompt" in event)
+    own = {"session_id": one["session_ended"]["session_id"], "task_id": "late"}
+    return [one["session_ended"], again(events, prompt, one["session_ended"], **own)]
+
+
+def i2_sealed_twice(events):
+    one = a_session(events)["session_sealed"]
+    return [one, again(events, one, tasks=[])]
+
+
+def i2_settled_after_the_end(events):
+    one = a_session(events)
+    late = again(events, one["settled"][0], one["session_ended"], task_id="late")
+    return [one["session_ended"], late]
+
+
 def i2_written_too_early(events):
     one = a_session(events)
     put_before(events, one["text_written"], one["settled"][-1])
@@ -623,6 +651,31 @@ def i5_requested_twice(events):
     return [one, again(events, one)]
 
 
+def i5_requested_again_after_its_end(events):
+    one = events[at(events, "slot_granted")]
+    request = events[at(events, "slot_requested", request_id=one["request_id"])]
+    return [one, again(events, request, one)]
+
+
+def i5_one_slot_granted_to_two(events):
+    first, second = two_grants(events)
+    second["slot_id"] = first["slot_id"]
+    moved(events, second, first)
+    request = events[at(events, "slot_requested", request_id=second["request_id"])]
+    put_before(events, request, first)
+    return [first, second]
+
+
+def i5_withdrawn_without_a_request(events):
+    one = events[at(events, "slot_requested")]
+    return [again(events, one, event="request_withdrawn", request_id="another")]
+
+
+def i5_given_back_without_a_grant(events):
+    one = events[at(events, "slot_released")]
+    return [again(events, one, slot_id="image-9999")]
+
+
 def i5_given_back_in_another_lane(events):
     one = events[at(events, "slot_released")]
     one["lane"] = "another"
@@ -779,6 +832,12 @@ def i8_a_gap_named_without_its_end(events):
     return (len(events),)
 
 
+def i8_a_gap_that_comes_again(events):
+    here = len(events)
+    events.append({"seq": here, "t": 0, "event": "events_lost", "first": 2, "last": here - 1})
+    return (here,)
+
+
 def i8_a_gap_that_ends_elsewhere(events):
     here = len(events) + 1
     lost = {"seq": here, "t": 0, "event": "events_lost", "first": here - 1, "last": here + 5}
@@ -856,6 +915,24 @@ def test_what_the_events_prove_after_a_named_gap_is_still_caught():
     assert (found.lost, found.unchecked) == (2, 2)
 
 
+def test_what_is_open_across_a_named_gap_is_counted_until_the_studio_closes():
+    def open_at(number):
+        return verdict(log[:number]).open_sessions, verdict(log[:number]).open_requests
+
+    lost = {"event": "events_lost", "first": 4, "last": 4}
+    log = [
+        {"seq": 1, "event": "studio_opened"},
+        {"seq": 2, "event": "session_opened", "session_id": "s"},
+        {"seq": 3, "event": "slot_requested", "request_id": "r", "lane": "image"},
+        {"seq": 5, **lost},
+        {"seq": 6, "event": "request_withdrawn", "request_id": "r", "lane": "image"},
+        {"seq": 7, "event": "studio_closed"},
+    ]
+    log = [{"t": 0, **event} for event in log]
+    assert [open_at(number) for number in (3, 4, 5, 6)] == [(1, 1), (1, 1), (1, 0), (0, 0)]
+    assert verdict(log).passed
+
+
 def test_a_run_that_was_killed_is_counted_and_no_violation(bases):
     for base in bases:
         for cut in range(2, len(base) - 1, 5):
@@ -878,14 +955,14 @@ def test_a_log_is_judged_in_bounded_memory_and_violations_are_counted_past_those
         audit.feed({"seq": seq, "t": 0, "event": "slot_released", "slot_id": name, "lane": "x"})
     assert len(audit._sessions.open) == 0
     for recent in (audit._sessions.ended, audit._sessions.late, audit._lanes.ended_slots):
-        assert len(recent) <= 2 * audit_module.REMEMBERED
+        assert len(recent) <= 2 * findings.REMEMBERED
     found = audit.finish()
-    assert len(found.violations) == audit_module.KEPT
+    assert len(found.violations) == findings.KEPT
     assert found.number > 60_000
 
 
 def test_an_end_that_comes_again_long_after_is_still_noticed(monkeypatch):
-    monkeypatch.setattr(audit_module, "REMEMBERED", 2)
+    monkeypatch.setattr(findings, "REMEMBERED", 2)
     log = [{"event": "studio_opened"}]
     for number in (*range(20), 0):
         whose = {"session_id": f"{number}", "outcome": "cancelled"}

@@ -19,7 +19,7 @@ from limner.messages.errors import GenerationFailed
 from limner.scripts.inspect import page
 from limner.scripts.inspect.page import Digest, Durations, Use, write_page
 from limner.scripts.inspect.reading import LogReader
-from limner.scripts.inspect.trace import Level, Spans
+from limner.scripts.inspect.spans import Level, Spans
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 MARKUP = '</script><img src=x onerror="document.title=`owned`"><!--<script>'

@@ -1,0 +1,162 @@
+"""What a summary measures with: distributions, the slowest few, the use of a lane."""
+
+from __future__ import annotations
+
+import heapq
+import math
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from limner.scripts.display import shown
+from limner.scripts.inspect.reading import Event
+
+NAMED = 5
+"""Of the slowest and the failed, how many are named."""
+
+KINDS = 30
+"""Different outcomes, states and reasons that are told apart; the rest are counted together."""
+
+MAX_NAME = 1_000
+"""Characters of an id or a name that are looked at."""
+
+OTHERS = "others"
+
+STEP = math.log(1.02)
+
+
+class Times:
+    """A distribution of durations, in microseconds; a percentile is within 1 %."""
+
+    def __init__(self) -> None:
+        self.number = 0
+        self.max = 0
+        self._buckets: Counter[int] = Counter()
+
+    def add(self, duration: int) -> None:
+        """Take one; clocks of threads may differ by a little, so one below 0 is 0."""
+        self.number += 1
+        self.max = max(self.max, duration)
+        self._buckets[int(math.log(duration) / STEP) if duration > 0 else -1] += 1
+
+    def percentile(self, share: float) -> float:
+        """Give the seconds that `share`, 0 to 1, of them took at most; 0 if there are none."""
+        rank = max(1, math.ceil(share * self.number))
+        for bucket in sorted(self._buckets):
+            rank -= self._buckets[bucket]
+            if rank <= 0:
+                middle = math.exp((bucket + 0.5) * STEP) if bucket >= 0 else 0
+                return min(middle, self.max) / 1_000_000
+        return 0.0
+
+    def values(self) -> dict[str, float]:
+        """Give the number of them, and p50, p95, p99 and max in seconds."""
+        shares = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
+        found = {name: self.percentile(share) for name, share in shares.items()}
+        return {"number": self.number, **found, "max": self.max / 1_000_000}
+
+
+class Slowest:
+    """The few that took longest."""
+
+    def __init__(self) -> None:
+        self._heap: list[tuple[int, int, str]] = []
+        self._number = 0
+
+    def add(self, duration: int, *names: str) -> None:
+        """Take one, with what it is shown by."""
+        if len(self._heap) < NAMED or duration > self._heap[0][0]:
+            self._number += 1
+            one = (duration, -self._number, "  ".join(shown(name, 48) for name in names))
+            push = heapq.heappush if len(self._heap) < NAMED else heapq.heappushpop
+            push(self._heap, one)
+
+    def __iter__(self) -> Iterator[tuple[int, str]]:
+        return iter([(took, name) for took, _, name in sorted(self._heap, reverse=True)])
+
+
+class LaneUse:
+    """How much of a lane was out over time, against its limit."""
+
+    def __init__(self, now: int) -> None:
+        self.out = 0
+        self.peak = 0
+        self.limit: int | None = None
+        self._now = now
+        self._spent = 0
+        self._used = 0
+        self._allowed = 0
+
+    def pass_to(self, now: int) -> None:
+        """Let time pass."""
+        took = now - self._now
+        if took > 0:
+            self._now = now
+            self._spent += took
+            self._used += self.out * took
+            self._allowed += (self.out if self.limit is None else self.limit) * took
+
+    def restart(self, now: int) -> None:
+        """Begin with nothing out, in another run, whose clock begins anew."""
+        self.out, self._now = 0, now
+
+    def change(self, weight: int) -> None:
+        """Take out, or give back."""
+        self.out = max(0, self.out + weight)
+        self.peak = max(self.peak, self.out)
+
+    @property
+    def mean(self) -> float:
+        """How much was out, averaged over time."""
+        return self._used / self._spent if self._spent else 0.0
+
+    @property
+    def share(self) -> float | None:
+        """How much of what the limit allowed was out, 0 to 1; `None` for no time or no limit."""
+        limited = self.limit is not None and self._allowed
+        return self._used / self._allowed if limited else None
+
+
+@dataclass(slots=True)
+class Open:
+    """What is under way in the run that is read: when it began, by name."""
+
+    sessions: dict[str, int] = field(default_factory=dict)
+    tasks: dict[str, set[str]] = field(default_factory=dict)
+    prompts: dict[str, str] = field(default_factory=dict)
+    requests: dict[str, int] = field(default_factory=dict)
+    slots: dict[str, tuple[str, int]] = field(default_factory=dict)
+    generations: dict[str, int] = field(default_factory=dict)
+    sealed: dict[str, int] = field(default_factory=dict)
+
+    def counts(self) -> Counter[str]:
+        """Count them."""
+        return Counter(
+            sessions=len(self.sessions),
+            tasks=sum(map(len, self.tasks.values())),
+            requests=len(self.requests),
+            slots=len(self.slots),
+        )
+
+
+def text(event: Event, field: str) -> str:
+    """Give a field that is a text; nothing if it is not."""
+    value = event.get(field)
+    return value[:MAX_NAME] if isinstance(value, str) else ""
+
+
+def count(counter: Counter[str], name: str, kinds: int = KINDS) -> None:
+    """Count one more, of some kinds at most."""
+    counter[name if name in counter or len(counter) < kinds else OTHERS] += 1
+
+
+def span(micros: float) -> str:
+    """Give a duration as a person reads it, from integer microseconds."""
+    seconds = micros / 1_000_000
+    if seconds < 1:
+        return f"{seconds * 1_000:.3g} ms"
+    if seconds < 60:
+        return f"{seconds:.2f} s"
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {seconds:02} s"

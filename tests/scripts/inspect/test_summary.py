@@ -1,0 +1,181 @@
+"""The summary: the numbers that a person asks for first, in bounded memory."""
+
+import io
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.console import Console
+
+from limner.scripts.inspect.measures import KINDS, LaneUse, Times, span
+from limner.scripts.inspect.summary import Summary
+
+
+def summed(*events):
+    summary = Summary()
+    for seq, (t, name, fields) in enumerate(events, 1):
+        summary.feed({"seq": seq, "t": t, "event": name, **fields})
+    return summary
+
+
+def shown(summary):
+    console = Console(file=io.StringIO(), width=120, markup=False, emoji=False, highlight=False)
+    console.print(summary.render())
+    return console.file.getvalue()
+
+
+def picture(task="t", **more):
+    return {"session_id": "s", "message_id": "m", "task_id": task, **more}
+
+
+def slot(**more):
+    return {"lane": "image", "request_id": "r", "weight": 1, **more}
+
+
+OPENED = (0, "studio_opened", {"at": "2026-01-01T10:00:00+00:00"})
+LANE = (0, "lane_opened", {"lane": "image", "max_concurrent": 4})
+STORY = (
+    OPENED,
+    LANE,
+    (1, "session_opened", picture()),
+    (1, "prompt_detected", picture(prompt="a \x1b[31mred[/] door")),
+    (2, "slot_requested", picture(**slot())),
+    (4, "slot_granted", picture(**slot(slot_id="1"))),
+    (4, "generation_started", picture(slot_id="1")),
+    (5, "generation_failed", picture(final=False, reason="busy")),
+    (5, "generation_retried", picture(delay=1)),
+    (6, "generation_started", picture(slot_id="1")),
+    (8, "generation_completed", picture()),
+    (8, "slot_released", picture(**slot(slot_id="1"))),
+    (8, "session_sealed", picture(tasks=["t"])),
+    (8, "task_settled", picture(state="completed")),
+    (9, "text_written", picture(placed=["t"], unplaced={})),
+    (9, "session_ended", picture(outcome="written")),
+    (10, "studio_closed", {}),
+)
+
+
+def test_the_values_of_a_small_log_are_these():
+    found = summed(*STORY).values()
+    for name, seconds in (("waiting", 2), ("generation", 2), ("writing", 1)):
+        assert found[name]["number"] == 1
+        assert found[name]["max"] == seconds
+        assert found[name]["p50"] == pytest.approx(seconds, rel=0.01)
+    assert found["sessions"] == {"written": 1}
+    assert found["tasks"] == {"completed": 1}
+    assert found["retries"] == 1
+    assert not any(found["open"].values())
+    assert found["seconds"] == 10
+    assert found["lanes"] == {"image": {"mean": 0.4, "peak": 1, "limit": 4, "share": 0.1}}
+
+
+def test_the_summary_says_what_a_person_asks_for_and_nothing_that_moves_a_terminal():
+    text = shown(summed(*STORY))
+    assert "\x1b" not in text
+    for part in (
+        "17 events of 1 run",
+        "1 written",
+        "1 completed",
+        "a red[/] door",
+        "10%",
+        "2.00 s",
+    ):
+        assert part in text
+
+
+def test_what_failed_is_named_with_its_reason_and_equal_reasons_are_counted_together():
+    events = [OPENED]
+    for number in range(3):
+        name = {"session_id": f"s{number}", "message_id": f"m{number}"}
+        reason = f"the session of message 'm{number}' failed: \x1b[2Jbroken"
+        events += [
+            (1, "session_opened", name),
+            (1, "session_ended", {**name, "outcome": "failed", "reason": reason}),
+            (1, "task_settled", {**name, "task_id": "t", "state": "failed", "reason": "busy"}),
+        ]
+    text = shown(summed(*events))
+    assert "3 times message: the session of a message failed: broken" in text
+    assert "3 times picture: busy" in text
+
+
+def test_what_is_open_when_runs_are_killed_is_counted_over_all_of_them():
+    assert summed(*STORY[:7], *STORY[:4]).open == {
+        "sessions": 2,
+        "tasks": 2,
+        "slots": 1,
+        "requests": 0,
+    }
+    found = summed(*STORY[:7], *STORY)
+    assert (found.runs, found.seconds) == (2, 14)
+    assert found.lanes["image"].out == 0
+
+
+def test_slot_use_is_measured_against_the_limit_that_was_in_force():
+    lane = LaneUse(0)
+    lane.limit = 2
+    lane.change(2)
+    lane.pass_to(10)
+    lane.limit = 8
+    lane.pass_to(20)
+    assert (lane.mean, lane.peak, lane.share) == (2, 2, 0.4)
+    lane.pass_to(15)  # a clock of another thread
+    assert lane.mean == 2
+    lane.limit = None
+    assert lane.share is None
+
+
+@given(st.lists(st.integers(0, 10**12), min_size=1), st.floats(0, 1))
+def test_a_percentile_is_within_one_percent(durations, share):
+    times = Times()
+    for duration in durations:
+        times.add(duration)
+    rank = max(1, -int(-(share * len(durations)) // 1))
+    true = sorted(durations)[rank - 1] / 1_000_000
+    assert times.percentile(share) == pytest.approx(true, rel=0.01, abs=1e-9)
+    assert times.max == max(durations)
+
+
+def test_memory_is_bounded_by_what_is_open():
+    summary = Summary()
+    for number in range(5_000):
+        for t, name, fields in STORY[1:-1]:
+            own = {
+                key: f"{value}{number}" if key.endswith("_id") else value
+                for key, value in fields.items()
+            }
+            summary.feed({"seq": 1, "t": t, "event": name, **own, "reason": f"{number}"})
+        summary.feed({"seq": 1, "t": 1, "event": f"new {number}"})
+        summary.feed({"seq": 1, "t": 1, "event": "session_ended", "outcome": f"{number}"})
+        summary.feed({"seq": 1, "t": 1, "event": "task_settled", "state": "failed", **own})
+    held = summary._open
+    for name in ("sessions", "tasks", "prompts", "requests", "slots", "generations", "sealed"):
+        assert not getattr(held, name), name
+    assert len(summary.sessions) <= KINDS + 1
+    assert summary.sessions.total() == 10_000
+    assert len(summary.counts) <= 10 * KINDS + 1
+    assert len(list(summary._slow_pictures)) == 5
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_fields_of_any_type_are_summed_without_a_traceback(seed):
+    rng = random.Random(seed)
+    events = []
+    for t, name, fields in STORY * 3:
+        odd = rng.choice([None, 7, [], {}, "x" * 5_000, True, -1, 2**70, 0.5])
+        events.append((t, name, {**fields, rng.choice([*fields, "weight"]): odd}))
+    shown(summed(*events))
+
+
+@pytest.mark.parametrize(
+    ("micros", "text"),
+    [
+        (0, "0 ms"),
+        (1_234, "1.23 ms"),
+        (1_500_000, "1.50 s"),
+        (61_000_000, "1 min 01 s"),
+        (86_400_000_000, "24 h 00 min"),
+    ],
+)
+def test_a_duration_is_told_as_a_person_reads_it(micros, text):
+    assert span(micros) == text
