@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 
 import orjson
 import pytest
@@ -86,12 +87,11 @@ def test_a_log_that_cannot_be_opened_is_refused_in_one_line(tmp_path):
         Studio.open(Settings(events=tmp_path), store=MemoryStore(), generator=Instant())
 
 
-def test_an_event_has_its_time_in_microseconds_and_who_said_it(tmp_path):
-    path = tmp_path / "events.jsonl"
-    settings = Settings(events=path)
-    with Studio.open(settings, store=MemoryStore(), generator=Instant()) as studio:
-        studio.illustrate("m", '<!--img-prompt="a \\"b\\" \\u2028 <c>"-->').get(timeout=20)
-    (granted,) = [event for event in lines(path) if event["event"] == "slot_granted"]
+def test_an_event_has_its_time_in_microseconds_and_who_said_it(open_simulated):
+    one = open_simulated()
+    one.let_pass(86_400)
+    one.studio.illustrate("m", '<!--img-prompt="a \\"b\\" \\u2028 <c>"-->').get()
+    (granted,) = one.events("slot_granted")
     assert list(granted)[:8] == [
         "seq",
         "t",
@@ -104,4 +104,6 @@ def test_an_event_has_its_time_in_microseconds_and_who_said_it(tmp_path):
     ]
     assert granted["actor"] == "limiter"
     assert granted["t"] == round(granted["t"], 6)
-    assert granted["at"].endswith("+00:00")
+    assert 86_400 <= granted["t"] < 86_402
+    wall = datetime.fromisoformat(granted["at"]) - datetime(2026, 1, 1, tzinfo=UTC)
+    assert wall == timedelta(microseconds=round(granted["t"] * 1_000_000))
