@@ -2,7 +2,16 @@
 
 from limner.actors.stream import Stream
 from limner.actors.studio import Studio
-from limner.actors.system import PooledActor, SimulatedSystem, System
+from limner.actors.system import Faults, PooledActor, SimulatedSystem, SimulationStuck, System
 from limner.messages.settings import Settings
 
-__all__ = ["PooledActor", "Settings", "SimulatedSystem", "Stream", "Studio", "System"]
+__all__ = [
+    "Faults",
+    "PooledActor",
+    "Settings",
+    "SimulatedSystem",
+    "SimulationStuck",
+    "Stream",
+    "Studio",
+    "System",
+]

@@ -20,10 +20,7 @@ from limner.actors.stores.protocol import Store
 from limner.actors.stream import Stream, plain
 from limner.actors.system import ActorEnded, Outlet, PooledFuture, PooledRef, System, concurrent
 from limner.actors.trail import EventLog
-from limner.messages.errors import (
-    MessageBusy,
-    StudioClosed,
-)
+from limner.messages.errors import MessageBusy, StudioClosed, describe
 from limner.messages.events import Subscribe, Unsubscribe
 from limner.messages.opening import (
     CloseStudio,
@@ -109,7 +106,14 @@ class Studio:
         self._system.workers.open_lane(f"store{name}", STORE_THREADS)
         self._root = self._system.start(StudioActor, self._log, settings, production, file)
         self._system.watch(self._root, self._root_ended)
-        _, _, limiter = self._root.ask(ReportStatus())
+        try:
+            _, _, limiter = self._root.ask(ReportStatus())
+        except pykka.ActorDeadError:
+            self._ended.get()
+            self._leave()
+            raise StudioClosed(
+                f"the studio could not be opened: {describe(self._cause)}"
+            ) from self._cause
         assert self._log.recorder is not None
         self._system.watch(self._log.recorder, lambda _: self._recorded.set(None))
         self.limiter = Limiter(
@@ -268,6 +272,10 @@ class Studio:
             outlets, self._outlets = list(self._outlets), {}
         for outlet in outlets:
             outlet.close()
+        self._leave()
+
+    def _leave(self) -> None:
+        """Close what is its own."""
         if self._own_system:
             self._system.close(self.settings.grace)
         with self._lock:

@@ -226,9 +226,10 @@ The actors are the real ones; time, threads and chance are simulated, and drawn 
 same seed gives the same event log, byte for byte. Each seed draws its own values from the ranges \
 of the scenario.
 
-A scenario is one of quiet, rush-hour, flaky-backend and chaos, or a TOML file: about, messages, \
-arrivals, texts, people, generation, store, lane, patience, faults. A range is a pair, as in \
-\\[faults] host_edits = [0, 0.3]. Without a scenario all values are the usual ones, without faults.
+A scenario is one of quiet, rush-hour, flaky-backend, chaos and day, or a TOML file: about, \
+messages, arrivals, texts, people, generation, store, lane, patience, faults. A range is a pair, \
+as in \\[faults] host_edits = [0, 0.3]. Without a scenario all values are the usual ones, without \
+faults.
 
 Exit status: 0 all is well, 1 an invariant is violated or something else is wrong, 2 wrong use, \
 130 interrupted.
@@ -357,17 +358,24 @@ def run(arguments: Sequence[str]) -> int:
         return 2
     except (KeyboardInterrupt, typer.Abort):
         return 130
+    except BrokenPipeError:
+        return 1
+    except OSError as error:
+        from limner.scripts.display import shown, tell
+
+        tell(f"limner: {shown(str(error), 500)}")
+        return 1
     return status if isinstance(status, int) else 0
 
 
 def main() -> None:
     """Run the command with the arguments of the process, and leave with its exit status."""
-    if sys.stderr is None:  # closed by whoever started us
-        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by whoever started us
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: PTH123, SIM115
     status = run(sys.argv[1:])
     try:
-        if sys.stdout is not None:
-            sys.stdout.flush()
+        sys.stdout.flush()
     except OSError:
         # what is left in the buffer cannot be written, which the exit would tell in its own way
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -23,12 +23,13 @@ class Timer:
     def cancel(self) -> None:
         """Forget it. Too late is no error: a timer may cross with its cancelling."""
         if self.ref is not None:
-            self.ref = self.message = None
+            self.ref = None
+            self.message = None
             self._clock.forget()
 
     def fire(self) -> None:
         """Tell the message, unless it was cancelled or told."""
-        ref, message = self.ref, self.message
+        message, ref = self.message, self.ref  # in this order: a cancelling clears ref first
         self.ref = self.message = None
         if ref is not None:
             ref.deliver(message)

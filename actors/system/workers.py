@@ -125,6 +125,10 @@ class Pool(Protocol):
     threads: dict[Any, None]
     abandoned: dict[Any, None]
 
+    def grow(self, limit: int) -> None:
+        """Let it have so many threads, if it had fewer."""
+        ...
+
     def submit(self, call: Any) -> None:
         """Take a call, to be begun once there is a thread for it."""
         ...
@@ -176,6 +180,10 @@ class _Pool(Pool):
         self.started = 0
         self.waking = False
         self.closed = False
+
+    def grow(self, limit: int) -> None:
+        self.limit = max(self.limit, limit)
+        self.wake()
 
     def submit(self, call: Call) -> None:
         self.calls.append(call)
@@ -270,11 +278,11 @@ class Workers:
         return sum(len(pool.abandoned) for pool in self._pools.values())
 
     def open_lane(self, lane: str, threads: int) -> None:
-        """Give a lane a pool of at most `threads` threads, or change how many it may have."""
+        """Give a lane a pool of at most `threads` threads, or let its pool grow to them."""
         with self._lock:
             if lane not in self._pools:
                 self._pools[lane] = self._new_pool(lane, threads)
-            self._pools[lane].limit = threads
+            self._pools[lane].grow(threads)
 
     def _new_pool(self, lane: str, threads: int) -> Pool:
         return _Pool(f"{self._name}-{lane}", threads)

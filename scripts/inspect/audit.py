@@ -141,6 +141,8 @@ class Audit:
                 say("I8", f"a run begins with number {seq:,}, not 1", seq)
         elif name == "events_lost":
             self._take_gap(event, seq)
+        elif seq == 1 and name == "actor_failed" and event.get("actor") == "studio":
+            self._begin_run()  # the root has failed before it could say that it opens
         elif seq == 1 or not self._found.run:
             self._begin_run()
             say("I8", f"a run begins with {call(name)}, not with studio_opened, number 1", seq)

@@ -10,6 +10,7 @@ import shlex
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from pathlib import Path
 from time import monotonic
@@ -19,8 +20,8 @@ from limner.messages.errors import LimnerError, SettingsInvalid
 from limner.scripts.display import shown, tell
 from limner.scripts.inspect.reading import parse
 from limner.scripts.simulate.scenario import Scenario, load_scenario
-from limner.scripts.simulate.seeds import MAX_SEEDS, SeedResult, run_seeds
-from limner.scripts.simulate.world import Report, simulate
+from limner.scripts.simulate.seeds import MAX_SEEDS, SeedResult, broke, run_seeds
+from limner.scripts.simulate.world import NOT_REAL, Report, simulate
 
 DONE, FAILED, MISUSED, INTERRUPTED = 0, 1, 2, 130
 MAX_SHOWN = 20
@@ -52,6 +53,8 @@ def run(
         numbers = None if seeds is None else numbers_of(seeds)
         if numbers is not None and (seed is not None or events is not None or real):
             raise SettingsInvalid("--seeds goes without --seed, --events and --real")
+        if numbers is None and (first or processes is not None):
+            raise SettingsInvalid("--first and --processes go with --seeds")
         if events is not None:
             make_way(events)
         again = ["limner", "simulate"]
@@ -65,6 +68,9 @@ def run(
     except LimnerError as error:
         tell(f"limner: {shown(str(error), 1_000)}")
         return MISUSED
+    except BrokenProcessPool:
+        tell("limner: a process that simulates was killed, perhaps for want of memory")
+        return FAILED
     except KeyboardInterrupt:
         tell("limner: interrupted")
         return INTERRUPTED
@@ -88,14 +94,14 @@ def numbers_of(seeds: str) -> range:
 
 
 def make_way(events: Path) -> None:
-    """Remove an event log that is to be written anew.
+    """Empty an event log that is to be written anew, and see that it can be.
 
     Raises:
-        SettingsInvalid: if what is there is no event log, or cannot be removed.
+        SettingsInvalid: if what is there is no event log, or cannot be written.
     """
     try:
-        if not events.exists():
-            return
+        events.parent.mkdir(parents=True, exist_ok=True)
+        events.touch()
         if not events.is_file():
             raise SettingsInvalid(f"--events {str(events)!r} is not a file")
         with events.open("rb") as file:
@@ -105,7 +111,7 @@ def make_way(events: Path) -> None:
                 f"--events {str(events)!r} is there already and no event log; "
                 "remove it, or name another file"
             )
-        events.unlink()
+        events.open("wb").close()
     except OSError as error:
         raise SettingsInvalid(
             f"--events {str(events)!r} cannot be written: {error.strerror or error}"
@@ -119,7 +125,15 @@ def look(scenario: Scenario, seed: int, events: Path | None, *, real: bool) -> i
         def show(left: int, whole: int, seconds: float) -> None:
             shows(left, whole, f"{left:,} of {whole:,} messages, {clock(seconds)} of the day")
 
-        report = simulate(scenario, seed, events=events, real=real, progress=show)
+        try:
+            report = simulate(scenario, seed, events=events, real=real, progress=show)
+        except (LimnerError, OSError):
+            raise
+        except Exception as error:  # noqa: BLE001
+            tell(f"limner: {broke(error)}")
+            return FAILED
+    if real and (left_out := [name for name in NOT_REAL if getattr(scenario.faults, name).high]):
+        print(f"left out, as real threads cannot have them: {', '.join(left_out)}")
     print_report(scenario, report, real=real)
     if events is not None:
         print(f"events {shown(str(events), 300)}")
@@ -161,6 +175,8 @@ def print_report(scenario: Scenario, report: Report, *, real: bool) -> None:
         print(f"audit: passed, I1 to I8 hold for {verdict.events:,} events")
     else:
         print(f"audit: failed, {verdict.number:,} violations in {verdict.events:,} events")
+    if report.problems:
+        print(f"failed: {len(report.problems):,} problems")
 
 
 def search(
@@ -206,7 +222,9 @@ def search(
         print(f"hosts: {counted(outcomes)}")
         if injected:
             print(f"failures injected into actors: {injected:,}")
-        print(f"audit: {len(failed):,} of {done:,} seeds failed" if failed else "audit: passed")
+        short = "" if done == len(seeds) else f" of the {done:,} that were run"
+        number = f"{len(failed):,} seed{'' if len(failed) == 1 else 's'}" if failed else "no seed"
+        print(f"{number} failed{short}")
     return FAILED if failed else DONE
 
 

@@ -2,11 +2,12 @@
 
 The functions of `math` may differ in their last digit from one C library to the next, and a log
 shows what they give; those of `decimal` are rounded correctly everywhere (General Decimal
-Arithmetic Specification 1.70).
+Arithmetic Specification 1.70), and so is `fsum`.
 """
 
 from collections.abc import Callable
 from decimal import Context, Decimal
+from math import fsum
 from random import Random
 
 Draw = Callable[[], float]
@@ -55,5 +56,5 @@ def log_normal(draw: Draw, median: float, spread: float) -> float:
     The normal one is a sum of twelve uniform ones (Irwin and Hall), so it stays within six
     standard deviations.
     """
-    normal = sum(draw() for _ in range(_HALVES)) - _HALVES / 2
+    normal = fsum(draw() for _ in range(_HALVES)) - _HALVES / 2
     return median * float(_PRECISE.exp(Decimal(spread * normal)))

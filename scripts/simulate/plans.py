@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
+from math import fsum
 
 from limner.scripts.simulate.draws import Draw, exponential, whole
 from limner.scripts.simulate.parameters import Parameters
@@ -159,7 +160,7 @@ def seconds_to_next(now: float, params: Parameters, draw: Draw) -> tuple[float, 
         number = arrivals.burst.draw_whole(draw)
         return exponential(draw, params.every * number), number
     if arrivals.kind == "day":
-        mean = sum(arrivals.hours) / 24
+        mean = fsum(arrivals.hours) / 24
         busy = arrivals.hours[int(now % DAY // 3_600)] / mean
         # no further than an hour ahead, when another intensity may hold
         return min(exponential(draw, params.every / busy), 3_600), 1

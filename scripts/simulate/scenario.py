@@ -66,9 +66,10 @@ class Within:
         return given
 
 
+Busyness = Annotated[float, Field(gt=0, le=1_000, allow_inf_nan=False)]
 Rate = Annotated[Range, AfterValidator(Within(0, 1))]
 Seconds = Annotated[Range, AfterValidator(Within(0.001, 86_400))]
-SecondsOrNone = Annotated[Range, AfterValidator(Within(0, 3_600))]
+Pause = Annotated[Range, AfterValidator(Within(0, 3_600))]
 Number = Annotated[Range, AfterValidator(Within(0, 1_000))]
 OneOrMore = Annotated[Range, AfterValidator(Within(1, 1_000))]
 
@@ -95,18 +96,12 @@ class Arrivals(Value):
     burst: OneOrMore = ranging(2, 30)
     """Messages that come at once, for the kind `burst`."""
 
-    hours: tuple[float, ...] = Field(
+    hours: tuple[Busyness, ...] = Field(
         default=(2, 1, 1, 1, 1, 2, 4, 8, 12, 10, 7, 7, 9, 8, 6, 6, 7, 9, 12, 14, 15, 12, 7, 4),
         min_length=24,
         max_length=24,
     )
     """How busy each hour of a day is beside the others, for the kind `day`."""
-
-    @model_validator(mode="after")
-    def _hours_are_busy(self) -> Self:
-        if min(self.hours) <= 0:
-            raise ValueError("hours: each must be above 0")
-        return self
 
 
 class Texts(Value):
@@ -163,7 +158,7 @@ class Lane(Value):
     max_concurrent: OneOrMore = ranging(1, 8)
     """Slots out at one time."""
 
-    min_time: SecondsOrNone = fixed(0)
+    min_time: Pause = fixed(0)
     """Seconds between two grants."""
 
     lease: Annotated[Range, AfterValidator(Within(0.1, 86_400))] = fixed(600)
@@ -184,7 +179,7 @@ class Patience(Value):
     store_timeout: Seconds = fixed(60)
     grace: Seconds = fixed(5)
     attempts: Annotated[Range, AfterValidator(Within(1, 100))] = fixed(3)
-    backoff: SecondsOrNone = ranging(0.1, 2)
+    backoff: Pause = ranging(0.1, 2)
 
 
 class Faults(Value):
@@ -307,7 +302,10 @@ def _put(values: dict[str, Any], override: str) -> None:
             raise SettingsInvalid(
                 f"--set {override!r}: write NAME=VALUE, such as faults.host_edits=0.1"
             )
-        value = loads(f"value = {text}")["value"]
+        given = loads(f"value = {text}")
+        if len(given) > 1:
+            raise SettingsInvalid(f"--set {override!r}: give one value")
+        value = given["value"]
     except TOMLDecodeError:
         value = text.strip()
     for part in path:

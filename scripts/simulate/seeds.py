@@ -19,6 +19,9 @@ AHEAD = 4
 
 MAX_SEEDS = 1_000_000
 
+PATIENCE = 600
+"""Seconds without a seed that ends, after which those under way are taken to hang."""
+
 
 @dataclass(frozen=True)
 class SeedResult:
@@ -48,8 +51,7 @@ def run_seed(scenario: Scenario, seed: int) -> SeedResult:
     try:
         report = simulate(scenario, seed)
     except Exception as error:  # noqa: BLE001
-        line = " ".join(format_exception_only(error)).strip()
-        return SeedResult(seed, (f"the simulation broke: {line}",), Counter())
+        return SeedResult(seed, (broke(error),), Counter())
     return SeedResult(
         seed,
         tuple(report.problems),
@@ -59,6 +61,11 @@ def run_seed(scenario: Scenario, seed: int) -> SeedResult:
         report.injected,
         report.seconds,
     )
+
+
+def broke(error: Exception) -> str:
+    """Say in one line that a simulation has failed itself."""
+    return f"the simulation broke: {' '.join(format_exception_only(error)).strip()}"
 
 
 def run_seeds(
@@ -76,7 +83,7 @@ def run_seeds(
         yield from (run_seed(scenario, seed) for seed in seeds)
         return
     waiting = iter(seeds)
-    running: set[Future[SeedResult]] = set()
+    running: dict[Future[SeedResult], int] = {}
     pool = ProcessPoolExecutor(
         number,
         mp_context=get_context("spawn"),
@@ -86,12 +93,18 @@ def run_seeds(
     try:
         while True:
             while len(running) < number * AHEAD and (seed := next(waiting, None)) is not None:
-                running.add(pool.submit(run_seed, scenario, seed))
+                running[pool.submit(run_seed, scenario, seed)] = seed
             if not running:
                 break
-            done, running = wait(running, return_when=FIRST_COMPLETED)
+            done, _ = wait(running, PATIENCE, FIRST_COMPLETED)
             for future in done:
+                del running[future]
                 yield future.result()
+            if not done:
+                for seed in running.values():
+                    late = f"nothing has come back for {PATIENCE} s; this or a seed beside it hangs"
+                    yield SeedResult(seed, (late,), Counter())
+                break
     finally:
         workers = list((pool._processes or {}).values())  # noqa: SLF001
         if running:  # given up before its end

@@ -16,6 +16,7 @@ import pykka
 
 from limner.actors import SimulatedSystem, Studio, System
 from limner.actors.system import Faults, SimulationStuck
+from limner.messages.errors import StudioClosed
 from limner.scripts.inspect.audit import Audit, Verdict
 from limner.scripts.inspect.reading import parse
 from limner.scripts.inspect.summary import Summary
@@ -35,6 +36,15 @@ TURNS_A_MESSAGE = 20_000
 """Turns after which a simulation is taken for a livelock, times its messages."""
 
 MAX_PROBLEMS = 100
+TRIES = 100
+"""Studios that may fail as they open, before that is a problem."""
+
+HOST_THREADS = 4
+"""Dispatcher threads of a run on real threads, so that hosts meet there."""
+
+NOT_REAL = ("actor_fails", "part_fails", "timer_late", "call_inattentive")
+"""Faults that only a simulated system can have."""
+
 SESSION_ACTORS = ("SessionActor", "MonitorActor", "ProcessorActor", "WriterActor")
 PARTS = ("StudioActor", "LimiterActor", "RecorderActor")
 
@@ -121,7 +131,14 @@ class World:
 
     def __post_init__(self) -> None:
         self.over: pykka.Future[None] = self.system.future(about="the last host")
-        self.studio = self.open()
+        self.studio = self.open_somehow()
+
+    def open_somehow(self) -> Studio:
+        """Open a studio, and another one if a part of it fails at once."""
+        for _ in range(TRIES):
+            with suppress(StudioClosed):
+                return self.open()
+        return self.open()
 
     def open(self) -> Studio:
         """Open a studio."""
@@ -137,6 +154,8 @@ class World:
             self.studio.close()
             self.count("studios reopened")
             self.studio = self.open()
+        except StudioClosed:
+            pass  # whoever needs one comes again
         finally:
             self.reopening = False
 
@@ -166,7 +185,7 @@ def simulate(
     params = draw_parameters(scenario, draws)
     backend = Backend(params, draws, waits=real)
     store = FaultyStore(params, draws, waits=real)
-    system = System() if real else _simulated(seed, params, backend, store)
+    system = System(threads=HOST_THREADS) if real else _simulated(seed, params, backend, store)
     with tempfile.TemporaryDirectory(prefix="limner-") as folder, _quiet():
         path = events or Path(folder) / "events.jsonl"
         run = _Run(path, forgets=events is None and not real)
@@ -210,11 +229,11 @@ class _Run:
 
     def __init__(self, path: Path, *, forgets: bool) -> None:
         self.audit, self.summary = Audit(), Summary()
-        path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
         self.tail = LogTail(path, forgets=forgets)
         self.began = monotonic()
         self.stuck: str | None = None
+        self.last = ""
 
     def drive(self, world: World, progress: Progress | None) -> None:
         """Let it run to its end."""
@@ -236,7 +255,11 @@ class _Run:
             scheduler, over = world.system.scheduler, world.over
             last = scheduler.turns + SLICE
             done: Any = over
-            world.system.run_until(lambda: done.done or scheduler.turns >= last)
+
+            def the_last_host_has_left() -> bool:
+                return done.done or scheduler.turns >= last
+
+            world.system.run_until(the_last_host_has_left)
             return bool(done.done)
         with suppress(pykka.Timeout):
             world.over.get(timeout=TICK)
@@ -248,6 +271,7 @@ class _Run:
         for event in self.tail.read():
             self.audit.feed(event)
             self.summary.feed(event)
+            self.last = event["event"]
 
     def close(self) -> None:
         """Read no more."""
@@ -259,6 +283,8 @@ class _Run:
         problems = [str(one) for one in verdict.violations] + world.problems
         if self.stuck is not None:
             problems.append(f"stuck: {self.stuck}")
+        elif self.last != "studio_closed" and not world.params.faults["part_fails"]:
+            problems.append("the event log is incomplete: it does not end with studio_closed")
         system = world.system
         simulated = system if isinstance(system, SimulatedSystem) else None
         return Report(

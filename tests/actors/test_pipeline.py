@@ -5,13 +5,16 @@ import threading
 
 import pytest
 
+from limner.actors import Settings, Studio
 from limner.actors.generators import Instant
+from limner.actors.root import StudioActor
 from limner.actors.stores import MemoryStore
 from limner.messages import find_prompts
 from limner.messages.errors import (
     SessionFailed,
     SettingsInvalid,
     StreamClosed,
+    StudioClosed,
     TextTooLong,
     UnknownMessage,
 )
@@ -149,3 +152,15 @@ def test_a_future_can_be_awaited_by_asyncio(open_studio, story):
         return await asyncio.wrap_future(one.studio.concurrent(future))
 
     assert asyncio.run(illustrate()).written
+
+
+def test_a_studio_that_cannot_be_opened_says_why_and_leaves_nothing_behind(
+    monkeypatch, threads_before
+):
+    def fail(_):
+        raise RuntimeError("not today")
+
+    monkeypatch.setattr(StudioActor, "on_start", fail)
+    with pytest.raises(StudioClosed, match="could not be opened: RuntimeError: not today"):
+        Studio.open(Settings(), store=MemoryStore(), generator=Instant())
+    assert [one for one in threading.enumerate() if one not in threads_before] == []

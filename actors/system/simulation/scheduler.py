@@ -9,6 +9,7 @@ baton while nothing runs, and parks while something does.
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -35,7 +36,7 @@ class SimulationStuck(Exception):
     """The simulation cannot go on to what is awaited; says who waits for whom."""
 
 
-class SimulationClosed(Exception):
+class SimulationClosed(BaseException):
     """Raised in what still waits when its simulation is closed."""
 
 
@@ -58,6 +59,7 @@ class _Carrier(threading.Thread):
         self.scheduler = scheduler
         self.baton = threading.Lock()
         self.baton.acquire()
+        self.runs = 0
 
     def run(self) -> None:
         self.scheduler.carry(self)
@@ -90,15 +92,18 @@ class Scheduler:
         self._carriers: list[_Carrier] = []
         self._idle: list[_Carrier] = []
         self._aside: list[Callable[[], None]] = []
-        self._driving = threading.Lock()
-        self._home = threading.Event()
+        self._home = threading.Lock()
+        self._away = False
         self._goal: Callable[[], bool] = bool
         self._limit: int | None = None
         self._met = False
         self._error: BaseException | None = None
         self._running: threading.Thread | None = None
+        self._asks = False
         self._closed = False
+        self._last_turn = 0
         self.turns = 0
+        self.driven = False
 
     @property
     def threads(self) -> int:
@@ -142,8 +147,12 @@ class Scheduler:
             timeout: seconds at most; for ever if `None`.
 
         Raises:
-            SimulationStuck: if the driver would wait for ever.
+            SimulationStuck: if the driver would wait for ever, or somebody else drives.
         """
+        if timeout == 0:
+            return done()
+        if self._asks:
+            raise SimulationStuck(f"what `run_until` asks after each turn waits for {named(about)}")
         limit = None if timeout is None else self._clock.now + round(timeout * 1_000_000)
         if threading.current_thread() is self._running:
             self._park(about, subscribe, limit)
@@ -152,35 +161,68 @@ class Scheduler:
             raise SimulationStuck(self._describe(about))
         return done()
 
-    def drive(self, goal: Callable[[], bool], limit: int | None = None) -> bool:
+    def drive(
+        self, goal: Callable[[], bool], limit: int | None = None, *, max_turns: int | None = None
+    ) -> bool:
         """Run turns until the goal is met, the time is over, or nothing is left to do.
 
         Args:
             goal: is asked after each turn; must not wait for anything.
             limit: microseconds of the clock.
+            max_turns: turns after which it is taken for a livelock, if not the usual number.
 
         Returns:
             Whether the goal is met.
+
+        Raises:
+            SimulationStuck: if the simulation is closed, or driven by somebody else.
         """
-        with self._driving:
+        if self._closed:
+            raise SimulationStuck("the simulation is closed, so nothing happens in it any more")
+        if self.driven:
+            raise SimulationStuck("somebody else drives the simulation: use it from one thread")
+        try:
+            self.driven = True
             self._goal, self._limit, self._met = goal, limit, False
-            self._last_turn = self.turns + self._max_turns
-            self._home.clear()
-            try:
-                self._go_on()
-                self._home.wait()
-            except BaseException:  # Ctrl-C: the turn that runs is finished first
-                self._goal = lambda: True
-                self._home.wait()
-                raise
+            self._last_turn = self.turns + (max_turns or self._max_turns)
+            self._run(self._next_carrier())
             error, self._error = self._error, None
             if error is not None:
                 raise error
             return self._met
+        finally:
+            self.driven = self._away  # still, if a second Ctrl-C did not wait for the turn
+
+    def _run(self, carrier: _Carrier) -> None:
+        """Give the baton away, and wait until it is back."""
+        runs = carrier.runs
+        self._home.acquire(blocking=False)
+        try:
+            self._away = True
+            carrier.baton.release()
+            self._come_home()
+        except BaseException:  # Ctrl-C: the turn that runs is finished first
+            self._goal = lambda: True
+            self._home.acquire(timeout=0.2)
+            if carrier.runs == runs and carrier.baton.locked():  # it was not given away yet
+                self._away = False
+                self._idle.append(carrier)
+            self._come_home()
+            raise
+
+    def _come_home(self) -> None:
+        # the flag is what counts: an interrupt may come between the lock and its caller
+        while self._away:
+            self._home.acquire(timeout=0.2)
+
+    def _give_home(self) -> None:
+        self._away = False
+        if self._home.locked():
+            self._home.release()
 
     def settle(self) -> None:
         """Run turns until nobody has one, without a jump of the clock."""
-        self.drive(lambda: not self._ready and not self._awake)
+        self.drive(lambda: not self._ready and not self._awake, max_turns=sys.maxsize)
 
     def close(self, timeout: float = 5) -> None:  # noqa: ARG002
         """Let what is parked fail, and end the carriers."""
@@ -206,23 +248,25 @@ class Scheduler:
             carrier.baton.acquire()
             if self._closed:
                 return
+            carrier.runs += 1
             self._running = carrier
             try:
                 pass_on = self._take_turns()
             except BaseException as error:  # noqa: BLE001  # a fault of the simulation itself
+                self._asks = False
                 self._error = error
-                pass_on = self._home.set
+                pass_on = self._give_home
             self._idle.append(carrier)  # before the baton goes, or another one is started
             self._running = None
             pass_on()
 
-    def _go_on(self) -> None:
-        if not self._idle:
-            carrier = _Carrier(self, f"{self._system.name}-carrier-{len(self._carriers) + 1}")
-            self._carriers.append(carrier)
-            carrier.start()
-            self._idle.append(carrier)
-        self._idle.pop().baton.release()
+    def _next_carrier(self) -> _Carrier:
+        if self._idle:
+            return self._idle.pop()
+        carrier = _Carrier(self, f"{self._system.name}-carrier-{len(self._carriers) + 1}")
+        self._carriers.append(carrier)
+        carrier.start()
+        return carrier
 
     def _take_turns(self) -> Callable[[], None]:
         """Take turns until somebody else is to have the baton; give what hands it to them."""
@@ -231,15 +275,17 @@ class Scheduler:
         while True:
             if aside:
                 self._call_aside()
-            if self._goal():
-                self._met = True
-                return self._home.set
+            self._asks = True
+            self._met = self._goal()
+            self._asks = False
+            if self._met:
+                return self._give_home
             if self._error is not None or (self._limit is not None and clock.now >= self._limit):
-                return self._home.set
+                return self._give_home
             number = len(ready)
             if not number and not awake:
                 if not clock.jump(self._limit):
-                    return self._home.set
+                    return self._give_home
                 continue
             index = int(random() * (number + len(awake)))
             if index >= number:
@@ -273,9 +319,8 @@ class Scheduler:
         return chance > 0 and self._random() < chance
 
     def _call_aside(self) -> None:
-        callbacks, self._aside[:] = list(self._aside), []
-        for callback in callbacks:
-            callback()
+        while self._aside:
+            self._aside.pop(0)()
 
     def _park(
         self, about: object, subscribe: Callable[[Callable[[], None]], None], limit: int | None
@@ -287,7 +332,7 @@ class Scheduler:
             parked.alarm = self._clock.alarm(limit, lambda: self._wake(parked))
         subscribe(lambda: self._wake(parked))
         self._running = None
-        self._go_on()
+        self._next_carrier().baton.release()
         parked.baton.acquire()
         self._running = me
         if parked.about is SimulationClosed:

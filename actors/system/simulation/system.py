@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger("limner.system")
 T = TypeVar("T")
 MAX_TURNS = 100_000_000
+CENTURY = 3_155_760_000
+"""Seconds that a simulation runs to at most."""
 
 
 class SimulatedFuture(PooledFuture[T]):
@@ -69,22 +71,28 @@ class SimulatedOutlet(Outlet[T]):
         self._callback = callback
         self._system = system
         self._things = deque()
+        self._flowing = False
         self._closed = False
 
     def put(self, thing: T) -> None:
         """Pass a thing on, after the turn."""
         if not self._closed:
             self._things.append(thing)
-            if len(self._things) == 1:
+            if not self._flowing:
+                self._flowing = True
                 self._system.scheduler.aside(self._pass_on)
 
     def _pass_on(self) -> None:
-        while self._things:
-            try:
-                self._callback(self._things[0])
-            except Exception:  # a subscriber ends nothing but its own call
-                logger.exception("a subscriber's callback failed")
-            self._things.popleft()
+        self._flowing = True  # what comes meanwhile is passed on by this
+        try:
+            while self._things:
+                thing = self._things.popleft()
+                try:
+                    self._callback(thing)
+                except Exception:  # a subscriber ends nothing but its own call
+                    logger.exception("a subscriber's callback failed")
+        finally:
+            self._flowing = False
 
     def close(self, timeout: float = 5) -> None:  # noqa: ARG002
         """Take nothing more; pass on what was taken."""
@@ -146,20 +154,22 @@ class SimulatedSystem(System):
 
         Args:
             goal: a future, whose value is given (or its exception raised); or a function that is
-                called after each turn and says whether it is; or a time, in seconds of the
-                system's clock.
+                called after each turn and says whether it is, without waiting for anything; or a
+                time, in seconds of the system's clock.
 
         Raises:
             SimulationStuck: if nothing is left to do, or too much, and it is not the case; says
                 who waits for whom.
+            ValueError: if the time is none, or further away than a century.
         """
         if isinstance(goal, pykka.Future):
             return goal.get()
         if not callable(goal):
+            if not 0 <= goal <= CENTURY:
+                raise ValueError(f"a time is from 0 to {CENTURY:,} s, not {goal!r}")
             return self.scheduler.drive(bool, round(goal * 1_000_000)) and None
-        if not goal():
-            name = getattr(goal, "__qualname__", repr(goal))
-            self.scheduler.wait(name, goal, lambda _: None, None)
+        name = getattr(goal, "__qualname__", repr(goal))
+        self.scheduler.wait(name, goal, lambda _: None, None)
         return None
 
     def random(self, purpose: str) -> random.Random:
@@ -173,6 +183,8 @@ class SimulatedSystem(System):
 
     def mailbox(self) -> Mailbox:
         """Make the mailbox of an actor."""
+        if self.closed:
+            raise RuntimeError("the simulation is closed; no actor can be started in it")
         return BreakableMailbox(self, self._breaker) if self.faults.failure else super().mailbox()
 
     def future(self, about: object = None) -> PooledFuture[Any]:
@@ -200,12 +212,14 @@ class SimulatedSystem(System):
         """Stop all actors, whatever they wait for, and end all threads."""
         if self.closed:
             return
-        self.closed = True
+        if self.scheduler.driven:
+            raise SimulationStuck("the simulation is driven: close it from outside")
         self.stop_all()
         self.scheduler.settle()
         self.clock.close()
         self.workers.close()
         self.scheduler.close()
+        self.closed = True
 
     closed = False
 

@@ -64,6 +64,11 @@ class SimulatedPool(Pool):
         self._random = system.random("workers").random
         self._switch = 10 ** (1 + int(self._random() * 4))  # µs to a thread's beginning, at most
 
+    def grow(self, limit: int) -> None:
+        """Have so many places, if there were fewer."""
+        self.limit = max(self.limit, limit)
+        self._next()
+
     def submit(self, call: SimulatedCall) -> None:
         """Take a call, to be begun once there is a place for it."""
         self._calls.append(call)

@@ -413,7 +413,7 @@ def test_closing_ends_what_still_waits_and_leaves_nothing_behind():
     def wait_for_ever(actor):
         try:
             actor.system.future().get()
-        except Exception as error:
+        except BaseException as error:
             raised.append(type(error).__name__)
             raise
 
@@ -454,6 +454,165 @@ def test_a_real_system_beside_it_is_none_of_its_business(system):
         assert other.start(Note).ask(lambda _: 5) == 5
     finally:
         other.close()
+
+
+def test_what_is_asked_after_each_turn_must_not_wait(system):
+    ref = Note.start()
+    with pytest.raises(
+        SimulationStuck, match=r"asks after each turn waits for Note .* reply to str"
+    ):
+        system.run_until(lambda: ref.ask("how are you?"))
+    assert ref.ask(lambda actor: actor.what()) == ["how are you?"]
+
+
+def test_a_subscriber_gets_each_thing_once_though_it_waits_meanwhile(system):
+    got = []
+    ref = Note.start()
+
+    def callback(thing):
+        if thing < 3:
+            ref.ask(lambda _: outlet.put(thing + 1))
+        got.append(thing)
+
+    outlet = system.outlet(callback, lost=None)
+    outlet.put(0)
+    system.run_until(1)
+    assert got == [0, 1, 2, 3]
+
+
+def test_a_subscriber_may_end_its_own_subscription(system):
+    got = []
+
+    def callback(thing):
+        got.append(thing)
+        outlet.close()
+
+    outlet = system.outlet(callback, lost=None)
+    outlet.put(0)
+    outlet.put(1)
+    system.run_until(1)
+    assert got == [0, 1]
+
+
+def test_a_closed_simulation_does_nothing_more_and_says_so():
+    system = SimulatedSystem(1)
+    never = system.future()
+    system.close()
+    with pytest.raises(SimulationStuck, match="is closed"):
+        never.get()
+    with pytest.raises(SimulationStuck, match="is closed"):
+        system.run_until(5)
+    with pytest.raises(RuntimeError, match="is closed"):
+        system.start(Note)
+    with pytest.raises(pykka.Timeout):
+        never.get(timeout=0)
+
+
+def test_only_one_drives_a_simulation(system):
+    ref = Note.start()
+    with pytest.raises(SimulationStuck, match="close it from outside"):
+        ref.ask(lambda actor: actor.system.close())
+    other = SimulatedSystem(2)
+    asking = other.start(Note)
+    with pytest.raises(SimulationStuck, match="somebody else drives"):
+        ref.ask(lambda _: asking.ask(lambda _: ref.ask("back to the first")))
+    other.close()
+
+
+def test_an_actor_that_will_not_let_go_is_made_to_when_the_simulation_closes():
+    system = SimulatedSystem(1)
+
+    def stubborn(actor):
+        while True:
+            try:
+                actor.system.future().get()
+            except Exception:
+                continue
+
+    ref = system.start(Note)
+    ref.tell(stubborn)
+    system.run_until(1)
+    system.close()
+    assert not ref.is_alive()
+
+
+def test_closing_is_not_bound_to_so_many_turns():
+    system = SimulatedSystem(1, max_turns=20)
+    refs = [system.start(Note) for _ in range(50)]
+    system.close()
+    assert not any(ref.is_alive() for ref in refs)
+
+
+def test_a_lane_that_gets_more_threads_begins_more_calls(system):
+    system.workers.open_lane("narrow", 1)
+    ref = Note.start()
+    begun = []
+
+    def work(call):
+        return call.wait()
+
+    ref.tell(lambda actor: [actor.call("narrow", work, begun=begun.append) for _ in range(3)])
+    system.run_until(1)
+    assert len(begun) == 1
+    system.workers.open_lane("narrow", 3)
+    system.run_until(2)
+    assert len(begun) == 3
+
+
+@pytest.mark.parametrize("time", [float("nan"), float("inf"), -1, 1e12])
+def test_a_time_that_is_none_is_refused(system, time):
+    with pytest.raises(ValueError, match="a time is from 0 to"):
+        system.run_until(time)
+
+
+CTRL_C = """
+import signal, sys, threading, time
+from contextlib import closing
+from limner.actors import PooledActor, SimulatedSystem
+
+class Busy(PooledActor):
+    def on_receive(self, message):
+        self.actor_ref.tell(message)
+
+armed, interrupted = False, 0
+
+def interrupt(*_):
+    global armed
+    if armed:
+        armed = False
+        raise KeyboardInterrupt
+
+with closing(SimulatedSystem(1)) as system:
+    system.start(Busy).tell("go")
+    signal.signal(signal.SIGALRM, interrupt)
+    signal.setitimer(signal.ITIMER_REAL, 0.003, 0.0031)
+    end = time.monotonic() + 2
+    while time.monotonic() < end:
+        try:
+            armed = True
+            system.run_until(system.clock.now / 1e6 + 0.00001)
+            armed = False
+        except KeyboardInterrupt:
+            interrupted += 1
+    signal.setitimer(signal.ITIMER_REAL, 0)
+print(interrupted, threading.active_count())
+"""
+
+
+def test_ctrl_c_at_any_moment_leaves_the_simulation_as_it_can_go_on():
+    done = subprocess.run(
+        [sys.executable, "-c", CTRL_C],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        cwd=Path(__file__).parent,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    interrupted, threads = map(int, done.stdout.split())
+    assert interrupted > 5
+    assert threads == 1
 
 
 PROGRAM = """
