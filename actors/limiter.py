@@ -45,6 +45,11 @@ class LimiterActor(LimnerActor):
         for lane in self.lanes.values():
             self.say("lane_opened", lane=lane.name, **lane.settings.model_dump())
 
+    def on_stop(self) -> None:
+        """Look at no lane any more."""
+        for _, timer in self.timers.values():
+            timer.cancel()
+
     def on_receive(self, message: object) -> Any:
         """Take requests and slots; grant what can be granted."""
         match message:

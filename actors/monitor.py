@@ -75,6 +75,11 @@ class MonitorActor(LimnerActor):
         if self.settings.idle_timeout is not None:
             self.check_idle_in(self.settings.idle_timeout)
 
+    def on_stop(self) -> None:
+        """Look no more whether text has come."""
+        if self.idle is not None:
+            self.idle.cancel()
+
     def on_receive(self, message: object) -> Any:
         """Take what lies in the stream."""
         match message:

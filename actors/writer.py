@@ -174,10 +174,12 @@ class WriterActor(LimnerActor):
             if loaded is None and known:
                 self.say("write_skipped", reason="gone")
                 return result(self.message_id, totals, tasks, composed, None)
+            stored, found = loaded if loaded is not None else ("", None)
+            if found == version and known:
+                continue  # it was somebody else's lock, not a change
             # a host that saves while it streams has the beginning of our text; any other text
             # is newer than ours, and is what the pictures go into
-            stored, version = loaded if loaded is not None else ("", None)
-            known = known or version is not None
+            version, known = found, known or found is not None
             text = totals.text if totals.text.startswith(stored) else stored
         raise VersionConflict(
             f"the text of message {self.message_id!r} changed {CONFLICTS} times "

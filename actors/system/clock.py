@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 import threading
 import time
+from collections.abc import Iterator
 from typing import Any
 
 from limner.actors.system.reference import PooledRef
@@ -48,6 +49,9 @@ class Timers:
 
     def __len__(self) -> int:
         return len(self._heap)
+
+    def __iter__(self) -> Iterator[Timer]:
+        return (timer for _, _, timer in self._heap if timer.ref is not None)
 
     @property
     def next_due(self) -> int | None:

@@ -86,6 +86,7 @@ class FaultyStore:
 
     def __init__(self, params: Parameters, draws: Draws, *, waits: bool) -> None:
         self.inner = MemoryStore()
+        self.loaded: set[str] = set()
         self._chance = Chance(params, draws, "store")
         self._latency = params.store
         self._waits = waits
@@ -98,6 +99,7 @@ class FaultyStore:
     def load(self, message_id: str) -> tuple[str, Version] | None:
         """Give a message's text and its version."""
         self._fail("load")
+        self.loaded.add(message_id)
         return self.inner.load(message_id)
 
     def write(

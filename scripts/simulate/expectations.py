@@ -60,7 +60,8 @@ def broken(
         (
             *(placement.prompt for placement in ended.pictures),
             *(one.placement.prompt for one in ended.unplaced if one.reason != NO_PROMPT),
-            *(failure.prompt for failure in ended.failures),
+            # one that the text held for a while, and that failed before it was taken back
+            *(one.prompt for one in ended.failures if not plan.repeats or one.prompt in asked),
             *ended.over_limit,
         )
     )

@@ -11,14 +11,17 @@ from typing import TYPE_CHECKING, Any
 
 from limner.actors import PooledActor
 from limner.actors.system import ActorEnded
+from limner.messages.composition import mark
 from limner.messages.errors import (
     LimnerError,
     MessageBusy,
+    SessionFailed,
     StreamClosed,
     StudioClosed,
     VersionConflict,
 )
 from limner.messages.pictures import Illustrated
+from limner.messages.wellformed import wellformed
 from limner.scripts.simulate.expectations import broken
 from limner.scripts.simulate.parameters import draw_lane
 from limner.scripts.simulate.plans import End, Meddling, Plan, Way, plan_message, seconds_to_next
@@ -64,6 +67,8 @@ class HostActor(PooledActor):
         self.world = world
         self.plan = plan
         self.sent = ""
+        self.edited: str | None = None
+        self.cut = False
         self.step = 0
         self.stream: Stream | None = None
         self.future: pykka.Future[Illustrated] | None = None
@@ -101,6 +106,7 @@ class HostActor(PooledActor):
             self.in_seconds(AGAIN, Moment.NEXT)
         except StreamClosed:  # another host has ended it, or its session has failed
             assert self.stream is not None
+            self.cut = True
             self.wait_for(self.stream.future)
         except MessageBusy:
             self.world.count("refused")
@@ -135,7 +141,7 @@ class HostActor(PooledActor):
             self.sent += piece
             self.stream.feed(piece)
         if plan.meddling is Meddling.SAVE_WHILE_STREAMING and self.step == plan.stop_at:
-            self.put(self.sent)
+            self.put(wellformed(self.sent))
         if self.draw() < ASKING:
             self.world.studio.progress(plan.message_id)
         self.in_seconds(plan.pace * 2 * self.draw(), Moment.NEXT)
@@ -148,6 +154,7 @@ class HostActor(PooledActor):
     def end(self) -> None:
         """End the message as planned."""
         assert self.stream is not None
+        self.cut = self.stream.ended
         match self.plan.end:
             case End.INTERRUPT:
                 self.wait_for(self.stream.interrupt())
@@ -158,9 +165,12 @@ class HostActor(PooledActor):
                 self.wait_for(self.stream.finish(self.plan.text))
             case End.STALL:
                 self.world.count("left open")
+                self.world.uncertain.add(self.plan.message_id)
                 self.stop()
             case _:
                 self.wait_for(self.stream.finish())
+                if self.stream.finish() is not self.future:
+                    self.world.problems.append(f"{self.plan.message_id}: it was finished twice")
 
     def wait_for(self, future: pykka.Future[Illustrated]) -> None:
         """Wait for the session's end, and do what is still planned meanwhile."""
@@ -173,6 +183,8 @@ class HostActor(PooledActor):
         """Do what is planned for after the end."""
         plan = self.plan
         if plan.meddling is Meddling.EDIT:
+            if plan.message_id in self.world.store.loaded:  # else it is the text to begin with
+                self.edited = plan.text + UP_TO_DATE
             self.put(plan.text + UP_TO_DATE)
         elif plan.meddling is Meddling.DELETE:
             self.world.store.inner.texts.pop(plan.message_id, None)
@@ -199,18 +211,26 @@ class HostActor(PooledActor):
         if plan.message_id in world.crowded:
             plan = replace(plan, alone=False)
         world.count(_name(ended))
+        if isinstance(ended, SessionFailed | StudioClosed):
+            world.uncertain.add(plan.message_id)
         world.problems.extend(
             broken(
                 plan,
                 ended,
                 faultless=world.params.faultless,
-                may_be_cut=world.params.settings.idle_timeout is not None,
+                may_be_cut=self.cut,
             )
         )
         if plan.is_plain and isinstance(ended, Illustrated) and ended.written:
             held = world.store.inner.texts.get(plan.message_id)
             if held != ended.text:
                 world.problems.append(f"{plan.message_id}: the store holds another text")
+        if self.edited and plan.alone and isinstance(ended, Illustrated) and ended.written:
+            held = world.store.inner.texts.get(plan.message_id, "")
+            for placement in ended.pictures:
+                held = held.replace(mark(placement, "html"), "")
+            if held != self.edited:
+                world.problems.append(f"{plan.message_id}: the host's edit is lost")
         self.stop()
 
     def in_seconds(self, seconds: float, moment: Moment) -> None:
@@ -226,7 +246,7 @@ class TrafficActor(PooledActor):
         self.world = world
         self.arrived = 0
         self.hosts: dict[Any, str] = {}
-        self.remembered: dict[str, None] = {}
+        self.remembered: dict[str, str] = {}
         self.draw = world.draws("traffic")
 
     def on_start(self) -> None:
@@ -257,7 +277,9 @@ class TrafficActor(PooledActor):
         seconds, number = seconds_to_next(now, world.params, self.draw)
         for _ in range(min(number, world.params.scenario.messages - self.arrived)):
             self.arrived += 1
-            plan = plan_message(self.arrived, tuple(self.remembered), world.params, self.draw)
+            plan = plan_message(
+                self.arrived, tuple(self.remembered.items()), world.params, self.draw
+            )
             twice = self.draw() < world.params.faults["host_opens_twice"]
             for _ in range(1 + twice):
                 self.begin(plan)
@@ -266,9 +288,10 @@ class TrafficActor(PooledActor):
 
     def begin(self, plan: Plan) -> None:
         """Start a host."""
-        if plan.message_id in self.remembered:
+        if plan.message_id in self.hosts.values() or plan.message_id in self.world.uncertain:
             self.world.crowded.add(plan.message_id)
-        self.remembered[plan.message_id] = None
+        self.world.store.loaded.discard(plan.message_id)
+        self.remembered[plan.message_id] = plan.text
         self.hosts[HostActor.start(self.world, plan)] = plan.message_id
 
     def left(self, ended: ActorEnded) -> None:
@@ -285,14 +308,17 @@ class TrafficActor(PooledActor):
                 if len(self.remembered) > REMEMBERED:
                     del self.remembered[message_id]
                     world.crowded.discard(message_id)
+                    world.uncertain.discard(message_id)
+                    world.store.loaded.discard(message_id)
                     world.store.inner.forget(message_id)
         if not self.hosts and self.arrived == world.params.scenario.messages:
             world.over.set()
 
     def change_lane_later(self) -> None:
         """Set the time of the next change."""
-        every = self.world.params.scenario.lane.changed_every
-        if every is not None:
+        scenario = self.world.params.scenario
+        every = scenario.lane.changed_every
+        if every is not None and self.arrived < scenario.messages:
             self.system.clock.after(every.draw(self.draw), self.actor_ref, Moment.LANE)
 
 

@@ -11,7 +11,7 @@ from limner.scripts.simulate.parameters import Parameters
 VERSE = (
     "the lamp was lit and far below it a grey sea turned over in its sleep while the keeper "
     "climbed “slowly” <b>up</b> the stair & counted every step aloud until 4 < 5 {gulls} said "
-    "nothing\n\n *at all* ![no](picture) to-day für 灯台"
+    "nothing\n\n *at all* ![no](picture) to-day für 灯台 🌊"
 )
 WORDS = tuple(VERSE.split(" "))
 SUBJECTS = (
@@ -20,7 +20,7 @@ SUBJECTS = (
     "a gull",
     "the sea & its 'moods'",
     "a stair",
-    "灯台, night",
+    "灯台, night 🌊",
 )
 TAGS = ('<!--img-prompt="{}"-->', '<img-prompt="{}">', '<img_prompt="{}">')
 DAY = 86_400
@@ -62,8 +62,9 @@ class Plan:
     Args:
         message_id: which message.
         text: what the model writes.
-        chunks: how many characters come at a time.
-        pace: seconds from one chunk to the next.
+        chunks: how many units of UTF-16 come at a time, as a browser counts: some end with half
+            of a character.
+        pace: seconds from one chunk to the next; 0 if all has come before it is handed over.
         way: how it is handed over.
         end: how it ends; for an end before its time, `stop_at` chunks have come.
         stop_at: see there.
@@ -101,34 +102,41 @@ class Plan:
 
     def pieces(self) -> Iterator[str]:
         """Give the text in its chunks, in order, some twice."""
-        at = 0
+        at, units = 0, self.text.encode("utf-16-le")
         for index, length in enumerate(self.chunks):
-            piece = self.text[at : at + length]
+            piece = units[2 * at : 2 * (at + length)].decode("utf-16-le", "surrogatepass")
             at += length
             yield piece
             if index in self.repeats:
                 yield piece
 
 
-def plan_message(number: int, recent: tuple[str, ...], params: Parameters, draw: Draw) -> Plan:
+def plan_message(
+    number: int, recent: tuple[tuple[str, str], ...], params: Parameters, draw: Draw
+) -> Plan:
     """Decide what is done with a message.
 
     Args:
         number: which one it is.
-        recent: ids of earlier messages, of which it may be one once more.
+        recent: earlier messages and their texts, of which it may be one once more; half of those
+            are written anew, and the others streamed as they were.
         params: of the run.
         draw: gives the random numbers.
     """
     faults, texts = params.faults, params.scenario.texts
     again = bool(recent) and draw() < params.anew
-    text = write_text(texts.prompts.draw_whole(draw), texts.words.draw_whole(draw), draw)
-    chunks = tuple(_chunks(len(text), params.chunk, draw))
+    message_id, text = f"msg-{number}", ""
+    if again:
+        message_id, text = recent[whole(draw, 0, len(recent) - 1)]
+    if not text or draw() < 0.5:
+        text = write_text(texts.prompts.draw_whole(draw), texts.words.draw_whole(draw), draw)
+    chunks = tuple(_chunks(len(text.encode("utf-16-le")) // 2, params.chunk, draw))
     repeat = faults["host_repeats"]
     return Plan(
-        message_id=recent[whole(draw, 0, len(recent) - 1)] if again else f"msg-{number}",
+        message_id=message_id,
         text=text,
         chunks=chunks,
-        pace=params.chunk / 2 / params.rate,
+        pace=0 if draw() < 0.2 else params.chunk / 2 / params.rate,
         way=Way.WHOLE if draw() < 0.1 else Way.REPLACE if draw() < 0.15 else Way.FEED,
         end=_end(faults, draw),
         stop_at=whole(draw, 0, len(chunks)),
@@ -137,7 +145,7 @@ def plan_message(number: int, recent: tuple[str, ...], params: Parameters, draw:
         later=draw() * 2 * params.generation.median,
         owner=f"owner-{whole(draw, 1, params.owners)}" if draw() < 0.9 else None,
         priority="background" if draw() < params.background else "active",
-        alone=not again,
+        alone=True,
     )
 
 

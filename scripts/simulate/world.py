@@ -22,6 +22,7 @@ from limner.scripts.inspect.reading import parse
 from limner.scripts.inspect.summary import Summary
 from limner.scripts.simulate.backend import Backend, FaultyStore
 from limner.scripts.simulate.draws import Draws
+from limner.scripts.simulate.expectations import Promptness, left_set
 from limner.scripts.simulate.hosts import TrafficActor
 from limner.scripts.simulate.parameters import LATENESS, Parameters, draw_parameters
 from limner.scripts.simulate.scenario import Scenario
@@ -126,6 +127,7 @@ class World:
     problems: list[str] = field(default_factory=list)
     outcomes: Counter[str] = field(default_factory=Counter)
     crowded: set[str] = field(default_factory=set)
+    uncertain: set[str] = field(default_factory=set)
     left: int = 0
     reopening: bool = False
 
@@ -188,7 +190,8 @@ def simulate(
     system = System(threads=HOST_THREADS) if real else _simulated(seed, params, backend, store)
     with tempfile.TemporaryDirectory(prefix="limner-") as folder, _quiet():
         path = events or Path(folder) / "events.jsonl"
-        run = _Run(path, forgets=events is None and not real)
+        late = Promptness(params.settings, timers_late=params.faults["timer_late"] > 0)
+        run = _Run(path, None if real else late, forgets=events is None and not real)
         try:
             world = World(system, params, draws, path, backend, store)
             system.start(TrafficActor, world)
@@ -227,8 +230,10 @@ def _simulated(
 class _Run:
     """Lets a world run, and reads its log meanwhile."""
 
-    def __init__(self, path: Path, *, forgets: bool) -> None:
+    def __init__(self, path: Path, promptness: Promptness | None, *, forgets: bool) -> None:
         self.audit, self.summary = Audit(), Summary()
+        self.promptness = promptness
+        self.problems: list[str] = []
         path.touch()
         self.tail = LogTail(path, forgets=forgets)
         self.began = monotonic()
@@ -245,6 +250,9 @@ class _Run:
                         world.left, world.params.scenario.messages, world.system.clock.now / 1e6
                     )
             world.studio.close()
+            system = world.system
+            if isinstance(system, SimulatedSystem) and not system.injected_failures:
+                self.problems += left_set(system.clock.pending)
         except SimulationStuck as error:
             self.stuck = str(error)
         self.look()
@@ -272,6 +280,8 @@ class _Run:
             self.audit.feed(event)
             self.summary.feed(event)
             self.last = event["event"]
+            if self.promptness is not None:
+                self.problems += self.promptness.feed(event)
 
     def close(self) -> None:
         """Read no more."""
@@ -280,7 +290,7 @@ class _Run:
     def report(self, seed: int, world: World) -> Report:
         """Say what became of it."""
         verdict = self.audit.finish()
-        problems = [str(one) for one in verdict.violations] + world.problems
+        problems = [str(one) for one in verdict.violations] + self.problems + world.problems
         if self.stuck is not None:
             problems.append(f"stuck: {self.stuck}")
         elif self.last != "studio_closed" and not world.params.faults["part_fails"]:

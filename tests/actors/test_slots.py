@@ -1,8 +1,15 @@
 """The one limit that all generation passes: in virtual time and drawn orders."""
 
+from contextlib import closing
 from itertools import pairwise
 
+from limner.actors import PooledActor, SimulatedSystem
+from limner.actors.limiter import LimiterActor
+from limner.actors.trail import EventLog
+from limner.messages.opening import ReportStatus
 from limner.messages.prompts import PromptDetected
+from limner.messages.settings import LaneSettings
+from limner.messages.slots import RequestSlot, SessionGone
 
 
 def test_a_background_message_waits_for_an_active_one(open_simulated):
@@ -91,3 +98,37 @@ def test_a_slot_that_crosses_with_the_withdrawal_of_its_prompt_goes_back(open_si
         assert one.studio.status().lanes["image"].out == 0  # while the second still streams
         assert second.finish().get().written
     assert len(one.events("prompt_withdrawn")) == 10
+
+
+class Asking(PooledActor):
+    """Asks for slots, and notes what it hears."""
+
+    def __init__(self):
+        super().__init__()
+        self.heard = []
+
+    def on_receive(self, message):
+        self.heard.append(message)
+
+
+def test_nothing_is_granted_to_a_session_that_is_being_taken_back():
+    with closing(SimulatedSystem(1)) as system, system:
+        limiter = LimiterActor.start(
+            EventLog(system.clock, on=False), {"image": LaneSettings(max_concurrent=2)}
+        )
+        asking = Asking.start()
+        for name, session, weight in (("a", "stays", 1), ("b", "gone", 2), ("c", "gone", 1)):
+            limiter.tell(
+                RequestSlot(
+                    request_id=name,
+                    session_id=session,
+                    message_id="m",
+                    task_id=name,
+                    weight=weight,
+                    reply_to=asking,
+                )
+            )
+        limiter.tell(SessionGone(session_id="gone"))
+        assert limiter.ask(ReportStatus())["image"].out == 1
+        system.run_until(1)
+        assert [message.request_id for message in asking.actor_inbox.actor.heard] == ["a"]

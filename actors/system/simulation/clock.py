@@ -44,6 +44,11 @@ class VirtualClock(Clock):
         """When the next timer is due; `None` if there is none."""
         return self._timers.next_due
 
+    @property
+    def pending(self) -> list[Timer]:
+        """The timers that are set, and neither told nor cancelled."""
+        return list(self._timers)
+
     def after(self, seconds: float, ref: PooledRef[Any], message: object) -> Timer:
         """Tell an actor something, `seconds` from now. The timer that it gives can be cancelled."""
         timer = Timer(self, ref, message)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from limner.actors.system.actor import PooledActor
     from limner.actors.system.system import System
 
-FAR = 8
+FAR = 4
 """An actor that is to fail does so before one of so many things that it says in a turn."""
 
 

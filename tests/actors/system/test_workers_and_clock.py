@@ -200,3 +200,31 @@ def test_a_timer_to_an_actor_that_has_ended_is_a_dead_letter(system, caller):
     caller.stop()
     system.clock.after(0, caller, "late")
     assert letter.wait(WAIT)
+
+
+def test_a_lane_that_gets_more_threads_begins_calls_that_waited_for_one(system, caller):
+    system.workers.open_lane("narrow", 1)
+    begun, gate = threading.Semaphore(0), threading.Event()
+
+    def work(_):
+        begun.release()
+        return gate.wait(WAIT)
+
+    caller.ask(lambda actor: [actor.call("narrow", work) for _ in range(3)] and None)
+    assert begun.acquire(timeout=WAIT)
+    assert not begun.acquire(blocking=False)
+    system.workers.open_lane("narrow", 3)
+    assert begun.acquire(timeout=WAIT)
+    assert begun.acquire(timeout=WAIT)
+    gate.set()
+    heard(caller, 3)
+
+
+def test_a_callback_of_a_future_that_raises_is_no_failure_of_who_sets_it(system):
+    future = system.future()
+    called = []
+    future.when_done(lambda: 1 / 0)
+    future.when_done(lambda: called.append("second"))
+    future.set(5)
+    assert called == ["second"]
+    assert future.get() == 5

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from limner.messages.errors import SettingsInvalid
 from limner.messages.scanner import find_prompts
+from limner.messages.wellformed import wellformed
 from limner.scripts.simulate.draws import Draws, exponential, log_normal, whole
 from limner.scripts.simulate.parameters import draw_parameters
 from limner.scripts.simulate.plans import Way, plan_message, seconds_to_next, write_text
@@ -114,7 +115,7 @@ def test_the_pieces_of_a_plan_are_its_text(seed):
     draws = Draws(seed)
     params = draw_parameters(load_scenario("quiet"), draws)
     plan = plan_message(1, (), params, draws("plans"))
-    assert "".join(plan.pieces()) == plan.text
+    assert wellformed("".join(plan.pieces())) == plan.text
     assert all(1 <= length <= params.chunk for length in plan.chunks)
     assert plan.is_plain
 
@@ -131,9 +132,10 @@ def test_pieces_may_come_twice():
 
 
 def test_hosts_hand_their_text_over_in_every_way():
+    recent = (("msg-0", "text"),)
     draws = Draws(1)
     params = draw_parameters(load_scenario("chaos"), draws)
-    plans = [plan_message(number, ("msg-0",), params, draws("plans")) for number in range(300)]
+    plans = [plan_message(number, recent, params, draws("plans")) for number in range(300)]
     assert {plan.way for plan in plans} == set(Way)
     assert {plan.message_id for plan in plans} > {"msg-0"}
 

@@ -390,7 +390,7 @@ def test_an_actor_can_be_made_to_fail_in_the_middle_of_a_message():
             assert isinstance(ended[0].reason, InjectedFailure)
             assert system.injected_failures == 1
             heard_before_failing.add(len(actor_of(hears).heard))
-    assert heard_before_failing == set(range(8))
+    assert heard_before_failing == set(range(4))
 
 
 def test_timers_can_be_late():
