@@ -97,7 +97,6 @@ class Studio:
         self._closing = False
         self._cause: BaseException | None = None
         self._ended: PooledFuture[None] = self._system.future(about="the end of the studio")
-        self._recorded: PooledFuture[None] = self._system.future(about="the end of the event log")
         self._log = EventLog(self._system.clock, on=file is not None)
         if self._own_system:
             self._system.on_dead_letter = self._dead_letter
@@ -111,11 +110,11 @@ class Studio:
         except pykka.ActorDeadError:
             self._ended.get()
             self._leave()
+            if file is not None and self._log.recorder is None:
+                file.close()
             raise StudioClosed(
                 f"the studio could not be opened: {describe(self._cause)}"
             ) from self._cause
-        assert self._log.recorder is not None
-        self._system.watch(self._log.recorder, lambda _: self._recorded.set(None))
         self.limiter = Limiter(
             limiter, self._system, {"image": settings.lane}, {"image": f"image{name}"}
         )
@@ -266,16 +265,19 @@ class Studio:
                     stream.interrupt()
             self._root.deliver(CloseStudio())
         self._ended.get()
-        with suppress(pykka.Timeout):  # a disk may hang
-            self._recorded.get(timeout=self.settings.grace)
+        self._leave()
+
+    def _leave(self) -> None:
+        """Wait for the end of the event log, and close what is its own."""
+        if self._log.recorder is not None:
+            recorded: PooledFuture[None] = self._system.future(about="the end of the event log")
+            self._system.watch(self._log.recorder, lambda _: recorded.set(None))
+            with suppress(pykka.Timeout):  # a disk may hang
+                recorded.get(timeout=self.settings.grace)
         with self._lock:
             outlets, self._outlets = list(self._outlets), {}
         for outlet in outlets:
             outlet.close()
-        self._leave()
-
-    def _leave(self) -> None:
-        """Close what is its own."""
         if self._own_system:
             self._system.close(self.settings.grace)
         with self._lock:

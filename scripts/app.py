@@ -287,6 +287,7 @@ def simulate(
     ] = False,
 ) -> int:
     """Simulate a scenario."""
+    see_standard_output()
     from limner.scripts.simulate.command import run
 
     return run(
@@ -342,9 +343,20 @@ def inspect(
     ] = None,
 ) -> int:
     """Look into an event log."""
+    see_standard_output()
     from limner.scripts.inspect.command import inspect as run
 
     return run(log, message=message, task=task, check=check, follow=follow, trace=trace, html=html)
+
+
+def see_standard_output() -> None:
+    """See that there is a standard output to tell anything on.
+
+    Raises:
+        OSError: if it was closed by whoever started us.
+    """
+    if sys.stdout is None:
+        raise OSError("standard output is closed, so there is nowhere to tell anything")
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -370,12 +382,12 @@ def run(arguments: Sequence[str]) -> int:
 
 def main() -> None:
     """Run the command with the arguments of the process, and leave with its exit status."""
-    for name in ("stdout", "stderr"):
-        if getattr(sys, name) is None:  # closed by whoever started us
-            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: PTH123, SIM115
+    if sys.stderr is None:  # closed by whoever started us
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115
     status = run(sys.argv[1:])
     try:
-        sys.stdout.flush()
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except OSError:
         # what is left in the buffer cannot be written, which the exit would tell in its own way
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -186,6 +186,18 @@ def test_output_that_cannot_be_written_gets_one_line():
     assert "Traceback" not in done.stderr
 
 
+def test_a_standard_output_that_is_closed_gets_one_line():
+    done = subprocess.run(
+        ["sh", "-c", 'exec "$@" >&-', "sh", *COMMAND, "--messages", "3"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith("limner: standard output is closed")
+    assert done.stderr.count("\n") == 1
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
