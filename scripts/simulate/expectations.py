@@ -4,6 +4,7 @@ A host expects things of its message's end. And nobody is to wait for longer tha
 allow: the audit cannot ask for that, as a real machine may be slow, but in virtual time it is sure.
 """
 
+from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator
 from heapq import heappop, heappush
 
@@ -55,18 +56,20 @@ def broken(
     if text != plan.text and not (may_be_cut and plan.text.startswith(text)):
         yield f"{name}: its text is not what was streamed, but for the pictures"
         return
-    asked = sorted(match.text for match in find_prompts(text))
-    answered = sorted(
+    asked = Counter(match.text for match in find_prompts(text))
+    answered = Counter(
         (
             *(placement.prompt for placement in ended.pictures),
             *(one.placement.prompt for one in ended.unplaced if one.reason != NO_PROMPT),
-            # one that the text held for a while, and that failed before it was taken back
-            *(one.prompt for one in ended.failures if not plan.repeats or one.prompt in asked),
             *ended.over_limit,
         )
     )
-    if asked != answered:
-        yield f"{name}: it has the prompts {asked}, and answers were given for {answered}"
+    failed = Counter(failure.prompt for failure in ended.failures)
+    if plan.repeats:  # a prompt that the text held for a while may have failed before it was gone
+        failed &= asked - answered
+    if asked != answered + failed:
+        names, given = sorted(asked.elements()), sorted((answered + failed).elements())
+        yield f"{name}: it has the prompts {names}, and answers were given for {given}"
     if faultless and (ended.failures or ended.unplaced):
         yield f"{name}: {len(ended.failures)} of its pictures failed though nothing went wrong"
 
