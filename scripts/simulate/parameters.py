@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 from limner.messages.settings import LaneSettings, Settings
 from limner.scripts.simulate.draws import Draw, Draws, log_normal
-from limner.scripts.simulate.scenario import Latency, Range, Scenario, rates
+from limner.scripts.simulate.ranges import Range
+from limner.scripts.simulate.scenario import Latency, Scenario, rates
 
 LOCKED = 100
 """How many times longer a call of a locked store takes."""
