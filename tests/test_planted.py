@@ -11,7 +11,8 @@ from pathlib import Path
 
 import planted
 import pytest
-from planted import BUGS, CHECKOUT, Bug, NotPlantable, SearchBroke, Searches
+from planted import CHECKOUT, NotPlantable, SearchBroke, Searches
+from planted_bugs import BUGS, Bug
 
 QUICK = ("grant-too-many", "expiry-counted-twice", "second-write", "split-tag-lost")
 

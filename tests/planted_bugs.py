@@ -1,0 +1,301 @@
+"""The bugs that `planted.py` plants: small edits, as they slip into any hand."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Bug:
+    """A slip of the hand.
+
+    Args:
+        name: what it is called.
+        what: what goes wrong, in a sentence.
+        file: where, from the checkout.
+        old: what stands there, exactly once.
+        new: what is put in its place.
+    """
+
+    name: str
+    what: str
+    file: str
+    old: str
+    new: str
+
+
+BUGS = (
+    # --- slots
+    Bug(
+        "release-left-out",
+        "A slot is not given back when its call has ended.",
+        "actors/processor.py",
+        "            self.limiter.tell(ReleaseSlot(slot_id=work.grant.slot_id))\n"
+        "        work.timer",
+        "            pass\n        work.timer",
+    ),
+    Bug(
+        "release-left-out-after-timeout",
+        "A slot is not given back when its call is abandoned after the grace.",
+        "actors/processor.py",
+        "task_id=work.task.id, attempt=message.attempt)\n        self.give_back(work)\n",
+        "task_id=work.task.id, attempt=message.attempt)\n",
+    ),
+    Bug(
+        "crossed-grant-kept",
+        "A grant that crosses with the withdrawal of its request is not given back.",
+        "actors/processor.py",
+        "            self.limiter.tell(ReleaseSlot(slot_id=grant.slot_id))\n            return\n",
+        "            return\n",
+    ),
+    Bug(
+        "request-forgotten",
+        "A cancelled task forgets its request instead of withdrawing it.",
+        "actors/processor.py",
+        "        if work.call is None:\n            self.give_back(work)\n        else:",
+        "        if work.call is None:\n            work.request_id = None\n        else:",
+    ),
+    Bug(
+        "grant-too-many",
+        "The lane grants while it is full.",
+        "messages/lanes.py",
+        "if self.weight_out + request.weight > self.settings.max_concurrent:",
+        "if self.weight_out > self.settings.max_concurrent:",
+    ),
+    Bug(
+        "expiry-counted-twice",
+        "The weight of an expired slot is taken back twice.",
+        "messages/lanes.py",
+        "            self.release(slot.id)\n            over.append(slot)",
+        "            self.release(slot.id)\n"
+        "            self.weight_out -= slot.request.weight\n            over.append(slot)",
+    ),
+    Bug(
+        "min-time-forgotten",
+        "A lane whose settings change forgets when it granted last.",
+        "actors/limiter.py",
+        "        lane.settings = message.settings\n",
+        "        lane.settings, lane._last_grant = message.settings, None\n",
+    ),
+    Bug(
+        "session-gone-untold",
+        "The limiter is not told that a session's actors have ended.",
+        "actors/root.py",
+        "        self.limiter.tell(SessionGone(session_id=opening.session_id))\n",
+        "",
+    ),
+    Bug(
+        "lane-not-looked-at-again",
+        "Nobody looks at a lane again once its `min_time` is over.",
+        "messages/lanes.py",
+        "            times.append(free)\n",
+        "            pass\n",
+    ),
+    Bug(
+        "lane-timer-stands",
+        "A lane that was looked at is thought to have its timer still.",
+        "actors/limiter.py",
+        "                self.timers.pop(message.lane, None)\n",
+        "",
+    ),
+    Bug(
+        "lease-without-end",
+        "A lease that ends is not noticed until something else happens.",
+        "messages/lanes.py",
+        "times = [] if first_out is None else [first_out.expires_at]",
+        "times: list[int] = []",
+    ),
+    Bug(
+        "expiry-untold",
+        "The holder of an expired slot is not told.",
+        "actors/limiter.py",
+        "            slot.request.reply_to.tell("
+        "SlotExpired(task_id=slot.request.task_id, slot_id=slot.id))\n",
+        "",
+    ),
+    # --- tasks
+    Bug(
+        "late-picture-settles",
+        "A picture that comes after its task was cancelled completes it.",
+        "actors/processor.py",
+        "        if task.state.final:\n            if error is None:\n"
+        "                self.keep_late(returned.call, returned.value)\n"
+        "        elif error is None:",
+        "        if error is None:",
+    ),
+    Bug(
+        "settled-twice",
+        "A task that is cancelled twice settles twice.",
+        "actors/processor.py",
+        "        if work.task.state.final:\n            return\n        if work.call is None:\n",
+        "        if work.call is None:\n",
+    ),
+    Bug(
+        "kept-picture-used-twice",
+        "A kept picture is used, and its task is generated all the same.",
+        "actors/processor.py",
+        "            self.complete(work, self.kept.pop(task.prompt_id), kept=True)\n"
+        "            return\n",
+        "            self.complete(work, self.kept.pop(task.prompt_id), kept=True)\n",
+    ),
+    Bug(
+        "kept-pictures-awaited-in-vain",
+        "A slot that came before the kept pictures were known is not used when they are.",
+        "actors/processor.py",
+        "                elif work.grant is not None:\n                    self.generate(work)\n",
+        "",
+    ),
+    Bug(
+        "retry-forgotten",
+        "A task that failed is not tried again.",
+        "actors/processor.py",
+        "        work.timer = self.system.clock.after("
+        "delay, self.actor_ref, RetryDue(task_id=task.id))\n",
+        "",
+    ),
+    Bug(
+        "grace-without-end",
+        "A call that was cancelled is waited for without end.",
+        "actors/processor.py",
+        "        if not work.call.abandon():\n            return  # it came back just now",
+        "        if not work.call.over:\n            return  # it came back just now",
+    ),
+    # --- timers
+    Bug(
+        "deadline-not-cancelled",
+        "The timer of a session's deadline is left when the session ends.",
+        "actors/session.py",
+        "        for timer in (self.deadline, self.overdue):",
+        "        for timer in (self.overdue,):",
+    ),
+    Bug(
+        "call-timer-not-cancelled",
+        "The timer of a call is left when the call has ended.",
+        "actors/processor.py",
+        "        if work.timer is not None:\n            work.timer.cancel()\n"
+        "        if work.request_id is not None:",
+        "        if work.request_id is not None:",
+    ),
+    # --- the write
+    Bug(
+        "write-before-the-last-settle",
+        "The text is written once any of its tasks has settled.",
+        "messages/tally.py",
+        "self.sealed is not None and self.sealed <= self.settled.keys()",
+        "self.sealed is not None and (not self.sealed or any(self.settled))",
+    ),
+    Bug(
+        "second-write",
+        "Whatever the writer hears after its write makes it write again.",
+        "actors/writer.py",
+        "if self.stage is Stage.GATHERING and self.tally.complete and self.loaded:",
+        "if self.tally.complete and self.loaded:",
+    ),
+    Bug(
+        "cancelled-though-written",
+        "A cancel that comes while the text is written ends the session as cancelled.",
+        "actors/writer.py",
+        "        if self.stage is Stage.GATHERING:\n            self.skip(WriteSkipped("
+        'reason="cancelled"))',
+        "        if self.stage is not Stage.OVER:\n            self.skip(WriteSkipped("
+        'reason="cancelled"))',
+    ),
+    Bug(
+        "timed-out-though-written",
+        "A deadline that passes while the text is written ends the session as timed out.",
+        "actors/writer.py",
+        "        if self.stage is Stage.GATHERING:\n            self.skip(WriteSkipped("
+        'reason="timed_out"',
+        "        if self.stage is not Stage.OVER:\n            self.skip(WriteSkipped("
+        'reason="timed_out"',
+    ),
+    Bug(
+        "written-before-loaded",
+        "The writer does not wait for what the store holds.",
+        "actors/writer.py",
+        "self.tally.complete and self.loaded:",
+        "self.tally.complete:",
+    ),
+    Bug(
+        "edit-overwritten",
+        "On a conflict the text of the host's edit is overwritten.",
+        "actors/writer.py",
+        "text = totals.text if totals.text.startswith(stored) else stored",
+        "text = totals.text",
+    ),
+    Bug(
+        "said-before-done",
+        "The log says that a text is written before it is.",
+        "actors/writer.py",
+        "            try:\n                new_version = self.store.write(",
+        '            self.say("text_written", version=0, unplaced={}, '
+        "placed=[one.task_id for one in composed.placed])\n"
+        "            try:\n                new_version = self.store.write(",
+    ),
+    Bug(
+        "unplaced-unsaid",
+        "A picture whose prompt is no longer in the text is not spoken of.",
+        "messages/composition.py",
+        "            for placement in placements\n            if placement.id not in places\n",
+        "            for placement in placements\n            if placement.id is None\n",
+    ),
+    # --- text
+    Bug(
+        "split-tag-lost",
+        "A tag whose beginning is split over two chunks is not found.",
+        "messages/scanner.py",
+        '(?:{_begun(rest)}|\\\\Z)")',
+        '(?:{_begun(rest)})")',
+    ),
+    Bug(
+        "last-chunk-unread",
+        "What lies in the stream before its end is not read.",
+        "actors/monitor.py",
+        '            self.read("".join(items[begin:index]))\n',
+        "            if not isinstance(items[index], StreamEnded):\n"
+        '                self.read("".join(items[begin:index]))\n',
+    ),
+    Bug(
+        "half-character-lost",
+        "Half of a character at the end of a chunk does not wait for its other half.",
+        "actors/monitor.py",
+        'self.held_back = delta[-1] if "\\ud800" <= delta[-1] <= "\\udbff" else ""',
+        'self.held_back = ""',
+    ),
+    Bug(
+        "sealed-twice",
+        "An interrupt after the end seals once more.",
+        "actors/monitor.py",
+        "                self.processor.tell(LetGo(reason=reason))\n            return\n",
+        "                self.processor.tell(LetGo(reason=reason))\n",
+    ),
+    # --- sessions and what they run on
+    Bug(
+        "session-ends-before-its-processor",
+        "A session does not wait for its processor to end.",
+        "actors/session.py",
+        "        self.children = 3\n",
+        "        self.children = 2\n",
+    ),
+    Bug(
+        "waiting-session-forgotten",
+        "Only the first of the sessions that wait for a message is begun.",
+        "actors/root.py",
+        "            self.begin(live.waiting[0], live.waiting[1:])",
+        "            self.begin(live.waiting[0], ())",
+    ),
+    Bug(
+        "last-come-first-served",
+        "A mailbox in which many messages lie gives the newest first.",
+        "actors/system/mailbox.py",
+        "            self._batch.reverse()\n",
+        "",
+    ),
+    Bug(
+        "number-skipped",
+        "The recorder counts each event once more after a gap is ruled out.",
+        "actors/recorder.py",
+        "        self.write(event)\n\n    def write",
+        "        self.seq += 1\n        self.write(event)\n\n    def write",
+    ),
+)
