@@ -15,7 +15,7 @@ from typing import Any
 import pykka
 
 from limner.actors import SimulatedSystem, Studio, System
-from limner.actors.system import Faults, SimulationStuck
+from limner.actors.system import Faults, PooledFuture, SimulationStuck
 from limner.messages.errors import StudioClosed
 from limner.scripts.inspect.audit import Audit, Verdict
 from limner.scripts.inspect.reading import parse
@@ -132,7 +132,8 @@ class World:
     reopening: bool = False
 
     def __post_init__(self) -> None:
-        self.over: pykka.Future[None] = self.system.future(about="the last host")
+        self.over: PooledFuture[None] = self.system.future(about="the last host")
+        self._counting = self.system.lock()  # on real threads several hosts run at once
         self.studio = self.open_somehow()
 
     def open_somehow(self) -> Studio:
@@ -163,7 +164,8 @@ class World:
 
     def count(self, outcome: str) -> None:
         """Count how something has ended."""
-        self.outcomes[outcome] += 1
+        with self._counting:
+            self.outcomes[outcome] += 1
 
 
 def simulate(
@@ -262,13 +264,12 @@ class _Run:
         if isinstance(world.system, SimulatedSystem):
             scheduler, over = world.system.scheduler, world.over
             last = scheduler.turns + SLICE
-            done: Any = over
 
             def the_last_host_has_left() -> bool:
-                return done.done or scheduler.turns >= last
+                return over.done or scheduler.turns >= last
 
             world.system.run_until(the_last_host_has_left)
-            return bool(done.done)
+            return over.done
         with suppress(pykka.Timeout):
             world.over.get(timeout=TICK)
             return True

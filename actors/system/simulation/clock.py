@@ -40,11 +40,6 @@ class VirtualClock(Clock):
         self._closed = False
 
     @property
-    def next_due(self) -> int | None:
-        """When the next timer is due; `None` if there is none."""
-        return self._timers.next_due
-
-    @property
     def pending(self) -> list[Timer]:
         """The timers that are set, and neither told nor cancelled."""
         return list(self._timers)
