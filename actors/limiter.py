@@ -1,8 +1,9 @@
 """The limiter: all generation of all messages passes it.
 
 Hears `RequestSlot`, `WithdrawRequest` and `ReleaseSlot` from processors, `SessionGone` from the
-root, `UpdateLane` from the edge; tells processors `SlotGranted` and `SlotExpired`. Started and
-ended by the root, once a studio. If it fails, all sessions fail and the studio closes.
+root, wishes about its lanes from the edge; tells processors `SlotGranted`, `SlotRevoked`,
+`SlotExpired` and `RequestDropped`. Started and ended by the root, once a studio. If it fails, all
+sessions fail and the studio closes.
 """
 
 from __future__ import annotations
@@ -12,16 +13,18 @@ from typing import Any
 from limner.actors.actor import LimnerActor
 from limner.actors.system import Timer
 from limner.actors.trail import EventLog
-from limner.messages.lanes import Lane, Slot
+from limner.messages.lanes import Drop, Lane, Slot
 from limner.messages.opening import ReportStatus
 from limner.messages.settings import LaneSettings
 from limner.messages.slots import (
     LaneChecked,
     ReleaseSlot,
+    RequestDropped,
     RequestSlot,
     SessionGone,
     SlotExpired,
     SlotGranted,
+    SlotRevoked,
     UpdateLane,
     WithdrawRequest,
 )
@@ -35,7 +38,8 @@ class LimiterActor(LimnerActor):
 
     def __init__(self, log: EventLog, lanes: dict[str, LaneSettings]) -> None:
         super().__init__(log)
-        self.lanes = {name: Lane(name, settings) for name, settings in lanes.items()}
+        now = self.system.clock.now
+        self.lanes = {name: Lane(name, settings, now) for name, settings in lanes.items()}
         self.lane_of: dict[str, Lane] = {}
         self.held: dict[str, dict[str, None]] = {}
         self.timers: dict[str, tuple[int, Timer]] = {}
@@ -65,40 +69,39 @@ class LimiterActor(LimnerActor):
                 self.update(message)
             case LaneChecked():
                 self.timers.pop(message.lane, None)
-                self.grant(self.lanes[message.lane])
+                self.look_after(self.lanes[message.lane])
             case ReportStatus():
-                return {
-                    name: LaneStatus(
-                        out=lane.weight_out,
-                        max_concurrent=lane.settings.max_concurrent,
-                        waiting=lane.waiting,
-                    )
-                    for name, lane in self.lanes.items()
-                }
+                return {name: status_of(lane) for name, lane in self.lanes.items()}
             case _:
                 return super().on_receive(message)
         return None
 
     def request(self, request: RequestSlot) -> None:
-        """Let a request wait, and grant it at once if it can be."""
-        lane = self.lanes[request.lane]
-        if lane.request(request):
-            self.lane_of[request.request_id] = lane
-            self.held.setdefault(request.session_id, {})[request.request_id] = None
-            self.tell_of("slot_requested", request, priority=request.priority)
-            self.grant(lane)
+        """Take a request: grant it, let it wait, or drop it."""
+        lane, name = self.lanes[request.lane], request.request_id
+        if name in self.lane_of:
+            return
+        now = self.system.clock.now
+        self.remember(name, request, lane)
+        self.tell_of("slot_requested", request, priority=request.priority)
+        answer = lane.request(request, now)
+        for slot in answer.granted:
+            self.hand_out(lane, slot, now)
+        for drop in answer.dropped:
+            self.drop(drop)
+        self.look_after(lane)
 
     def release(self, slot_id: str) -> None:
         """Take a slot back from its holder."""
         lane = self.lane_of.get(slot_id)
         if lane is not None and self.take_slot(lane, slot_id):
-            self.grant(lane)
+            self.look_after(lane)
 
     def withdraw(self, request_id: str) -> None:
         """Forget a request, unless it was granted meanwhile: then its slot comes back."""
         lane = self.lane_of.get(request_id)
         if lane is not None and self.take_request(lane, request_id):
-            self.grant(lane)
+            self.look_after(lane)
 
     def take_back(self, session_id: str) -> None:
         """Take back all that an ended session holds or waits for.
@@ -112,20 +115,21 @@ class LimiterActor(LimnerActor):
             if not self.take_request(lane, name):
                 self.take_slot(lane, name)
         for lane in lanes.values():
-            self.grant(lane)
+            self.look_after(lane)
 
     def take_slot(self, lane: Lane, slot_id: str) -> bool:
         """Take a slot back; False if it is not out (any more)."""
-        slot = lane.release(slot_id)
+        slot = lane.release(slot_id, self.system.clock.now)
         if slot is None:
             return False
         self.forget(slot_id, slot.request)
-        self.tell_of("slot_released", slot.request, slot_id=slot_id)
+        event = "slot_released" if slot.revoked_for is None else "slot_revoked"
+        self.tell_of(event, slot.request, slot_id=slot_id)
         return True
 
     def take_request(self, lane: Lane, request_id: str) -> bool:
         """Take a request back; False if it does not wait (any more)."""
-        request = lane.withdraw(request_id)
+        request = lane.withdraw(request_id, self.system.clock.now)
         if request is None:
             return False
         self.forget(request_id, request)
@@ -135,19 +139,26 @@ class LimiterActor(LimnerActor):
     def update(self, message: UpdateLane) -> None:
         """Put other settings in force. What is out stays out, however few are allowed now."""
         lane = self.lanes[message.lane]
-        lane.settings = message.settings
+        dropped = lane.update(message.settings, self.system.clock.now)
         self.say("lane_updated", lane=lane.name, **lane.settings.model_dump())
-        self.grant(lane)
+        for drop in dropped:
+            self.drop(drop)
+        self.look_after(lane)
 
-    def grant(self, lane: Lane) -> None:
-        """Give out what can be given out, and see to it that the next moment is not missed."""
+    def look_after(self, lane: Lane) -> None:
+        """Do all that is due in a lane, and see to it that the next moment is not missed."""
         now = self.system.clock.now
         for slot in lane.expired(now):
             self.forget(slot.id, slot.request)
             self.tell_of("slot_expired", slot.request, slot_id=slot.id, at=now)
             slot.request.reply_to.tell(SlotExpired(task_id=slot.request.task_id, slot_id=slot.id))
+        for drop in lane.overdue(now):
+            self.drop(drop)
         for slot in lane.grants(now):
             self.hand_out(lane, slot, now)
+        for slot in lane.revocations(now):
+            self.tell_of("slot_asked_back", slot.request, slot_id=slot.id, wanted=slot.revoked_for)
+            slot.request.reply_to.tell(SlotRevoked(task_id=slot.request.task_id, slot_id=slot.id))
         due = lane.next_check(now)
         if due is not None:
             self.check_at(lane, due, now)
@@ -156,8 +167,7 @@ class LimiterActor(LimnerActor):
         """Tell a requester that it has a slot."""
         request = slot.request
         self.forget(request.request_id, request)
-        self.lane_of[slot.id] = lane
-        self.held.setdefault(request.session_id, {})[slot.id] = None
+        self.remember(slot.id, request, lane)
         self.tell_of("slot_granted", request, slot_id=slot.id, at=now)
         request.reply_to.tell(
             SlotGranted(
@@ -165,6 +175,17 @@ class LimiterActor(LimnerActor):
                 task_id=request.task_id,
                 slot_id=slot.id,
                 expires_at=slot.expires_at,
+            )
+        )
+
+    def drop(self, drop: Drop) -> None:
+        """Tell a requester that it gets no slot."""
+        request = drop.request
+        self.forget(request.request_id, request)
+        self.tell_of("request_dropped", request, reason=drop.reason)
+        request.reply_to.tell(
+            RequestDropped(
+                request_id=request.request_id, task_id=request.task_id, reason=drop.reason
             )
         )
 
@@ -180,6 +201,11 @@ class LimiterActor(LimnerActor):
             due,
             self.system.clock.after((due - now) / 1_000_000, self.actor_ref, message),
         )
+
+    def remember(self, name: str, request: RequestSlot, lane: Lane) -> None:
+        """Note a request or a slot."""
+        self.lane_of[name] = lane
+        self.held.setdefault(request.session_id, {})[name] = None
 
     def forget(self, name: str, request: RequestSlot) -> None:
         """Strike a request or a slot off the lists."""
@@ -205,3 +231,12 @@ class LimiterActor(LimnerActor):
                 weight=request.weight,
                 **fields,
             )
+
+
+def status_of(lane: Lane) -> LaneStatus:
+    """Give what a lane looks like from outside."""
+    return LaneStatus(
+        out=lane.weight_out,
+        max_concurrent=lane.settings.max_concurrent,
+        waiting=lane.waiting,
+    )

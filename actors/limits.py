@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import ValidationError
-
 from limner.actors.system import PooledRef, System
 from limner.messages.errors import SettingsInvalid, StudioClosed
-from limner.messages.settings import LaneSettings, describe
+from limner.messages.settings import LaneSettings
 from limner.messages.slots import UpdateLane
+
+MAX_THREADS = 256
+"""Worker threads of a lane that has no limit of its own."""
+
+
+def threads_of(settings: LaneSettings) -> int:
+    """Give how many calls of a lane run at one time at most."""
+    return min(settings.max_concurrent or MAX_THREADS, MAX_THREADS)
 
 
 class Limiter:
@@ -57,13 +63,10 @@ class Limiter:
                 raise SettingsInvalid(
                     f"there is no lane {lane!r}, only {', '.join(map(repr, self._lanes))}"
                 )
-            try:
-                settings = LaneSettings(**{**self._lanes[lane].model_dump(), **changes})
-            except ValidationError as error:
-                raise SettingsInvalid(f"lane {lane!r}: {describe(error)}") from None
+            settings = LaneSettings(**{**self._lanes[lane].model_dump(), **changes})
             if not self.ref.is_alive():
                 raise StudioClosed("the studio is closed; its lanes cannot be changed")
-            self._system.workers.open_lane(self._workers[lane], settings.max_concurrent)
+            self._system.workers.open_lane(self._workers[lane], threads_of(settings))
             self._lanes[lane] = settings
             self.ref.deliver(UpdateLane(lane=lane, settings=settings))
         return settings

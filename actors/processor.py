@@ -1,9 +1,9 @@
 """The processor: prompt, slot, generation, outcome, for every prompt of a message.
 
-Hears `PromptDetected` and `PromptWithdrawn` from the monitor, `SlotGranted` and `SlotExpired`
-from the limiter, `CallReturned` from the workers; tells the limiter `RequestSlot`,
-`WithdrawRequest` and `ReleaseSlot`, the writer `TaskSettled`. Started by the session; ends by
-itself after `WindDown`, once its last call is back.
+Hears `PromptDetected` and `PromptWithdrawn` from the monitor, `SlotGranted`, `SlotRevoked`,
+`SlotExpired` and `RequestDropped` from the limiter, `CallReturned` from the workers; tells the
+limiter `RequestSlot`, `WithdrawRequest` and `ReleaseSlot`, the writer `TaskSettled`. Started by the
+session; ends by itself after `WindDown`, once its last call is back.
 """
 
 from __future__ import annotations
@@ -34,18 +34,35 @@ from limner.messages.retries import backoff
 from limner.messages.settings import Settings
 from limner.messages.slots import (
     ReleaseSlot,
+    RequestDropped,
     RequestSlot,
     SlotExpired,
     SlotGranted,
+    SlotRevoked,
     WithdrawRequest,
 )
 from limner.messages.tasks import Task, TaskState
 from limner.messages.writing import MessageLoaded
 
+REVOKED = "its slot was revoked for an active request"
+
 
 @dataclass(slots=True)
 class Work:
-    """A task and what is under way for it."""
+    """A task and what is under way for it.
+
+    Args:
+        task: the task.
+        requests: how many slots were asked for.
+        request_id: of the one that is asked for now.
+        grant: the slot that it has.
+        call: of the generator.
+        timer: for a retry, a timeout or a grace.
+        timed_out: whether the call took too long.
+        asked: when the first slot was asked for.
+        revocations: how many slots were asked back.
+        revoked: whether the one that it has was.
+    """
 
     task: Task
     requests: int = 0
@@ -54,6 +71,9 @@ class Work:
     call: Call | None = None
     timer: Timer | None = None
     timed_out: bool = False
+    asked: int | None = None
+    revocations: int = 0
+    revoked: bool = False
 
     @property
     def idle(self) -> bool:
@@ -96,8 +116,12 @@ class ProcessorActor(LimnerActor):
                 self.use_kept(message.kept)
             case SlotGranted():
                 self.take_slot(message)
+            case SlotRevoked():
+                self.slot_revoked(message)
             case SlotExpired():
                 self.lose_slot(message)
+            case RequestDropped():
+                self.request_dropped(message)
             case CallReturned():
                 self.call_returned(message)
             case CallTimedOut():
@@ -138,6 +162,10 @@ class ProcessorActor(LimnerActor):
         work.timer = None
         work.requests += 1
         work.request_id = f"{task.id}-{work.requests}"
+        asked, again = work.asked, work.revoked
+        if asked is None:
+            asked = work.asked = self.system.clock.now
+        work.revoked = False
         self.limiter.tell(
             RequestSlot(
                 request_id=work.request_id,
@@ -146,6 +174,8 @@ class ProcessorActor(LimnerActor):
                 task_id=task.id,
                 owner=task.owner,
                 priority=task.priority,
+                since=asked if again else None,
+                revocable=work.revocations < self.settings.max_revocations,
                 reply_to=self.actor_ref,
             )
         )
@@ -219,6 +249,8 @@ class ProcessorActor(LimnerActor):
             self.complete(work, returned.value)
         elif isinstance(error, SlotLapsed):
             self.again(work, "the slot expired before the call began")
+        elif work.revoked:
+            self.again(work, REVOKED)
         elif work.timed_out:
             self.failed(work, self.timeout_reason(), retryable=True)
         else:
@@ -227,7 +259,7 @@ class ProcessorActor(LimnerActor):
     def failed(self, work: Work, reason: str, *, retryable: bool) -> None:
         """Try again later, or settle the task as failed."""
         task = work.task
-        final = not retryable or task.attempts >= self.settings.attempts
+        final = not retryable or task.attempts - work.revocations >= self.settings.attempts
         self.say(
             "generation_failed",
             task_id=task.id,
@@ -250,7 +282,7 @@ class ProcessorActor(LimnerActor):
 
     def again(self, work: Work, reason: str) -> None:
         """Queue a task that has lost its slot, unless it has had all its attempts."""
-        if work.task.attempts >= self.settings.attempts:
+        if work.task.attempts - work.revocations >= self.settings.attempts:
             self.failed(work, reason, retryable=False)
             return
         work.task = work.task.to(TaskState.QUEUED, at=self.system.clock.now, reason=reason)
@@ -272,8 +304,37 @@ class ProcessorActor(LimnerActor):
             return  # it came back just now: its CallReturned is in the mailbox
         self.say("call_abandoned", task_id=work.task.id, attempt=message.attempt)
         self.give_back(work)
-        if not work.task.state.final:
+        if work.task.state.final:
+            return
+        if work.revoked:
+            self.again(work, REVOKED)
+        else:
             self.failed(work, self.timeout_reason(), retryable=True)
+
+    def slot_revoked(self, message: SlotRevoked) -> None:
+        """Give a slot back that an active request is to have, once its call has stopped.
+
+        A picture that comes all the same is kept; else the task waits again, first in its turn.
+        """
+        work = self.works[message.task_id]
+        if work.grant is None or work.grant.slot_id != message.slot_id or work.revoked:
+            return
+        work.revoked = True
+        if work.task.state.final:
+            return  # its call was asked to come back before
+        work.revocations += 1
+        if work.call is not None:
+            self.cancel_call(work)
+            return
+        self.give_back(work)
+        self.request(work)
+
+    def request_dropped(self, message: RequestDropped) -> None:
+        """Settle a task that gets no slot as failed."""
+        work = self.works[message.task_id]
+        if work.request_id == message.request_id:
+            work.request_id = None
+            self.settle(work, TaskState.FAILED, f"its request was dropped: {message.reason}")
 
     def lose_slot(self, message: SlotExpired) -> None:
         """Abandon the call whose lease has ended; the limiter has taken the slot already."""

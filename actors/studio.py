@@ -11,7 +11,7 @@ import pykka
 
 from limner.actors.generators.opening import open_generator
 from limner.actors.generators.protocol import GeneratorLike
-from limner.actors.limits import Limiter
+from limner.actors.limits import Limiter, threads_of
 from limner.actors.production import Production
 from limner.actors.recorder import LogFile, Record, lost
 from limner.actors.root import StudioActor
@@ -101,7 +101,7 @@ class Studio:
         if self._own_system:
             self._system.on_dead_letter = self._dead_letter
         production = Production(made, self._store, settings, self._system.clock, name)
-        self._system.workers.open_lane(f"image{name}", settings.slots)
+        self._system.workers.open_lane(f"image{name}", threads_of(settings.lane))
         self._system.workers.open_lane(f"store{name}", STORE_THREADS)
         self._root = self._system.start(StudioActor, self._log, settings, production, file)
         self._system.watch(self._root, self._root_ended)

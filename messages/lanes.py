@@ -1,122 +1,426 @@
-"""The arithmetic of one lane: who may have a slot, and when. No clock: `now` is passed in."""
+"""The arithmetic of one lane: who may have a slot, and when. No clock: `now` is passed in.
 
-from dataclasses import dataclass, field
+All times are integer microseconds of one clock that does not go back. Who is next of those that
+wait is told by `limner.messages.waiting`. The best request is granted as soon as the limits allow
+it, and never before; one that does not fit yet is not passed by lighter ones behind it.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
 from heapq import heappop, heappush
+from typing import Literal, NamedTuple
 
+from limner.messages.reservoirs import MICROSECONDS, Reservoir
 from limner.messages.settings import LaneSettings
 from limner.messages.slots import RequestSlot
+from limner.messages.waiting import Waiting, WaitingRoom
 
-MICROSECONDS = 1_000_000
-PRIORITY_LEVELS = 10
+ACTIVE, BACKGROUND = 3, 7
+"""The lowest priority that may take a slot from others, and the highest that it is taken from."""
+
+DropReason = Literal[
+    "too heavy",
+    "high water",
+    "blocked",
+    "too many of its owner wait",
+    "waited too long",
+    "the lane is draining",
+    "the lane is stopped",
+]
 
 
 @dataclass(slots=True)
 class Slot:
-    """A slot that is out."""
+    """A slot that is out.
+
+    Args:
+        id: its name.
+        request: what it was granted to.
+        number: how many were granted before it.
+        expires_at: when it is taken back.
+        waited: how long its request waited.
+        revoked_for: the request that it was asked back for.
+    """
 
     id: str
     request: RequestSlot
+    number: int
     expires_at: int
+    waited: int
+    revoked_for: str | None = None
 
 
-@dataclass(slots=True)
+class Drop(NamedTuple):
+    """A request that is not granted, and why."""
+
+    request: RequestSlot
+    reason: DropReason
+
+
+class Answer(NamedTuple):
+    """What a request has led to."""
+
+    granted: list[Slot]
+    dropped: list[Drop]
+
+
+NOTHING = Answer([], [])
+
+
 class Lane:
-    """One lane: requests wait by priority, first come first served within, for slots.
+    """One lane.
 
-    All times are integer microseconds of one clock that does not go back. Other settings may be
-    put in force at any time; they hold for the grants after that.
+    Args:
+        name: of the lane.
+        settings: in force from the beginning.
+        now: the time.
     """
 
-    name: str
-    settings: LaneSettings
-    out: dict[str, Slot] = field(default_factory=dict)
-    weight_out: int = 0
-    _leases: list[tuple[int, int, str]] = field(default_factory=list)
-    _waiting: list[dict[str, RequestSlot]] = field(
-        default_factory=lambda: [{} for _ in range(PRIORITY_LEVELS)]
-    )
-    _priority_of: dict[str, int] = field(default_factory=dict)
-    _last_grant: int | None = None
-    _granted: int = 0
-
-    @property
-    def _lease(self) -> int:
-        return round(self.settings.lease * MICROSECONDS)
+    def __init__(self, name: str, settings: LaneSettings, now: int = 0) -> None:
+        self.name = name
+        self.out: dict[str, Slot] = {}
+        self.weight_out = 0
+        self.paused_until: float | None = None
+        self.ending: Literal["draining", "stopped"] | None = None
+        self._room = WaitingRoom(_micros(settings.ageing))
+        self._reservoir = Reservoir(settings, now)
+        self._leases: list[tuple[int, int, str]] = []
+        self._held: dict[str, int] = {}
+        self._promised: list[str] = []
+        self._asked_for: set[str] = set()
+        self._blocked_until: int | None = None
+        self._last_grant: int | None = None
+        self._granted = 0
+        self._put_in_force(settings)
 
     @property
     def waiting(self) -> int:
         """How many requests wait."""
-        return len(self._priority_of)
+        return self._room.size
 
-    def request(self, request: RequestSlot) -> bool:
-        """Let a request wait. False if one of that id waits already."""
-        if request.request_id in self._priority_of:
-            return False
-        self._priority_of[request.request_id] = request.priority
-        self._waiting[request.priority][request.request_id] = request
-        return True
+    @property
+    def reservoir(self) -> int | None:
+        """What may still be granted, as of the last time that was looked."""
+        return self._reservoir.left
 
-    def withdraw(self, request_id: str) -> RequestSlot | None:
+    def waits(self, request_id: str) -> bool:
+        """Say whether a request waits."""
+        return request_id in self._room
+
+    def all_waiting(self) -> Iterator[Waiting]:
+        """Give the requests that wait."""
+        return iter(self._room)
+
+    def request(self, request: RequestSlot, now: int) -> Answer:
+        """Take a request: grant it, let it wait, or drop what there is no room for.
+
+        Args:
+            request: whose id is none that waits.
+            now: the time.
+        """
+        refused = self._refused(request, now)
+        if refused is not None:
+            return Answer([], [Drop(request, refused)])
+        room = self._room
+        if not room.size and not self._promised and self._may_go(request, now):
+            return Answer([self._grant(request, now, 0)], [])
+        waiting = room.add(request, now, aside=self._is_full(request.owner))
+        granted = self.grants(now)
+        return Answer(granted, [] if waiting.gone else self._overflow(request, now))
+
+    def withdraw(self, request_id: str, now: int) -> RequestSlot | None:
         """Take a waiting request out; `None` if it does not wait (any more)."""
-        priority = self._priority_of.pop(request_id, None)
-        return None if priority is None else self._waiting[priority].pop(request_id)
+        waiting = self._room.remove(request_id, now)
+        if waiting is None:
+            return None
+        self._forget(request_id)
+        return waiting.request
 
-    def release(self, slot_id: str) -> Slot | None:
+    def release(self, slot_id: str, now: int) -> Slot | None:
         """Take a slot back; `None` if it is not out (any more)."""
         slot = self.out.pop(slot_id, None)
-        if slot is not None:
-            self.weight_out -= slot.request.weight
+        if slot is None:
+            return None
+        self.weight_out -= slot.request.weight
+        owner = slot.request.owner
+        if owner is not None:
+            held = self._held[owner] - 1
+            if held:
+                self._held[owner] = held
+            else:
+                del self._held[owner]
+            if self.settings.max_per_owner is not None and not self._is_full(owner):
+                self._room.let_back(owner, now)
+        wanted = slot.revoked_for
+        if (
+            wanted is not None
+            and wanted in self._asked_for
+            and all(other.revoked_for != wanted for other in self.out.values())
+        ):
+            self._asked_for.discard(wanted)
+            self._promised.append(wanted)
         return slot
 
     def grants(self, now: int) -> list[Slot]:
         """Give out what may be given out now, the best request first."""
-        given = []
-        while (request := self._next()) is not None and self._free_at(request, now) == now:
-            del self._waiting[request.priority][request.request_id]
-            del self._priority_of[request.request_id]
-            self._granted += 1
-            self._last_grant = now
-            slot = Slot(f"{self.name}-{self._granted}", request, now + self._lease)
-            self.out[slot.id] = slot
-            heappush(self._leases, (slot.expires_at, self._granted, slot.id))
-            self.weight_out += request.weight
-            given.append(slot)
+        given: list[Slot] = []
+        most = self.settings.max_concurrent
+        while most is None or self.weight_out < most:
+            waiting = self._next(now)
+            if waiting is None or not self._may_go(waiting.request, now):
+                break
+            request = waiting.request
+            if self._promised and self._promised[0] == request.request_id:
+                self._promised.pop(0)
+                self._room.remove(request.request_id, now)
+            else:
+                self._room.take(waiting, now)
+            self._forget(request.request_id)
+            given.append(self._grant(request, now, now - waiting.asked))
         return given
 
+    def revocations(self, now: int) -> list[Slot]:
+        """Give the slots of background requests that active ones are to have, the newest first.
+
+        Each is asked back once, for one request; it stays out until it is released or its grace
+        ends.
+        """
+        settings = self.settings
+        if not settings.preempt or settings.max_concurrent is None or self._is_paused(now):
+            return []
+        asked: list[Slot] = []
+        spare: list[Slot] | None = None
+        free = settings.max_concurrent - self.weight_out
+        for waiting in self._room.first(ACTIVE):
+            request = waiting.request
+            if request.request_id in self._asked_for or request.request_id in self._promised:
+                continue
+            if spare is None:
+                spare = [slot for slot in self.out.values() if _may_be_revoked(slot)]
+            needed = request.weight - max(0, free)
+            taken: list[Slot] = []
+            while needed > 0 and spare:
+                taken.append(spare.pop())
+                needed -= taken[-1].request.weight
+            if needed > 0:
+                break
+            free = 0
+            for slot in taken:
+                slot.revoked_for = request.request_id
+                slot.expires_at = min(slot.expires_at, now + round(settings.grace * MICROSECONDS))
+                heappush(self._leases, (slot.expires_at, slot.number, slot.id))
+            if taken:
+                self._asked_for.add(request.request_id)
+                asked += taken
+        return asked
+
     def expired(self, now: int) -> list[Slot]:
-        """Take back the slots whose lease has ended."""
+        """Take back the slots whose lease or grace has ended."""
         over = []
         while (slot := self._first_out()) is not None and slot.expires_at <= now:
-            self.release(slot.id)
+            self.release(slot.id, now)
             over.append(slot)
         return over
 
+    def overdue(self, now: int) -> list[Drop]:
+        """Drop the requests that have waited too long."""
+        dropped: list[Drop] = []
+        if self.settings.max_wait is not None:
+            limit = now - round(self.settings.max_wait * MICROSECONDS)
+            while (waiting := self._room.oldest()) is not None and waiting.asked <= limit:
+                dropped.append(self._drop(waiting, "waited too long", now))
+        return dropped
+
+    def update(self, settings: LaneSettings, now: int) -> list[Drop]:
+        """Put other settings in force, at once; what is out stays out.
+
+        Gives what waits and weighs more than the lane can ever give now. A lower `high_water`
+        drops nobody who waits already.
+        """
+        self._reservoir.change(settings, now)
+        self._put_in_force(settings)
+        self._room.change_ageing(_micros(settings.ageing), now)
+        for owner in {waiting.request.owner: None for waiting in self._room}:
+            if self._is_full(owner):
+                self._room.set_aside(owner)
+            else:
+                self._room.let_back(owner, now)
+        heavy = [one for one in self._room if not self._can_ever_give(one.request.weight)]
+        return [self._drop(waiting, "too heavy", now) for waiting in heavy]
+
+    def pause(self, until: int | None = None) -> None:
+        """Grant nothing until a time, or until it is resumed."""
+        self.paused_until = float("inf") if until is None else until
+
+    def resume(self) -> None:
+        """Grant again."""
+        self.paused_until = None
+
+    def drain(self) -> None:
+        """Take no request any more; what waits is still granted."""
+        self.ending = self.ending or "draining"
+
+    def stop(self, now: int) -> list[Drop]:
+        """Take no request any more, and drop what waits."""
+        self.ending = "stopped"
+        return self._drop_all("the lane is stopped", now)
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing waits and nothing is out."""
+        return not self.out and not self._room.size
+
     def next_check(self, now: int) -> int | None:
         """When to look again though nothing happens; `None` if only a message can change it."""
-        first_out = self._first_out()
-        times = [] if first_out is None else [first_out.expires_at]
-        request = self._next()
-        if request is not None and (free := self._free_at(request, now)) is not None:
-            times.append(free)
+        times = []
+        slot = self._first_out()
+        if slot is not None:
+            times.append(slot.expires_at)
+        oldest = None if self.settings.max_wait is None else self._room.oldest()
+        if oldest is not None:
+            times.append(oldest.asked + round((self.settings.max_wait or 0) * MICROSECONDS))
+        if self.paused_until is not None and self.paused_until > now:
+            if self.paused_until != float("inf") and self._room.size:
+                times.append(int(self.paused_until))
+            return min(times, default=None)
+        waiting = self._next(now)
+        if waiting is not None and (due := self._may_go_at(waiting.request, now)) is not None:
+            times.append(due)
         return min(times, default=None)
+
+    def _put_in_force(self, settings: LaneSettings) -> None:
+        self.settings = settings
+        self._lease = round(settings.lease * MICROSECONDS)
+        self._min_time = round(settings.min_time * MICROSECONDS)
+
+    def _refused(self, request: RequestSlot, now: int) -> DropReason | None:
+        if self.ending is not None:
+            return "the lane is draining" if self.ending == "draining" else "the lane is stopped"
+        if self._blocked_until is not None:
+            if now < self._blocked_until:
+                self._block(now)
+                return "blocked"
+            self._blocked_until = None
+        if request.weight > 1 and not self._can_ever_give(request.weight):
+            return "too heavy"
+        return None
+
+    def _can_ever_give(self, weight: int) -> bool:
+        most = self.settings.max_concurrent
+        return (most is None or weight <= most) and self._reservoir.ever(weight)
+
+    def _overflow(self, request: RequestSlot, now: int) -> list[Drop]:
+        settings, owner = self.settings, request.owner
+        most = settings.max_waiting_per_owner
+        if most is not None and owner is not None and self._room.number_of(owner) > most:
+            return [self._drop_id(request, "too many of its owner wait", now)]
+        if settings.high_water is None or self._room.size <= settings.high_water:
+            return []
+        match settings.strategy:
+            case "block":
+                self._block(now)
+                return self._drop_all("blocked", now)
+            case "overflow":
+                return [self._drop_id(request, "high water", now)]
+        least = self._room.least(but=request.request_id)
+        if least is None or (
+            settings.strategy == "overflow_priority" and least.request.priority <= request.priority
+        ):
+            return [self._drop_id(request, "high water", now)]
+        return [self._drop(least, "high water", now)]
+
+    def _block(self, now: int) -> None:
+        penalty = self.settings.penalty
+        if penalty is None:
+            penalty = 15 * self.settings.min_time or 5
+        self._blocked_until = now + round(penalty * MICROSECONDS)
+
+    def _drop_all(self, reason: DropReason, now: int) -> list[Drop]:
+        return [self._drop(waiting, reason, now) for waiting in list(self._room)]
+
+    def _drop_id(self, request: RequestSlot, reason: DropReason, now: int) -> Drop:
+        self.withdraw(request.request_id, now)
+        return Drop(request, reason)
+
+    def _drop(self, waiting: Waiting, reason: DropReason, now: int) -> Drop:
+        return self._drop_id(waiting.request, reason, now)
+
+    def _forget(self, request_id: str) -> None:
+        """Wait no longer for a slot that was asked back: it is for whoever is next then."""
+        self._asked_for.discard(request_id)
+        if self._promised and request_id in self._promised:
+            self._promised.remove(request_id)
+
+    def _grant(self, request: RequestSlot, now: int, waited: int) -> Slot:
+        self._granted += 1
+        self._last_grant = now
+        slot = Slot(
+            f"{self.name}-{self._granted}", request, self._granted, now + self._lease, waited
+        )
+        self.out[slot.id] = slot
+        self.weight_out += request.weight
+        heappush(self._leases, (slot.expires_at, slot.number, slot.id))
+        if self._reservoir.left is not None:
+            self._reservoir.left -= request.weight
+        owner = request.owner
+        if owner is not None:
+            self._held[owner] = self._held.get(owner, 0) + 1
+            if self._is_full(owner):
+                self._room.set_aside(owner)
+        return slot
+
+    def _is_full(self, owner: str | None) -> bool:
+        most = self.settings.max_per_owner
+        return most is not None and owner is not None and self._held.get(owner, 0) >= most
+
+    def _is_paused(self, now: int) -> bool:
+        return self.paused_until is not None and now < self.paused_until
+
+    def _next(self, now: int) -> Waiting | None:
+        if self._promised:
+            return self._room.get(self._promised[0])
+        return self._room.best(now)
+
+    def _may_go(self, request: RequestSlot, now: int) -> bool:
+        return not self._is_paused(now) and self._may_go_at(request, now) == now
+
+    def _may_go_at(self, request: RequestSlot, now: int) -> int | None:
+        """When the limits allow a request, if nothing happens but time; `None` for never.
+
+        A request may then have come to the head that does; so this may be too early, and is never
+        too late.
+        """
+        weight, most = request.weight, self.settings.max_concurrent
+        if self._is_full(request.owner):
+            return None
+        if most is not None and self.weight_out + weight > most:
+            return self._room.next_lift() if self.weight_out < most else None
+        reservoir = self._reservoir
+        if reservoir.left is not None:
+            reservoir.fill(now)
+            if weight > reservoir.left:
+                lift = self._room.next_lift()
+                times = [one for one in (reservoir.due, lift) if one is not None]
+                return max(now + 1, min(times)) if times else None
+        if self._last_grant is None:
+            return now
+        due = self._last_grant + self._min_time
+        return max(now, due)
 
     def _first_out(self) -> Slot | None:
         while self._leases:
-            slot = self.out.get(self._leases[0][2])
-            if slot is not None:
+            due, _, slot_id = self._leases[0]
+            slot = self.out.get(slot_id)
+            if slot is not None and slot.expires_at == due:
                 return slot
             heappop(self._leases)
         return None
 
-    def _next(self) -> RequestSlot | None:
-        for waiting in self._waiting:
-            if waiting:
-                return next(iter(waiting.values()))
-        return None
 
-    def _free_at(self, request: RequestSlot, now: int) -> int | None:
-        if self.weight_out + request.weight > self.settings.max_concurrent:
-            return None
-        if self._last_grant is None:
-            return now
-        return max(now, self._last_grant + round(self.settings.min_time * MICROSECONDS))
+def _micros(seconds: float | None) -> int | None:
+    return None if seconds is None else round(seconds * MICROSECONDS)
+
+
+def _may_be_revoked(slot: Slot) -> bool:
+    request = slot.request
+    return slot.revoked_for is None and request.revocable and request.priority >= BACKGROUND

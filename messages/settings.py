@@ -1,9 +1,10 @@
 """What a studio can be told: one validated model, each field with its unit and bounds."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from limner.messages.base import Value
 from limner.messages.errors import SettingsInvalid
@@ -13,17 +14,91 @@ Markup = Literal["html", "markdown"]
 Seconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
 
 
+Strategy = Literal["leak", "overflow_priority", "overflow", "block"]
+Weight = Annotated[int, Field(ge=0, le=1_000_000_000)]
+
+
 class LaneSettings(Value):
     """How the limiter grants the slots of one lane."""
 
-    max_concurrent: int = Field(default=3, ge=1, le=1_000)
-    """Slots out at one time."""
+    max_concurrent: int | None = Field(default=3, ge=1, le=1_000_000)
+    """The summed weight of slots out at one time; `None` is no limit."""
 
     min_time: float = Field(default=0, ge=0, le=3_600, allow_inf_nan=False)
     """Seconds between two grants."""
 
+    reservoir: Weight | None = None
+    """The weight that may still be granted; `None` is no limit. Each grant takes its own off it."""
+
+    reservoir_refresh_amount: Weight | None = None
+    """What the reservoir is set to at each refresh."""
+
+    reservoir_refresh_interval: Seconds | None = None
+    """Seconds between two refreshes."""
+
+    reservoir_increase_amount: Weight | None = None
+    """What is added to the reservoir at each increase."""
+
+    reservoir_increase_interval: Seconds | None = None
+    """Seconds between two increases."""
+
+    reservoir_increase_maximum: Weight | None = None
+    """What an increase fills the reservoir up to at most; `None` is no limit."""
+
+    high_water: int | None = Field(default=None, ge=0, le=10_000_000)
+    """Waiting requests at most; `None` is no limit. `strategy` says who goes past it."""
+
+    strategy: Strategy = "leak"
+    """Who goes when one more than `high_water` waits.
+
+    `leak`: the oldest of the lowest priority. `overflow_priority`: the same, if its priority is
+    lower than the new one's; else the new one. `overflow`: the new one. `block`: all that wait, and
+    nothing is taken until none has asked for `penalty` seconds.
+    """
+
+    penalty: Seconds | None = None
+    """Seconds of the strategy `block`; 15 times `min_time` by default, or 5 if that is 0."""
+
+    max_per_owner: int | None = Field(default=None, ge=1, le=1_000_000)
+    """Slots that one owner holds at one time; requests without an owner are not counted."""
+
+    max_waiting_per_owner: int | None = Field(default=None, ge=0, le=10_000_000)
+    """Requests of one owner that wait; one more is refused."""
+
+    max_wait: Seconds | None = None
+    """Seconds that a request may wait before it is dropped."""
+
     lease: float = Field(default=600, ge=0.1, le=86_400, allow_inf_nan=False)
     """Seconds that a slot may be held before it expires."""
+
+    grace: Seconds = 5
+    """Seconds that a holder has to give a revoked slot back before it expires."""
+
+    preempt: bool = False
+    """Whether an `active` request may take a slot from a `background` one."""
+
+    ageing: Seconds | None = 60
+    """Seconds of waiting that lift a request by one priority.
+
+    `None` gives up the promise that none starves: one waits for as long as better ones come.
+    """
+
+    def __init__(self, **values: Any) -> None:
+        try:
+            super().__init__(**values)
+        except ValidationError as error:
+            raise SettingsInvalid(describe(error)) from error
+
+    @model_validator(mode="after")
+    def _reservoir_is_whole(self) -> Self:
+        for kind in ("refresh", "increase"):
+            amount = getattr(self, f"reservoir_{kind}_amount")
+            interval = getattr(self, f"reservoir_{kind}_interval")
+            if (amount is None) != (interval is None):
+                raise ValueError(f"reservoir_{kind}_amount and _interval go together")
+            if amount is not None and self.reservoir is None:
+                raise ValueError(f"reservoir_{kind}_amount needs a reservoir")
+        return self
 
 
 class Settings(Value):
@@ -49,6 +124,9 @@ class Settings(Value):
 
     lease: float = Field(default=600, ge=0.1, le=86_400, allow_inf_nan=False)
     """Seconds that one generation may hold its slot before the limiter takes it back."""
+
+    lanes: Mapping[str, LaneSettings] = Field(default_factory=dict, max_length=1_000)
+    """Further lanes by name; one named `image` goes before `slots`, `min_time` and `lease`."""
 
     patterns: tuple[str, ...] = Field(default=DEFAULT_PATTERNS, min_length=1, max_length=32)
     """Regular expressions of prompt tags; the first group that matched is the prompt."""
@@ -86,6 +164,12 @@ class Settings(Value):
     backoff_max: float = Field(default=30, ge=0, le=3_600, allow_inf_nan=False)
     """Seconds that a retry waits at most."""
 
+    max_revocations: int = Field(default=3, ge=0, le=1_000)
+    """How often a task in the background gives its slot to an active one at most."""
+
+    preempt: bool = False
+    """Whether a picture that somebody waits for takes the slot of one in the background."""
+
     max_tag: int = Field(default=2_000, ge=16, le=100_000)
     """Characters of one prompt tag."""
 
@@ -119,7 +203,13 @@ class Settings(Value):
     @property
     def lane(self) -> LaneSettings:
         """The settings of the lane `image`."""
-        return LaneSettings(max_concurrent=self.slots, min_time=self.min_time, lease=self.lease)
+        return self.lanes.get("image") or LaneSettings(
+            max_concurrent=self.slots,
+            min_time=self.min_time,
+            lease=self.lease,
+            grace=self.grace,
+            preempt=self.preempt,
+        )
 
 
 def describe(error: ValidationError) -> str:

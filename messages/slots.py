@@ -17,6 +17,9 @@ class RequestSlot(Message):
     owner: str | None = None
     priority: int = Field(default=3, ge=0, le=9)
     weight: int = Field(default=1, ge=1)
+    since: int | None = None
+    """If a slot was revoked: when the first request of the task was made; it goes first then."""
+    revocable: bool = True
     reply_to: Address = Field(repr=False)
 
 
@@ -34,6 +37,21 @@ class SlotExpired(Message):
 
     task_id: str
     slot_id: str
+
+
+class SlotRevoked(Message):
+    """limiter → processor: give the slot back; it stays yours until then, or the grace ends."""
+
+    task_id: str
+    slot_id: str
+
+
+class RequestDropped(Message):
+    """limiter → processor: there will be no slot, and why."""
+
+    request_id: str
+    task_id: str
+    reason: str
 
 
 class ReleaseSlot(Message):

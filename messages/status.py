@@ -9,7 +9,7 @@ class LaneStatus(Value):
     """One lane of the limiter: slots out, slots at most, requests that wait."""
 
     out: int
-    max_concurrent: int
+    max_concurrent: int | None
     waiting: int
 
 

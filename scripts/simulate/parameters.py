@@ -1,6 +1,7 @@
 """What a seed has drawn from a scenario: the values that hold in one run."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from limner.messages.settings import LaneSettings, Settings
 from limner.scripts.simulate.draws import Draw, Draws, log_normal
@@ -84,9 +85,7 @@ def draw_parameters(scenario: Scenario, draws: Draws) -> Parameters:
         store=_latency(scenario.store, draw),
         lane=lane,
         settings=Settings(
-            slots=lane.max_concurrent,
-            min_time=lane.min_time,
-            lease=lane.lease,
+            lanes={"image": lane},
             pattern_timeout=None,
             deadline=patience.deadline.draw(draw),
             write_at_deadline=draw() < patience.write_at_deadline.draw(draw),
@@ -105,12 +104,36 @@ def draw_parameters(scenario: Scenario, draws: Draws) -> Parameters:
 
 
 def draw_lane(scenario: Scenario, draw: Draw) -> LaneSettings:
-    """Draw settings of the lane."""
+    """Draw settings of the lane; what a scenario may limit is not limited in some seeds."""
     lane = scenario.lane
+
+    def limit(given: Range | None) -> Range | None:
+        return None if given is None or draw() < scenario.left_out else given
+
+    reservoir = limit(lane.reservoir)
+    values: dict[str, Any] = {}
+    if reservoir is not None:
+        kind = "refresh" if draw() < 0.5 else "increase"
+        amount = max(1, reservoir.draw_whole(draw))
+        values["reservoir"] = amount
+        values[f"reservoir_{kind}_amount"] = amount if kind == "refresh" else -(-amount // 3)
+        values[f"reservoir_{kind}_interval"] = lane.filled_every.draw(draw)
+        if kind == "increase":
+            values["reservoir_increase_maximum"] = amount
+    for name in ("max_per_owner", "max_waiting_per_owner", "high_water"):
+        if (given := limit(getattr(lane, name))) is not None:
+            values[name] = given.draw_whole(draw)
+    for name in ("max_wait", "ageing"):
+        given = limit(getattr(lane, name))
+        values[name] = None if given is None else given.draw(draw)
     return LaneSettings(
         max_concurrent=lane.max_concurrent.draw_whole(draw),
         min_time=lane.min_time.draw(draw),
         lease=lane.lease.draw(draw),
+        grace=scenario.patience.grace.draw(draw),
+        preempt=draw() < lane.preempt.draw(draw),
+        strategy=lane.strategies[int(draw() * len(lane.strategies))],
+        **values,
     )
 
 

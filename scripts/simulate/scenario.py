@@ -10,7 +10,7 @@ from pydantic import AfterValidator, Field, ValidationError
 
 from limner.messages.base import Value
 from limner.messages.errors import SettingsInvalid
-from limner.messages.settings import describe
+from limner.messages.settings import Strategy, describe
 from limner.scripts.simulate.ranges import (
     Busyness,
     Number,
@@ -107,6 +107,33 @@ class Lane(Value):
 
     lease: Annotated[Range, AfterValidator(Within(0.1, 86_400))] = fixed(600)
     """Seconds that a slot may be held."""
+
+    ageing: Seconds | None = fixed(60)
+    """Seconds of waiting that lift a request by one priority."""
+
+    preempt: Rate = fixed(0)
+    """The share of seeds, or of changes, in which active requests take slots from others."""
+
+    max_per_owner: OneOrMore | None = None
+    """Slots that one owner holds at one time."""
+
+    max_waiting_per_owner: Number | None = None
+    """Requests of one owner that wait."""
+
+    max_wait: Seconds | None = None
+    """Seconds that a request waits before it is dropped."""
+
+    high_water: Number | None = None
+    """Requests that wait at most."""
+
+    strategies: tuple[Strategy, ...] = Field(default=("leak",), min_length=1)
+    """Who goes past that."""
+
+    reservoir: Number | None = None
+    """The weight that may be granted until it is filled again."""
+
+    filled_every: Seconds = ranging(1, 60)
+    """Seconds between two refreshes of the reservoir, or two increases by a third of it."""
 
     changed_every: Seconds | None = None
     """Seconds between two changes of all these, each within its range; never if not given."""
