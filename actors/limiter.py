@@ -8,13 +8,26 @@ sessions fail and the studio closes.
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 from limner.actors.actor import LimnerActor
 from limner.actors.system import Timer
 from limner.actors.trail import EventLog
 from limner.messages.lanes import Drop, Lane, Slot
+from limner.messages.limiting import (
+    EndLane,
+    LaneReport,
+    PauseLane,
+    ReportLane,
+    ResumeLane,
+    StateOf,
+    TaskPlace,
+    UpdateLane,
+    WaitingRequest,
+)
 from limner.messages.opening import ReportStatus
+from limner.messages.reservoirs import MICROSECONDS
 from limner.messages.settings import LaneSettings
 from limner.messages.slots import (
     LaneChecked,
@@ -25,10 +38,22 @@ from limner.messages.slots import (
     SlotExpired,
     SlotGranted,
     SlotRevoked,
-    UpdateLane,
     WithdrawRequest,
 )
 from limner.messages.status import LaneStatus
+
+LEARNING = 0.1
+"""How much the last slot counts in the average time that one is held."""
+
+ENDS = {
+    "granted": "slot_granted",
+    "released": "slot_released",
+    "revoked": "slot_revoked",
+    "expired": "slot_expired",
+    "dropped": "request_dropped",
+    "withdrawn": "request_withdrawn",
+}
+"""The events that are counted, by what they are called in a report."""
 
 
 class LimiterActor(LimnerActor):
@@ -43,6 +68,10 @@ class LimiterActor(LimnerActor):
         self.lane_of: dict[str, Lane] = {}
         self.held: dict[str, dict[str, None]] = {}
         self.timers: dict[str, tuple[int, Timer]] = {}
+        self.busy: set[str] = set()
+        self.ends: dict[str, list[Any]] = {}
+        self.counts: dict[str, Counter[str]] = {name: Counter() for name in lanes}
+        self.held_for: dict[str, float] = {}
 
     def on_start(self) -> None:
         """Tell the event log what is in force."""
@@ -67,6 +96,16 @@ class LimiterActor(LimnerActor):
                 self.take_back(message.session_id)
             case UpdateLane():
                 self.update(message)
+            case PauseLane():
+                self.pause(message)
+            case ResumeLane():
+                self.resume(self.lanes[message.lane])
+            case EndLane():
+                self.end_lane(message)
+            case ReportLane():
+                return self.report(self.lanes[message.lane])
+            case StateOf():
+                return self.place_of(message.task_id)
             case LaneChecked():
                 self.timers.pop(message.lane, None)
                 self.look_after(self.lanes[message.lane])
@@ -83,6 +122,7 @@ class LimiterActor(LimnerActor):
             return
         now = self.system.clock.now
         self.remember(name, request, lane)
+        self.busy.add(lane.name)
         self.tell_of("slot_requested", request, priority=request.priority)
         answer = lane.request(request, now)
         for slot in answer.granted:
@@ -123,6 +163,7 @@ class LimiterActor(LimnerActor):
         if slot is None:
             return False
         self.forget(slot_id, slot.request)
+        self.learn(lane, self.system.clock.now - slot.granted_at)
         event = "slot_released" if slot.revoked_for is None else "slot_revoked"
         self.tell_of(event, slot.request, slot_id=slot_id)
         return True
@@ -145,6 +186,33 @@ class LimiterActor(LimnerActor):
             self.drop(drop)
         self.look_after(lane)
 
+    def pause(self, message: PauseLane) -> None:
+        """Grant nothing in a lane for a while."""
+        lane, seconds = self.lanes[message.lane], message.seconds
+        until = None if seconds is None else self.system.clock.now + round(seconds * MICROSECONDS)
+        lane.pause(until)
+        self.say("lane_paused", lane=lane.name, seconds=seconds)
+        self.look_after(lane)
+
+    def resume(self, lane: Lane) -> None:
+        """Grant again in a lane."""
+        if lane.paused_until is not None:
+            lane.resume()
+            self.say("lane_resumed", lane=lane.name)
+            self.look_after(lane)
+
+    def end_lane(self, message: EndLane) -> None:
+        """Take no request any more; say so once nothing waits and nothing is out."""
+        lane = self.lanes[message.lane]
+        self.ends.setdefault(lane.name, []).append(message.done)
+        if message.drop:
+            for drop in lane.stop(self.system.clock.now):
+                self.drop(drop)
+        else:
+            lane.drain()
+        self.say("lane_ending", lane=lane.name, how=lane.ending)
+        self.look_after(lane)
+
     def look_after(self, lane: Lane) -> None:
         """Do all that is due in a lane, and see to it that the next moment is not missed."""
         now = self.system.clock.now
@@ -162,6 +230,18 @@ class LimiterActor(LimnerActor):
         due = lane.next_check(now)
         if due is not None:
             self.check_at(lane, due, now)
+        if lane.idle:
+            self.idle(lane)
+
+    def idle(self, lane: Lane) -> None:
+        """Say that nothing waits and nothing is out, once; end a lane that was to end then."""
+        if lane.name in self.busy:
+            self.busy.discard(lane.name)
+            self.say("lane_idle", lane=lane.name)
+        if lane.name in self.ends:
+            self.say("lane_drained", lane=lane.name)
+            for done in self.ends.pop(lane.name):
+                done.set(None)
 
     def hand_out(self, lane: Lane, slot: Slot, now: int) -> None:
         """Tell a requester that it has a slot."""
@@ -189,6 +269,51 @@ class LimiterActor(LimnerActor):
             )
         )
 
+    def learn(self, lane: Lane, held: int) -> None:
+        """Take the time that a slot was held into the average."""
+        seconds = held / MICROSECONDS
+        before = self.held_for.get(lane.name, seconds)
+        self.held_for[lane.name] = before + LEARNING * (seconds - before)
+
+    def report(self, lane: Lane) -> LaneReport:
+        """Say how it looks in a lane."""
+        now, counts = self.system.clock.now, self.counts[lane.name]
+        return LaneReport(
+            settings=lane.settings,
+            state=lane.ending or ("paused" if lane.paused(now) else "open"),
+            counts={
+                "waiting": lane.waiting,
+                "out": len(lane.out),
+                **{name: counts[event] for name, event in ENDS.items()},
+            },
+            weight_out=lane.weight_out,
+            reservoir=lane.reservoir,
+            waiting=tuple(
+                WaitingRequest(
+                    request_id=one.request.request_id,
+                    task_id=one.request.task_id,
+                    owner=one.request.owner,
+                    priority=one.request.priority,
+                    weight=one.request.weight,
+                    waited=(now - one.asked) / MICROSECONDS,
+                )
+                for one in lane.all_waiting()
+            ),
+            held_for=self.held_for.get(lane.name),
+        )
+
+    def place_of(self, task_id: str) -> TaskPlace | None:
+        """Say whether a task waits or has a slot."""
+        for lane in self.lanes.values():
+            for slot in lane.out.values():
+                if slot.request.task_id == task_id:
+                    return TaskPlace(lane=lane.name, state="out", name=slot.id)
+            for waiting in lane.all_waiting():
+                if waiting.request.task_id == task_id:
+                    name = waiting.request.request_id
+                    return TaskPlace(lane=lane.name, state="waiting", name=name)
+        return None
+
     def check_at(self, lane: Lane, due: int, now: int) -> None:
         """Look at a lane again at that time, or earlier if a timer is set for earlier."""
         set_for, timer = self.timers.get(lane.name, (None, None))
@@ -199,7 +324,7 @@ class LimiterActor(LimnerActor):
         message = LaneChecked(lane=lane.name)
         self.timers[lane.name] = (
             due,
-            self.system.clock.after((due - now) / 1_000_000, self.actor_ref, message),
+            self.system.clock.after((due - now) / MICROSECONDS, self.actor_ref, message),
         )
 
     def remember(self, name: str, request: RequestSlot, lane: Lane) -> None:
@@ -218,13 +343,14 @@ class LimiterActor(LimnerActor):
     def tell_of(
         self, event: str, request: RequestSlot, *, at: int | None = None, **fields: Any
     ) -> None:
-        """Tell the event log what became of a request."""
+        """Tell the event log what became of a request, and count it."""
+        self.counts[request.lane][event] += 1
         if self.log.on:
             self.say(
                 event,
                 task_id=request.task_id,
-                session_id=request.session_id,
-                message_id=request.message_id,
+                session_id=request.session_id or None,
+                message_id=request.message_id or None,
                 at=at,
                 lane=request.lane,
                 request_id=request.request_id,

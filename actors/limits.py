@@ -2,12 +2,34 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from functools import partial, wraps
+from typing import Any, ParamSpec, TypeVar
 
-from limner.actors.system import PooledRef, System
+import pykka
+
+from limner.actors.calls import ScheduleCall
+from limner.actors.system import PooledFuture, PooledRef, System
 from limner.messages.errors import SettingsInvalid, StudioClosed
+from limner.messages.limiting import (
+    EndLane,
+    LaneReport,
+    PauseLane,
+    ReportLane,
+    ResumeLane,
+    StateOf,
+    TaskPlace,
+    UpdateLane,
+    WaitingRequest,
+)
+from limner.messages.opening import owner_of, priority_of
 from limner.messages.settings import LaneSettings
-from limner.messages.slots import UpdateLane
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+MAX_SECONDS = 86_400
+"""Seconds of a pause at most."""
 
 MAX_THREADS = 256
 """Worker threads of a lane that has no limit of its own."""
@@ -26,6 +48,7 @@ class Limiter:
         system: what it runs on.
         lanes: the settings in force, by the lane's name.
         workers: the name of the worker threads of each lane.
+        caller: the actor that runs a host's own calls.
     """
 
     def __init__(
@@ -34,11 +57,13 @@ class Limiter:
         system: System,
         lanes: dict[str, LaneSettings],
         workers: dict[str, str],
+        caller: PooledRef[Any],
     ) -> None:
         self.ref = ref
         self._system = system
         self._lanes = lanes
         self._workers = workers
+        self._caller = caller
         self._lock = system.lock()
 
     def update(self, lane: str = "image", **changes: Any) -> LaneSettings:
@@ -59,14 +84,158 @@ class Limiter:
             StudioClosed: if the studio is closed.
         """
         with self._lock:
-            if lane not in self._lanes:
-                raise SettingsInvalid(
-                    f"there is no lane {lane!r}, only {', '.join(map(repr, self._lanes))}"
-                )
+            self._check(lane)
             settings = LaneSettings(**{**self._lanes[lane].model_dump(), **changes})
-            if not self.ref.is_alive():
-                raise StudioClosed("the studio is closed; its lanes cannot be changed")
             self._system.workers.open_lane(self._workers[lane], threads_of(settings))
             self._lanes[lane] = settings
             self.ref.deliver(UpdateLane(lane=lane, settings=settings))
         return settings
+
+    def pause(self, lane: str = "image", *, seconds: float | None = None) -> None:
+        """Grant nothing in a lane, for so many seconds or until it is resumed.
+
+        Raises:
+            SettingsInvalid: if there is no such lane, or the seconds are not above 0.
+            StudioClosed: if the studio is closed.
+        """
+        self._check(lane)
+        if seconds is not None and not 0 < seconds <= MAX_SECONDS:
+            raise SettingsInvalid(f"a pause is above 0 and up to {MAX_SECONDS:,} s, not {seconds}")
+        self.ref.deliver(PauseLane(lane=lane, seconds=seconds))
+
+    def resume(self, lane: str = "image") -> None:
+        """Grant again in a lane that was paused."""
+        self._check(lane)
+        self.ref.deliver(ResumeLane(lane=lane))
+
+    def drain(self, lane: str = "image") -> pykka.Future[None]:
+        """Take no request any more; what waits is still granted.
+
+        The future is done once nothing waits and nothing is out.
+        """
+        return self._end(lane, drop=False)
+
+    def stop(self, lane: str = "image") -> pykka.Future[None]:
+        """Take no request any more, and drop what waits.
+
+        The future is done once nothing is out.
+        """
+        return self._end(lane, drop=True)
+
+    def report(self, lane: str = "image") -> LaneReport:
+        """Say how it looks in a lane."""
+        self._check(lane)
+        report: LaneReport = self.ref.ask(ReportLane(lane=lane))
+        return report
+
+    def counts(self, lane: str = "image") -> dict[str, int]:
+        """Give how many requests wait, slots are out, and how many of each other end there were."""
+        return self.report(lane).counts
+
+    def waiting(
+        self, lane: str = "image", *, owner: str | None = None, priority: int | None = None
+    ) -> tuple[WaitingRequest, ...]:
+        """Give what waits, by priority, the oldest first; of one owner or priority if named."""
+        return tuple(
+            one
+            for one in self.report(lane).waiting
+            if owner in (None, one.owner) and priority in (None, one.priority)
+        )
+
+    def state_of(self, task_id: str) -> TaskPlace | None:
+        """Say whether a task waits or has a slot; `None` if neither."""
+        place: TaskPlace | None = self.ref.ask(StateOf(task_id=task_id))
+        return place
+
+    def forecast(self, lane: str = "image", *, priority: str | int = "active") -> float | None:
+        """Give the seconds that a request would wait, about.
+
+        From how long slots were held lately, how many there are, and what waits with this priority
+        or a better one; `None` before any slot came back.
+        """
+        report, level = self.report(lane), priority_of(priority)
+        settings = report.settings
+        ahead = sum(one.weight for one in report.waiting if one.priority <= level)
+        if settings.max_concurrent is None:
+            return ahead * settings.min_time
+        if report.weight_out + ahead < settings.max_concurrent:
+            return 0.0
+        if report.held_for is None:
+            return None
+        rounds = (report.weight_out + ahead + 1 - settings.max_concurrent) / settings.max_concurrent
+        return max(rounds * report.held_for, (ahead + 1) * settings.min_time)
+
+    def schedule(
+        self,
+        call: Callable[[], T],
+        *,
+        lane: str = "image",
+        priority: str | int = "active",
+        owner: str | None = None,
+        weight: int = 1,
+    ) -> pykka.Future[T]:
+        """Run a host's own call on a worker thread once it has a slot.
+
+        Args:
+            call: what to run; it may block.
+            lane: whose slot.
+            priority: `active`, `background`, or 0 (first) to 9.
+            owner: on whose behalf, up to 200 characters.
+            weight: of the slot, 1 or more.
+
+        Returns:
+            What the call returns or raises; `RequestDropped` if it got no slot.
+
+        Raises:
+            SettingsInvalid: if lane, priority, owner or weight cannot be one.
+            StudioClosed: if the studio is closed.
+        """
+        self._check(lane)
+        if type(weight) is not int or weight < 1:
+            raise SettingsInvalid(f"weight: a whole number from 1, not {weight!r}")
+        future: PooledFuture[T] = self._system.future(about="a scheduled call")
+        self._caller.deliver(
+            ScheduleCall(
+                call=call,
+                future=future,
+                lane=lane,
+                worker_lane=self._workers[lane],
+                priority=priority_of(priority),
+                owner=owner_of(owner),
+                weight=weight,
+            )
+        )
+        return future
+
+    def limited(
+        self, *, lane: str = "image", priority: str | int = "active", owner: str | None = None
+    ) -> Callable[[Callable[P, T]], Callable[P, pykka.Future[T]]]:
+        """Give a decorator: each call of the function goes through `schedule`, and gives a future.
+
+        Raises:
+            SettingsInvalid, StudioClosed: as `schedule` does, when the function is called.
+        """
+
+        def decorate(function: Callable[P, T]) -> Callable[P, pykka.Future[T]]:
+            @wraps(function)
+            def scheduled(*args: P.args, **kwargs: P.kwargs) -> pykka.Future[T]:
+                call = partial(function, *args, **kwargs)
+                return self.schedule(call, lane=lane, priority=priority, owner=owner)
+
+            return scheduled
+
+        return decorate
+
+    def _end(self, lane: str, *, drop: bool) -> pykka.Future[None]:
+        self._check(lane)
+        done: PooledFuture[None] = self._system.future(about=f"the end of lane {lane!r}")
+        self.ref.deliver(EndLane(lane=lane, drop=drop, done=done))
+        return done
+
+    def _check(self, lane: str) -> None:
+        if lane not in self._lanes:
+            raise SettingsInvalid(
+                f"there is no lane {lane!r}, only {', '.join(map(repr, self._lanes))}"
+            )
+        if not self.ref.is_alive():
+            raise StudioClosed("the studio is closed, and its lanes with it")

@@ -2,8 +2,8 @@
 
 Hears `OpenStream`, `CancelSession` and `CloseStudio` from the edge, `SessionEnded` from sessions
 and `ActorEnded` from all that it started; tells the limiter `SessionGone`. Started by the studio.
-Sessions die alone; if the recorder or the limiter fails, all sessions fail with the cause, and
-the studio closes.
+Sessions die alone; if the recorder, the limiter or the caller fails, all sessions fail with the
+cause, and the studio closes.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from limner.actors.actor import LimnerActor
+from limner.actors.calls import CallerActor
 from limner.actors.limiter import LimiterActor
 from limner.actors.production import Production
 from limner.actors.recorder import LogFile, RecorderActor
@@ -69,7 +70,9 @@ class StudioActor(LimnerActor):
             store=type(self.production.store).__name__,
             generator=type(self.production.generator).__name__,
         )
-        self.limiter = LimiterActor.start(self.log, {"image": self.settings.lane})
+        lanes = {**self.settings.lanes, "image": self.settings.lane}
+        self.limiter = LimiterActor.start(self.log, lanes)
+        self.caller = CallerActor.start(self.log, self.limiter)
 
     def on_receive(self, message: object) -> Any:
         """See to it that each message has at most one session."""
@@ -88,7 +91,7 @@ class StudioActor(LimnerActor):
                 self.leave_if_done()
             case ReportStatus():
                 waiting = sum(len(live.waiting) for live in self.live.values())
-                return len(self.live), waiting, self.limiter
+                return len(self.live), waiting, self.limiter, self.caller
             case _:
                 return super().on_receive(message)
         return None
@@ -136,7 +139,11 @@ class StudioActor(LimnerActor):
 
     def actor_ended(self, message: ActorEnded) -> None:
         """Go on once the last actor of a session has ended; close with a part that all need."""
-        if message.ref in (self.recorder, self.limiter):
+        if message.ref is self.caller and self.leaving:
+            self.limiter.tell(SessionGone(session_id=""))
+            self.limiter.end()
+            return
+        if message.ref in (self.recorder, self.limiter, self.caller):
             self.part_ended(message)
             return
         live = self.whose.pop(message.ref)
@@ -209,10 +216,10 @@ class StudioActor(LimnerActor):
         opening.stream.future.fail(StudioClosed(why))
 
     def leave_if_done(self) -> None:
-        """Let the limiter end, then the recorder, then this, once the last session is over."""
+        """Let the caller end, then limiter, recorder and this, once the last session is over."""
         if self.closing and not self.live and not self.leaving:
             self.leaving = True
             if self.cause is not None:
                 self.say("studio_closed", cause=describe(self.cause))
                 raise self.cause
-            self.limiter.end()
+            self.caller.end()

@@ -101,12 +101,15 @@ class Studio:
         if self._own_system:
             self._system.on_dead_letter = self._dead_letter
         production = Production(made, self._store, settings, self._system.clock, name)
-        self._system.workers.open_lane(f"image{name}", threads_of(settings.lane))
+        lanes = {**settings.lanes, "image": settings.lane}
+        workers = {lane: f"{lane}{name}" for lane in lanes}
+        for lane, named in workers.items():
+            self._system.workers.open_lane(named, threads_of(lanes[lane]))
         self._system.workers.open_lane(f"store{name}", STORE_THREADS)
         self._root = self._system.start(StudioActor, self._log, settings, production, file)
         self._system.watch(self._root, self._root_ended)
         try:
-            _, _, limiter = self._root.ask(ReportStatus())
+            _, _, limiter, caller = self._root.ask(ReportStatus())
         except pykka.ActorDeadError:
             self._ended.get()
             self._leave()
@@ -115,9 +118,7 @@ class Studio:
             raise StudioClosed(
                 f"the studio could not be opened: {describe(self._cause)}"
             ) from self._cause
-        self.limiter = Limiter(
-            limiter, self._system, {"image": settings.lane}, {"image": f"image{name}"}
-        )
+        self.limiter = Limiter(limiter, self._system, lanes, workers, caller)
 
     def stream(
         self, message_id: str, *, owner: str | None = None, priority: str | int = "active"
@@ -196,7 +197,7 @@ class Studio:
             StudioClosed: if it is closed.
         """
         try:
-            sessions, waiting, _ = self._ask(self._root)
+            sessions, waiting, *_ = self._ask(self._root)
             lanes = self._ask(self.limiter.ref)
         except pykka.ActorDeadError:
             raise StudioClosed(self._why_closed()) from None

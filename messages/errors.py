@@ -85,6 +85,10 @@ class RequestDropped(LimnerError):
     """The limiter dropped a request for a slot instead of granting it."""
 
 
+class LeaseEnded(LimnerError, TimeoutError):
+    """A call held its slot for longer than its lane allows; nobody waits for it any more."""
+
+
 class SessionTimedOut(LimnerError, TimeoutError):
     """A session's deadline passed before its last task was settled; nothing was written.
 

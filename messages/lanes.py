@@ -36,7 +36,8 @@ class Slot:
     Args:
         id: its name.
         request: what it was granted to.
-        number: how many were granted before it.
+        number: how many were granted, this one counted.
+        granted_at: when.
         expires_at: when it is taken back.
         waited: how long its request waited.
         revoked_for: the request that it was asked back for.
@@ -45,6 +46,7 @@ class Slot:
     id: str
     request: RequestSlot
     number: int
+    granted_at: int
     expires_at: int
     waited: int
     revoked_for: str | None = None
@@ -186,7 +188,7 @@ class Lane:
         ends.
         """
         settings = self.settings
-        if not settings.preempt or settings.max_concurrent is None or self._is_paused(now):
+        if not settings.preempt or settings.max_concurrent is None or self.paused(now):
             return []
         asked: list[Slot] = []
         spare: list[Slot] | None = None
@@ -355,7 +357,7 @@ class Lane:
         self._granted += 1
         self._last_grant = now
         slot = Slot(
-            f"{self.name}-{self._granted}", request, self._granted, now + self._lease, waited
+            f"{self.name}-{self._granted}", request, self._granted, now, now + self._lease, waited
         )
         self.out[slot.id] = slot
         self.weight_out += request.weight
@@ -373,7 +375,8 @@ class Lane:
         most = self.settings.max_per_owner
         return most is not None and owner is not None and self._held.get(owner, 0) >= most
 
-    def _is_paused(self, now: int) -> bool:
+    def paused(self, now: int) -> bool:
+        """Say whether nothing is granted for now."""
         return self.paused_until is not None and now < self.paused_until
 
     def _next(self, now: int) -> Waiting | None:
@@ -382,7 +385,7 @@ class Lane:
         return self._room.best(now)
 
     def _may_go(self, request: RequestSlot, now: int) -> bool:
-        return not self._is_paused(now) and self._may_go_at(request, now) == now
+        return not self.paused(now) and self._may_go_at(request, now) == now
 
     def _may_go_at(self, request: RequestSlot, now: int) -> int | None:
         """When the limits allow a request, if nothing happens but time; `None` for never.

@@ -3,7 +3,6 @@
 from pydantic import Field
 
 from limner.messages.base import Address, Message
-from limner.messages.settings import LaneSettings
 
 
 class RequestSlot(Message):
@@ -70,13 +69,6 @@ class SessionGone(Message):
     """root → limiter: a session's actors have ended; take back all it holds or waits for."""
 
     session_id: str
-
-
-class UpdateLane(Message):
-    """studio → limiter: these settings are in force from now on."""
-
-    lane: str
-    settings: LaneSettings
 
 
 class LaneChecked(Message):

@@ -28,6 +28,7 @@ IMPORTED_BY = {
     "limiter": {"studio", "root"},
     "recorder": {"studio", "root"},
     "limits": {"__init__", "studio"},
+    "calls": {"limits", "root"},
 }
 
 

@@ -1,0 +1,99 @@
+"""What a host asks of the limiter: edge → limiter."""
+
+from typing import Literal
+
+from pydantic import Field, SkipValidation
+
+from limner.messages.base import Message, Value
+from limner.messages.settings import LaneSettings
+
+
+class UpdateLane(Message):
+    """These settings are in force from now on."""
+
+    lane: str
+    settings: LaneSettings
+
+
+class PauseLane(Message):
+    """Grant nothing for so many seconds, or until it is resumed."""
+
+    lane: str
+    seconds: float | None = Field(default=None, gt=0)
+
+
+class ResumeLane(Message):
+    """Grant again."""
+
+    lane: str
+
+
+class EndLane(Message):
+    """Take no request any more; `done` is set once nothing waits and nothing is out."""
+
+    lane: str
+    drop: bool
+    done: SkipValidation[object] = Field(repr=False)
+
+
+class ReportLane(Message):
+    """Say how it looks in a lane. Answered with a `LaneReport`."""
+
+    lane: str
+
+
+class StateOf(Message):
+    """Say where a task stands. Answered with a `TaskPlace`, or `None` if it is nowhere here."""
+
+    task_id: str
+
+
+class WaitingRequest(Value):
+    """A request that waits.
+
+    Args:
+        request_id: its name.
+        task_id: the task that it is for.
+        owner: on whose behalf.
+        priority: 0 (first) to 9, as it was asked for.
+        weight: of its slot.
+        waited: seconds so far.
+    """
+
+    request_id: str
+    task_id: str
+    owner: str | None
+    priority: int
+    weight: int
+    waited: float
+
+
+class LaneReport(Value):
+    """How it looks in a lane, at one moment.
+
+    Args:
+        settings: those in force.
+        state: `open`, `paused`, `draining` or `stopped`.
+        counts: how many requests wait, how many slots are out, and how many there were of each
+            other end: granted, released, revoked, expired, dropped, withdrawn.
+        weight_out: summed weight of the slots that are out.
+        reservoir: what may still be granted; `None` without a reservoir.
+        waiting: what waits, by priority, the oldest first.
+        held_for: seconds that the slots given back last were held, on average; `None` before any.
+    """
+
+    settings: LaneSettings
+    state: Literal["open", "paused", "draining", "stopped"]
+    counts: dict[str, int]
+    weight_out: int
+    reservoir: int | None
+    waiting: tuple[WaitingRequest, ...]
+    held_for: float | None
+
+
+class TaskPlace(Value):
+    """Where a task stands with the limiter."""
+
+    lane: str
+    state: Literal["waiting", "out"]
+    name: str
