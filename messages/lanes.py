@@ -7,7 +7,7 @@ it, and never before; one that does not fit yet is not passed by lighter ones be
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 from typing import Literal, NamedTuple
 
 from limner.messages.reservoirs import MICROSECONDS, Reservoir
@@ -89,7 +89,7 @@ class Lane:
         self._leases: list[tuple[int, int, str]] = []
         self._held: dict[str, int] = {}
         self._promised: list[str] = []
-        self._asked_for: set[str] = set()
+        self._asked_for: dict[str, None] = {}
         self._blocked_until: int | None = None
         self._last_grant: int | None = None
         self._granted = 0
@@ -159,7 +159,7 @@ class Lane:
             and wanted in self._asked_for
             and all(other.revoked_for != wanted for other in self.out.values())
         ):
-            self._asked_for.discard(wanted)
+            del self._asked_for[wanted]
             self._promised.append(wanted)
         return slot
 
@@ -172,11 +172,7 @@ class Lane:
             if waiting is None or not self._may_go(waiting.request, now):
                 break
             request = waiting.request
-            if self._promised and self._promised[0] == request.request_id:
-                self._promised.pop(0)
-                self._room.remove(request.request_id, now)
-            else:
-                self._room.take(waiting, now)
+            self._room.take(waiting, now)
             self._forget(request.request_id)
             given.append(self._grant(request, now, now - waiting.asked))
         return given
@@ -197,6 +193,14 @@ class Lane:
             request = waiting.request
             if request.request_id in self._asked_for or request.request_id in self._promised:
                 continue
+            owner, most = request.owner, settings.max_per_owner
+            if owner is not None and most is not None:
+                coming = sum(one.request.owner == owner for one in self._preferred())
+                if self._held.get(owner, 0) + coming >= most:
+                    continue
+            self._reservoir.fill(now)
+            if self._reservoir.left is not None and request.weight > self._reservoir.left:
+                break
             if spare is None:
                 spare = [slot for slot in self.out.values() if _may_be_revoked(slot)]
             needed = request.weight - max(0, free)
@@ -212,7 +216,7 @@ class Lane:
                 slot.expires_at = min(slot.expires_at, now + round(settings.grace * MICROSECONDS))
                 heappush(self._leases, (slot.expires_at, slot.number, slot.id))
             if taken:
-                self._asked_for.add(request.request_id)
+                self._asked_for[request.request_id] = None
                 asked += taken
         return asked
 
@@ -225,8 +229,12 @@ class Lane:
         return over
 
     def overdue(self, now: int) -> list[Drop]:
-        """Drop the requests that have waited too long."""
+        """Drop the requests that have waited too long, or that nothing can be had for any more."""
         dropped: list[Drop] = []
+        if self._reservoir.left is not None and not self.paused(now):
+            self._reservoir.fill(now)
+            while (head := self._room.best(now)) is not None and self._is_hopeless(head.request):
+                dropped.append(self._drop(head, "too heavy", now))
         if self.settings.max_wait is not None:
             limit = now - round(self.settings.max_wait * MICROSECONDS)
             while (waiting := self._room.oldest()) is not None and waiting.asked <= limit:
@@ -241,12 +249,7 @@ class Lane:
         """
         self._reservoir.change(settings, now)
         self._put_in_force(settings)
-        self._room.change_ageing(_micros(settings.ageing), now)
-        for owner in {waiting.request.owner: None for waiting in self._room}:
-            if self._is_full(owner):
-                self._room.set_aside(owner)
-            else:
-                self._room.let_back(owner, now)
+        self._room.rearrange(_micros(settings.ageing), self._is_full, now)
         heavy = [one for one in self._room if not self._can_ever_give(one.request.weight)]
         return [self._drop(waiting, "too heavy", now) for waiting in heavy]
 
@@ -303,7 +306,8 @@ class Lane:
                 self._block(now)
                 return "blocked"
             self._blocked_until = None
-        if request.weight > 1 and not self._can_ever_give(request.weight):
+        self._reservoir.fill(now)
+        if not self._can_ever_give(request.weight):
             return "too heavy"
         return None
 
@@ -311,8 +315,19 @@ class Lane:
         most = self.settings.max_concurrent
         return (most is None or weight <= most) and self._reservoir.ever(weight)
 
+    def _is_hopeless(self, request: RequestSlot) -> bool:
+        """Say whether a request stands before a reservoir that can never give its weight any more.
+
+        A refresh may have left less than there was when it came.
+        """
+        most, weight = self.settings.max_concurrent, request.weight
+        fits = most is None or self.weight_out + weight <= most
+        return fits and not self._reservoir.ever(weight)
+
     def _overflow(self, request: RequestSlot, now: int) -> list[Drop]:
         settings, owner = self.settings, request.owner
+        if request.since is not None:
+            return []  # it has waited before, and is not to blame
         most = settings.max_waiting_per_owner
         if most is not None and owner is not None and self._room.number_of(owner) > most:
             return [self._drop_id(request, "too many of its owner wait", now)]
@@ -349,7 +364,7 @@ class Lane:
 
     def _forget(self, request_id: str) -> None:
         """Wait no longer for a slot that was asked back: it is for whoever is next then."""
-        self._asked_for.discard(request_id)
+        self._asked_for.pop(request_id, None)
         if self._promised and request_id in self._promised:
             self._promised.remove(request_id)
 
@@ -361,6 +376,9 @@ class Lane:
         )
         self.out[slot.id] = slot
         self.weight_out += request.weight
+        if len(self._leases) > 64 + 4 * len(self.out):
+            self._leases = [one for one in self._leases if one[2] in self.out]
+            heapify(self._leases)
         heappush(self._leases, (slot.expires_at, slot.number, slot.id))
         if self._reservoir.left is not None:
             self._reservoir.left -= request.weight
@@ -381,7 +399,11 @@ class Lane:
 
     def _next(self, now: int) -> Waiting | None:
         if self._promised:
-            return self._room.get(self._promised[0])
+            self._room.age(now)
+            for name in self._promised:
+                waiting = self._room.get(name)
+                if waiting is not None and not self._is_full(waiting.request.owner):
+                    return waiting
         return self._room.best(now)
 
     def _may_go(self, request: RequestSlot, now: int) -> bool:
@@ -396,7 +418,7 @@ class Lane:
         weight, most = request.weight, self.settings.max_concurrent
         if self._is_full(request.owner):
             return None
-        if most is not None and self.weight_out + weight > most:
+        if most is not None and self.weight_out + weight + self._kept(request) > most:
             return self._room.next_lift() if self.weight_out < most else None
         reservoir = self._reservoir
         if reservoir.left is not None:
@@ -410,6 +432,28 @@ class Lane:
         due = self._last_grant + self._min_time
         return max(now, due)
 
+    def _kept(self, request: RequestSlot) -> int:
+        """What is kept free for others, for which slots were asked back."""
+        if not self._asked_for and not self._promised:
+            return 0
+        if request.request_id in self._promised:
+            return 0
+        kept = 0
+        for waiting in self._preferred():
+            name = waiting.request.request_id
+            if name != request.request_id and not self._is_full(waiting.request.owner):
+                out = (slot for slot in self.out.values() if slot.revoked_for == name)
+                back = sum(slot.request.weight for slot in out)
+                kept += max(0, waiting.request.weight - back)
+        return kept
+
+    def _preferred(self) -> Iterator[Waiting]:
+        """Give the requests for which slots were asked back."""
+        for name in (*self._asked_for, *self._promised):
+            waiting = self._room.get(name)
+            if waiting is not None:
+                yield waiting
+
     def _first_out(self) -> Slot | None:
         while self._leases:
             due, _, slot_id = self._leases[0]
@@ -421,7 +465,7 @@ class Lane:
 
 
 def _micros(seconds: float | None) -> int | None:
-    return None if seconds is None else round(seconds * MICROSECONDS)
+    return None if seconds is None else max(1, round(seconds * MICROSECONDS))
 
 
 def _may_be_revoked(slot: Slot) -> bool:

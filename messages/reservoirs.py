@@ -1,5 +1,7 @@
 """A reservoir: a budget of weight that is refreshed or topped up. No clock: `now` is passed in."""
 
+from math import gcd
+
 from limner.messages.settings import LaneSettings
 
 MICROSECONDS = 1_000_000
@@ -72,14 +74,29 @@ class Reservoir:
 
         One that is never filled may still be, by a host.
         """
-        settings = self._settings
         if self.left is None or weight <= self.left or self.due is None:
             return True
-        if settings.reservoir_increase_amount:
-            most = settings.reservoir_increase_maximum
-            if most is None or weight <= most:
+        settings = self._settings
+        if self._increase_at is None:
+            return weight <= (settings.reservoir_refresh_amount or 0)
+        amount, most = settings.reservoir_increase_amount or 0, settings.reservoir_increase_maximum
+        if self._refresh_at is None:
+            return amount > 0 and (most is None or weight <= most)
+        increases = _micros(settings.reservoir_increase_interval)
+        refreshes = _micros(settings.reservoir_refresh_interval)
+        closest = (self._increase_at - self._refresh_at) % gcd(increases, refreshes)
+        often = (refreshes - 1 - closest) // increases + 1
+        soon = max(0, (self._refresh_at - 1 - self._increase_at) // increases + 1)
+        for base, times in (
+            (self.left, soon),
+            (settings.reservoir_refresh_amount or 0, often),
+        ):
+            peak = base + times * amount
+            if most is not None:
+                peak = max(base, min(most, peak))
+            if weight <= peak:
                 return True
-        return weight <= (settings.reservoir_refresh_amount or 0)
+        return False
 
 
 def _first(interval: float | None, now: int) -> int | None:

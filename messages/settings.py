@@ -51,9 +51,10 @@ class LaneSettings(Value):
     strategy: Strategy = "leak"
     """Who goes when one more than `high_water` waits.
 
-    `leak`: the oldest of the lowest priority. `overflow_priority`: the same, if its priority is
-    lower than the new one's; else the new one. `overflow`: the new one. `block`: all that wait, and
-    nothing is taken until none has asked for `penalty` seconds.
+    `leak`: of those that waited before, the oldest of the lowest priority. `overflow_priority`:
+    the same, if its priority is lower than the new one's; else the new one. `overflow`: the new
+    one. `block`: all that wait, and nothing is taken until none has asked for `penalty` seconds.
+    A request whose slot was revoked is never the one to go for coming again.
     """
 
     penalty: Seconds | None = None

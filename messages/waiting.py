@@ -17,8 +17,8 @@ All times are integer microseconds. Each step costs no more than the logarithm o
 """
 
 from collections import OrderedDict, deque
-from collections.abc import Iterator
-from heapq import heappop, heappush
+from collections.abc import Callable, Iterator
+from heapq import heapify, heappop, heappush
 
 from limner.messages.slots import RequestSlot
 
@@ -220,30 +220,36 @@ class WaitingRoom:
         known = self._owners.get(owner)
         if known is not None and known.aside:
             known.aside = False
-            for priority in sorted(known.lines):
-                self._place(known.lines[priority], now)
+            for line in sorted(known.lines.values(), key=_came):
+                self._place(line, now)
 
     def is_aside(self, owner: str | None) -> bool:
         """Say whether an owner that waits is set aside."""
         known = self._owners.get(owner)
         return known is not None and known.aside
 
-    def change_ageing(self, ageing: int | None, now: int) -> None:
-        """Let requests age at another pace, from the time that they have waited."""
-        if ageing == self._ageing:
-            return
+    def rearrange(
+        self, ageing: int | None, is_aside: Callable[[str | None], bool], now: int
+    ) -> None:
+        """Let requests age at another pace, and set other owners aside.
+
+        What comes to a level by this comes in the order in which the requests came.
+        """
         self.age(now)
         self._ageing = ageing
         self._lifts.clear()
+        lines: list[_Line] = []
         for owner in self._owners.values():
-            for priority in sorted(owner.lines):
-                self._place(owner.lines[priority], now)
+            owner.aside = is_aside(owner.name)
+            lines += owner.lines.values()
+        for line in sorted(lines, key=_came):
+            self._place(line, now)
 
     def next_lift(self) -> int | None:
         """Say when the next request comes to a better level."""
         while self._lifts:
             due, _, _, line, waiting = self._lifts[0]
-            if line.level is not None and line.requests and line.requests[0] is waiting:
+            if _stands(line, waiting):
                 return due
             heappop(self._lifts)
         return None
@@ -281,6 +287,9 @@ class WaitingRoom:
         if level and self._ageing is not None and waiting is not None:
             due = waiting.since + (line.priority - level + 1) * self._ageing
             self._pushed += 1
+            if len(self._lifts) > 64 + 4 * self.size:
+                self._lifts = [one for one in self._lifts if _stands(one[3], one[4])]
+                heapify(self._lifts)
             heappush(self._lifts, (due, waiting.number, self._pushed, line, waiting))
 
     def _leave(self, line: _Line) -> None:
@@ -292,6 +301,15 @@ class WaitingRoom:
         if self._ageing is None:
             return priority
         return max(0, priority - (now - waiting.since) // self._ageing)
+
+
+def _stands(line: _Line, waiting: Waiting) -> bool:
+    """Say whether a request is still its line's next, and in a level's line."""
+    return line.level is not None and bool(line.requests) and line.requests[0] is waiting
+
+
+def _came(line: _Line) -> int:
+    return line.requests[0].number
 
 
 def _number(waiting: Waiting) -> int:
