@@ -250,6 +250,13 @@ class ProcessorActor(LimnerActor):
         elif isinstance(error, SlotLapsed):
             self.again(work, "the slot expired before the call began")
         elif work.revoked:
+            self.say(
+                "generation_failed",
+                task_id=task.id,
+                reason=REVOKED,
+                attempt=task.attempts,
+                final=False,
+            )
             self.again(work, REVOKED)
         elif work.timed_out:
             self.failed(work, self.timeout_reason(), retryable=True)

@@ -59,23 +59,23 @@ BUGS = (
         "grant-too-many",
         "The lane grants while it is full.",
         "messages/lanes.py",
-        "if self.weight_out + request.weight > self.settings.max_concurrent:",
-        "if self.weight_out > self.settings.max_concurrent:",
+        "self.weight_out + weight + self._kept(request) > most",
+        "self.weight_out > most",
     ),
     Bug(
         "expiry-counted-twice",
         "The weight of an expired slot is taken back twice.",
         "messages/lanes.py",
-        "            self.release(slot.id)\n            over.append(slot)",
-        "            self.release(slot.id)\n"
+        "            self.release(slot.id, now)\n            over.append(slot)",
+        "            self.release(slot.id, now)\n"
         "            self.weight_out -= slot.request.weight\n            over.append(slot)",
     ),
     Bug(
         "min-time-forgotten",
         "A lane whose settings change forgets when it granted last.",
-        "actors/limiter.py",
-        "        lane.settings = message.settings\n",
-        "        lane.settings, lane._last_grant = message.settings, None\n",
+        "messages/lanes.py",
+        "        self._put_in_force(settings)\n        self._room",
+        "        self._put_in_force(settings)\n        self._last_grant = None\n        self._room",
     ),
     Bug(
         "session-gone-untold",
@@ -88,7 +88,7 @@ BUGS = (
         "lane-not-looked-at-again",
         "Nobody looks at a lane again once its `min_time` is over.",
         "messages/lanes.py",
-        "            times.append(free)\n",
+        "            times.append(due)\n",
         "            pass\n",
     ),
     Bug(
@@ -102,8 +102,8 @@ BUGS = (
         "lease-without-end",
         "A lease that ends is not noticed until something else happens.",
         "messages/lanes.py",
-        "times = [] if first_out is None else [first_out.expires_at]",
-        "times: list[int] = []",
+        "            times.append(slot.expires_at)\n",
+        "            pass\n",
     ),
     Bug(
         "expiry-untold",

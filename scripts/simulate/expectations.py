@@ -257,8 +257,14 @@ class Lane:
         self.last_grant: int | None = None
 
     def free_at(self, now: int) -> int | None:
-        """When a request of weight 1 can be granted; `None` if none waits or the lane is full."""
-        if not self.waiting or sum(self.out.values()) >= self.settings["max_concurrent"]:
+        """When a request of weight 1 can be granted; `None` if none waits or the lane is full.
+
+        Where owners or a reservoir have limits of their own it is not said.
+        """
+        most = self.settings["max_concurrent"]
+        if not self.waiting or (most is not None and sum(self.out.values()) >= most):
+            return None
+        if any(self.settings[name] is not None for name in ("reservoir", "max_per_owner")):
             return None
         if self.last_grant is None:
             return now
