@@ -79,7 +79,7 @@ class LaneSettings(Value):
     """Whether an `active` request may take a slot from a `background` one."""
 
     ageing: Seconds | None = 60
-    """Seconds of waiting that lift a request by one priority.
+    """Seconds as the next request of its owner that lift a request by one priority.
 
     `None` gives up the promise that none starves: one waits for as long as better ones come.
     """

@@ -2,9 +2,12 @@
 
 The rules, which a test holds against a slow and obvious reading of them:
 
-- A request's *level* is its priority, 0 being first, less one for each `ageing` that it has waited.
 - An owner's *next* request of each priority is the one that has waited longest; those behind it
   have no say.
+- A next request's *level* is its priority, 0 being first, less one for each `ageing` that it has
+  been the next one. (Its whole waiting does not count: else the oldest of a thousand requests of
+  one owner would always be before the first one of another.) One whose slot was revoked brings
+  its age along, as `RequestSlot.since`.
 - On each level owners take turns. An owner joins the end of a level's line when a next request of
   its comes to that level and it is not in that line; it goes to the end of the line when a request
   of its is taken from that level; it leaves the line when no next request of its is on the level.
@@ -31,16 +34,14 @@ class Waiting:
     Args:
         request: what is wanted.
         number: smaller for the one that came first.
-        since: from when its age counts.
         asked: when it began to wait.
     """
 
-    __slots__ = ("asked", "gone", "number", "request", "since")
+    __slots__ = ("asked", "gone", "number", "request")
 
-    def __init__(self, request: RequestSlot, number: int, since: int, asked: int) -> None:
+    def __init__(self, request: RequestSlot, number: int, asked: int) -> None:
         self.request = request
         self.number = number
-        self.since = since
         self.asked = asked
         self.gone = False
 
@@ -48,14 +49,20 @@ class Waiting:
 class _Line:
     """The requests of one owner and priority, the longest waiting first."""
 
-    __slots__ = ("gone", "level", "owner", "priority", "requests")
+    __slots__ = ("gone", "level", "owner", "priority", "requests", "since")
 
     def __init__(self, owner: "_Owner", priority: int) -> None:
         self.owner = owner
         self.priority = priority
         self.requests: deque[Waiting] = deque()
         self.level: int | None = None  # where its next request is; none if the owner is aside
+        self.since = 0  # from when the age of its next request counts
         self.gone = 0
+
+    def begin(self, now: int) -> None:
+        """Let the age of a request count that has become the next one."""
+        since = self.requests[0].request.since
+        self.since = now if since is None else since
 
     def strike(self, waiting: Waiting) -> bool:
         """Take a request out, and see to it that none that is gone is the first. True if it was."""
@@ -125,7 +132,7 @@ class WaitingRoom:
         self._number += 1
         again = request.since is not None
         number = -self._number if again else self._number
-        waiting = Waiting(request, number, now if request.since is None else request.since, now)
+        waiting = Waiting(request, number, now)
         self._by_priority[request.priority][request.request_id] = waiting
         owner = self._owners.get(request.owner)
         if owner is None:
@@ -137,11 +144,11 @@ class WaitingRoom:
             line = owner.lines[request.priority] = _Line(owner, request.priority)
         if again:
             line.requests.appendleft(waiting)
-            self._place(line, now)
         else:
             line.requests.append(waiting)
-            if line.level is None:
-                self._place(line, now)
+        if line.requests[0] is waiting:
+            line.begin(now)
+            self._place(line, now)
         self.size += 1
         return waiting
 
@@ -266,6 +273,8 @@ class WaitingRoom:
         self.size -= 1
         owner.waiting -= 1
         if line.strike(waiting):
+            if line.requests:
+                line.begin(now)
             self._place(line, now)
         if not owner.waiting:
             del self._owners[owner.name]
@@ -278,14 +287,14 @@ class WaitingRoom:
         if waiting is None:
             del owner.lines[line.priority]
         elif not owner.aside:
-            level = self._level(waiting, line.priority, now)
+            level = self._level(line, now)
         if level != line.level:
             self._leave(line)
             line.level = level
             if level is not None and owner not in self._levels[level]:
                 self._levels[level][owner] = None
         if level and self._ageing is not None and waiting is not None:
-            due = waiting.since + (line.priority - level + 1) * self._ageing
+            due = line.since + (line.priority - level + 1) * self._ageing
             self._pushed += 1
             if len(self._lifts) > 64 + 4 * self.size:
                 self._lifts = [one for one in self._lifts if _stands(one[3], one[4])]
@@ -297,10 +306,10 @@ class WaitingRoom:
         if level is not None and all(one.level != level for one in line.owner.lines.values()):
             self._levels[level].pop(line.owner, None)
 
-    def _level(self, waiting: Waiting, priority: int, now: int) -> int:
+    def _level(self, line: _Line, now: int) -> int:
         if self._ageing is None:
-            return priority
-        return max(0, priority - (now - waiting.since) // self._ageing)
+            return line.priority
+        return max(0, line.priority - (now - line.since) // self._ageing)
 
 
 def _stands(line: _Line, waiting: Waiting) -> bool:

@@ -93,11 +93,10 @@ class PlainReservoir:
 
 @dataclass
 class Wait:
-    """A request that waits: `number` says who came first, `since` from when its age counts."""
+    """A request that waits: `number` says who came first."""
 
     request: RequestSlot
     number: int
-    since: int
     asked: int
 
     @property
@@ -123,6 +122,8 @@ class PlainLane:
         self.waiting = []  # in the order in which they asked
         self.out = []
         self.turns = [[] for _ in range(10)]  # the owners on each level, in turn
+        self.next_of = {}  # (owner, priority): their next request
+        self.since = {}  # and from when its age counts
         self.level_of = {}  # (owner, priority): the level of their next request; none if aside
         self.last_grant = None
         self.paused_until = 0
@@ -142,7 +143,7 @@ class PlainLane:
 
     def level(self, one, moment):
         ageing = micros(self.settings.ageing)
-        lifted = 0 if ageing is None else (moment - one.since) // ageing
+        lifted = 0 if ageing is None else (moment - self.since[one.line]) // ageing
         return max(0, one.request.priority - lifted)
 
     def is_full(self, owner):
@@ -153,6 +154,10 @@ class PlainLane:
     def arrange(self, moment):
         """Let each owner stand in the lines of the levels that its next requests are on."""
         nexts = self.next_requests()
+        for line, one in nexts.items():
+            if self.next_of.get(line) is not one:  # it has become the next one just now
+                self.since[line] = moment if one.request.since is None else one.request.since
+        self.next_of = nexts
         for line in [line for line in self.level_of if line not in nexts]:
             self.move(line, None)
         for line, one in sorted(nexts.items(), key=lambda item: item[1].number):
@@ -170,12 +175,12 @@ class PlainLane:
 
     def next_lift(self):
         """Say when a next request comes to a better level."""
-        ageing, nexts = micros(self.settings.ageing), self.next_requests()
+        ageing = micros(self.settings.ageing)
         if ageing is None:
             return None
         return min(
             (
-                nexts[line].since + (line[1] - level + 1) * ageing
+                self.since[line] + (line[1] - level + 1) * ageing
                 for line, level in self.level_of.items()
                 if level > 0
             ),
@@ -240,7 +245,7 @@ class PlainLane:
         self.numbers += 1
         again = request.since is not None
         number = -self.numbers if again else self.numbers
-        self.waiting.append(Wait(request, number, request.since if again else now, now))
+        self.waiting.append(Wait(request, number, now))
         self.arrange(now)
         granted = self.grants(now)
         waits = any(one.request is request for one in self.waiting)

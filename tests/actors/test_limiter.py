@@ -106,7 +106,7 @@ class TestLimits:
         one.until("slot_requested", times=40)
         modest = one.studio.illustrate("modest", text("m"), owner="modest")
         assert len(modest.get().pictures) == 1
-        assert one.now < 3 * MINUTES
+        assert one.now < 3 * MINUTES + 5  # after one more of the other at most
         assert len(greedy.get().pictures) == 40
 
 
@@ -160,7 +160,8 @@ class TestLanes:
         (waiting,) = limiter.waiting()
         assert waiting.owner != out["session_id"]
         assert limiter.waiting(owner="nobody") == ()
-        assert limiter.waiting(owner=waiting.owner, priority=waiting.priority) == (waiting,)
+        (same,) = limiter.waiting(owner=waiting.owner, priority=waiting.priority)
+        assert same.task_id == waiting.task_id
         assert limiter.state_of(out["task_id"]).state == "out"
         assert limiter.state_of(waiting.task_id).state == "waiting"
         assert limiter.state_of("nobody's") is None

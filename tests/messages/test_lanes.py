@@ -710,21 +710,20 @@ def test_a_week_of_traffic_past_high_water_leaves_the_lane_granting_at_its_rate(
 def test_with_ageing_no_request_waits_longer_than_its_bound(
     owners, before, slots, hold, min_time, ageing, priority, releases, heavy
 ):
-    """A request waits for at most `priority * ageing + owners * (before + 1) * (hold + min_time)`.
+    """A request waits `(before + 1) * (priority * ageing + owners * (hold + min_time))` at most.
 
     Here `owners` have requests waiting, its own among them; `before` of its own owner's wait and
     came before it; a slot is held for `hold` at most, be it by its lease; no owner is at its
     `max_per_owner`, and nothing of its owner is revoked meanwhile. For:
 
-    1. After `priority * ageing` it is on level 0, and so are those before it in its line, which are
-       older. From then on its owner is in the line of level 0 until it is granted: the next of its
-       own line is always on that level. Nothing is before level 0.
+    1. The next request of its line is on level 0 when it has been that for `priority * ageing`.
+       Its owner is in the line of level 0 then, until it is granted. Nothing is before level 0.
     2. Between two turns of its owner each other owner has one at most: after it, it goes to the end
        of the line, behind our owner; and one that joins does so at the end. So of any `owners`
        grants in a row, one is to our owner.
     3. At a turn of our owner the first that came of its requests on the level is granted. Those
-       that come later are behind ours, so `before + 1` turns are enough, which are
-       `owners * (before + 1)` grants.
+       that come later are behind ours; so are ours behind the `before` that came first, and each
+       of them is the next one in its turn.
     4. Between two grants lie `hold + min_time` at most. The head is not passed, and what is out is
        given back within `hold` of the last grant; then any weight fits that was not refused, and
        `min_time` has passed, or does so within itself.
@@ -756,7 +755,7 @@ def test_with_ageing_no_request_waits_longer_than_its_bound(
         told(owner="ours", priority=priority)
     before = of_owner("ours")
     told(name="it", owner="ours", priority=priority)
-    bound = priority * micros(ageing) + owners * (before + 1) * micros(hold + min_time)
+    bound = (before + 1) * (priority * micros(ageing) + owners * micros(hold + min_time))
     while lane.waits("it"):
         times = [lane.next_check(now), *map(over, held)]
         now = min(one for one in times if one is not None and one > now)
