@@ -30,7 +30,7 @@ class ScheduleCall(NamedTuple):
     call: Callable[[], Any]
     future: PooledFuture[Any]
     lane: str
-    worker_lane: str
+    worker_lane: str | None
     priority: int
     owner: str | None
     weight: int

@@ -159,7 +159,7 @@ class LimiterActor(LimnerActor):
 
     def take_slot(self, lane: Lane, slot_id: str) -> bool:
         """Take a slot back; False if it is not out (any more)."""
-        slot = lane.release(slot_id, self.system.clock.now)
+        slot = lane.release(slot_id)
         if slot is None:
             return False
         self.forget(slot_id, slot.request)
@@ -170,7 +170,7 @@ class LimiterActor(LimnerActor):
 
     def take_request(self, lane: Lane, request_id: str) -> bool:
         """Take a request back; False if it does not wait (any more)."""
-        request = lane.withdraw(request_id, self.system.clock.now)
+        request = lane.withdraw(request_id)
         if request is None:
             return False
         self.forget(request_id, request)
@@ -206,7 +206,7 @@ class LimiterActor(LimnerActor):
         lane = self.lanes[message.lane]
         self.ends.setdefault(lane.name, []).append(message.done)
         if message.drop:
-            for drop in lane.stop(self.system.clock.now):
+            for drop in lane.stop():
                 self.drop(drop)
         else:
             lane.drain()

@@ -173,6 +173,7 @@ class Limiter:
         priority: str | int = "active",
         owner: str | None = None,
         weight: int = 1,
+        blocks: bool = True,
     ) -> pykka.Future[T]:
         """Run a host's own call on a worker thread once it has a slot.
 
@@ -182,6 +183,7 @@ class Limiter:
             priority: `active`, `background`, or 0 (first) to 9.
             owner: on whose behalf, up to 200 characters.
             weight: of the slot, 1 or more.
+            blocks: whether the call may block; one that returns at once needs no thread of its own.
 
         Returns:
             What the call returns or raises; `RequestDropped` if it got no slot.
@@ -199,7 +201,7 @@ class Limiter:
                 call=call,
                 future=future,
                 lane=lane,
-                worker_lane=self._workers[lane],
+                worker_lane=self._workers[lane] if blocks else None,
                 priority=priority_of(priority),
                 owner=owner_of(owner),
                 weight=weight,

@@ -15,8 +15,8 @@ from limner.messages.settings import LaneSettings
 from limner.messages.slots import RequestSlot
 from limner.messages.waiting import Waiting, WaitingRoom
 
-ACTIVE, BACKGROUND = 3, 7
-"""The lowest priority that may take a slot from others, and the highest that it is taken from."""
+BACKGROUND = 7
+"""The first priority of those whose slots may be asked back."""
 
 DropReason = Literal[
     "too heavy",
@@ -130,15 +130,15 @@ class Lane:
         granted = self.grants(now)
         return Answer(granted, [] if waiting.gone else self._overflow(request, now))
 
-    def withdraw(self, request_id: str, now: int) -> RequestSlot | None:
+    def withdraw(self, request_id: str) -> RequestSlot | None:
         """Take a waiting request out; `None` if it does not wait (any more)."""
-        waiting = self._room.remove(request_id, now)
+        waiting = self._room.remove(request_id)
         if waiting is None:
             return None
         self._forget(request_id)
         return waiting.request
 
-    def release(self, slot_id: str, now: int) -> Slot | None:
+    def release(self, slot_id: str) -> Slot | None:
         """Take a slot back; `None` if it is not out (any more)."""
         slot = self.out.pop(slot_id, None)
         if slot is None:
@@ -152,7 +152,7 @@ class Lane:
             else:
                 del self._held[owner]
             if self.settings.max_per_owner is not None and not self._is_full(owner):
-                self._room.let_back(owner, now)
+                self._room.let_back(owner)
         wanted = slot.revoked_for
         if (
             wanted is not None
@@ -168,7 +168,7 @@ class Lane:
         given: list[Slot] = []
         most = self.settings.max_concurrent
         while most is None or self.weight_out < most:
-            waiting = self._next(now)
+            waiting = self._next()
             if waiting is None or not self._may_go(waiting.request, now):
                 break
             request = waiting.request
@@ -188,22 +188,14 @@ class Lane:
             return []
         asked: list[Slot] = []
         spare: list[Slot] | None = None
-        free = settings.max_concurrent - self.weight_out
-        for waiting in self._room.first(ACTIVE):
-            request = waiting.request
-            if request.request_id in self._asked_for or request.request_id in self._promised:
-                continue
-            owner, most = request.owner, settings.max_per_owner
-            if owner is not None and most is not None:
-                coming = sum(one.request.owner == owner for one in self._preferred())
-                if self._held.get(owner, 0) + coming >= most:
-                    continue
-            self._reservoir.fill(now)
+        free = max(0, settings.max_concurrent - self.weight_out)
+        self._reservoir.fill(now)
+        for request in self._urgent():
             if self._reservoir.left is not None and request.weight > self._reservoir.left:
                 break
             if spare is None:
                 spare = [slot for slot in self.out.values() if _may_be_revoked(slot)]
-            needed = request.weight - max(0, free)
+            needed = request.weight - free
             taken: list[Slot] = []
             while needed > 0 and spare:
                 taken.append(spare.pop())
@@ -220,11 +212,27 @@ class Lane:
                 asked += taken
         return asked
 
+    def _urgent(self) -> Iterator[RequestSlot]:
+        """Give the active requests that no slot was asked back for, as many as may have one."""
+        most = self.settings.max_per_owner
+        for owner, requests in self._room.urgent():
+            left = self._room.size
+            if most is not None and owner is not None:
+                coming = sum(one.request.owner == owner for one in self._preferred())
+                left = most - self._held.get(owner, 0) - coming
+            for waiting in requests:
+                if left <= 0:
+                    break
+                name = waiting.request.request_id
+                if name not in self._asked_for and name not in self._promised:
+                    left -= 1
+                    yield waiting.request
+
     def expired(self, now: int) -> list[Slot]:
         """Take back the slots whose lease or grace has ended."""
         over = []
         while (slot := self._first_out()) is not None and slot.expires_at <= now:
-            self.release(slot.id, now)
+            self.release(slot.id)
             over.append(slot)
         return over
 
@@ -233,12 +241,12 @@ class Lane:
         dropped: list[Drop] = []
         if self._reservoir.left is not None and not self.paused(now):
             self._reservoir.fill(now)
-            while (head := self._room.best(now)) is not None and self._is_hopeless(head.request):
-                dropped.append(self._drop(head, "too heavy", now))
+            while (head := self._room.best()) is not None and self._is_hopeless(head.request):
+                dropped.append(self._drop(head, "too heavy"))
         if self.settings.max_wait is not None:
             limit = now - round(self.settings.max_wait * MICROSECONDS)
             while (waiting := self._room.oldest()) is not None and waiting.asked <= limit:
-                dropped.append(self._drop(waiting, "waited too long", now))
+                dropped.append(self._drop(waiting, "waited too long"))
         return dropped
 
     def update(self, settings: LaneSettings, now: int) -> list[Drop]:
@@ -249,9 +257,9 @@ class Lane:
         """
         self._reservoir.change(settings, now)
         self._put_in_force(settings)
-        self._room.rearrange(_micros(settings.ageing), self._is_full, now)
+        self._room.rearrange(_micros(settings.ageing), self._is_full)
         heavy = [one for one in self._room if not self._can_ever_give(one.request.weight)]
-        return [self._drop(waiting, "too heavy", now) for waiting in heavy]
+        return [self._drop(waiting, "too heavy") for waiting in heavy]
 
     def pause(self, until: int | None = None) -> None:
         """Grant nothing until a time, or until it is resumed."""
@@ -265,10 +273,10 @@ class Lane:
         """Take no request any more; what waits is still granted."""
         self.ending = self.ending or "draining"
 
-    def stop(self, now: int) -> list[Drop]:
+    def stop(self) -> list[Drop]:
         """Take no request any more, and drop what waits."""
         self.ending = "stopped"
-        return self._drop_all("the lane is stopped", now)
+        return self._drop_all("the lane is stopped")
 
     @property
     def idle(self) -> bool:
@@ -288,7 +296,7 @@ class Lane:
             if self.paused_until != float("inf") and self._room.size:
                 times.append(int(self.paused_until))
             return min(times, default=None)
-        waiting = self._next(now)
+        waiting = self._next()
         if waiting is not None and (due := self._may_go_at(waiting.request, now)) is not None:
             times.append(due)
         return min(times, default=None)
@@ -330,21 +338,21 @@ class Lane:
             return []  # it has waited before, and is not to blame
         most = settings.max_waiting_per_owner
         if most is not None and owner is not None and self._room.number_of(owner) > most:
-            return [self._drop_id(request, "too many of its owner wait", now)]
+            return [self._drop_id(request, "too many of its owner wait")]
         if settings.high_water is None or self._room.size <= settings.high_water:
             return []
         match settings.strategy:
             case "block":
                 self._block(now)
-                return self._drop_all("blocked", now)
+                return self._drop_all("blocked")
             case "overflow":
-                return [self._drop_id(request, "high water", now)]
+                return [self._drop_id(request, "high water")]
         least = self._room.least(but=request.request_id)
         if least is None or (
             settings.strategy == "overflow_priority" and least.request.priority <= request.priority
         ):
-            return [self._drop_id(request, "high water", now)]
-        return [self._drop(least, "high water", now)]
+            return [self._drop_id(request, "high water")]
+        return [self._drop(least, "high water")]
 
     def _block(self, now: int) -> None:
         penalty = self.settings.penalty
@@ -352,15 +360,15 @@ class Lane:
             penalty = 15 * self.settings.min_time or 5
         self._blocked_until = now + round(penalty * MICROSECONDS)
 
-    def _drop_all(self, reason: DropReason, now: int) -> list[Drop]:
-        return [self._drop(waiting, reason, now) for waiting in list(self._room)]
+    def _drop_all(self, reason: DropReason) -> list[Drop]:
+        return [self._drop(waiting, reason) for waiting in list(self._room)]
 
-    def _drop_id(self, request: RequestSlot, reason: DropReason, now: int) -> Drop:
-        self.withdraw(request.request_id, now)
+    def _drop_id(self, request: RequestSlot, reason: DropReason) -> Drop:
+        self.withdraw(request.request_id)
         return Drop(request, reason)
 
-    def _drop(self, waiting: Waiting, reason: DropReason, now: int) -> Drop:
-        return self._drop_id(waiting.request, reason, now)
+    def _drop(self, waiting: Waiting, reason: DropReason) -> Drop:
+        return self._drop_id(waiting.request, reason)
 
     def _forget(self, request_id: str) -> None:
         """Wait no longer for a slot that was asked back: it is for whoever is next then."""
@@ -397,36 +405,29 @@ class Lane:
         """Say whether nothing is granted for now."""
         return self.paused_until is not None and now < self.paused_until
 
-    def _next(self, now: int) -> Waiting | None:
+    def _next(self) -> Waiting | None:
         if self._promised:
-            self._room.age(now)
             for name in self._promised:
                 waiting = self._room.get(name)
                 if waiting is not None and not self._is_full(waiting.request.owner):
                     return waiting
-        return self._room.best(now)
+        return self._room.best()
 
     def _may_go(self, request: RequestSlot, now: int) -> bool:
         return not self.paused(now) and self._may_go_at(request, now) == now
 
     def _may_go_at(self, request: RequestSlot, now: int) -> int | None:
-        """When the limits allow a request, if nothing happens but time; `None` for never.
-
-        A request may then have come to the head that does; so this may be too early, and is never
-        too late.
-        """
+        """When the limits allow a request, if nothing happens but time; `None` for never."""
         weight, most = request.weight, self.settings.max_concurrent
         if self._is_full(request.owner):
             return None
         if most is not None and self.weight_out + weight + self._kept(request) > most:
-            return self._room.next_lift() if self.weight_out < most else None
+            return None
         reservoir = self._reservoir
         if reservoir.left is not None:
             reservoir.fill(now)
             if weight > reservoir.left:
-                lift = self._room.next_lift()
-                times = [one for one in (reservoir.due, lift) if one is not None]
-                return max(now + 1, min(times)) if times else None
+                return reservoir.due
         if self._last_grant is None:
             return now
         due = self._last_grant + self._min_time

@@ -2,19 +2,21 @@
 
 The rules, which a test holds against a slow and obvious reading of them:
 
-- An owner's *next* request of each priority is the one that has waited longest; those behind it
-  have no say.
-- A next request's *level* is its priority, 0 being first, less one for each `ageing` that it has
-  been the next one. (Its whole waiting does not count: else the oldest of a thousand requests of
-  one owner would always be before the first one of another.) One whose slot was revoked brings
-  its age along, as `RequestSlot.since`.
-- On each level owners take turns. An owner joins the end of a level's line when a next request of
-  its comes to that level and it is not in that line; it goes to the end of the line when a request
-  of its is taken from that level; it leaves the line when no next request of its is on the level.
-- The best request is on the first level that has a line, of the owner at the head of that line;
-  of this owner's next requests on that level the one that came first.
-- An owner may be *set aside*: it is in no line then, and joins the ends of its lines when it is
-  let back.
+- An owner's *next* request of each priority is the one that came first; those behind it have no
+  say. It has been the next one *since* it came, or since the one before it was granted a slot. (Its
+  whole waiting does not count: else the oldest of a thousand requests of one owner would always be
+  before the first one of another.) One whose slot was revoked goes before those of its owner, and
+  brings its age along, as `RequestSlot.since`.
+- A next request's *rank* is since when it has been that, plus `ageing` for each priority, 0 being
+  the first. The best is the one with the smallest rank, and of several such the one that became a
+  next one first. So within a priority owners take turns: whoever was granted a slot last is the
+  last to have another. And each `ageing` of waiting lifts a request by one priority: it goes before
+  all those of the next better one that came later than that. Without `ageing` any better priority
+  goes before.
+- An owner may be *set aside*: then none of its requests is the best. Its age counts all the same.
+
+A rank does not change with time, so nothing has to be moved as it ages, and what is the best stays
+it until something comes or goes.
 
 All times are integer microseconds. Each step costs no more than the logarithm of what waits.
 """
@@ -25,7 +27,13 @@ from heapq import heapify, heappop, heappush
 
 from limner.messages.slots import RequestSlot
 
-LEVELS = 10
+PRIORITIES = 10
+
+ACTIVE = 3
+"""The last priority of those that may ask for the slots of others."""
+
+FOREVER = 1 << 62
+"""Microseconds that no clock comes to."""
 
 
 class Waiting:
@@ -33,7 +41,7 @@ class Waiting:
 
     Args:
         request: what is wanted.
-        number: smaller for the one that came first.
+        number: smaller for the one that goes first, of the same owner and priority.
         asked: when it began to wait.
     """
 
@@ -47,22 +55,22 @@ class Waiting:
 
 
 class _Line:
-    """The requests of one owner and priority, the longest waiting first."""
+    """The requests of one owner and priority, the next one first.
 
-    __slots__ = ("gone", "level", "owner", "priority", "requests", "since")
+    Args:
+        owner: whose.
+        priority: of each.
+    """
+
+    __slots__ = ("gone", "owner", "place", "priority", "requests", "since")
 
     def __init__(self, owner: "_Owner", priority: int) -> None:
         self.owner = owner
         self.priority = priority
         self.requests: deque[Waiting] = deque()
-        self.level: int | None = None  # where its next request is; none if the owner is aside
-        self.since = 0  # from when the age of its next request counts
+        self.since = 0  # when its next request became that
+        self.place = 0  # of its next request, among all that became one; 0 for none yet
         self.gone = 0
-
-    def begin(self, now: int) -> None:
-        """Let the age of a request count that has become the next one."""
-        since = self.requests[0].request.since
-        self.since = now if since is None else since
 
     def strike(self, waiting: Waiting) -> bool:
         """Take a request out, and see to it that none that is gone is the first. True if it was."""
@@ -91,22 +99,29 @@ class _Owner:
         self.aside = False
 
 
+_Entry = tuple[int, int, _Line]
+"""The rank of a line's next request, its place, and the line."""
+
+
 class WaitingRoom:
     """Requests that wait, `size` of them, and which of them is the best.
 
     Args:
-        ageing: microseconds of waiting that lift a request by one level; `None` for never.
+        ageing: microseconds of waiting that lift a request by one priority; `None` for never.
     """
 
     def __init__(self, ageing: int | None) -> None:
-        self._ageing = ageing
-        self._by_priority: list[OrderedDict[str, Waiting]] = [OrderedDict() for _ in range(LEVELS)]
+        self._ageing = ageing or FOREVER
+        self._by_priority: tuple[OrderedDict[str, Waiting], ...] = tuple(
+            OrderedDict() for _ in range(PRIORITIES)
+        )
         self._owners: dict[str | None, _Owner] = {}
-        self._levels: list[OrderedDict[_Owner, None]] = [OrderedDict() for _ in range(LEVELS)]
-        self._lifts: list[tuple[int, int, int, _Line, Waiting]] = []
+        self._urgent: list[_Entry] = []
+        self._others: list[_Entry] = []
+        self._lines = 0
         self.size = 0
         self._number = 0
-        self._pushed = 0
+        self._places = 0
 
     def __contains__(self, request_id: str) -> bool:
         return any(request_id in waiting for waiting in self._by_priority)
@@ -128,60 +143,48 @@ class WaitingRoom:
             now: the time.
             aside: whether its owner is set aside, if it is not known yet.
         """
-        self.age(now)
         self._number += 1
-        again = request.since is not None
-        number = -self._number if again else self._number
-        waiting = Waiting(request, number, now)
-        self._by_priority[request.priority][request.request_id] = waiting
+        priority, again = request.priority, request.since is not None
+        waiting = Waiting(request, -self._number if again else self._number, now)
+        self._by_priority[priority][request.request_id] = waiting
         owner = self._owners.get(request.owner)
         if owner is None:
             owner = self._owners[request.owner] = _Owner(request.owner)
             owner.aside = aside
         owner.waiting += 1
-        line = owner.lines.get(request.priority)
+        line = owner.lines.get(priority)
         if line is None:
-            line = owner.lines[request.priority] = _Line(owner, request.priority)
+            line = owner.lines[priority] = _Line(owner, priority)
+            self._lines += 1
         if again:
             line.requests.appendleft(waiting)
         else:
             line.requests.append(waiting)
-        if line.requests[0] is waiting:
-            line.begin(now)
-            self._place(line, now)
         self.size += 1
+        if line.requests[0] is waiting:
+            self._follow(line, now)
         return waiting
 
-    def remove(self, request_id: str, now: int) -> Waiting | None:
+    def remove(self, request_id: str) -> Waiting | None:
         """Take a request out that is not wanted any more; `None` if it does not wait."""
-        self.age(now)
-        for by_id in self._by_priority:
-            waiting = by_id.pop(request_id, None)
-            if waiting is not None:
-                self._strike(waiting, now)
-                return waiting
-        return None
+        waiting = self.get(request_id)
+        if waiting is not None and (line := self._strike(waiting)) is not None:
+            self._follow(line, max(line.since, line.requests[0].asked))
+        return waiting
 
     def take(self, waiting: Waiting, now: int) -> None:
-        """Take the best request out; its owner goes to the end of the line."""
-        request = waiting.request
-        owner = self._owners[request.owner]
-        level = owner.lines[request.priority].level
-        del self._by_priority[request.priority][request.request_id]
-        if level is not None:
-            self._levels[level].move_to_end(owner)
-        self._strike(waiting, now)
+        """Take a request out that is granted; its owner's next one is the last to be so."""
+        line = self._strike(waiting)
+        if line is not None:
+            line.place = 0
+            self._follow(line, now)
 
-    def best(self, now: int) -> Waiting | None:
+    def best(self) -> Waiting | None:
         """Give the request that is next; `None` if none is that may be."""
-        if self._lifts:
-            self.age(now)
-        for level, owners in enumerate(self._levels):
-            if owners:
-                lines = next(iter(owners)).lines.values()
-                found = [one.requests[0] for one in lines if one.level == level]
-                return found[0] if len(found) == 1 else min(found, key=_number)
-        return None
+        urgent, other = _head(self._urgent), _head(self._others)
+        if urgent is None or (other is not None and other < urgent):
+            urgent = other
+        return None if urgent is None else urgent[2].requests[0]
 
     def oldest(self) -> Waiting | None:
         """Give the request that began to wait first."""
@@ -203,126 +206,110 @@ class WaitingRoom:
                 return by_id[request_id]
         return None
 
-    def first(self, priority: int) -> Iterator[Waiting]:
-        """Give what waits with a priority up to this one, unless its owner is set aside.
+    def urgent(self) -> Iterator[tuple[str | None, Iterator[Waiting]]]:
+        """Give what waits with a priority up to `ACTIVE`: an owner at a time, none set aside.
 
-        By priority, and the oldest first.
+        An owner whose next request has a better rank comes earlier; twice, if it has some of
+        several priorities.
         """
-        for by_id in self._by_priority[: priority + 1]:
-            for waiting in by_id.values():
-                if not self.is_aside(waiting.request.owner):
-                    yield waiting
+        for line in _in_order(self._urgent):
+            yield line.owner.name, (one for one in line.requests if not one.gone)
 
     def set_aside(self, owner: str | None) -> None:
-        """Take an owner out of all lines until it is let back."""
+        """Let an owner have nothing until it is let back."""
         known = self._owners.get(owner)
-        if known is not None and not known.aside:
+        if known is not None:
             known.aside = True
-            for line in known.lines.values():
-                self._leave(line)
 
-    def let_back(self, owner: str | None, now: int) -> None:
-        """Let an owner join its lines again."""
-        self.age(now)
+    def let_back(self, owner: str | None) -> None:
+        """Let an owner that was set aside have its turn again."""
         known = self._owners.get(owner)
         if known is not None and known.aside:
             known.aside = False
-            for line in sorted(known.lines.values(), key=_came):
-                self._place(line, now)
+            for line in known.lines.values():
+                self._push(line)
 
-    def is_aside(self, owner: str | None) -> bool:
-        """Say whether an owner that waits is set aside."""
-        known = self._owners.get(owner)
-        return known is not None and known.aside
-
-    def rearrange(
-        self, ageing: int | None, is_aside: Callable[[str | None], bool], now: int
-    ) -> None:
-        """Let requests age at another pace, and set other owners aside.
-
-        What comes to a level by this comes in the order in which the requests came.
-        """
-        self.age(now)
-        self._ageing = ageing
-        self._lifts.clear()
-        lines: list[_Line] = []
+    def rearrange(self, ageing: int | None, is_aside: Callable[[str | None], bool]) -> None:
+        """Let requests age at another pace, and set other owners aside."""
+        self._ageing = ageing or FOREVER
+        self._urgent.clear()
+        self._others.clear()
         for owner in self._owners.values():
             owner.aside = is_aside(owner.name)
-            lines += owner.lines.values()
-        for line in sorted(lines, key=_came):
-            self._place(line, now)
+            for line in owner.lines.values():
+                self._push(line)
 
-    def next_lift(self) -> int | None:
-        """Say when the next request comes to a better level."""
-        while self._lifts:
-            due, _, _, line, waiting = self._lifts[0]
-            if _stands(line, waiting):
-                return due
-            heappop(self._lifts)
-        return None
-
-    def age(self, now: int) -> None:
-        """Lift what has waited for long enough, in the order in which it is due."""
-        while (due := self.next_lift()) is not None and due <= now:
-            line = heappop(self._lifts)[3]
-            self._place(line, due)
-
-    def _strike(self, waiting: Waiting, now: int) -> None:
-        owner = self._owners[waiting.request.owner]
-        line = owner.lines[waiting.request.priority]
+    def _strike(self, waiting: Waiting) -> _Line | None:
+        """Take a request out; give its line if another one is its next now."""
+        request = waiting.request
+        priority = request.priority
+        del self._by_priority[priority][request.request_id]
+        owner = self._owners[request.owner]
+        line = owner.lines[priority]
         self.size -= 1
         owner.waiting -= 1
-        if line.strike(waiting):
-            if line.requests:
-                line.begin(now)
-            self._place(line, now)
         if not owner.waiting:
             del self._owners[owner.name]
+        if not line.strike(waiting):
+            return None
+        if line.requests:
+            return line
+        line.place = 0
+        del owner.lines[priority]
+        self._lines -= 1
+        return None
 
-    def _place(self, line: _Line, now: int) -> None:
-        """Put a line where its next request belongs."""
-        owner = line.owner
-        waiting = line.requests[0] if line.requests else None
-        level = None
-        if waiting is None:
-            del owner.lines[line.priority]
-        elif not owner.aside:
-            level = self._level(line, now)
-        if level != line.level:
-            self._leave(line)
-            line.level = level
-            if level is not None and owner not in self._levels[level]:
-                self._levels[level][owner] = None
-        if level and self._ageing is not None and waiting is not None:
-            due = line.since + (line.priority - level + 1) * self._ageing
-            self._pushed += 1
-            if len(self._lifts) > 64 + 4 * self.size:
-                self._lifts = [one for one in self._lifts if _stands(one[3], one[4])]
-                heapify(self._lifts)
-            heappush(self._lifts, (due, waiting.number, self._pushed, line, waiting))
+    def _follow(self, line: _Line, since: int) -> None:
+        """Let a line's next request be that since then; it keeps a turn of the same time."""
+        brought = line.requests[0].request.since
+        if brought is not None:
+            since = brought
+        if not line.place or since != line.since:
+            line.since = since
+            self._places += 1
+            line.place = self._places
+            self._push(line)
 
-    def _leave(self, line: _Line) -> None:
-        level, line.level = line.level, None
-        if level is not None and all(one.level != level for one in line.owner.lines.values()):
-            self._levels[level].pop(line.owner, None)
-
-    def _level(self, line: _Line, now: int) -> int:
-        if self._ageing is None:
-            return line.priority
-        return max(0, line.priority - (now - line.since) // self._ageing)
+    def _push(self, line: _Line) -> None:
+        if line.owner.aside:
+            return
+        entries = self._urgent if line.priority <= ACTIVE else self._others
+        if len(entries) > 64 + 4 * self._lines:
+            entries[:] = {one[1]: one for one in entries if _stands(one)}.values()
+            heapify(entries)
+        heappush(entries, (line.since + line.priority * self._ageing, line.place, line))
 
 
-def _stands(line: _Line, waiting: Waiting) -> bool:
-    """Say whether a request is still its line's next, and in a level's line."""
-    return line.level is not None and bool(line.requests) and line.requests[0] is waiting
+def _stands(entry: _Entry) -> bool:
+    """Say whether an entry tells of a line's next request, which may be granted."""
+    line = entry[2]
+    return line.place == entry[1] and not line.owner.aside
 
 
-def _came(line: _Line) -> int:
-    return line.requests[0].number
+def _head(entries: list[_Entry]) -> _Entry | None:
+    """Give the best of a heap, and forget what has left it."""
+    while entries:
+        if _stands(entries[0]):
+            return entries[0]
+        heappop(entries)
+    return None
 
 
-def _number(waiting: Waiting) -> int:
-    return waiting.number
+def _in_order(entries: list[_Entry]) -> Iterator[_Line]:
+    """Give the lines of a heap, the best first; each costs the logarithm of those before it."""
+    if not entries:
+        return
+    told: _Line | None = None
+    heap = [(entries[0][:2], 0)]
+    while heap:
+        _, index = heappop(heap)
+        entry = entries[index]
+        if _stands(entry) and entry[2] is not told:
+            told = entry[2]
+            yield told
+        for child in (2 * index + 1, 2 * index + 2):
+            if child < len(entries):
+                heappush(heap, (entries[child][:2], child))
 
 
 def _asked(waiting: Waiting) -> int:

@@ -1,16 +1,14 @@
 """A slow and obvious model of a lane, written from the rules and not from the code.
 
-All that waits is one list, all that is out another, and each question looks through them anew. The
-turns of the owners are the one thing that has a memory: a list of owners for each level.
+All that waits is one list, all that is out another, and each question looks through them anew. One
+thing has a memory: since when an owner's next request has been it.
 
-Where the rules leave an order open, it is settled here:
-
-- What comes to a level at one moment comes in the order in which the requests came, one that was
-  revoked before all others; so also when a change of the settings moves many at once.
-- What is dropped at once is named by priority and then by age; what has waited too long, by age.
+Where the rules leave an order open, it is settled here: what is dropped at once is named by
+priority and then by age; what has waited too long, by age.
 """
 
 from dataclasses import dataclass
+from itertools import count
 
 from limner.messages.slots import RequestSlot
 
@@ -121,10 +119,8 @@ class PlainLane:
         self.reservoir = PlainReservoir(settings, now)
         self.waiting = []  # in the order in which they asked
         self.out = []
-        self.turns = [[] for _ in range(10)]  # the owners on each level, in turn
-        self.next_of = {}  # (owner, priority): their next request
-        self.since = {}  # and from when its age counts
-        self.level_of = {}  # (owner, priority): the level of their next request; none if aside
+        self.turn_of = {}  # (owner, priority): their next request, since when, and its turn
+        self.turns = count()
         self.last_grant = None
         self.paused_until = 0
         self.blocked_until = 0
@@ -134,76 +130,48 @@ class PlainLane:
     # Who is next
 
     def next_requests(self):
-        """Give of each owner and priority the request that has waited longest."""
+        """Give of each owner and priority the request that goes first."""
         nexts = {}
         for one in self.waiting:
             if one.line not in nexts or one.number < nexts[one.line].number:
                 nexts[one.line] = one
         return nexts
 
-    def level(self, one, moment):
-        ageing = micros(self.settings.ageing)
-        lifted = 0 if ageing is None else (moment - self.since[one.line]) // ageing
-        return max(0, one.request.priority - lifted)
+    def note_next(self, line, since, *, keeps=False):
+        """Note that another request may be the next one of its line, since then at most.
+
+        It keeps the turn of the one before, if that was not granted a slot and came at one time.
+        """
+        one = self.next_requests().get(line)
+        if one is None:
+            self.turn_of.pop(line, None)
+        elif self.turn_of.get(line, (None,))[0] is not one:
+            since = max(since, one.asked)
+            if one.request.since is not None:
+                since = one.request.since
+            _, before, turn = self.turn_of.get(line, (None, None, None))
+            if since != before or not keeps:
+                turn = next(self.turns)
+            self.turn_of[line] = one, since, turn
 
     def is_full(self, owner):
         most = self.settings.max_per_owner
         held = sum(one.request.owner == owner for one in self.out)
         return most is not None and owner is not None and held >= most
 
-    def arrange(self, moment):
-        """Let each owner stand in the lines of the levels that its next requests are on."""
-        nexts = self.next_requests()
-        for line, one in nexts.items():
-            if self.next_of.get(line) is not one:  # it has become the next one just now
-                self.since[line] = moment if one.request.since is None else one.request.since
-        self.next_of = nexts
-        for line in [line for line in self.level_of if line not in nexts]:
-            self.move(line, None)
-        for line, one in sorted(nexts.items(), key=lambda item: item[1].number):
-            self.move(line, None if self.is_full(line[0]) else self.level(one, moment))
-
-    def move(self, line, level):
-        owner, before = line[0], self.level_of.pop(line, None)
-        if level is not None:
-            self.level_of[line] = level
-        stands_on = {at for (name, _), at in self.level_of.items() if name == owner}
-        if before is not None and before not in stands_on:
-            self.turns[before].remove(owner)
-        if level is not None and owner not in self.turns[level]:
-            self.turns[level].append(owner)
-
-    def next_lift(self):
-        """Say when a next request comes to a better level."""
-        ageing = micros(self.settings.ageing)
-        if ageing is None:
-            return None
-        return min(
-            (
-                self.since[line] + (line[1] - level + 1) * ageing
-                for line, level in self.level_of.items()
-                if level > 0
-            ),
-            default=None,
-        )
-
-    def pass_time(self, now):
-        """Let all that comes to a better level up to now do so, one moment after another."""
-        while (due := self.next_lift()) is not None and due <= now:
-            self.arrange(due)
+    def standing(self, line, now):
+        """Give the level of a line's next request, since when it is on it, and its turn."""
+        _, since, turn = self.turn_of[line]
+        level, ageing = line[1], micros(self.settings.ageing)
+        while ageing is not None and level > 0 and now - since >= ageing:
+            level -= 1
+            since += ageing
+        return level, since, turn
 
     def best(self, now):
-        self.pass_time(now)
-        nexts = self.next_requests()
-        for level, turns in enumerate(self.turns):
-            if turns:
-                on_level = [
-                    one
-                    for line, one in nexts.items()
-                    if line[0] == turns[0] and self.level_of.get(line) == level
-                ]
-                return min(on_level, key=lambda one: one.number)
-        return None
+        lines = [line for line in self.turn_of if not self.is_full(line[0])]
+        line = min(lines, key=lambda line: self.standing(line, now), default=None)
+        return None if line is None else self.turn_of[line][0]
 
     # What may be given
 
@@ -222,15 +190,13 @@ class PlainLane:
         given = []
         while (one := self.best(now)) is not None and self.may_go(one.request, now):
             request = one.request
-            turns = self.turns[self.level_of[one.line]]
-            turns.append(turns.pop(0))
             self.waiting.remove(one)
             self.granted += 1
             self.out.append(Out(request, self.granted, now + micros(self.settings.lease)))
             self.last_grant = now
             if self.reservoir.left is not None:
                 self.reservoir.left -= request.weight
-            self.arrange(now)
+            self.note_next(one.line, now)
             given.append(request.request_id)
         return given
 
@@ -238,7 +204,6 @@ class PlainLane:
 
     def request(self, request, now):
         """Give what is granted, and what is dropped with the reason."""
-        self.pass_time(now)
         refused = self.refused(request, now)
         if refused:
             return [], [(request.request_id, refused)]
@@ -246,7 +211,7 @@ class PlainLane:
         again = request.since is not None
         number = -self.numbers if again else self.numbers
         self.waiting.append(Wait(request, number, now))
-        self.arrange(now)
+        self.note_next((request.owner, request.priority), now, keeps=True)
         granted = self.grants(now)
         waits = any(one.request is request for one in self.waiting)
         return granted, self.overflow(request, now) if waits else []
@@ -277,19 +242,19 @@ class PlainLane:
         of_owner = [one for one in self.waiting if one.request.owner == request.owner]
         most = settings.max_waiting_per_owner
         if most is not None and request.owner is not None and len(of_owner) > most:
-            return self.drop([itself], "too many of its owner wait", now)
+            return self.drop([itself], "too many of its owner wait")
         if settings.high_water is None or len(self.waiting) <= settings.high_water:
             return []
         if settings.strategy == "block":
             self.block(now)
-            return self.drop(self.by_priority(), "blocked", now)
+            return self.drop(self.by_priority(), "blocked")
         others = [one.request for one in self.waiting if one.request is not request]
         if not others or settings.strategy == "overflow":
-            return self.drop([itself], "high water", now)
+            return self.drop([itself], "high water")
         least = max(others, key=lambda one: one.priority)  # the first of them, which is the oldest
         if settings.strategy == "overflow_priority" and least.priority <= request.priority:
-            return self.drop([itself], "high water", now)
-        return self.drop([least.request_id], "high water", now)
+            return self.drop([itself], "high water")
+        return self.drop([least.request_id], "high water")
 
     def by_priority(self):
         return [
@@ -297,20 +262,20 @@ class PlainLane:
             for one in sorted(self.waiting, key=lambda one: one.request.priority)
         ]
 
-    def drop(self, request_ids, reason, now):
+    def drop(self, request_ids, reason):
         for request_id in request_ids:
-            self.withdraw(request_id, now)
+            self.withdraw(request_id)
         return [(request_id, reason) for request_id in request_ids]
 
-    def withdraw(self, request_id, now):
-        self.pass_time(now)
-        self.waiting = [one for one in self.waiting if one.request.request_id != request_id]
-        self.arrange(now)
+    def withdraw(self, request_id):
+        gone = [one for one in self.waiting if one.request.request_id == request_id]
+        self.waiting = [one for one in self.waiting if one not in gone]
+        for one in gone:
+            if self.turn_of[one.line][0] is one:
+                self.note_next(one.line, self.turn_of[one.line][1], keeps=True)
 
-    def release(self, request_id, now):
-        self.pass_time(now)
+    def release(self, request_id):
         self.out = [one for one in self.out if one.request.request_id != request_id]
-        self.arrange(now)
 
     def expired(self, now):
         over = sorted(
@@ -318,7 +283,7 @@ class PlainLane:
             key=lambda one: (one.expires_at, one.number),
         )
         for one in over:
-            self.release(one.request.request_id, now)
+            self.release(one.request.request_id)
         return [one.request.request_id for one in over]
 
     def overdue(self, now):
@@ -331,26 +296,24 @@ class PlainLane:
                 break
             if self.can_ever_give(weight, now):
                 break
-            hopeless += self.drop([best.request.request_id], "too heavy", now)
+            hopeless += self.drop([best.request.request_id], "too heavy")
         max_wait = micros(self.settings.max_wait)
         late = (
             [] if max_wait is None else [one for one in self.waiting if now - one.asked >= max_wait]
         )
         late.sort(key=lambda one: (one.asked, one.request.priority))
         names = [one.request.request_id for one in late]
-        return hopeless + self.drop(names, "waited too long", now)
+        return hopeless + self.drop(names, "waited too long")
 
     def update(self, settings, now):
-        self.pass_time(now)
         self.reservoir.change(settings, now)
         self.settings = settings
-        self.arrange(now)
         heavy = [
             one.request.request_id
             for one in sorted(self.waiting, key=lambda one: one.request.priority)
             if not self.can_ever_give(one.request.weight, now)
         ]
-        return self.drop(heavy, "too heavy", now)
+        return self.drop(heavy, "too heavy")
 
     def pause(self, until):
         self.paused_until = float("inf") if until is None else until
@@ -361,9 +324,9 @@ class PlainLane:
     def drain(self):
         self.ending = self.ending or "draining"
 
-    def stop(self, now):
+    def stop(self):
         self.ending = "stopped"
-        return self.drop(self.by_priority(), "the lane is stopped", now)
+        return self.drop(self.by_priority(), "the lane is stopped")
 
     def next_moment(self, now):
         """Say when time alone may change anything next: each such moment, needed or not."""
@@ -371,7 +334,7 @@ class PlainLane:
         if self.waiting:
             settings = self.settings
             self.reservoir.fill(now)
-            moments += [self.paused_until, self.reservoir.due, self.next_lift()]
+            moments += [self.paused_until, self.reservoir.due]
             if self.last_grant is not None:
                 moments.append(self.last_grant + micros(settings.min_time))
             if settings.max_wait is not None:

@@ -66,8 +66,8 @@ BUGS = (
         "expiry-counted-twice",
         "The weight of an expired slot is taken back twice.",
         "messages/lanes.py",
-        "            self.release(slot.id, now)\n            over.append(slot)",
-        "            self.release(slot.id, now)\n"
+        "            self.release(slot.id)\n            over.append(slot)",
+        "            self.release(slot.id)\n"
         "            self.weight_out -= slot.request.weight\n            over.append(slot)",
     ),
     Bug(

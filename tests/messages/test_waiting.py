@@ -44,7 +44,7 @@ class Taken:
         order = []
         for _ in range(number):
             (out,) = self.lane.out
-            self.lane.release(out, self.now)
+            self.lane.release(out)
             order += [slot.request.request_id for slot in self.lane.grants(self.now)]
         return order
 
@@ -80,7 +80,7 @@ def test_an_owner_that_was_served_is_behind_those_who_came_meanwhile():
     assert taken.serve(3) == ["b1", "a2", "c1"]
 
 
-def test_turns_of_one_level_are_not_those_of_another():
+def test_turns_of_one_priority_are_not_those_of_another():
     taken = Taken()
     for name, priority in (("a1", 3), ("a2", 3), ("b1", 3), ("a7", 7), ("b7", 7)):
         taken.ask(name, priority, owner=name[0])
@@ -91,7 +91,7 @@ def test_one_whose_last_request_was_withdrawn_comes_back_at_the_end():
     taken = Taken()
     for name in ("a1", "b1", "c1"):
         taken.ask(name, owner=name[0])
-    taken.lane.withdraw("a1", 0)
+    taken.lane.withdraw("a1")
     taken.ask("a2", owner="a")
     assert taken.serve(3) == ["b1", "c1", "a2"]
 
@@ -100,20 +100,19 @@ def test_one_whose_first_request_was_withdrawn_keeps_its_turn():
     taken = Taken()
     for name in ("a1", "b1", "a2"):
         taken.ask(name, owner=name[0])
-    taken.lane.withdraw("a1", 0)
+    taken.lane.withdraw("a1")
     assert taken.serve(2) == ["a2", "b1"]
 
 
 @pytest.mark.parametrize(("at", "first"), [(40 * SECOND - 1, "better"), (40 * SECOND, "old")])
-def test_a_request_is_lifted_by_one_level_for_each_ageing_that_it_has_waited(at, first):
-    """Of one owner: on the same level the one that came first goes first."""
+def test_a_request_is_lifted_by_one_priority_for_each_ageing_that_it_has_waited(at, first):
     taken = Taken(ageing=10)
     taken.ask("old", 7, owner="a")
-    taken.ask("better", 3, owner="a", at=39 * SECOND)
+    taken.ask("better", 3, owner="b", at=at)
     assert taken.serve(at=at) == [first]
 
 
-def test_one_that_comes_to_a_level_stands_behind_those_who_are_there():
+def test_one_that_is_lifted_to_a_priority_stands_behind_those_who_are_there():
     taken = Taken(ageing=10)
     taken.ask("old", 4, owner="a")
     taken.ask("there", 3, owner="b", at=9 * SECOND)
@@ -129,7 +128,7 @@ def test_what_comes_due_while_nobody_looks_is_lifted_in_the_order_in_which_it_is
     assert taken.serve(3, at=500 * SECOND) == ["first", "second", "third"]
 
 
-def test_nobody_is_lifted_above_the_first_level():
+def test_nobody_is_lifted_above_the_first_priority():
     taken = Taken(ageing=1)
     taken.ask("one", 0, owner="a")
     taken.ask("two", 1, owner="b")
@@ -154,25 +153,25 @@ def test_another_ageing_counts_from_when_a_request_came():
     assert taken.serve(at=40 * SECOND) == ["old"]
 
 
-def test_what_a_change_of_settings_moves_to_a_level_stands_in_the_order_in_which_it_came():
+def test_what_a_change_of_settings_lifts_stands_as_if_they_had_always_been_in_force():
     taken = Taken(ageing=None)
     taken.ask("a9", 9, owner="a")
     taken.ask("b5", 5, owner="b")
     taken.ask("c4", 4, owner="c")
     taken.ask("a3", 3, owner="a")
-    taken.lane.withdraw("a9", 1)
+    taken.lane.withdraw("a9")
     taken.lane.update(LaneSettings(max_concurrent=1, lease=86_400, ageing=1), 100 * SECOND)
-    assert taken.serve(3, at=100 * SECOND) == ["b5", "c4", "a3"]
+    assert taken.serve(3, at=100 * SECOND) == ["a3", "c4", "b5"]
 
 
-def test_owners_that_new_settings_let_back_stand_in_the_order_in_which_their_requests_came():
+def test_owners_that_new_settings_let_back_stand_where_their_age_puts_them():
     values = {"max_concurrent": 2, "lease": 86_400, "ageing": 10}
     lane = Lane("image", LaneSettings(**values, max_per_owner=1))
     for name, priority in (("a0", 3), ("b0", 3), ("b1", 4), ("a1", 3)):
         lane.request(Wish(name, name[0], priority), 0)
     lane.update(LaneSettings(**values), 50 * SECOND)
-    for name in ("b1", "a1"):
-        lane.release(next(iter(lane.out)), 50 * SECOND)
+    for name in ("a1", "b1"):
+        lane.release(next(iter(lane.out)))
         assert lane.grants(50 * SECOND)[0].request.request_id == name
 
 
@@ -209,7 +208,7 @@ def crowd(number, owners, **values):
 
 def turn_over(lane, now):
     """Do what the actor does when a slot is given back."""
-    lane.release(next(iter(lane.out)), now)
+    lane.release(next(iter(lane.out)))
     lane.expired(now)
     lane.overdue(now)
     (slot,) = lane.grants(now)
@@ -230,7 +229,7 @@ def costs(lane, number):
         )
         / 300
     )
-    yield steps_of(lambda: [lane.withdraw(request_id, now) for request_id in some]) / 300
+    yield steps_of(lambda: [lane.withdraw(request_id) for request_id in some]) / 300
 
 
 @pytest.mark.parametrize(
@@ -270,9 +269,9 @@ def test_a_lane_holds_nothing_of_what_has_come_and_gone():
             used.append(tracemalloc.get_traced_memory()[0])
         lane.request(Wish(f"r{one}", "a"), one)
         lane.request(Wish(f"w{one}", "b"), one)
-        lane.withdraw(f"w{one}", one)
+        lane.withdraw(f"w{one}")
         newest = next(reversed(lane.out))
-        lane.release(newest, one)
+        lane.release(newest)
         assert len(lane.grants(one)) == 1
     tracemalloc.stop()
     assert used[1] - used[0] < 200_000
