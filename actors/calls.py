@@ -1,20 +1,22 @@
-"""A host's own calls through the limiter.
+"""A host's own calls through the limiter, one by one or several in a batch.
 
-Hears `ScheduleCall` from the edge, `SlotGranted`, `SlotExpired` and `RequestDropped` from the
-limiter, `CallReturned` from the workers; tells the limiter `RequestSlot` and `ReleaseSlot`. Started
-by the root, once a studio; as it ends, what still waits fails with `StudioClosed`.
+Hears `ScheduleCall` and `AddToBatch` from the edge, `SlotGranted`, `SlotExpired` and
+`RequestDropped` from the limiter, `CallReturned` from the workers; tells the limiter `RequestSlot`
+and `ReleaseSlot`. Started by the root, once a studio; as it ends, what still waits fails with
+`StudioClosed`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from limner.actors.actor import LimnerActor
-from limner.actors.system import Call, CallReturned, PooledFuture, PooledRef
+from limner.actors.system import Call, CallReturned, PooledFuture, PooledRef, Timer
 from limner.actors.trail import EventLog
 from limner.messages import errors
+from limner.messages.adaptation import failed, retry_after
 from limner.messages.slots import (
     ReleaseSlot,
     RequestDropped,
@@ -24,11 +26,18 @@ from limner.messages.slots import (
 )
 
 
-class ScheduleCall(NamedTuple):
-    """edge → caller: run this once it has a slot."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Terms:
+    """On what terms a call is made.
 
-    call: Callable[[], Any]
-    future: PooledFuture[Any]
+    Args:
+        lane: whose slot it takes.
+        worker_lane: whose thread it runs on; none if it returns at once.
+        priority: 0 (first) to 9.
+        owner: on whose behalf.
+        weight: of the slot.
+    """
+
     lane: str
     worker_lane: str | None
     priority: int
@@ -36,13 +45,91 @@ class ScheduleCall(NamedTuple):
     weight: int
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class BatchTerms:
+    """How calls are gathered into batches.
+
+    Args:
+        call: what is called, with the items of a batch; gives as many results.
+        terms: of each call.
+        max_size: items of a batch at most.
+        max_time: seconds after its first item that a batch waits for more.
+    """
+
+    call: Callable[[list[Any]], Sequence[Any]]
+    terms: Terms
+    max_size: int
+    max_time: float
+
+
+class ScheduleCall(NamedTuple):
+    """edge → caller: run this once it has a slot."""
+
+    call: Callable[[], Any]
+    future: PooledFuture[Any]
+    terms: Terms
+
+
+class AddToBatch(NamedTuple):
+    """edge → caller: run this with others, once they have a slot."""
+
+    batches: BatchTerms
+    item: Any
+    future: PooledFuture[Any]
+
+
+class BatchDue(NamedTuple):
+    """caller's timer → caller: a batch has waited for long enough."""
+
+    batch: Batch
+
+
+@dataclass(slots=True, eq=False)
+class Batch:
+    """What is gathered for one call."""
+
+    batches: BatchTerms
+    items: list[Any] = field(default_factory=list)
+    futures: list[PooledFuture[Any]] = field(default_factory=list)
+    names: list[str] = field(default_factory=list)
+    timer: Timer | None = None
+
+
 @dataclass(slots=True)
 class Scheduled:
-    """A host's call, and the slot that it has."""
+    """A call, and the slot that it has.
 
-    wish: ScheduleCall
+    Args:
+        call: what to run.
+        futures: what they are given: the result, or one each of the results.
+        terms: on which.
+        is_batch: whether the results are several.
+        slot_id: of the slot.
+        under_way: the call, once it is one.
+    """
+
+    call: Callable[[], Any]
+    futures: Sequence[PooledFuture[Any]]
+    terms: Terms
+    is_batch: bool = False
     slot_id: str | None = None
     under_way: Call | None = None
+
+    def fail(self, error: BaseException) -> None:
+        """Fail all that wait for it."""
+        for future in self.futures:
+            future.fail(error)
+
+    def give(self, value: Any) -> None:
+        """Give what was returned to all that wait for it."""
+        if not self.is_batch:
+            self.futures[0].set(value)
+            return
+        for future, result in zip(self.futures, value, strict=True):
+            if isinstance(result, BaseException):
+                future.fail(result)
+            else:
+                future.set(result)
 
 
 class CallerActor(LimnerActor):
@@ -54,13 +141,18 @@ class CallerActor(LimnerActor):
         super().__init__(log)
         self.limiter = limiter
         self.calls: dict[str, Scheduled] = {}
+        self.gathering: dict[BatchTerms, Batch] = {}
         self.number = 0
 
     def on_receive(self, message: object) -> Any:
         """See the calls on."""
         match message:
             case ScheduleCall():
-                self.request(message)
+                self.request(Scheduled(message.call, (message.future,), message.terms))
+            case AddToBatch():
+                self.gather(message)
+            case BatchDue():
+                self.send(message.batch)
             case SlotGranted():
                 self.run(message)
             case CallReturned():
@@ -73,33 +165,73 @@ class CallerActor(LimnerActor):
                 return super().on_receive(message)
         return None
 
-    def request(self, wish: ScheduleCall) -> None:
+    def gather(self, wish: AddToBatch) -> None:
+        """Put an item into the batch that is gathered; send the batch if that fills it."""
+        batches = wish.batches
+        batch = self.gathering.get(batches)
+        if batch is None:
+            batch = self.gathering[batches] = Batch(batches)
+        batch.items.append(wish.item)
+        batch.futures.append(wish.future)
+        batch.names.append(self.next_name())
+        if len(batch.items) >= batches.max_size:
+            self.send(batch)
+        elif batch.timer is None:
+            after = self.system.clock.after
+            batch.timer = after(batches.max_time, self.actor_ref, BatchDue(batch))
+
+    def send(self, batch: Batch) -> None:
+        """Ask for the slot of a batch, unless that is done."""
+        batches = batch.batches
+        if self.gathering.get(batches) is not batch:
+            return
+        del self.gathering[batches]
+        if batch.timer is not None:
+            batch.timer.cancel()
+
+        def call() -> Sequence[Any]:
+            results = batches.call(batch.items)
+            if len(results) != len(batch.items):
+                raise errors.GenerationFailed(
+                    f"the call gave {len(results):,} results for a batch of {len(batch.items):,}",
+                    retryable=False,
+                )
+            return results
+
+        self.request(Scheduled(call, batch.futures, batches.terms, is_batch=True), batch.names)
+
+    def request(self, scheduled: Scheduled, batch: Sequence[str] = ()) -> None:
         """Ask for a slot."""
-        self.number += 1
-        name = f"call-{self.number}"
-        self.calls[name] = Scheduled(wish)
+        name, terms = self.next_name(), scheduled.terms
+        self.calls[name] = scheduled
         self.limiter.tell(
             RequestSlot(
                 request_id=name,
                 session_id="",
                 message_id="",
                 task_id=name,
-                lane=wish.lane,
-                owner=wish.owner,
-                priority=wish.priority,
-                weight=wish.weight,
+                lane=terms.lane,
+                owner=terms.owner,
+                priority=terms.priority,
+                weight=terms.weight,
                 revocable=False,
+                requests=tuple(batch),
                 reply_to=self.actor_ref,
             )
         )
+
+    def next_name(self) -> str:
+        """Name a call."""
+        self.number += 1
+        return f"call-{self.number}"
 
     def run(self, grant: SlotGranted) -> None:
         """Begin, on a worker's thread."""
         scheduled = self.calls[grant.task_id]
         scheduled.slot_id = grant.slot_id
-        call = scheduled.wish.call
+        call = scheduled.call
         scheduled.under_way = self.call(
-            scheduled.wish.worker_lane, lambda _: call(), tag=grant.task_id
+            scheduled.terms.worker_lane, lambda _: call(), tag=grant.task_id
         )
 
     def returned(self, returned: CallReturned) -> None:
@@ -107,12 +239,19 @@ class CallerActor(LimnerActor):
         scheduled = self.calls.pop(returned.call.tag, None)
         if scheduled is None:
             return
+        error = returned.error
         if scheduled.slot_id is not None:
-            self.limiter.tell(ReleaseSlot(slot_id=scheduled.slot_id))
-        if returned.error is not None:
-            scheduled.wish.future.fail(returned.error)
+            self.limiter.tell(
+                ReleaseSlot(
+                    slot_id=scheduled.slot_id,
+                    failed=failed(error),
+                    retry_after=None if error is None else retry_after(error, self.log.wall),
+                )
+            )
+        if error is not None:
+            scheduled.fail(error)
         else:
-            scheduled.wish.future.set(returned.value)
+            scheduled.give(returned.value)
 
     def expired(self, message: SlotExpired) -> None:
         """Wait no longer for a call whose lease has ended."""
@@ -121,21 +260,27 @@ class CallerActor(LimnerActor):
             return
         if scheduled.under_way is not None and scheduled.under_way.abandon():
             del self.calls[message.task_id]
-            error = errors.LeaseEnded("the call held its slot for longer than its lane's lease")
-            scheduled.wish.future.fail(error)
+            scheduled.fail(
+                errors.LeaseEnded("the call held its slot for longer than its lane's lease")
+            )
 
     def dropped(self, message: RequestDropped) -> None:
         """Fail a call that gets no slot."""
         scheduled = self.calls.pop(message.task_id)
-        scheduled.wish.future.fail(errors.RequestDropped(f"the call got no slot: {message.reason}"))
+        scheduled.fail(errors.RequestDropped(f"the call got no slot: {message.reason}"))
 
     def on_stop(self) -> None:
         """Fail what still waits."""
+        error = errors.StudioClosed("the studio closed before the call was run")
         for scheduled in self.calls.values():
-            scheduled.wish.future.fail(
-                errors.StudioClosed("the studio closed before the call was run")
-            )
+            scheduled.fail(error)
+        for batch in self.gathering.values():
+            if batch.timer is not None:
+                batch.timer.cancel()
+            for future in batch.futures:
+                future.fail(error)
         self.calls.clear()
+        self.gathering.clear()
 
     def on_failure(self, *_: object) -> None:
         """Fail what still waits."""

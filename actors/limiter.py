@@ -9,12 +9,14 @@ sessions fail and the studio closes.
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any
+from typing import Any, Literal
 
 from limner.actors.actor import LimnerActor
 from limner.actors.system import Timer
 from limner.actors.trail import EventLog
-from limner.messages.lanes import Drop, Lane, Slot
+from limner.messages.circuits import State
+from limner.messages.lanes import Lane
+from limner.messages.lanesets import LaneSet, LaneStep, Step
 from limner.messages.limiting import (
     EndLane,
     LaneReport,
@@ -28,7 +30,7 @@ from limner.messages.limiting import (
 )
 from limner.messages.opening import ReportStatus
 from limner.messages.reservoirs import MICROSECONDS
-from limner.messages.settings import LaneSettings
+from limner.messages.settings import LaneSettings, group_of
 from limner.messages.slots import (
     LaneChecked,
     ReleaseSlot,
@@ -55,28 +57,35 @@ ENDS = {
 }
 """The events that are counted, by what they are called in a report."""
 
+CIRCUITS: dict[State, Literal["open", "resting", "probing"]] = {
+    "closed": "open",
+    "open": "resting",
+    "half-open": "probing",
+}
+"""The state of a lane, by that of its circuit."""
+
 
 class LimiterActor(LimnerActor):
-    """Grants slots, one lane at a time."""
+    """Grants slots, in all lanes."""
 
     role = "limiter"
 
-    def __init__(self, log: EventLog, lanes: dict[str, LaneSettings]) -> None:
+    def __init__(
+        self,
+        log: EventLog,
+        lanes: dict[str, LaneSettings],
+        groups: dict[str, LaneSettings] | None = None,
+    ) -> None:
         super().__init__(log)
-        now = self.system.clock.now
-        self.lanes = {name: Lane(name, settings, now) for name, settings in lanes.items()}
-        self.lane_of: dict[str, Lane] = {}
-        self.held: dict[str, dict[str, None]] = {}
+        self.lanes = LaneSet(lanes, groups, self.system.clock.now)
         self.timers: dict[str, tuple[int, Timer]] = {}
-        self.busy: set[str] = set()
         self.ends: dict[str, list[Any]] = {}
-        self.counts: dict[str, Counter[str]] = {name: Counter() for name in lanes}
+        self.counts: dict[str, Counter[str]] = {}
         self.held_for: dict[str, float] = {}
 
     def on_start(self) -> None:
         """Tell the event log what is in force."""
-        for lane in self.lanes.values():
-            self.say("lane_opened", lane=lane.name, **lane.settings.model_dump())
+        self.tell_all(self.system.clock.now)
 
     def on_stop(self) -> None:
         """Look at no lane any more."""
@@ -85,189 +94,126 @@ class LimiterActor(LimnerActor):
 
     def on_receive(self, message: object) -> Any:
         """Take requests and slots; grant what can be granted."""
+        lanes, now = self.lanes, self.system.clock.now
         match message:
             case RequestSlot():
-                self.request(message)
+                lanes.request(message, now)
             case ReleaseSlot():
-                self.release(message.slot_id)
+                lanes.release(message, now)
             case WithdrawRequest():
-                self.withdraw(message.request_id)
-            case SessionGone():
-                self.take_back(message.session_id)
-            case UpdateLane():
-                self.update(message)
-            case PauseLane():
-                self.pause(message)
-            case ResumeLane():
-                self.resume(self.lanes[message.lane])
-            case EndLane():
-                self.end_lane(message)
-            case ReportLane():
-                return self.report(self.lanes[message.lane])
-            case StateOf():
-                return self.place_of(message.task_id)
+                lanes.withdraw(message.request_id, now)
             case LaneChecked():
                 self.timers.pop(message.lane, None)
-                self.look_after(self.lanes[message.lane])
+                lanes.look(message.lane, now)
+            case SessionGone():
+                lanes.take_back(message.session_id, now)
+            case UpdateLane():
+                lanes.update(message.lane, message.settings, now)
+            case PauseLane():
+                lanes.pause(message.lane, message.seconds, now)
+            case ResumeLane():
+                lanes.resume(message.lane, now)
+            case EndLane():
+                self.ends.setdefault(message.lane, []).append(message.done)
+                lanes.end(message.lane, now, drop=message.drop)
+            case ReportLane():
+                return self.report(message.lane, now)
+            case StateOf():
+                return self.place_of(message.task_id)
             case ReportStatus():
-                return {name: status_of(lane) for name, lane in self.lanes.items()}
+                return {name: status_of(lane) for name, lane in lanes.lanes.items()}
             case _:
                 return super().on_receive(message)
+        self.tell_all(now)
         return None
 
-    def request(self, request: RequestSlot) -> None:
-        """Take a request: grant it, let it wait, or drop it."""
-        lane, name = self.lanes[request.lane], request.request_id
-        if name in self.lane_of:
+    def tell_all(self, now: int) -> None:
+        """Tell what has happened, in its order, and see to it that no moment is missed."""
+        steps, self.lanes.steps = self.lanes.steps, []
+        for step in steps:
+            if isinstance(step, Step):
+                self.tell_of(step, now)
+            else:
+                self.lane_changed(step)
+        touched, self.lanes.touched = self.lanes.touched, {}
+        for name in touched:
+            due = self.lanes.due(name, now)
+            if due is not None:
+                self.check_at(name, due, now)
+
+    def tell_of(self, step: Step, now: int) -> None:
+        """Tell the requester, and the event log, what became of a request."""
+        event, lane, request, slot, reason, holder = step
+        counts = self.counts.get(lane.name)
+        if counts is None:
+            counts = self.counts[lane.name] = Counter()
+        counts[event] += 1
+        if self.log.on:
+            self.say_of(step, now)
+        if slot is not None and event in {"slot_released", "slot_revoked"}:
+            self.learn(lane, now - slot.granted_at)
+        to = request.reply_to if holder is None else holder.request.reply_to
+        if to is None:
             return
-        now = self.system.clock.now
-        self.remember(name, request, lane)
-        self.busy.add(lane.name)
-        self.tell_of("slot_requested", request, priority=request.priority)
-        answer = lane.request(request, now)
-        for slot in answer.granted:
-            self.hand_out(lane, slot, now)
-        for drop in answer.dropped:
-            self.drop(drop)
-        self.look_after(lane)
+        task_id = request.task_id
+        match event:
+            case "slot_granted" if slot is not None:
+                to.tell(
+                    SlotGranted(
+                        request_id=request.request_id,
+                        task_id=task_id,
+                        slot_id=slot.id,
+                        expires_at=slot.expires_at,
+                    )
+                )
+            case "slot_expired" if slot is not None:
+                to.tell(SlotExpired(task_id=task_id, slot_id=slot.id))
+            case "slot_asked_back" if holder is not None:
+                to.tell(SlotRevoked(task_id=task_id, slot_id=holder.id))
+            case "request_dropped":
+                to.tell(
+                    RequestDropped(
+                        request_id=request.request_id, task_id=task_id, reason=reason or ""
+                    )
+                )
 
-    def release(self, slot_id: str) -> None:
-        """Take a slot back from its holder."""
-        lane = self.lane_of.get(slot_id)
-        if lane is not None and self.take_slot(lane, slot_id):
-            self.look_after(lane)
-
-    def withdraw(self, request_id: str) -> None:
-        """Forget a request, unless it was granted meanwhile: then its slot comes back."""
-        lane = self.lane_of.get(request_id)
-        if lane is not None and self.take_request(lane, request_id):
-            self.look_after(lane)
-
-    def take_back(self, session_id: str) -> None:
-        """Take back all that an ended session holds or waits for.
-
-        All of it before the next grant, so that nothing is granted to the session meanwhile.
-        """
-        lanes = {}
-        for name in tuple(self.held.get(session_id, ())):
-            lane = self.lane_of[name]
-            lanes[lane.name] = lane
-            if not self.take_request(lane, name):
-                self.take_slot(lane, name)
-        for lane in lanes.values():
-            self.look_after(lane)
-
-    def take_slot(self, lane: Lane, slot_id: str) -> bool:
-        """Take a slot back; False if it is not out (any more)."""
-        slot = lane.release(slot_id)
-        if slot is None:
-            return False
-        self.forget(slot_id, slot.request)
-        self.learn(lane, self.system.clock.now - slot.granted_at)
-        event = "slot_released" if slot.revoked_for is None else "slot_revoked"
-        self.tell_of(event, slot.request, slot_id=slot_id)
-        return True
-
-    def take_request(self, lane: Lane, request_id: str) -> bool:
-        """Take a request back; False if it does not wait (any more)."""
-        request = lane.withdraw(request_id)
-        if request is None:
-            return False
-        self.forget(request_id, request)
-        self.tell_of("request_withdrawn", request)
-        return True
-
-    def update(self, message: UpdateLane) -> None:
-        """Put other settings in force. What is out stays out, however few are allowed now."""
-        lane = self.lanes[message.lane]
-        dropped = lane.update(message.settings, self.system.clock.now)
-        self.say("lane_updated", lane=lane.name, **lane.settings.model_dump())
-        for drop in dropped:
-            self.drop(drop)
-        self.look_after(lane)
-
-    def pause(self, message: PauseLane) -> None:
-        """Grant nothing in a lane for a while."""
-        lane, seconds = self.lanes[message.lane], message.seconds
-        until = None if seconds is None else self.system.clock.now + round(seconds * MICROSECONDS)
-        lane.pause(until)
-        self.say("lane_paused", lane=lane.name, seconds=seconds)
-        self.look_after(lane)
-
-    def resume(self, lane: Lane) -> None:
-        """Grant again in a lane."""
-        if lane.paused_until is not None:
-            lane.resume()
-            self.say("lane_resumed", lane=lane.name)
-            self.look_after(lane)
-
-    def end_lane(self, message: EndLane) -> None:
-        """Take no request any more; say so once nothing waits and nothing is out."""
-        lane = self.lanes[message.lane]
-        self.ends.setdefault(lane.name, []).append(message.done)
-        if message.drop:
-            for drop in lane.stop():
-                self.drop(drop)
-        else:
-            lane.drain()
-        self.say("lane_ending", lane=lane.name, how=lane.ending)
-        self.look_after(lane)
-
-    def look_after(self, lane: Lane) -> None:
-        """Do all that is due in a lane, and see to it that the next moment is not missed."""
-        now = self.system.clock.now
-        for slot in lane.expired(now):
-            self.forget(slot.id, slot.request)
-            self.tell_of("slot_expired", slot.request, slot_id=slot.id, at=now)
-            slot.request.reply_to.tell(SlotExpired(task_id=slot.request.task_id, slot_id=slot.id))
-        for drop in lane.overdue(now):
-            self.drop(drop)
-        for slot in lane.grants(now):
-            self.hand_out(lane, slot, now)
-        for slot in lane.revocations(now):
-            self.tell_of("slot_asked_back", slot.request, slot_id=slot.id, wanted=slot.revoked_for)
-            slot.request.reply_to.tell(SlotRevoked(task_id=slot.request.task_id, slot_id=slot.id))
-        due = lane.next_check(now)
-        if due is not None:
-            self.check_at(lane, due, now)
-        if lane.idle:
-            self.idle(lane)
-
-    def idle(self, lane: Lane) -> None:
-        """Say that nothing waits and nothing is out, once; end a lane that was to end then."""
-        if lane.name in self.busy:
-            self.busy.discard(lane.name)
-            self.say("lane_idle", lane=lane.name)
-        if lane.name in self.ends:
-            self.say("lane_drained", lane=lane.name)
-            for done in self.ends.pop(lane.name):
-                done.set(None)
-
-    def hand_out(self, lane: Lane, slot: Slot, now: int) -> None:
-        """Tell a requester that it has a slot."""
-        request = slot.request
-        self.forget(request.request_id, request)
-        self.remember(slot.id, request, lane)
-        self.tell_of("slot_granted", request, slot_id=slot.id, at=now)
-        request.reply_to.tell(
-            SlotGranted(
-                request_id=request.request_id,
-                task_id=request.task_id,
-                slot_id=slot.id,
-                expires_at=slot.expires_at,
-            )
+    def say_of(self, step: Step, now: int) -> None:
+        """Write a step of a request into the event log."""
+        event, lane, request, slot, reason, _ = step
+        fields: dict[str, Any] = {}
+        if slot is not None:
+            fields["slot_id"] = slot.id
+        if event == "slot_asked_back":
+            fields["wanted"] = reason
+        elif reason is not None:
+            fields["reason"] = reason
+        if event == "slot_requested":
+            fields["priority"] = request.priority
+        if request.requests and event in {"slot_requested", "slot_granted"}:
+            fields["requests"] = request.requests
+        self.say(
+            event,
+            task_id=request.task_id,
+            session_id=request.session_id or None,
+            message_id=request.message_id or None,
+            at=now,
+            lane=lane.name,
+            request_id=request.request_id,
+            weight=request.weight,
+            **fields,
         )
 
-    def drop(self, drop: Drop) -> None:
-        """Tell a requester that it gets no slot."""
-        request = drop.request
-        self.forget(request.request_id, request)
-        self.tell_of("request_dropped", request, reason=drop.reason)
-        request.reply_to.tell(
-            RequestDropped(
-                request_id=request.request_id, task_id=request.task_id, reason=drop.reason
-            )
-        )
+    def lane_changed(self, step: LaneStep) -> None:
+        """Write what has happened to a lane into the event log; end who waited for its end."""
+        name = step.lane.name
+        self.say(step.event, lane=name, **step.fields)
+        match step.event:
+            case "lane_drained":
+                for done in self.ends.pop(name, ()):
+                    done.set(None)
+            case "lane_dropped":
+                self.counts.pop(name, None)
+                self.held_for.pop(name, None)
 
     def learn(self, lane: Lane, held: int) -> None:
         """Take the time that a slot was held into the average."""
@@ -275,18 +221,22 @@ class LimiterActor(LimnerActor):
         before = self.held_for.get(lane.name, seconds)
         self.held_for[lane.name] = before + LEARNING * (seconds - before)
 
-    def report(self, lane: Lane) -> LaneReport:
-        """Say how it looks in a lane."""
-        now, counts = self.system.clock.now, self.counts[lane.name]
+    def report(self, name: str, now: int) -> LaneReport:
+        """Say how it looks in a lane; in one of a group that is not there, as when it is made."""
+        lane = self.lanes.lanes.get(name)
+        if lane is None:
+            lane = Lane(name, self.lanes.groups[group_of(name)], now)
+        counts = self.counts.get(name, Counter())
+        circuit: State = "closed" if lane.circuit is None else lane.circuit.state
         return LaneReport(
             settings=lane.settings,
-            state=lane.ending or ("paused" if lane.paused(now) else "open"),
+            state=lane.ending or ("paused" if lane.paused(now) else CIRCUITS[circuit]),
             counts={
                 "waiting": lane.waiting,
                 "out": len(lane.out),
                 **{name: counts[event] for name, event in ENDS.items()},
             },
-            weight_out=lane.weight_out,
+            weight_out=lane.out.weight,
             reservoir=lane.reservoir,
             waiting=tuple(
                 WaitingRequest(
@@ -299,70 +249,40 @@ class LimiterActor(LimnerActor):
                 )
                 for one in lane.all_waiting()
             ),
-            held_for=self.held_for.get(lane.name),
+            held_for=self.held_for.get(name),
         )
 
     def place_of(self, task_id: str) -> TaskPlace | None:
-        """Say whether a task waits or has a slot."""
-        for lane in self.lanes.values():
-            for slot in lane.out.values():
-                if slot.request.task_id == task_id:
+        """Say whether a task waits or has a slot, in its own lane."""
+        for lane in self.lanes.lanes.values():
+            for slot in lane.out:
+                if slot.request.task_id == task_id and self.lanes.is_own(slot.id):
                     return TaskPlace(lane=lane.name, state="out", name=slot.id)
             for waiting in lane.all_waiting():
-                if waiting.request.task_id == task_id:
-                    name = waiting.request.request_id
+                name = waiting.request.request_id
+                if waiting.request.task_id == task_id and self.lanes.is_own(name):
                     return TaskPlace(lane=lane.name, state="waiting", name=name)
         return None
 
-    def check_at(self, lane: Lane, due: int, now: int) -> None:
+    def check_at(self, name: str, due: int, now: int) -> None:
         """Look at a lane again at that time, or earlier if a timer is set for earlier."""
-        set_for, timer = self.timers.get(lane.name, (None, None))
+        set_for, timer = self.timers.get(name, (None, None))
         if set_for is not None and set_for <= due:
             return
         if timer is not None:
             timer.cancel()
-        message = LaneChecked(lane=lane.name)
-        self.timers[lane.name] = (
+        self.timers[name] = (
             due,
-            self.system.clock.after((due - now) / MICROSECONDS, self.actor_ref, message),
+            self.system.clock.after(
+                (due - now) / MICROSECONDS, self.actor_ref, LaneChecked(lane=name)
+            ),
         )
-
-    def remember(self, name: str, request: RequestSlot, lane: Lane) -> None:
-        """Note a request or a slot."""
-        self.lane_of[name] = lane
-        self.held.setdefault(request.session_id, {})[name] = None
-
-    def forget(self, name: str, request: RequestSlot) -> None:
-        """Strike a request or a slot off the lists."""
-        del self.lane_of[name]
-        held = self.held[request.session_id]
-        del held[name]
-        if not held:
-            del self.held[request.session_id]
-
-    def tell_of(
-        self, event: str, request: RequestSlot, *, at: int | None = None, **fields: Any
-    ) -> None:
-        """Tell the event log what became of a request, and count it."""
-        self.counts[request.lane][event] += 1
-        if self.log.on:
-            self.say(
-                event,
-                task_id=request.task_id,
-                session_id=request.session_id or None,
-                message_id=request.message_id or None,
-                at=at,
-                lane=request.lane,
-                request_id=request.request_id,
-                weight=request.weight,
-                **fields,
-            )
 
 
 def status_of(lane: Lane) -> LaneStatus:
     """Give what a lane looks like from outside."""
     return LaneStatus(
-        out=lane.weight_out,
+        out=lane.out.weight,
         max_concurrent=lane.settings.max_concurrent,
         waiting=lane.waiting,
     )

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial, wraps
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, Generic, ParamSpec, TypeVar
 
 import pykka
 
-from limner.actors.calls import ScheduleCall
+from limner.actors.calls import AddToBatch, BatchTerms, ScheduleCall, Terms
 from limner.actors.system import PooledFuture, PooledRef, System
 from limner.messages.errors import SettingsInvalid, StudioClosed
 from limner.messages.limiting import (
@@ -22,11 +22,12 @@ from limner.messages.limiting import (
     UpdateLane,
     WaitingRequest,
 )
-from limner.messages.opening import owner_of, priority_of
-from limner.messages.settings import LaneSettings
+from limner.messages.opening import MAX_NAME, owner_of, priority_of
+from limner.messages.settings import LaneSettings, group_of
 
 P = ParamSpec("P")
 T = TypeVar("T")
+Item = TypeVar("Item")
 
 MAX_SECONDS = 86_400
 """Seconds of a pause at most."""
@@ -47,7 +48,8 @@ class Limiter:
         ref: the actor.
         system: what it runs on.
         lanes: the settings in force, by the lane's name.
-        workers: the name of the worker threads of each lane.
+        groups: those of lane groups, whose lanes are named `group:key`.
+        workers: the name of the worker threads of each lane and group.
         caller: the actor that runs a host's own calls.
     """
 
@@ -55,13 +57,15 @@ class Limiter:
         self,
         ref: PooledRef[Any],
         system: System,
-        lanes: dict[str, LaneSettings],
-        workers: dict[str, str],
+        lanes: Mapping[str, LaneSettings],
+        groups: Mapping[str, LaneSettings],
+        workers: Mapping[str, str],
         caller: PooledRef[Any],
     ) -> None:
         self.ref = ref
         self._system = system
-        self._lanes = lanes
+        self._lanes = dict(lanes)
+        self._groups = dict(groups)
         self._workers = workers
         self._caller = caller
         self._lock = system.lock()
@@ -73,7 +77,8 @@ class Limiter:
         enough of them are back.
 
         Args:
-            lane: which lane.
+            lane: which lane, or the name of a lane group for all its lanes. A lane of a group that
+                has settings of its own keeps them, and is kept itself when it is idle.
             changes: any fields of `LaneSettings`; the others stay as they are.
 
         Returns:
@@ -84,10 +89,15 @@ class Limiter:
             StudioClosed: if the studio is closed.
         """
         with self._lock:
-            self._check(lane)
-            settings = LaneSettings(**{**self._lanes[lane].model_dump(), **changes})
-            self._system.workers.open_lane(self._workers[lane], threads_of(settings))
-            self._lanes[lane] = settings
+            self._check(lane, group=True)
+            known = self._groups if lane in self._groups else self._lanes
+            before = known.get(lane) or self.report(lane).settings
+            settings = LaneSettings(**{**before.model_dump(), **changes})
+            if settings.behind != before.behind:
+                raise SettingsInvalid("behind: a lane stands where it did when it was opened")
+            self._system.workers.open_lane(self._workers_of(lane), threads_of(settings))
+            if lane in known:
+                known[lane] = settings
             self.ref.deliver(UpdateLane(lane=lane, settings=settings))
         return settings
 
@@ -192,22 +202,46 @@ class Limiter:
             SettingsInvalid: if lane, priority, owner or weight cannot be one.
             StudioClosed: if the studio is closed.
         """
-        self._check(lane)
-        if type(weight) is not int or weight < 1:
-            raise SettingsInvalid(f"weight: a whole number from 1, not {weight!r}")
+        terms = self._terms(lane, priority, owner, weight, blocks=blocks)
         future: PooledFuture[T] = self._system.future(about="a scheduled call")
-        self._caller.deliver(
-            ScheduleCall(
-                call=call,
-                future=future,
-                lane=lane,
-                worker_lane=self._workers[lane] if blocks else None,
-                priority=priority_of(priority),
-                owner=owner_of(owner),
-                weight=weight,
-            )
-        )
+        self._caller.deliver(ScheduleCall(call, future, terms))
         return future
+
+    def collect(
+        self,
+        call: Callable[[list[Item]], Sequence[T]],
+        *,
+        max_size: int,
+        max_time: float,
+        lane: str = "image",
+        priority: str | int = "active",
+        owner: str | None = None,
+        weight: int = 1,
+        blocks: bool = True,
+    ) -> Batches[Item, T]:
+        """Gather items for a back end that takes several in a call: one slot grants a batch.
+
+        Args:
+            call: what to run with the items of a batch, in the order in which they came; it gives
+                as many results, of which one that is an exception is raised to who added the item.
+            max_size: items of a batch, 1 or more; a batch of so many asks for its slot at once.
+            max_time: seconds after which a batch asks for its slot that is not full; 0 or more.
+            lane: whose slot.
+            priority: `active`, `background`, or 0 (first) to 9.
+            owner: on whose behalf, up to 200 characters.
+            weight: of a batch's slot, 1 or more.
+            blocks: whether the call may block.
+
+        Raises:
+            SettingsInvalid: if one of these cannot be.
+            StudioClosed: if the studio is closed.
+        """
+        if type(max_size) is not int or max_size < 1:
+            raise SettingsInvalid(f"max_size: a whole number from 1, not {max_size!r:.80}")
+        if not 0 <= max_time <= MAX_SECONDS:
+            raise SettingsInvalid(f"max_time: 0 to {MAX_SECONDS:,} seconds, not {max_time!r:.80}")
+        terms = self._terms(lane, priority, owner, weight, blocks=blocks)
+        return Batches(self, BatchTerms(call, terms, max_size, max_time))
 
     def limited(
         self, *, lane: str = "image", priority: str | int = "active", owner: str | None = None
@@ -228,16 +262,68 @@ class Limiter:
 
         return decorate
 
+    def add(self, batches: BatchTerms, item: Any) -> PooledFuture[Any]:
+        """Add an item to what is gathered; see `collect`."""
+        self._check(batches.terms.lane)
+        future: PooledFuture[Any] = self._system.future(about="a call in a batch")
+        self._caller.deliver(AddToBatch(batches, item, future))
+        return future
+
+    def _terms(
+        self, lane: str, priority: str | int, owner: str | None, weight: int, *, blocks: bool
+    ) -> Terms:
+        self._check(lane)
+        if type(weight) is not int or weight < 1:
+            raise SettingsInvalid(f"weight: a whole number from 1, not {weight!r:.80}")
+        worker_lane = self._workers_of(lane) if blocks else None
+        return Terms(lane, worker_lane, priority_of(priority), owner_of(owner), weight)
+
+    def _workers_of(self, lane: str) -> str:
+        return self._workers[group_of(lane)]
+
     def _end(self, lane: str, *, drop: bool) -> pykka.Future[None]:
         self._check(lane)
         done: PooledFuture[None] = self._system.future(about=f"the end of lane {lane!r}")
         self.ref.deliver(EndLane(lane=lane, drop=drop, done=done))
         return done
 
-    def _check(self, lane: str) -> None:
-        if lane not in self._lanes:
-            raise SettingsInvalid(
-                f"there is no lane {lane!r}, only {', '.join(map(repr, self._lanes))}"
-            )
+    def _check(self, lane: str, *, group: bool = False) -> None:
+        if lane not in self._lanes and not (group and lane in self._groups):
+            check_lane(lane, self._lanes, self._groups)
         if not self.ref.is_alive():
             raise StudioClosed("the studio is closed, and its lanes with it")
+
+
+class Batches(Generic[Item, T]):
+    """Gathers items for one call; made by `Limiter.collect`. Safe to use from any thread."""
+
+    def __init__(self, limiter: Limiter, terms: BatchTerms) -> None:
+        self._limiter = limiter
+        self._terms = terms
+
+    def add(self, item: Item) -> pykka.Future[T]:
+        """Add an item; give what the call of its batch returns for it.
+
+        Raises:
+            StudioClosed: if the studio is closed.
+        """
+        return self._limiter.add(self._terms, item)
+
+
+def check_lane(lane: object, lanes: Collection[str], groups: Collection[str]) -> None:
+    """Say so if there is no such lane, and none of the name can be made.
+
+    Raises:
+        SettingsInvalid: if so.
+    """
+    if lane in lanes:
+        return
+    if isinstance(lane, str) and ":" in lane and group_of(lane) in groups:
+        if len(lane) <= MAX_NAME and lane.isprintable() and not lane.endswith(":"):
+            return
+        raise SettingsInvalid(
+            f"a lane's name is its group, ':' and a key, {MAX_NAME} printable characters at most,"
+            f" not {lane!r:.80}"
+        )
+    known = ", ".join((*map(repr, lanes), *(f"'{group}:KEY'" for group in groups)))
+    raise SettingsInvalid(f"there is no lane {lane!r:.80}, only {known}")

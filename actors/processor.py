@@ -17,6 +17,7 @@ from limner.actors.actor import LimnerActor
 from limner.actors.production import Production, SlotLapsed
 from limner.actors.system import Call, CallReturned, PooledRef, Timer
 from limner.actors.trail import EventLog
+from limner.messages.adaptation import failed, retry_after
 from limner.messages.errors import describe, may_be_retried
 from limner.messages.opening import OpenStream, ReportProgress
 from limner.messages.pictures import Picture
@@ -172,6 +173,7 @@ class ProcessorActor(LimnerActor):
                 session_id=task.session_id,
                 message_id=task.message_id,
                 task_id=task.id,
+                lane=self.production.slot_lane,
                 owner=task.owner,
                 priority=task.priority,
                 since=asked if again else None,
@@ -234,8 +236,8 @@ class ProcessorActor(LimnerActor):
         work = self.works[returned.call.tag]
         if returned.call is not work.call:
             return
-        self.give_back(work)
         task, error = work.task, returned.error
+        self.give_back(work, *self.learned(work, error))
         if task.state.final:
             if error is None:
                 self.keep_late(returned.call, returned.value)
@@ -310,7 +312,7 @@ class ProcessorActor(LimnerActor):
         if not work.call.abandon():
             return  # it came back just now: its CallReturned is in the mailbox
         self.say("call_abandoned", task_id=work.task.id, attempt=message.attempt)
-        self.give_back(work)
+        self.give_back(work, failed=True if work.timed_out else None)
         if work.task.state.final:
             return
         if work.revoked:
@@ -386,14 +388,29 @@ class ProcessorActor(LimnerActor):
             GraceEnded(task_id=work.task.id, attempt=work.task.attempts),
         )
 
-    def give_back(self, work: Work) -> None:
+    def learned(self, work: Work, error: BaseException | None) -> tuple[bool | None, float | None]:
+        """Say whether a call's end speaks against its back end, and when to come again.
+
+        One that was asked to come back says nothing, unless it took too long.
+        """
+        if error is None or isinstance(error, SlotLapsed):
+            return (None if error else False), None
+        if work.call is not None and work.call.is_set():
+            return (True if work.timed_out else None), None
+        return failed(error), retry_after(error, self.log.wall)
+
+    def give_back(
+        self, work: Work, failed: bool | None = None, retry_after: float | None = None
+    ) -> None:
         """Hold nothing for a task any more: no slot, no request, no call, no timer."""
         if work.timer is not None:
             work.timer.cancel()
         if work.request_id is not None:
             self.limiter.tell(WithdrawRequest(request_id=work.request_id))
         if work.grant is not None:
-            self.limiter.tell(ReleaseSlot(slot_id=work.grant.slot_id))
+            self.limiter.tell(
+                ReleaseSlot(slot_id=work.grant.slot_id, failed=failed, retry_after=retry_after)
+            )
         work.timer = work.request_id = work.grant = work.call = None
 
     def complete(self, work: Work, picture: Picture, *, kept: bool = False) -> None:

@@ -10,7 +10,7 @@ from limner.actors.stores.protocol import Store
 from limner.actors.system import Call, Clock
 from limner.messages.errors import GenerationFailed
 from limner.messages.pictures import Picture, PictureBytes
-from limner.messages.settings import Settings
+from limner.messages.settings import Settings, group_of
 from limner.messages.slots import SlotGranted
 from limner.messages.tasks import Task
 
@@ -20,6 +20,11 @@ MARGIN = 20_000
 
 class SlotLapsed(Exception):
     """The slot expired before a thread was free to use it."""
+
+
+def slot_lane(generator: object) -> str:
+    """Give the lane in which a generator's calls stand."""
+    return str(getattr(generator, "lane", "image"))
 
 
 class Production:
@@ -45,10 +50,10 @@ class Production:
         self.store = store
         self.settings = settings
         self.clock = clock
-        self.store_lane = f"store{name}" if getattr(store, "blocks", True) else None
-        self.lane = (
-            f"image{name}" if self.store_lane or getattr(generator, "blocks", True) else None
-        )
+        self.slot_lane = slot_lane(generator)
+        self.store_lane = f"store:{name}" if getattr(store, "blocks", True) else None
+        blocks = self.store_lane or getattr(generator, "blocks", True)
+        self.lane = f"{group_of(self.slot_lane)}{name}" if blocks else None
 
     def begin(self, task: Task, grant: SlotGranted, say: Callable[..., None], call: Call) -> None:
         """Say that a task's picture is begun, on a slot that was granted for it.

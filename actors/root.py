@@ -71,7 +71,7 @@ class StudioActor(LimnerActor):
             generator=type(self.production.generator).__name__,
         )
         lanes = {**self.settings.lanes, "image": self.settings.lane}
-        self.limiter = LimiterActor.start(self.log, lanes)
+        self.limiter = LimiterActor.start(self.log, lanes, dict(self.settings.lane_groups))
         self.caller = CallerActor.start(self.log, self.limiter)
 
     def on_receive(self, message: object) -> Any:

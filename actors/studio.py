@@ -11,8 +11,8 @@ import pykka
 
 from limner.actors.generators.opening import open_generator
 from limner.actors.generators.protocol import GeneratorLike
-from limner.actors.limits import Limiter, threads_of
-from limner.actors.production import Production
+from limner.actors.limits import Limiter, check_lane, threads_of
+from limner.actors.production import Production, slot_lane
 from limner.actors.recorder import LogFile, Record, lost
 from limner.actors.root import StudioActor
 from limner.actors.stores.opening import open_store
@@ -32,7 +32,7 @@ from limner.messages.opening import (
     priority_of,
 )
 from limner.messages.pictures import Illustrated
-from limner.messages.settings import Settings
+from limner.messages.settings import LaneSettings, Settings
 from limner.messages.status import Progress, StudioStatus
 
 STORE_THREADS = 4
@@ -80,6 +80,8 @@ class Studio:
     ) -> None:
         self.settings = settings
         made = open_generator(settings.generator if generator is None else generator)
+        lanes = {**settings.lanes, "image": settings.lane}
+        check_lane(slot_lane(made), lanes, settings.lane_groups)
         self._own_store = store is None or isinstance(store, str)
         self._store = open_store(
             settings.store if store is None else store,
@@ -101,11 +103,11 @@ class Studio:
         if self._own_system:
             self._system.on_dead_letter = self._dead_letter
         production = Production(made, self._store, settings, self._system.clock, name)
-        lanes = {**settings.lanes, "image": settings.lane}
-        workers = {lane: f"{lane}{name}" for lane in lanes}
+        workers = {lane: f"{lane}{name}" for lane in (*lanes, *settings.lane_groups)}
         for lane, named in workers.items():
-            self._system.workers.open_lane(named, threads_of(lanes[lane]))
-        self._system.workers.open_lane(f"store{name}", STORE_THREADS)
+            of = lanes[lane] if lane in lanes else LaneSettings(max_concurrent=None)
+            self._system.workers.open_lane(named, threads_of(of))
+        self._system.workers.open_lane(f"store:{name}", STORE_THREADS)
         self._root = self._system.start(StudioActor, self._log, settings, production, file)
         self._system.watch(self._root, self._root_ended)
         try:
@@ -118,7 +120,7 @@ class Studio:
             raise StudioClosed(
                 f"the studio could not be opened: {describe(self._cause)}"
             ) from self._cause
-        self.limiter = Limiter(limiter, self._system, lanes, workers, caller)
+        self.limiter = Limiter(limiter, self._system, lanes, settings.lane_groups, workers, caller)
 
     def stream(
         self, message_id: str, *, owner: str | None = None, priority: str | int = "active"

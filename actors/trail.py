@@ -21,6 +21,11 @@ class EventLog:
         self.clock = clock
         self.on = on
 
+    @property
+    def wall(self) -> float:
+        """The time of the day, in seconds since 1970."""
+        return (self.clock.wall_start + self.clock.now) / 1_000_000
+
     def tell(
         self,
         actor: str,

@@ -74,11 +74,15 @@ class GenerationFailed(LimnerError):
         message: what went wrong, in one line.
         retryable: whether the same call may succeed later (a busy back end), or
             never will (a refused prompt).
+        retry_after: seconds for which the back end asks to be left alone, if it does.
     """
 
-    def __init__(self, message: str, *, retryable: bool = True) -> None:
+    def __init__(
+        self, message: str, *, retryable: bool = True, retry_after: float | None = None
+    ) -> None:
         super().__init__(message)
         self.retryable = retryable
+        self.retry_after = retry_after
 
 
 class RequestDropped(LimnerError):

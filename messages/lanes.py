@@ -6,17 +6,17 @@ it, and never before; one that does not fit yet is not passed by lighter ones be
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from heapq import heapify, heappop, heappush
 from typing import Literal, NamedTuple
 
+from limner.messages.circuits import Circuit
+from limner.messages.holdings import Holdings, Slot
+from limner.messages.preemption import Claims, enough, may_be_revoked
 from limner.messages.reservoirs import MICROSECONDS, Reservoir
 from limner.messages.settings import LaneSettings
 from limner.messages.slots import RequestSlot
 from limner.messages.waiting import Waiting, WaitingRoom
 
-BACKGROUND = 7
-"""The first priority of those whose slots may be asked back."""
+FOREVER = float("inf")
 
 DropReason = Literal[
     "too heavy",
@@ -29,34 +29,11 @@ DropReason = Literal[
 ]
 
 
-@dataclass(slots=True)
-class Slot:
-    """A slot that is out.
-
-    Args:
-        id: its name.
-        request: what it was granted to.
-        number: how many were granted, this one counted.
-        granted_at: when.
-        expires_at: when it is taken back.
-        waited: how long its request waited.
-        revoked_for: the request that it was asked back for.
-    """
-
-    id: str
-    request: RequestSlot
-    number: int
-    granted_at: int
-    expires_at: int
-    waited: int
-    revoked_for: str | None = None
-
-
 class Drop(NamedTuple):
     """A request that is not granted, and why."""
 
     request: RequestSlot
-    reason: DropReason
+    reason: str
 
 
 class Answer(NamedTuple):
@@ -66,9 +43,6 @@ class Answer(NamedTuple):
     dropped: list[Drop]
 
 
-NOTHING = Answer([], [])
-
-
 class Lane:
     """One lane.
 
@@ -76,23 +50,24 @@ class Lane:
         name: of the lane.
         settings: in force from the beginning.
         now: the time.
+        granted: how many slots were granted before, by another lane of the name.
     """
 
-    def __init__(self, name: str, settings: LaneSettings, now: int = 0) -> None:
+    def __init__(
+        self, name: str, settings: LaneSettings, now: int = 0, *, granted: int = 0
+    ) -> None:
         self.name = name
-        self.out: dict[str, Slot] = {}
-        self.weight_out = 0
+        self.out = Holdings()
         self.paused_until: float | None = None
         self.ending: Literal["draining", "stopped"] | None = None
+        self.circuit: Circuit | None = None
+        self.granted = granted
         self._room = WaitingRoom(_micros(settings.ageing))
         self._reservoir = Reservoir(settings, now)
-        self._leases: list[tuple[int, int, str]] = []
-        self._held: dict[str, int] = {}
-        self._promised: list[str] = []
-        self._asked_for: dict[str, None] = {}
+        self._claims = Claims()
+        self._barred: set[str | None] = set()
         self._blocked_until: int | None = None
         self._last_grant: int | None = None
-        self._granted = 0
         self._put_in_force(settings)
 
     @property
@@ -104,6 +79,11 @@ class Lane:
     def reservoir(self) -> int | None:
         """What may still be granted, as of the last time that was looked."""
         return self._reservoir.left
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing waits and nothing is out."""
+        return not self.out and not self._room.size
 
     def waits(self, request_id: str) -> bool:
         """Say whether a request waits."""
@@ -120,61 +100,108 @@ class Lane:
             request: whose id is none that waits.
             now: the time.
         """
-        refused = self._refused(request, now)
+        refused = self.refusal(request, now)
         if refused is not None:
             return Answer([], [Drop(request, refused)])
-        room = self._room
-        if not room.size and not self._promised and self._may_go(request, now):
+        if not self._room.size and not self._claims and self._may_go(request, now):
             return Answer([self._grant(request, now, 0)], [])
-        waiting = room.add(request, now, aside=self._is_full(request.owner))
+        waiting = self.admit(request, now)
         granted = self.grants(now)
-        return Answer(granted, [] if waiting.gone else self._overflow(request, now))
+        return Answer(granted, [] if waiting.gone else self.overflow(request, now))
+
+    def refusal(self, request: RequestSlot, now: int) -> DropReason | None:
+        """Say why a request is refused at once; `None` if it is not."""
+        never = self.never(request, now)
+        if self.ending is not None or self._blocked_until is None:
+            return never
+        if now < self._blocked_until:
+            self._block(now)
+            return "blocked"
+        self._blocked_until = None
+        return never
+
+    def never(self, request: RequestSlot, now: int) -> DropReason | None:
+        """Say why a request can never be granted, however long it waits; `None` if it may be."""
+        if self.ending is not None:
+            return "the lane is draining" if self.ending == "draining" else "the lane is stopped"
+        self._reservoir.fill(now)
+        return None if self._can_ever_give(request.weight) else "too heavy"
+
+    def admit(self, request: RequestSlot, now: int) -> Waiting:
+        """Let a request wait that is not refused; see `overflow` if it is not granted at once."""
+        return self._room.add(request, now, aside=self.is_full(request.owner))
+
+    def overflow(self, request: RequestSlot, now: int) -> list[Drop]:
+        """Drop what there is no room for, now that one more request waits."""
+        settings, owner = self.settings, request.owner
+        if request.since is not None:
+            return []  # it has waited before, and is not to blame
+        most = settings.max_waiting_per_owner
+        if most is not None and owner is not None and self._room.number_of(owner) > most:
+            return [self._drop(request, "too many of its owner wait")]
+        if settings.high_water is None or self._room.size <= settings.high_water:
+            return []
+        match settings.strategy:
+            case "block":
+                self._block(now)
+                return self._drop_all("blocked")
+            case "overflow":
+                return [self._drop(request, "high water")]
+        least = self._room.least(but=request.request_id)
+        if least is None or (
+            settings.strategy == "overflow_priority" and least.request.priority <= request.priority
+        ):
+            return [self._drop(request, "high water")]
+        return [self._drop(least.request, "high water")]
 
     def withdraw(self, request_id: str) -> RequestSlot | None:
         """Take a waiting request out; `None` if it does not wait (any more)."""
         waiting = self._room.remove(request_id)
         if waiting is None:
             return None
-        self._forget(request_id)
+        self._claims.forget(request_id)
         return waiting.request
 
     def release(self, slot_id: str) -> Slot | None:
         """Take a slot back; `None` if it is not out (any more)."""
-        slot = self.out.pop(slot_id, None)
+        slot = self.out.pop(slot_id)
         if slot is None:
             return None
-        self.weight_out -= slot.request.weight
         owner = slot.request.owner
-        if owner is not None:
-            held = self._held[owner] - 1
-            if held:
-                self._held[owner] = held
-            else:
-                del self._held[owner]
-            if self.settings.max_per_owner is not None and not self._is_full(owner):
-                self._room.let_back(owner)
-        wanted = slot.revoked_for
-        if (
-            wanted is not None
-            and wanted in self._asked_for
-            and all(other.revoked_for != wanted for other in self.out.values())
-        ):
-            del self._asked_for[wanted]
-            self._promised.append(wanted)
+        if self.settings.max_per_owner is not None and not self.is_full(owner):
+            self._room.let_back(owner)
+        if slot.revoked_for is not None:
+            self._claims.returned(slot, self.out)
         return slot
+
+    def judge(self, slot_id: str, failed: bool | None, now: int) -> None:
+        """Let the circuit know how a slot's call has ended; `None` if it says nothing."""
+        if self.circuit is not None:
+            self.circuit.ended(slot_id, failed, now)
+
+    def ready(self, now: int) -> Waiting | None:
+        """Give the request that the limits allow now, if one does."""
+        waiting = self._next()
+        if waiting is None or not self._may_go(waiting.request, now):
+            return None
+        return waiting
+
+    def grant(self, waiting: Waiting, now: int) -> Slot:
+        """Grant the request that is ready."""
+        request = waiting.request
+        self._room.take(waiting, now)
+        self._claims.forget(request.request_id)
+        return self._grant(request, now, now - waiting.asked)
 
     def grants(self, now: int) -> list[Slot]:
         """Give out what may be given out now, the best request first."""
         given: list[Slot] = []
         most = self.settings.max_concurrent
-        while most is None or self.weight_out < most:
-            waiting = self._next()
-            if waiting is None or not self._may_go(waiting.request, now):
+        while most is None or self.out.weight < most:
+            waiting = self.ready(now)
+            if waiting is None:
                 break
-            request = waiting.request
-            self._room.take(waiting, now)
-            self._forget(request.request_id)
-            given.append(self._grant(request, now, now - waiting.asked))
+            given.append(self.grant(waiting, now))
         return given
 
     def revocations(self, now: int) -> list[Slot]:
@@ -184,54 +211,35 @@ class Lane:
         ends.
         """
         settings = self.settings
-        if not settings.preempt or settings.max_concurrent is None or self.paused(now):
+        if not settings.preempt or settings.max_concurrent is None or self.halted(now):
             return []
         asked: list[Slot] = []
         spare: list[Slot] | None = None
-        free = max(0, settings.max_concurrent - self.weight_out)
+        free = max(0, settings.max_concurrent - self.out.weight)
         self._reservoir.fill(now)
+        grace = now + round(settings.grace * MICROSECONDS)
         for request in self._urgent():
             if self._reservoir.left is not None and request.weight > self._reservoir.left:
                 break
-            if spare is None:
-                spare = [slot for slot in self.out.values() if _may_be_revoked(slot)]
             needed = request.weight - free
-            taken: list[Slot] = []
-            while needed > 0 and spare:
-                taken.append(spare.pop())
-                needed -= taken[-1].request.weight
             if needed > 0:
-                break
-            free = 0
-            for slot in taken:
-                slot.revoked_for = request.request_id
-                slot.expires_at = min(slot.expires_at, now + round(settings.grace * MICROSECONDS))
-                heappush(self._leases, (slot.expires_at, slot.number, slot.id))
-            if taken:
-                self._asked_for[request.request_id] = None
-                asked += taken
-        return asked
-
-    def _urgent(self) -> Iterator[RequestSlot]:
-        """Give the active requests that no slot was asked back for, as many as may have one."""
-        most = self.settings.max_per_owner
-        for owner, requests in self._room.urgent():
-            left = self._room.size
-            if most is not None and owner is not None:
-                coming = sum(one.request.owner == owner for one in self._preferred())
-                left = most - self._held.get(owner, 0) - coming
-            for waiting in requests:
-                if left <= 0:
+                if spare is None:
+                    spare = [slot for slot in self.out if may_be_revoked(slot)]
+                taken = enough(needed, spare)
+                if not taken:
                     break
-                name = waiting.request.request_id
-                if name not in self._asked_for and name not in self._promised:
-                    left -= 1
-                    yield waiting.request
+                for slot in taken:
+                    slot.revoked_for = request.request_id
+                    self.out.shorten(slot, grace)
+                self._claims.ask(request.request_id)
+                asked += taken
+            free = 0
+        return asked
 
     def expired(self, now: int) -> list[Slot]:
         """Take back the slots whose lease or grace has ended."""
         over = []
-        while (slot := self._first_out()) is not None and slot.expires_at <= now:
+        while (slot := self.out.next_expiry()) is not None and slot.expires_at <= now:
             self.release(slot.id)
             over.append(slot)
         return over
@@ -239,14 +247,14 @@ class Lane:
     def overdue(self, now: int) -> list[Drop]:
         """Drop the requests that have waited too long, or that nothing can be had for any more."""
         dropped: list[Drop] = []
-        if self._reservoir.left is not None and not self.paused(now):
+        if self._reservoir.left is not None and not self.halted(now):
             self._reservoir.fill(now)
             while (head := self._room.best()) is not None and self._is_hopeless(head.request):
-                dropped.append(self._drop(head, "too heavy"))
+                dropped.append(self._drop(head.request, "too heavy"))
         if self.settings.max_wait is not None:
             limit = now - round(self.settings.max_wait * MICROSECONDS)
             while (waiting := self._room.oldest()) is not None and waiting.asked <= limit:
-                dropped.append(self._drop(waiting, "waited too long"))
+                dropped.append(self._drop(waiting.request, "waited too long"))
         return dropped
 
     def update(self, settings: LaneSettings, now: int) -> list[Drop]:
@@ -257,17 +265,49 @@ class Lane:
         """
         self._reservoir.change(settings, now)
         self._put_in_force(settings)
-        self._room.rearrange(_micros(settings.ageing), self._is_full)
+        self._room.rearrange(_micros(settings.ageing), self.is_full)
         heavy = [one for one in self._room if not self._can_ever_give(one.request.weight)]
-        return [self._drop(waiting, "too heavy") for waiting in heavy]
+        return [self._drop(waiting.request, "too heavy") for waiting in heavy]
 
     def pause(self, until: int | None = None) -> None:
         """Grant nothing until a time, or until it is resumed."""
-        self.paused_until = float("inf") if until is None else until
+        self.paused_until = FOREVER if until is None else until
+
+    def rest(self, until: int) -> None:
+        """Grant nothing until a time, or for longer if it is paused for longer."""
+        self.paused_until = max(until, self.paused_until or 0)
 
     def resume(self) -> None:
         """Grant again."""
         self.paused_until = None
+
+    def paused(self, now: int) -> bool:
+        """Say whether the lane is paused."""
+        return self.paused_until is not None and now < self.paused_until
+
+    def halted(self, now: int) -> bool:
+        """Say whether nothing is granted for now, whatever is free."""
+        if self.paused(now):
+            return True
+        return self.circuit is not None and self.circuit.free_at(now) != now
+
+    def bar(self, owner: str | None) -> None:
+        """Let an owner have nothing here for now, since it may have no more elsewhere."""
+        self._barred.add(owner)
+        self._room.set_aside(owner)
+
+    def unbar(self, owner: str | None) -> None:
+        """Let a barred owner have its turn again."""
+        self._barred.discard(owner)
+        if not self.is_full(owner):
+            self._room.let_back(owner)
+
+    def is_full(self, owner: str | None) -> bool:
+        """Say whether an owner may have no more for now."""
+        if self._barred and owner in self._barred:
+            return True
+        most = self.settings.max_per_owner
+        return most is not None and owner is not None and self.out.number_of(owner) >= most
 
     def drain(self) -> None:
         """Take no request any more; what waits is still granted."""
@@ -278,46 +318,50 @@ class Lane:
         self.ending = "stopped"
         return self._drop_all("the lane is stopped")
 
-    @property
-    def idle(self) -> bool:
-        """Whether nothing waits and nothing is out."""
-        return not self.out and not self._room.size
+    def next_check(self, now: int, *, offered: bool = False) -> int | None:
+        """When to look again though nothing happens; `None` if only a message can change it.
 
-    def next_check(self, now: int) -> int | None:
-        """When to look again though nothing happens; `None` if only a message can change it."""
+        Args:
+            now: the time.
+            offered: whether the request that is ready waits for another lane.
+        """
         times = []
-        slot = self._first_out()
+        slot = self.out.next_expiry()
         if slot is not None:
             times.append(slot.expires_at)
         oldest = None if self.settings.max_wait is None else self._room.oldest()
         if oldest is not None:
             times.append(oldest.asked + round((self.settings.max_wait or 0) * MICROSECONDS))
-        if self.paused_until is not None and self.paused_until > now:
-            if self.paused_until != float("inf") and self._room.size:
-                times.append(int(self.paused_until))
-            return min(times, default=None)
-        waiting = self._next()
+        waiting = None if offered else self._next()
         if waiting is not None and (due := self._may_go_at(waiting.request, now)) is not None:
             times.append(due)
         return min(times, default=None)
+
+    def forgettable_at(self, now: int) -> int | None:
+        """When nothing is remembered here that a new lane would not know, if it stays idle.
+
+        `None` if only a message, or a change of the reservoir after `next_check`, can bring it.
+        """
+        if not self.idle or self.ending is not None or self.paused_until == FOREVER:
+            return None
+        self._reservoir.fill(now)
+        if self._reservoir.left != self.settings.reservoir:
+            return self._reservoir.due
+        rests = None if self.circuit is None else self.circuit.free_at(now)
+        remembered = (self.paused_until, self._blocked_until, self._free_at(), rests)
+        return max(now, *(int(one) for one in remembered if one is not None))
 
     def _put_in_force(self, settings: LaneSettings) -> None:
         self.settings = settings
         self._lease = round(settings.lease * MICROSECONDS)
         self._min_time = round(settings.min_time * MICROSECONDS)
-
-    def _refused(self, request: RequestSlot, now: int) -> DropReason | None:
-        if self.ending is not None:
-            return "the lane is draining" if self.ending == "draining" else "the lane is stopped"
-        if self._blocked_until is not None:
-            if now < self._blocked_until:
-                self._block(now)
-                return "blocked"
-            self._blocked_until = None
-        self._reservoir.fill(now)
-        if not self._can_ever_give(request.weight):
-            return "too heavy"
-        return None
+        if not settings.adapt:
+            self.circuit = None
+        elif self.circuit is None:
+            self.circuit = Circuit(settings.circuit_failures, 0)
+        if self.circuit is not None:
+            self.circuit.failures = settings.circuit_failures
+            self.circuit.pause = round(settings.circuit_seconds * MICROSECONDS)
 
     def _can_ever_give(self, weight: int) -> bool:
         most = self.settings.max_concurrent
@@ -329,30 +373,8 @@ class Lane:
         A refresh may have left less than there was when it came.
         """
         most, weight = self.settings.max_concurrent, request.weight
-        fits = most is None or self.weight_out + weight <= most
+        fits = most is None or self.out.weight + weight <= most
         return fits and not self._reservoir.ever(weight)
-
-    def _overflow(self, request: RequestSlot, now: int) -> list[Drop]:
-        settings, owner = self.settings, request.owner
-        if request.since is not None:
-            return []  # it has waited before, and is not to blame
-        most = settings.max_waiting_per_owner
-        if most is not None and owner is not None and self._room.number_of(owner) > most:
-            return [self._drop_id(request, "too many of its owner wait")]
-        if settings.high_water is None or self._room.size <= settings.high_water:
-            return []
-        match settings.strategy:
-            case "block":
-                self._block(now)
-                return self._drop_all("blocked")
-            case "overflow":
-                return [self._drop_id(request, "high water")]
-        least = self._room.least(but=request.request_id)
-        if least is None or (
-            settings.strategy == "overflow_priority" and least.request.priority <= request.priority
-        ):
-            return [self._drop_id(request, "high water")]
-        return [self._drop(least, "high water")]
 
     def _block(self, now: int) -> None:
         penalty = self.settings.penalty
@@ -361,114 +383,102 @@ class Lane:
         self._blocked_until = now + round(penalty * MICROSECONDS)
 
     def _drop_all(self, reason: DropReason) -> list[Drop]:
-        return [self._drop(waiting, reason) for waiting in list(self._room)]
+        return [self._drop(waiting.request, reason) for waiting in list(self._room)]
 
-    def _drop_id(self, request: RequestSlot, reason: DropReason) -> Drop:
+    def _drop(self, request: RequestSlot, reason: DropReason) -> Drop:
         self.withdraw(request.request_id)
         return Drop(request, reason)
 
-    def _drop(self, waiting: Waiting, reason: DropReason) -> Drop:
-        return self._drop_id(waiting.request, reason)
-
-    def _forget(self, request_id: str) -> None:
-        """Wait no longer for a slot that was asked back: it is for whoever is next then."""
-        self._asked_for.pop(request_id, None)
-        if self._promised and request_id in self._promised:
-            self._promised.remove(request_id)
-
     def _grant(self, request: RequestSlot, now: int, waited: int) -> Slot:
-        self._granted += 1
+        self.granted += 1
         self._last_grant = now
         slot = Slot(
-            f"{self.name}-{self._granted}", request, self._granted, now, now + self._lease, waited
+            f"{self.name}-{self.granted}", request, self.granted, now, now + self._lease, waited
         )
-        self.out[slot.id] = slot
-        self.weight_out += request.weight
-        if len(self._leases) > 64 + 4 * len(self.out):
-            self._leases = [one for one in self._leases if one[2] in self.out]
-            heapify(self._leases)
-        heappush(self._leases, (slot.expires_at, slot.number, slot.id))
+        self.out.add(slot)
         if self._reservoir.left is not None:
             self._reservoir.left -= request.weight
-        owner = request.owner
-        if owner is not None:
-            self._held[owner] = self._held.get(owner, 0) + 1
-            if self._is_full(owner):
-                self._room.set_aside(owner)
+        if self.circuit is not None:
+            self.circuit.granted(slot.id)
+        if self.settings.max_per_owner is not None and self.is_full(request.owner):
+            self._room.set_aside(request.owner)
         return slot
 
-    def _is_full(self, owner: str | None) -> bool:
-        most = self.settings.max_per_owner
-        return most is not None and owner is not None and self._held.get(owner, 0) >= most
-
-    def paused(self, now: int) -> bool:
-        """Say whether nothing is granted for now."""
-        return self.paused_until is not None and now < self.paused_until
-
     def _next(self) -> Waiting | None:
-        if self._promised:
-            for name in self._promised:
-                waiting = self._room.get(name)
-                if waiting is not None and not self._is_full(waiting.request.owner):
-                    return waiting
+        for name in self._claims.promised:
+            waiting = self._room.get(name)
+            if waiting is not None and not self.is_full(waiting.request.owner):
+                return waiting
         return self._room.best()
 
     def _may_go(self, request: RequestSlot, now: int) -> bool:
-        return not self.paused(now) and self._may_go_at(request, now) == now
+        return self._may_go_at(request, now) == now
 
     def _may_go_at(self, request: RequestSlot, now: int) -> int | None:
-        """When the limits allow a request, if nothing happens but time; `None` for never."""
+        """When the limits allow a request, if nothing happens but time; `None` for never.
+
+        This may be too early, and is never too late.
+        """
         weight, most = request.weight, self.settings.max_concurrent
-        if self._is_full(request.owner):
+        if self.is_full(request.owner):
             return None
-        if most is not None and self.weight_out + weight + self._kept(request) > most:
+        if most is not None and self.out.weight + weight + self._kept(request) > most:
             return None
         reservoir = self._reservoir
         if reservoir.left is not None:
             reservoir.fill(now)
             if weight > reservoir.left:
                 return reservoir.due
-        if self._last_grant is None:
-            return now
-        due = self._last_grant + self._min_time
-        return max(now, due)
+        due = max(now, self._free_at())
+        if now < due and reservoir.left is not None and reservoir.due is not None:
+            due = min(due, reservoir.due)  # it may leave less than is wanted
+        if self.paused_until is not None and due < self.paused_until:
+            if self.paused_until == FOREVER:
+                return None
+            due = int(self.paused_until)
+        if self.circuit is not None:
+            return self.circuit.free_at(due)
+        return due
+
+    def _free_at(self) -> int:
+        """When `min_time` has passed since the last grant."""
+        return 0 if self._last_grant is None else self._last_grant + self._min_time
 
     def _kept(self, request: RequestSlot) -> int:
         """What is kept free for others, for which slots were asked back."""
-        if not self._asked_for and not self._promised:
-            return 0
-        if request.request_id in self._promised:
+        if not self._claims or request.request_id in self._claims.promised:
             return 0
         kept = 0
         for waiting in self._preferred():
             name = waiting.request.request_id
-            if name != request.request_id and not self._is_full(waiting.request.owner):
-                out = (slot for slot in self.out.values() if slot.revoked_for == name)
+            if name != request.request_id and not self.is_full(waiting.request.owner):
+                out = (slot for slot in self.out if slot.revoked_for == name)
                 back = sum(slot.request.weight for slot in out)
                 kept += max(0, waiting.request.weight - back)
         return kept
 
+    def _urgent(self) -> Iterator[RequestSlot]:
+        """Give the active requests that no slot was asked back for, as many as may have one."""
+        most = self.settings.max_per_owner
+        for owner, requests in self._room.urgent():
+            left = self._room.size
+            if most is not None and owner is not None:
+                coming = sum(one.request.owner == owner for one in self._preferred())
+                left = most - self.out.number_of(owner) - coming
+            for waiting in requests:
+                if left <= 0:
+                    break
+                if waiting.request.request_id not in self._claims:
+                    left -= 1
+                    yield waiting.request
+
     def _preferred(self) -> Iterator[Waiting]:
         """Give the requests for which slots were asked back."""
-        for name in (*self._asked_for, *self._promised):
+        for name in self._claims:
             waiting = self._room.get(name)
             if waiting is not None:
                 yield waiting
 
-    def _first_out(self) -> Slot | None:
-        while self._leases:
-            due, _, slot_id = self._leases[0]
-            slot = self.out.get(slot_id)
-            if slot is not None and slot.expires_at == due:
-                return slot
-            heappop(self._leases)
-        return None
-
 
 def _micros(seconds: float | None) -> int | None:
     return None if seconds is None else max(1, round(seconds * MICROSECONDS))
-
-
-def _may_be_revoked(slot: Slot) -> bool:
-    request = slot.request
-    return slot.revoked_for is None and request.revocable and request.priority >= BACKGROUND

@@ -73,7 +73,8 @@ class LaneReport(Value):
 
     Args:
         settings: those in force.
-        state: `open`, `paused`, `draining` or `stopped`.
+        state: `open`, `paused`, `resting` (its back end has failed again and again), `probing`
+            (one call goes, to see whether it still fails), `draining` or `stopped`.
         counts: how many requests wait, how many slots are out, and how many there were of each
             other end: granted, released, revoked, expired, dropped, withdrawn.
         weight_out: summed weight of the slots that are out.
@@ -83,7 +84,7 @@ class LaneReport(Value):
     """
 
     settings: LaneSettings
-    state: Literal["open", "paused", "draining", "stopped"]
+    state: Literal["open", "paused", "resting", "probing", "draining", "stopped"]
     counts: dict[str, int]
     weight_out: int
     reservoir: int | None

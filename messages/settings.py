@@ -16,6 +16,12 @@ Seconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
 
 Strategy = Literal["leak", "overflow_priority", "overflow", "block"]
 Weight = Annotated[int, Field(ge=0, le=1_000_000_000)]
+LaneName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
+
+
+def group_of(lane: str) -> str:
+    """Give the group of a lane that has one: of `host:10.0.0.7` it is `host`."""
+    return lane.partition(":")[0]
 
 
 class LaneSettings(Value):
@@ -84,6 +90,21 @@ class LaneSettings(Value):
     `None` gives up the promise that none starves: one waits for as long as better ones come.
     """
 
+    adapt: bool = True
+    """Whether the lane pauses when its back end asks for that, and leaves a failing one alone."""
+
+    pause_maximum: Seconds = 600
+    """Seconds that a back end may ask for at most."""
+
+    circuit_failures: int = Field(default=10, ge=1, le=1_000_000)
+    """Failures in a row after which nothing is granted for a while: the circuit is open."""
+
+    circuit_seconds: Seconds = 30
+    """Seconds after which an open circuit lets one call go, as a probe."""
+
+    behind: LaneName | None = None
+    """The lane whose slot a request must have too; the same for all the life of a lane."""
+
     def __init__(self, **values: Any) -> None:
         try:
             super().__init__(**values)
@@ -126,8 +147,15 @@ class Settings(Value):
     lease: float = Field(default=600, ge=0.1, le=86_400, allow_inf_nan=False)
     """Seconds that one generation may hold its slot before the limiter takes it back."""
 
-    lanes: Mapping[str, LaneSettings] = Field(default_factory=dict, max_length=1_000)
+    lanes: Mapping[LaneName, LaneSettings] = Field(default_factory=dict, max_length=1_000)
     """Further lanes by name; one named `image` goes before `slots`, `min_time` and `lease`."""
+
+    lane_groups: Mapping[LaneName, LaneSettings] = Field(default_factory=dict, max_length=1_000)
+    """Groups of lanes by name: `host:10.0.0.7` is a lane of the group `host`.
+
+    Each is made when it is first asked for, and dropped when it is idle and has nothing to
+    remember, such as a `min_time` that is not over yet.
+    """
 
     patterns: tuple[str, ...] = Field(default=DEFAULT_PATTERNS, min_length=1, max_length=32)
     """Regular expressions of prompt tags; the first group that matched is the prompt."""
@@ -200,6 +228,22 @@ class Settings(Value):
     def _patterns_are_usable(cls, patterns: tuple[str, ...]) -> tuple[str, ...]:
         compile_patterns(patterns)
         return patterns
+
+    @model_validator(mode="after")
+    def _lanes_stand(self) -> Self:
+        lanes = {"image": self.lane, **self.lanes}
+        for name in lanes.keys() & self.lane_groups.keys():
+            raise ValueError(f"{name!r} is the name of a lane and of a lane group")
+        for name, lane in (*lanes.items(), *self.lane_groups.items()):
+            seen, further = [name], lane.behind
+            while further is not None:
+                seen.append(further)
+                if further not in lanes:
+                    raise ValueError(f"lane {seen[-2]!r} stands behind {further!r}, no lane")
+                if further in seen[:-1]:
+                    raise ValueError(f"lanes stand behind each other: {' behind '.join(seen)}")
+                further = lanes[further].behind
+        return self
 
     @property
     def lane(self) -> LaneSettings:

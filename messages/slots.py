@@ -19,7 +19,10 @@ class RequestSlot(Message):
     since: int | None = None
     """If a slot was revoked: when the first request of the task was made; it goes first then."""
     revocable: bool = True
-    reply_to: Address = Field(repr=False)
+    requests: tuple[str, ...] = ()
+    """Of a batch: the names of the requests that the one slot is for."""
+    reply_to: Address | None = Field(repr=False)
+    """Who is told; nobody, if it stands in its lane for a request of another one."""
 
 
 class SlotGranted(Message):
@@ -57,6 +60,10 @@ class ReleaseSlot(Message):
     """processor → limiter: the slot is free again."""
 
     slot_id: str
+    failed: bool | None = None
+    """Whether the back end failed; `None` if the call does not tell."""
+    retry_after: float | None = None
+    """Seconds for which the back end asks to be left alone."""
 
 
 class WithdrawRequest(Message):

@@ -68,14 +68,15 @@ class Bench(TyperGroup):
 
     def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002
         """Name them."""
-        return ["stream"]
+        return ["limiter", "stream"]
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """Give one of them."""
         if cmd_name not in self.list_commands(ctx):
             return None
-        from limner.scripts.bench.stream import run
+        from importlib import import_module
 
+        run = import_module(f"limner.scripts.bench.{cmd_name}").run
         bench = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
         bench.command(cmd_name)(run)
         return typer.main.get_command(bench)

@@ -24,7 +24,8 @@ class Generator(Protocol):
     """Anything that turns a task's prompt into a picture.
 
     Called on a worker thread, so it may block, and for several tasks at one time. One with an
-    attribute `blocks` that is false says that it never does, and spares itself the thread.
+    attribute `blocks` that is false says that it never does, and spares itself the thread. One
+    with an attribute `lane` says in which lane its calls stand; `image` by default.
     """
 
     def generate(self, task: Task, cancelled: Cancelled) -> PictureBytes:

@@ -264,8 +264,8 @@ class LaneAndModel(RuleBasedStateMachine):
         assert sorted(seen) == sorted(waiting)
         assert self.lane.waiting == len(waiting)
         assert all(map(self.lane.waits, waiting))
-        assert sorted(ids(self.lane.out.values())) == sorted(self.slots)
-        assert self.lane.weight_out == sum(one.request.weight for one in self.model.out)
+        assert sorted(ids(self.lane.out)) == sorted(self.slots)
+        assert self.lane.out.weight == sum(one.request.weight for one in self.model.out)
         assert self.lane.idle == (not waiting and not self.slots)
 
     def teardown(self):
@@ -410,10 +410,10 @@ def test_lowering_max_concurrent_waits_for_releases_and_revokes_nobody():
     assert lane.expired(1) == []
     for slot in out[:2]:
         assert look(lane, 2) == []
-        assert lane.weight_out > 2 or lane.waiting
+        assert lane.out.weight > 2 or lane.waiting
         lane.release(slot.id)
     assert look(lane, 3) == []
-    assert lane.weight_out == 2
+    assert lane.out.weight == 2
     lane.release(out[2].id)
     assert look(lane, 4) == ["next"]
 
@@ -782,7 +782,7 @@ def test_an_active_request_has_the_newest_background_slot_asked_back_once():
     assert lane.revocations(1) == [newest]
     assert newest.revoked_for == "active"
     assert lane.revocations(2) == []
-    assert newest.id in lane.out, "it is out until its holder has stopped"
+    assert newest.id in lane.out.slots, "it is out until its holder has stopped"
     assert look(lane, 3) == []
 
 
@@ -832,7 +832,7 @@ def test_a_slot_asked_back_for_a_request_that_was_withdrawn_goes_to_whoever_is_n
     ask(lane, 1, name="next", priority=7)
     lane.revocations(1)
     lane.withdraw("gone")
-    assert slot.id in lane.out
+    assert slot.id in lane.out.slots
     lane.release(slot.id)
     assert look(lane, 3) == ["next"]
 
@@ -905,7 +905,7 @@ def test_a_heavy_active_request_has_as_many_slots_asked_back_as_it_needs_and_no_
     assert lane.revocations(2) == []
     lane.release(b2.id)
     assert look(lane, 3) == ["heavy"]
-    assert b0.id in lane.out
+    assert b0.id in lane.out.slots
 
 
 def test_no_slot_is_asked_back_if_all_together_would_not_be_enough():
@@ -939,7 +939,7 @@ def test_a_slot_that_came_back_while_another_took_its_place_never_takes_more_tha
     lane.grants(1)
     for now in (999_999, 1_000_000, 1_000_001, 2_000_000):
         look(lane, now)
-        assert lane.weight_out <= 3
+        assert lane.out.weight <= 3
 
 
 @given(
@@ -985,15 +985,15 @@ def test_preemption_keeps_all_limits_asks_each_slot_once_and_leaves_nobody_waiti
     def check(granted):
         nonlocal last
         for slot in granted:
-            assert lane.weight_out <= slots, "I3"
+            assert lane.out.weight <= slots, "I3"
             assert last is None or now - last >= micros(min_time), "I4"
             last = now
             owner = slot.request.owner
-            held = sum(one.request.owner == owner for one in lane.out.values())
+            held = sum(one.request.owner == owner for one in lane.out)
             assert max_per_owner is None or owner is None or held <= max_per_owner
 
     def full_owners():
-        held = [one.request.owner for one in lane.out.values()]
+        held = [one.request.owner for one in lane.out]
         return {
             one for one in "ab" if max_per_owner is not None and held.count(one) >= max_per_owner
         }
@@ -1004,7 +1004,7 @@ def test_preemption_keeps_all_limits_asks_each_slot_once_and_leaves_nobody_waiti
         check(lane.grants(now))
         spare = [
             one
-            for one in lane.out.values()
+            for one in lane.out
             if one.request.priority >= 7 and one.request.revocable and one not in asked
         ]
         revoked = lane.revocations(now)
@@ -1017,7 +1017,7 @@ def test_preemption_keeps_all_limits_asks_each_slot_once_and_leaves_nobody_waiti
         due = lane.next_check(now)
         assert due is None or due > now
         early = last is not None and now - last < micros(min_time)
-        if heaviest == 1 and not early and lane.weight_out < slots:
+        if heaviest == 1 and not early and lane.out.weight < slots:
             full = full_owners()
             assert all(one.request.owner in full for one in lane.all_waiting()), "one may go"
 
@@ -1035,8 +1035,8 @@ def test_preemption_keeps_all_limits_asks_each_slot_once_and_leaves_nobody_waiti
                 waiting = [one.request.request_id for one in lane.all_waiting()]
                 lane.withdraw(waiting[index % len(waiting)])
             case ("release", index) if lane.out:
-                lane.release(list(lane.out)[index % len(lane.out)])
-            case ("return", index) if revoked := [one for one in asked if one.id in lane.out]:
+                lane.release(list(lane.out.slots)[index % len(lane.out)])
+            case ("return", index) if revoked := [one for one in asked if one.id in lane.out.slots]:
                 slot = revoked[index % len(revoked)]
                 lane.release(slot.id)
                 wanted = [

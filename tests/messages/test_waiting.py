@@ -43,7 +43,7 @@ class Taken:
         self.now = self.now if at is None else at
         order = []
         for _ in range(number):
-            (out,) = self.lane.out
+            (out,) = self.lane.out.slots
             self.lane.release(out)
             order += [slot.request.request_id for slot in self.lane.grants(self.now)]
         return order
@@ -171,7 +171,7 @@ def test_owners_that_new_settings_let_back_stand_where_their_age_puts_them():
         lane.request(Wish(name, name[0], priority), 0)
     lane.update(LaneSettings(**values), 50 * SECOND)
     for name in ("a1", "b1"):
-        lane.release(next(iter(lane.out)))
+        lane.release(next(iter(lane.out.slots)))
         assert lane.grants(50 * SECOND)[0].request.request_id == name
 
 
@@ -208,7 +208,7 @@ def crowd(number, owners, **values):
 
 def turn_over(lane, now):
     """Do what the actor does when a slot is given back."""
-    lane.release(next(iter(lane.out)))
+    lane.release(next(iter(lane.out.slots)))
     lane.expired(now)
     lane.overdue(now)
     (slot,) = lane.grants(now)
@@ -270,7 +270,7 @@ def test_a_lane_holds_nothing_of_what_has_come_and_gone():
         lane.request(Wish(f"r{one}", "a"), one)
         lane.request(Wish(f"w{one}", "b"), one)
         lane.withdraw(f"w{one}")
-        newest = next(reversed(lane.out))
+        newest = next(reversed(lane.out.slots))
         lane.release(newest)
         assert len(lane.grants(one)) == 1
     tracemalloc.stop()

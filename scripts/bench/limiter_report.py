@@ -1,0 +1,173 @@
+"""What the benchmark of the limiter found, and whether it reaches its bars."""
+
+import os
+import platform
+import statistics
+from collections.abc import Callable, Iterable
+
+from rich.console import Console
+from rich.table import Table
+
+from limner.messages.base import Value
+from limner.scripts.bench.limiter_lane import Cycles, Growth, Owners, over_logarithm
+from limner.scripts.bench.limiter_slots import MIN_TIME, SlotUse, Spacing
+from limner.scripts.bench.limiter_speed import Speed, Way
+from limner.scripts.bench.report import Bar
+
+PEER = "bottleneck"
+
+
+class Standing(Value):
+    """How fast something was over its rounds, a second; the middle, worst and best round."""
+
+    name: str
+    median: float
+    slowest: float
+    fastest: float
+
+    @classmethod
+    def of(cls, name: str, rates: list[float]) -> "Standing":
+        """Give the standing of these rates."""
+        return cls(
+            name=name, median=statistics.median(rates), slowest=min(rates), fastest=max(rates)
+        )
+
+
+class LimiterReport(Value):
+    """What was found, and on what; what was not measured is empty or `None`."""
+
+    python: str
+    cores: int
+    speed: tuple[Standing, ...]
+    scheduler: tuple[Standing, ...]
+    growth: tuple[Growth, ...]
+    slots: SlotUse | None
+    spacing: Spacing | None
+    bars: tuple[Bar, ...]
+    notes: tuple[str, ...]
+
+    @classmethod
+    def of(
+        cls,
+        *,
+        speeds: Iterable[Speed] = (),
+        cycles: Iterable[Cycles] = (),
+        growth: Iterable[Growth] = (),
+        slots: SlotUse | None = None,
+        spacing: Spacing | None = None,
+        notes: Iterable[str] = (),
+    ) -> "LimiterReport":
+        """Give the report on the figures of all rounds, in any order."""
+        rates: dict[str, list[float]] = {}
+        best: dict[str, float] = {}
+        kinds: dict[str, str] = {}
+        for one in speeds:
+            rates.setdefault(one.name, []).append(one.per_second)
+            kinds[one.name] = PEER if one.contender == PEER else one.way
+        for name, found in rates.items():
+            kind = kinds[name]
+            best[kind] = max(best.get(kind, 0), statistics.median(found))
+        laps: dict[str, list[float]] = {}
+        for lap in cycles:
+            laps.setdefault(lap.name, []).append(lap.per_second)
+        scheduler = tuple(Standing.of(name, found) for name, found in laps.items())
+        growth = tuple(growth)
+        return cls(
+            python=f"{platform.python_implementation()} {platform.python_version()}",
+            cores=os.cpu_count() or 1,
+            speed=tuple(Standing.of(name, found) for name, found in rates.items()),
+            scheduler=scheduler,
+            growth=growth,
+            slots=slots,
+            spacing=spacing,
+            bars=tuple(bars(best, scheduler, growth, slots, spacing)),
+            notes=tuple(notes),
+        )
+
+    def show(self, console: Console) -> None:
+        """Print the report for a person."""
+        console.print(f"{self.cores} cores, {self.python}")
+        for title, found in (("jobs/s", self.speed), ("cycles/s", self.scheduler)):
+            if found:
+                rows = [(one.name, one.median, one.slowest, one.fastest) for one in found]
+                show_table(console, ("", title, "min", "max"), rows, "{:,.0f}")
+        if self.growth:
+            show_table(
+                console,
+                ("waiting", "us a cycle", "bytes a request", "of them the lane's"),
+                [(one.name, one.micros, one.request_bytes, one.lane_bytes) for one in self.growth],
+                "{:,.1f}",
+            )
+        if self.slots is not None:
+            console.print(
+                f"{self.slots.jobs:,} jobs of 50 ms on 4 slots: {self.slots.use:.2%} of the ideal;"
+                f" from grant to start {self.slots.start_median:.3f} ms,"
+                f" p99 {self.slots.start_p99:.3f} ms",
+                soft_wrap=True,
+            )
+        if self.spacing is not None:
+            console.print(
+                f"{self.spacing.grants:,} grants {MIN_TIME / 1_000:g} ms apart:"
+                f" {self.spacing.early} early, shortest {self.spacing.shortest:.3f} ms,"
+                f" mean {self.spacing.mean:.3f} ms",
+                soft_wrap=True,
+            )
+        for line in (*map(str, self.bars), *self.notes):
+            console.print(line, soft_wrap=True)
+
+
+def show_table(
+    console: Console,
+    headings: tuple[str, ...],
+    rows: Iterable[tuple[str | float, ...]],
+    form: str,
+) -> None:
+    """Print a name a row, and its figures to the right."""
+    table = Table(headings[0])
+    for heading in headings[1:]:
+        table.add_column(heading, justify="right")
+    for name, *numbers in rows:
+        table.add_row(str(name), *(form.format(number) for number in numbers))
+    console.print(table)
+
+
+def bars(
+    best: dict[str, float],
+    scheduler: Iterable[Standing],
+    growth: Iterable[Growth],
+    slots: SlotUse | None,
+    spacing: Spacing | None,
+) -> Iterable[Bar]:
+    """Give what the limiter must reach, and whether it does."""
+
+    def bar(wanted: str, measured: float | None, met: Callable[[float], bool]) -> Bar:
+        return Bar(
+            wanted=wanted, measured=measured, met=None if measured is None else met(measured)
+        )
+
+    peer = best.get(PEER)
+    for way in (Way.ACTOR, Way.SCHEDULE):
+        ours = best.get(way)
+        times = None if ours is None or peer is None else ours / peer
+        yield bar(f"at least 40 x bottleneck, by {way}", times, lambda times: times >= 40)
+    for one in scheduler:
+        thousands = one.median / 1_000
+        yield bar(
+            f"at least 100 thousand cycles a second, {one.name}",
+            thousands,
+            lambda rate: rate >= 100,
+        )
+    for owners in (Owners.ONE, Owners.EACH):
+        found = [one for one in growth if one.owners is owners]
+        yield bar(
+            f"cost grows at most 1 x the logarithm, {owners}",
+            over_logarithm(found),
+            lambda times: times <= 1,
+        )
+    use, start = (slots.use * 100, slots.start_p99) if slots else (None, None)
+    yield bar("at least 98 % of the slots used", use, lambda percent: percent >= 98)
+    yield bar("less than 2 ms from grant to start, p99", start, lambda millis: millis < 2)
+    early, mean = (spacing.early, spacing.mean) if spacing else (None, None)
+    yield bar("no grant early", early, lambda number: number == 0)
+    most = MIN_TIME / 1_000 * 1.03
+    yield bar(f"at most {most:g} ms between grants", mean, lambda millis: millis <= most)

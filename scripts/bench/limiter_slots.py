@@ -1,0 +1,131 @@
+"""The limiter on real threads and the real clock: how well slots are used, and how exact it is."""
+
+import json
+import math
+import tempfile
+import time
+from collections.abc import Callable
+from functools import partial
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from limner.actors import Studio
+from limner.actors.generators.instant import Instant
+from limner.actors.stores.memory import MemoryStore
+from limner.actors.system import System
+from limner.messages.base import Value
+from limner.messages.settings import LaneSettings, Settings
+from limner.scripts.bench.limiter_speed import LANE, WAIT
+from limner.scripts.bench.workload import BenchFailed
+
+JOB = 0.05
+"""Seconds of a job."""
+
+MIN_TIME = 20_000
+"""Microseconds between two grants, where it is measured whether they are kept."""
+
+
+class SlotUse(Value):
+    """How well four slots were used by jobs of 50 ms.
+
+    Args:
+        jobs: how many.
+        use: what they must take at the least, by what they took.
+        start_median: milliseconds from a grant to the start of its call, in the middle.
+        start_p99: the same of the slowest but for one in a hundred.
+    """
+
+    jobs: int
+    use: float
+    start_median: float
+    start_p99: float
+
+
+class Spacing(Value):
+    """How exactly `min_time` was kept.
+
+    Args:
+        grants: how many.
+        early: how many came before they should have.
+        shortest: milliseconds between two grants at the least.
+        mean: milliseconds between two grants on the average.
+    """
+
+    grants: int
+    early: int
+    shortest: float
+    mean: float
+
+
+def slot_use(jobs: int) -> SlotUse:
+    """Run jobs of 50 ms on four slots, and see from the event log how soon each began."""
+    started = [0] * jobs
+
+    def job(number: int, system: System) -> None:
+        started[number] = system.clock.now
+        time.sleep(JOB)
+
+    seconds, records = logged(LaneSettings(max_concurrent=4), jobs, job, blocks=True)
+    # all were scheduled by one thread, so that they asked for slots in the same order
+    asked = [one["request_id"] for one in records if one["event"] == "slot_requested"]
+    granted = {one["request_id"]: micros(one) for one in records if one["event"] == "slot_granted"}
+    waits = sorted(begun - granted[request] for begun, request in zip(started, asked, strict=True))
+    if waits[0] < 0:
+        raise BenchFailed("a call began before its slot was granted")
+    return SlotUse(
+        jobs=jobs,
+        use=jobs * JOB / 4 / seconds,
+        start_median=waits[jobs // 2] / 1_000,
+        start_p99=waits[math.ceil(0.99 * jobs) - 1] / 1_000,
+    )
+
+
+def spacing(grants: int) -> Spacing:
+    """Let jobs that return at once wait for `min_time` alone, and see when they were granted."""
+    _, records = logged(
+        LaneSettings(max_concurrent=None, min_time=MIN_TIME / 1_000_000),
+        grants,
+        lambda _number, _system: None,
+        blocks=False,
+    )
+    times = [micros(one) for one in records if one["event"] == "slot_granted"]
+    apart = [later - earlier for earlier, later in pairwise(times)]
+    return Spacing(
+        grants=len(times),
+        early=sum(one < MIN_TIME for one in apart),
+        shortest=min(apart) / 1_000,
+        mean=sum(apart) / len(apart) / 1_000,
+    )
+
+
+def logged(
+    settings: LaneSettings, jobs: int, job: Callable[[int, System], object], *, blocks: bool
+) -> tuple[float, list[dict[str, Any]]]:
+    """Schedule all jobs at once; give the seconds until the last had ended, and the lane's log."""
+    system = System()
+    with tempfile.TemporaryDirectory() as folder:
+        log = Path(folder) / "events.jsonl"
+        wanted = Settings(lanes={LANE: settings}, events=log)
+        try:
+            with Studio.open(
+                wanted, store=MemoryStore(), generator=Instant(), system=system
+            ) as studio:
+                began = time.perf_counter()
+                futures = [
+                    studio.limiter.schedule(partial(job, number, system), lane=LANE, blocks=blocks)
+                    for number in range(jobs)
+                ]
+                for future in futures:
+                    future.get(timeout=WAIT)
+                seconds = time.perf_counter() - began
+        finally:
+            system.close()
+        records = [json.loads(line) for line in log.read_bytes().splitlines()]
+    return seconds, [one for one in records if one.get("lane") == LANE]
+
+
+def micros(record: dict[str, Any]) -> int:
+    """Give the time of a record in microseconds, as it was before it was written as seconds."""
+    seconds: float = record["t"]
+    return round(seconds * 1_000_000)
