@@ -174,9 +174,17 @@ class Lane:
             self._claims.returned(slot, self.out)
         return slot
 
-    def judge(self, slot_id: str, failed: bool | None, now: int) -> None:
-        """Let the circuit know how a slot's call has ended; `None` if it says nothing."""
-        if self.circuit is not None:
+    def judge(self, slot_id: str, failed: bool | None, now: int, *, own: bool = True) -> None:
+        """Let the circuit know how a slot's call has ended.
+
+        Args:
+            slot_id: of the slot.
+            failed: whether the back end failed; `None` if the call does not say.
+            now: the time.
+            own: whether the call is of this lane, not of one behind it: that counts as a probe
+                only, since it speaks of another back end.
+        """
+        if self.circuit is not None and (own or self.circuit.probe == slot_id):
             self.circuit.ended(slot_id, failed, now)
 
     def ready(self, now: int) -> Waiting | None:
@@ -345,7 +353,7 @@ class Lane:
         if not self.idle or self.ending is not None or self.paused_until == FOREVER:
             return None
         self._reservoir.fill(now)
-        if self._reservoir.left != self.settings.reservoir:
+        if (self._reservoir.left or 0) < (self.settings.reservoir or 0):
             return self._reservoir.due
         rests = None if self.circuit is None else self.circuit.free_at(now)
         remembered = (self.paused_until, self._blocked_until, self._free_at(), rests)

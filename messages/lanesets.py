@@ -508,7 +508,7 @@ class LaneSet:
             assert slot is not None
             if slot_id == own:
                 self._forget(own, slot.request)
-                lane.judge(own, failed, now)
+            lane.judge(slot_id, failed, now, own=slot_id == own)
             if expired is not None:
                 event = "slot_expired"
             else:

@@ -55,7 +55,8 @@ def violations(events, *, closed=True):
                 open_requests.discard(event["request_id"])
                 if event["event"] == "slot_granted":
                     out[lane][event["slot_id"]] = event["weight"]
-                    if sum(out[lane].values()) > lanes[lane]["max_concurrent"]:
+                    most = lanes[lane]["max_concurrent"]
+                    if most is not None and sum(out[lane].values()) > most:
                         found.append(f"I3 seq {event['seq']}: {sum(out[lane].values())} out")
                     micros = round(event["t"] * 1_000_000)
                     gap = round(lanes[lane]["min_time"] * 1_000_000)

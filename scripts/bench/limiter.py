@@ -59,7 +59,7 @@ def contest(jobs: int, peer_jobs: int, rounds: int, say: Say) -> tuple[list[Spee
                 say(f"round {turn + 1} of {rounds}: {one.name}: {one.per_second:,.0f} jobs/s")
             runs = [*runs[1:], runs[0]]
         if peer is not None:
-            notes.append(f"Bottleneck ran on node {peer.version}; the best way of each counts")
+            notes.append(f"Bottleneck ran on node {peer.version}; the best way of each is compared")
     return speeds, notes
 
 

@@ -59,14 +59,14 @@ class LimiterReport(Value):
     ) -> "LimiterReport":
         """Give the report on the figures of all rounds, in any order."""
         rates: dict[str, list[float]] = {}
-        best: dict[str, float] = {}
+        best: dict[str, Standing] = {}
         kinds: dict[str, str] = {}
         for one in speeds:
             rates.setdefault(one.name, []).append(one.per_second)
             kinds[one.name] = PEER if one.contender == PEER else one.way
-        for name, found in rates.items():
-            kind = kinds[name]
-            best[kind] = max(best.get(kind, 0), statistics.median(found))
+        speed = tuple(Standing.of(name, found) for name, found in rates.items())
+        for standing in sorted(speed, key=lambda one: one.median):
+            best[kinds[standing.name]] = standing
         laps: dict[str, list[float]] = {}
         for lap in cycles:
             laps.setdefault(lap.name, []).append(lap.per_second)
@@ -75,13 +75,13 @@ class LimiterReport(Value):
         return cls(
             python=f"{platform.python_implementation()} {platform.python_version()}",
             cores=os.cpu_count() or 1,
-            speed=tuple(Standing.of(name, found) for name, found in rates.items()),
+            speed=speed,
             scheduler=scheduler,
             growth=growth,
             slots=slots,
             spacing=spacing,
             bars=tuple(bars(best, scheduler, growth, slots, spacing)),
-            notes=tuple(notes),
+            notes=(*(f"the best way: {one.name}" for one in best.values()), *notes),
         )
 
     def show(self, console: Console) -> None:
@@ -132,7 +132,7 @@ def show_table(
 
 
 def bars(
-    best: dict[str, float],
+    best: dict[str, Standing],
     scheduler: Iterable[Standing],
     growth: Iterable[Growth],
     slots: SlotUse | None,
@@ -148,7 +148,7 @@ def bars(
     peer = best.get(PEER)
     for way in (Way.ACTOR, Way.SCHEDULE):
         ours = best.get(way)
-        times = None if ours is None or peer is None else ours / peer
+        times = None if ours is None or peer is None else ours.median / peer.median
         yield bar(f"at least 40 x bottleneck, by {way}", times, lambda times: times >= 40)
     for one in scheduler:
         thousands = one.median / 1_000
