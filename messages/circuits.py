@@ -11,22 +11,25 @@ State = Literal["closed", "open", "half-open"]
 
 
 class Circuit:
-    """The circuit of one lane.
+    """The circuit of one lane. Its calls are known by their numbers, each higher than the last.
 
     Args:
         failures: in a row, that open it.
         pause: microseconds for which it stays open; 0 or more.
+        last: the number of the last call that went before.
     """
 
-    __slots__ = ("failures", "pause", "probe", "row", "state", "until")
+    __slots__ = ("failures", "last", "old", "pause", "probe", "row", "state", "until")
 
-    def __init__(self, failures: int, pause: int) -> None:
+    def __init__(self, failures: int, pause: int, last: int = 0) -> None:
         self.failures = failures
         self.pause = pause
         self.state: State = "closed"
         self.row = 0
-        self.until = 0
-        self.probe: str | None = None
+        self.until = 0  # from the last failure on; what is open then is free, the rest forgettable
+        self.probe: int | None = None
+        self.last = last
+        self.old = 0  # the last call that went before it opened
 
     def free_at(self, now: int) -> int | None:
         """Say from when on a call may go; `None` if not before the probe has ended."""
@@ -34,38 +37,29 @@ class Circuit:
             return max(now, self.until)
         return now if self.probe is None else None
 
-    def granted(self, slot_id: str) -> State | None:
-        """Take note of a call that goes; give the state if that is another one now."""
-        if self.state == "closed":
-            return None
-        before, self.state, self.probe = self.state, "half-open", slot_id
-        return None if before == "half-open" else "half-open"
+    def granted(self, number: int) -> None:
+        """Take note of a call that goes."""
+        self.last = number
+        if self.state != "closed":
+            self.state, self.probe = "half-open", number
 
-    def ended(self, slot_id: str, failed: bool | None, now: int) -> State | None:
-        """Take note of how a call has ended; give the state if that is another one now.
+    def ended(self, number: int, failed: bool | None, now: int) -> None:
+        """Take note of how a call has ended.
 
-        Calls that went before it opened have no say any more.
+        Calls that went before it opened have no say any more, also once it is closed again.
 
         Args:
-            slot_id: of the call.
+            number: of the call.
             failed: whether the back end failed; `None` if it cannot be said.
             now: the time.
         """
-        if self.state == "closed":
-            if failed is not None:
-                self.row = self.row + 1 if failed else 0
-            return self._open(now) if self.row >= self.failures else None
-        if slot_id != self.probe:
-            return None
+        if number <= self.old:
+            return
         self.probe = None
-        if failed is None:
-            return None
         if failed:
             self.row += 1
-            return self._open(now)
-        self.state, self.row = "closed", 0
-        return "closed"
-
-    def _open(self, now: int) -> State:
-        self.state, self.until = "open", now + self.pause
-        return "open"
+            self.until = now + self.pause
+            if self.state != "closed" or self.row >= self.failures:
+                self.state, self.old = "open", self.last
+        elif failed is not None:
+            self.state, self.row = "closed", 0

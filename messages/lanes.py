@@ -125,7 +125,12 @@ class Lane:
         if self.ending is not None:
             return "the lane is draining" if self.ending == "draining" else "the lane is stopped"
         self._reservoir.fill(now)
-        return None if self._can_ever_give(request.weight) else "too heavy"
+        return None if self.can_ever_give(request.weight) else "too heavy"
+
+    def can_ever_give(self, weight: int) -> bool:
+        """Say whether the lane can ever give a weight, as its settings and reservoir are now."""
+        most = self.settings.max_concurrent
+        return (most is None or weight <= most) and self._reservoir.ever(weight)
 
     def admit(self, request: RequestSlot, now: int) -> Waiting:
         """Let a request wait that is not refused; see `overflow` if it is not granted at once."""
@@ -174,18 +179,18 @@ class Lane:
             self._claims.returned(slot, self.out)
         return slot
 
-    def judge(self, slot_id: str, failed: bool | None, now: int, *, own: bool = True) -> None:
+    def judge(self, slot: Slot, failed: bool | None, now: int, *, own: bool = True) -> None:
         """Let the circuit know how a slot's call has ended.
 
         Args:
-            slot_id: of the slot.
+            slot: that is back.
             failed: whether the back end failed; `None` if the call does not say.
             now: the time.
             own: whether the call is of this lane, not of one behind it: that counts as a probe
                 only, since it speaks of another back end.
         """
-        if self.circuit is not None and (own or self.circuit.probe == slot_id):
-            self.circuit.ended(slot_id, failed, now)
+        if self.circuit is not None and (own or self.circuit.probe == slot.number):
+            self.circuit.ended(slot.number, failed, now)
 
     def ready(self, now: int) -> Waiting | None:
         """Give the request that the limits allow now, if one does."""
@@ -274,7 +279,7 @@ class Lane:
         self._reservoir.change(settings, now)
         self._put_in_force(settings)
         self._room.rearrange(_micros(settings.ageing), self.is_full)
-        heavy = [one for one in self._room if not self._can_ever_give(one.request.weight)]
+        heavy = [one for one in self._room if not self.can_ever_give(one.request.weight)]
         return [self._drop(waiting.request, "too heavy") for waiting in heavy]
 
     def pause(self, until: int | None = None) -> None:
@@ -340,8 +345,13 @@ class Lane:
         oldest = None if self.settings.max_wait is None else self._room.oldest()
         if oldest is not None:
             times.append(oldest.asked + round((self.settings.max_wait or 0) * MICROSECONDS))
-        waiting = None if offered else self._next()
-        if waiting is not None and (due := self._may_go_at(waiting.request, now)) is not None:
+        due = None
+        if offered:
+            self._reservoir.fill(now)
+            due = self._reservoir.due  # it may leave less than is wanted
+        elif (waiting := self._next()) is not None:
+            due = self._may_go_at(waiting.request, now)
+        if due is not None:
             times.append(due)
         return min(times, default=None)
 
@@ -355,8 +365,8 @@ class Lane:
         self._reservoir.fill(now)
         if (self._reservoir.left or 0) < (self.settings.reservoir or 0):
             return self._reservoir.due
-        rests = None if self.circuit is None else self.circuit.free_at(now)
-        remembered = (self.paused_until, self._blocked_until, self._free_at(), rests)
+        failing = None if self.circuit is None or not self.circuit.row else self.circuit.until
+        remembered = (self.paused_until, self._blocked_until, self._free_at(), failing)
         return max(now, *(int(one) for one in remembered if one is not None))
 
     def _put_in_force(self, settings: LaneSettings) -> None:
@@ -366,14 +376,10 @@ class Lane:
         if not settings.adapt:
             self.circuit = None
         elif self.circuit is None:
-            self.circuit = Circuit(settings.circuit_failures, 0)
+            self.circuit = Circuit(settings.circuit_failures, 0, self.granted)
         if self.circuit is not None:
             self.circuit.failures = settings.circuit_failures
             self.circuit.pause = round(settings.circuit_seconds * MICROSECONDS)
-
-    def _can_ever_give(self, weight: int) -> bool:
-        most = self.settings.max_concurrent
-        return (most is None or weight <= most) and self._reservoir.ever(weight)
 
     def _is_hopeless(self, request: RequestSlot) -> bool:
         """Say whether a request stands before a reservoir that can never give its weight any more.
@@ -407,7 +413,7 @@ class Lane:
         if self._reservoir.left is not None:
             self._reservoir.left -= request.weight
         if self.circuit is not None:
-            self.circuit.granted(slot.id)
+            self.circuit.granted(slot.number)
         if self.settings.max_per_owner is not None and self.is_full(request.owner):
             self._room.set_aside(request.owner)
         return slot

@@ -233,9 +233,7 @@ class LaneSet:
         if lane is None:
             return None
         due = lane.next_check(now, offered=name in self._offered)
-        if due is None and group_of(name) in self.groups:
-            due = lane.forgettable_at(now)
-        return due
+        return self._forgettable_at(lane, now) if due is None else due
 
     def is_own(self, name: str) -> bool:
         """Say whether a request or slot is one that its holder knows, not an offer's."""
@@ -318,16 +316,17 @@ class LaneSet:
             if ended.name in self._ending and ended.idle and all(one.idle for one in behind):
                 self._ending.discard(ended.name)
                 self.steps.append(LaneStep("lane_drained", ended, {}))
-        group = group_of(name)
-        if (
-            group in self.groups
-            and lane.settings == self.groups[group]
-            and lane.forgettable_at(now) == now
-        ):
+        if self._forgettable_at(lane, now) == now:
             del self.lanes[name]
             self._granted = max(self._granted, lane.granted)
             self._circuits.pop(name, None)
             self.steps.append(LaneStep("lane_dropped", lane, {}))
+
+    def _forgettable_at(self, lane: Lane, now: int) -> int | None:
+        """When a lane may be dropped: one of a group, without settings of its own."""
+        if lane.settings != self.groups.get(group_of(lane.name)):
+            return None
+        return lane.forgettable_at(now)
 
     def _hand_out(self, lane: Lane, slot: Slot) -> None:
         """Let a requester have a slot."""

@@ -265,7 +265,7 @@ def test_the_report_compares_the_best_way_of_each() -> None:
     assert "at least 40 x bottleneck, by schedule: 16, NOT met" in lines
     assert lines[-4:] == [
         "the best way: bottleneck, wrap, all up front",
-        "the best way: limner, schedule, all up front",
         "the best way: limner, actor, all up front",
+        "the best way: limner, schedule, all up front",
         "a note",
     ]
