@@ -2,13 +2,15 @@
 
 Hears `ScheduleCall` and `AddToBatch` from the edge, `SlotGranted`, `SlotExpired` and
 `RequestDropped` from the limiter, `CallReturned` from the workers; tells the limiter `RequestSlot`
-and `ReleaseSlot`. Started by the root, once a studio; as it ends, what still waits fails with
-`StudioClosed`.
+for batches, which the edge does for single calls, and `ReleaseSlot`. Started by the root, once a
+studio; as it ends, what still waits fails with `StudioClosed`.
 """
 
 from __future__ import annotations
 
+import queue
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -63,8 +65,9 @@ class BatchTerms:
 
 
 class ScheduleCall(NamedTuple):
-    """edge → caller: run this once it has a slot."""
+    """edge → caller: run this once it has a slot, which is asked for right after this."""
 
+    name: str
     call: Callable[[], Any]
     future: PooledFuture[Any]
     terms: Terms
@@ -73,6 +76,7 @@ class ScheduleCall(NamedTuple):
 class AddToBatch(NamedTuple):
     """edge → caller: run this with others, once they have a slot."""
 
+    name: str
     batches: BatchTerms
     item: Any
     future: PooledFuture[Any]
@@ -132,6 +136,39 @@ class Scheduled:
                 future.set(result)
 
 
+def fail(future: PooledFuture[Any], error: BaseException) -> None:
+    """Fail a future, unless another thread was quicker."""
+    with suppress(queue.Full):
+        future.fail(error)
+
+
+def wish_for(
+    name: str, terms: Terms, caller: PooledRef[Any], requests: tuple[str, ...] = ()
+) -> RequestSlot:
+    """Give the wish for a call's slot.
+
+    Args:
+        name: of the call.
+        terms: on which it is made.
+        caller: who runs it.
+        requests: what it consists of, if it is a batch.
+    """
+    return RequestSlot.trusted(
+        request_id=name,
+        session_id="",
+        message_id="",
+        task_id=name,
+        lane=terms.lane,
+        owner=terms.owner,
+        priority=terms.priority,
+        weight=terms.weight,
+        since=None,
+        revocable=False,
+        requests=requests,
+        reply_to=caller,
+    )
+
+
 class CallerActor(LimnerActor):
     """Runs hosts' calls, each on a slot."""
 
@@ -142,13 +179,13 @@ class CallerActor(LimnerActor):
         self.limiter = limiter
         self.calls: dict[str, Scheduled] = {}
         self.gathering: dict[BatchTerms, Batch] = {}
-        self.number = 0
+        self.batches = 0
 
     def on_receive(self, message: object) -> Any:
         """See the calls on."""
         match message:
             case ScheduleCall():
-                self.request(Scheduled(message.call, (message.future,), message.terms))
+                self.calls[message.name] = Scheduled(message.call, (message.future,), message.terms)
             case AddToBatch():
                 self.gather(message)
             case BatchDue():
@@ -173,7 +210,7 @@ class CallerActor(LimnerActor):
             batch = self.gathering[batches] = Batch(batches)
         batch.items.append(wish.item)
         batch.futures.append(wish.future)
-        batch.names.append(self.next_name())
+        batch.names.append(wish.name)
         if len(batch.items) >= batches.max_size:
             self.send(batch)
         elif batch.timer is None:
@@ -198,32 +235,10 @@ class CallerActor(LimnerActor):
                 )
             return results
 
-        self.request(Scheduled(call, batch.futures, batches.terms, is_batch=True), batch.names)
-
-    def request(self, scheduled: Scheduled, batch: Sequence[str] = ()) -> None:
-        """Ask for a slot."""
-        name, terms = self.next_name(), scheduled.terms
-        self.calls[name] = scheduled
-        self.limiter.tell(
-            RequestSlot(
-                request_id=name,
-                session_id="",
-                message_id="",
-                task_id=name,
-                lane=terms.lane,
-                owner=terms.owner,
-                priority=terms.priority,
-                weight=terms.weight,
-                revocable=False,
-                requests=tuple(batch),
-                reply_to=self.actor_ref,
-            )
-        )
-
-    def next_name(self) -> str:
-        """Name a call."""
-        self.number += 1
-        return f"call-{self.number}"
+        self.batches += 1
+        name = f"batch-{self.batches}"
+        self.calls[name] = Scheduled(call, batch.futures, batches.terms, is_batch=True)
+        self.limiter.tell(wish_for(name, batches.terms, self.actor_ref, tuple(batch.names)))
 
     def run(self, grant: SlotGranted) -> None:
         """Begin, on a worker's thread."""
@@ -242,7 +257,7 @@ class CallerActor(LimnerActor):
         error = returned.error
         if scheduled.slot_id is not None:
             self.limiter.tell(
-                ReleaseSlot(
+                ReleaseSlot.trusted(
                     slot_id=scheduled.slot_id,
                     failed=failed(error),
                     retry_after=None if error is None else retry_after(error, self.log.wall),
@@ -270,8 +285,18 @@ class CallerActor(LimnerActor):
         scheduled.fail(errors.RequestDropped(f"the call got no slot: {message.reason}"))
 
     def on_stop(self) -> None:
-        """Fail what still waits."""
+        """Fail what still waits, and what has come meanwhile."""
         error = errors.StudioClosed("the studio closed before the call was run")
+        others = []
+        while not self.actor_inbox.empty():
+            envelope = self.actor_inbox.get()
+            message = envelope.message
+            if isinstance(message, ScheduleCall | AddToBatch):
+                fail(message.future, error)
+            else:
+                others.append(envelope)
+        for envelope in others:
+            self.actor_inbox.put(envelope)
         for scheduled in self.calls.values():
             scheduled.fail(error)
         for batch in self.gathering.values():

@@ -15,6 +15,7 @@ from limner.actors.actor import LimnerActor
 from limner.actors.system import Timer
 from limner.actors.trail import EventLog
 from limner.messages.circuits import State
+from limner.messages.events import Event
 from limner.messages.lanes import Lane
 from limner.messages.lanesets import LaneSet, LaneStep, Step
 from limner.messages.limiting import (
@@ -57,6 +58,12 @@ ENDS = {
 }
 """The events that are counted, by what they are called in a report."""
 
+RETURNED = frozenset(["slot_released", "slot_revoked"])
+"""The events of slots that their holders give back."""
+
+LISTING = frozenset(["slot_requested", "slot_granted"])
+"""The events that list the requests of a batch."""
+
 CIRCUITS: dict[State, Literal["open", "resting", "probing"]] = {
     "closed": "open",
     "open": "resting",
@@ -82,6 +89,7 @@ class LimiterActor(LimnerActor):
         self.ends: dict[str, list[Any]] = {}
         self.counts: dict[str, Counter[str]] = {}
         self.held_for: dict[str, float] = {}
+        self.calls_ended = False
 
     def on_start(self) -> None:
         """Tell the event log what is in force."""
@@ -97,7 +105,8 @@ class LimiterActor(LimnerActor):
         lanes, now = self.lanes, self.system.clock.now
         match message:
             case RequestSlot():
-                lanes.request(message, now)
+                if message.session_id or not self.calls_ended:
+                    lanes.request(message, now)
             case ReleaseSlot():
                 lanes.release(message, now)
             case WithdrawRequest():
@@ -106,6 +115,7 @@ class LimiterActor(LimnerActor):
                 self.timers.pop(message.lane, None)
                 lanes.look(message.lane, now)
             case SessionGone():
+                self.calls_ended = self.calls_ended or not message.session_id
                 lanes.take_back(message.session_id, now)
             case UpdateLane():
                 lanes.update(message.lane, message.settings, now)
@@ -144,64 +154,40 @@ class LimiterActor(LimnerActor):
     def tell_of(self, step: Step, now: int) -> None:
         """Tell the requester, and the event log, what became of a request."""
         event, lane, request, slot, reason, holder = step
-        counts = self.counts.get(lane.name)
+        name = lane.name
+        counts = self.counts.get(name)
         if counts is None:
-            counts = self.counts[lane.name] = Counter()
+            counts = self.counts[name] = Counter()
         counts[event] += 1
         if self.log.on:
-            self.say_of(step, now)
-        if slot is not None and event in {"slot_released", "slot_revoked"}:
-            self.learn(lane, now - slot.granted_at)
+            self.log.put(event_of(step, now))
+        if slot is not None and event in RETURNED:
+            self.learn(name, now - slot.granted_at)
+            return
         to = request.reply_to if holder is None else holder.request.reply_to
         if to is None:
             return
         task_id = request.task_id
-        match event:
-            case "slot_granted" if slot is not None:
-                to.tell(
-                    SlotGranted(
-                        request_id=request.request_id,
-                        task_id=task_id,
-                        slot_id=slot.id,
-                        expires_at=slot.expires_at,
-                    )
-                )
-            case "slot_expired" if slot is not None:
-                to.tell(SlotExpired(task_id=task_id, slot_id=slot.id))
-            case "slot_asked_back" if holder is not None:
-                to.tell(SlotRevoked(task_id=task_id, slot_id=holder.id))
-            case "request_dropped":
+        if slot is None:
+            if event == "request_dropped":
                 to.tell(
                     RequestDropped(
                         request_id=request.request_id, task_id=task_id, reason=reason or ""
                     )
                 )
-
-    def say_of(self, step: Step, now: int) -> None:
-        """Write a step of a request into the event log."""
-        event, lane, request, slot, reason, _ = step
-        fields: dict[str, Any] = {}
-        if slot is not None:
-            fields["slot_id"] = slot.id
-        if event == "slot_asked_back":
-            fields["wanted"] = reason
-        elif reason is not None:
-            fields["reason"] = reason
-        if event == "slot_requested":
-            fields["priority"] = request.priority
-        if request.requests and event in {"slot_requested", "slot_granted"}:
-            fields["requests"] = request.requests
-        self.say(
-            event,
-            task_id=request.task_id,
-            session_id=request.session_id or None,
-            message_id=request.message_id or None,
-            at=now,
-            lane=lane.name,
-            request_id=request.request_id,
-            weight=request.weight,
-            **fields,
-        )
+        elif event == "slot_granted":
+            to.tell(
+                SlotGranted.trusted(
+                    request_id=request.request_id,
+                    task_id=task_id,
+                    slot_id=slot.id,
+                    expires_at=slot.expires_at,
+                )
+            )
+        elif event == "slot_expired":
+            to.tell(SlotExpired(task_id=task_id, slot_id=slot.id))
+        elif holder is not None:
+            to.tell(SlotRevoked(task_id=task_id, slot_id=holder.id))
 
     def lane_changed(self, step: LaneStep) -> None:
         """Write what has happened to a lane into the event log; end who waited for its end."""
@@ -215,11 +201,11 @@ class LimiterActor(LimnerActor):
                 self.counts.pop(name, None)
                 self.held_for.pop(name, None)
 
-    def learn(self, lane: Lane, held: int) -> None:
-        """Take the time that a slot was held into the average."""
+    def learn(self, name: str, held: int) -> None:
+        """Take the time that a slot was held into the average of its lane."""
         seconds = held / MICROSECONDS
-        before = self.held_for.get(lane.name, seconds)
-        self.held_for[lane.name] = before + LEARNING * (seconds - before)
+        before = self.held_for.get(name, seconds)
+        self.held_for[name] = before + LEARNING * (seconds - before)
 
     def report(self, name: str, now: int) -> LaneReport:
         """Say how it looks in a lane; in one of a group that is not there, as when it is made."""
@@ -277,6 +263,33 @@ class LimiterActor(LimnerActor):
                 (due - now) / MICROSECONDS, self.actor_ref, LaneChecked(lane=name)
             ),
         )
+
+
+def event_of(step: Step, now: int) -> Event:
+    """Give a step of a request as the event log has it."""
+    name, lane, request, slot, reason, _ = step
+    fields: dict[str, Any] = {
+        "lane": lane.name,
+        "request_id": request.request_id,
+        "weight": request.weight,
+    }
+    if slot is not None:
+        fields["slot_id"] = slot.id
+    if name == "slot_requested":
+        fields["priority"] = request.priority
+    if reason is not None:
+        fields["wanted" if name == "slot_asked_back" else "reason"] = reason
+    if request.requests and name in LISTING:
+        fields["requests"] = request.requests
+    return Event.trusted(
+        t=now,
+        actor=LimiterActor.role,
+        session_id=request.session_id or None,
+        message_id=request.message_id or None,
+        task_id=request.task_id,
+        event=name,
+        fields=fields,
+    )
 
 
 def status_of(lane: Lane) -> LaneStatus:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial, wraps
+from itertools import count
 from typing import Any, Generic, ParamSpec, TypeVar
 
 import pykka
 
-from limner.actors.calls import AddToBatch, BatchTerms, ScheduleCall, Terms
+from limner.actors.calls import AddToBatch, BatchTerms, ScheduleCall, Terms, fail, wish_for
 from limner.actors.system import PooledFuture, PooledRef, System
 from limner.messages.errors import SettingsInvalid, StudioClosed
 from limner.messages.limiting import (
@@ -69,6 +70,7 @@ class Limiter:
         self._workers = workers
         self._caller = caller
         self._lock = system.lock()
+        self._numbers = count(1)
 
     def update(self, lane: str = "image", **changes: Any) -> LaneSettings:
         """Change settings of a lane while it runs; they hold from the next grant on.
@@ -204,7 +206,9 @@ class Limiter:
         """
         terms = self._terms(lane, priority, owner, weight, blocks=blocks)
         future: PooledFuture[T] = self._system.future(about="a scheduled call")
-        self._caller.deliver(ScheduleCall(call, future, terms))
+        name = f"call-{next(self._numbers)}"
+        self._hand_over(ScheduleCall(name, call, future, terms))
+        self.ref.deliver(wish_for(name, terms, self._caller))
         return future
 
     def collect(
@@ -266,7 +270,8 @@ class Limiter:
         """Add an item to what is gathered; see `collect`."""
         self._check(batches.terms.lane)
         future: PooledFuture[Any] = self._system.future(about="a call in a batch")
-        self._caller.deliver(AddToBatch(batches, item, future))
+        name = f"call-{next(self._numbers)}"
+        self._hand_over(AddToBatch(name, batches, item, future))
         return future
 
     def _terms(
@@ -277,6 +282,12 @@ class Limiter:
             raise SettingsInvalid(f"weight: a whole number from 1, not {weight!r:.80}")
         worker_lane = self._workers_of(lane) if blocks else None
         return Terms(lane, worker_lane, priority_of(priority), owner_of(owner), weight)
+
+    def _hand_over(self, wish: ScheduleCall | AddToBatch) -> None:
+        """Tell the caller; if it has ended before it could hear that, fail the future."""
+        self._caller.deliver(wish)
+        if not self._caller.is_alive() and not wish.future.done:
+            fail(wish.future, StudioClosed("the studio is closed, and its lanes with it"))
 
     def _workers_of(self, lane: str) -> str:
         return self._workers[group_of(lane)]

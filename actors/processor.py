@@ -168,7 +168,7 @@ class ProcessorActor(LimnerActor):
             asked = work.asked = self.system.clock.now
         work.revoked = False
         self.limiter.tell(
-            RequestSlot(
+            RequestSlot.trusted(
                 request_id=work.request_id,
                 session_id=task.session_id,
                 message_id=task.message_id,
@@ -176,8 +176,10 @@ class ProcessorActor(LimnerActor):
                 lane=self.production.slot_lane,
                 owner=task.owner,
                 priority=task.priority,
+                weight=1,
                 since=asked if again else None,
                 revocable=work.revocations < self.settings.max_revocations,
+                requests=(),
                 reply_to=self.actor_ref,
             )
         )

@@ -26,6 +26,11 @@ class EventLog:
         """The time of the day, in seconds since 1970."""
         return (self.clock.wall_start + self.clock.now) / 1_000_000
 
+    def put(self, event: Event) -> None:
+        """Say that something happened, all of which is known. From any thread."""
+        if self.on and self.recorder is not None:
+            self.recorder.deliver(event)
+
     def tell(
         self,
         actor: str,
@@ -38,9 +43,9 @@ class EventLog:
         **fields: Any,
     ) -> None:
         """Say that something happened, `at` microseconds of the clock or now. From any thread."""
-        if self.on and self.recorder is not None:
-            self.recorder.deliver(
-                Event(
+        if self.on:
+            self.put(
+                Event.trusted(
                     t=self.clock.now if at is None else at,
                     actor=actor,
                     session_id=session_id,

@@ -83,7 +83,7 @@ class Lane:
     @property
     def idle(self) -> bool:
         """Whether nothing waits and nothing is out."""
-        return not self.out and not self._room.size
+        return not self.out.slots and not self._room.size
 
     def waits(self, request_id: str) -> bool:
         """Say whether a request waits."""
@@ -192,9 +192,17 @@ class Lane:
         if self.circuit is not None and (own or self.circuit.probe == slot.number):
             self.circuit.ended(slot.number, failed, now)
 
+    def head(self) -> Waiting | None:
+        """Give the request that is next, be it that the limits do not allow it yet."""
+        for name in self._claims.promised:
+            waiting = self._room.get(name)
+            if waiting is not None and not self.is_full(waiting.request.owner):
+                return waiting
+        return self._room.best()
+
     def ready(self, now: int) -> Waiting | None:
         """Give the request that the limits allow now, if one does."""
-        waiting = self._next()
+        waiting = self.head()
         if waiting is None or not self._may_go(waiting.request, now):
             return None
         return waiting
@@ -349,7 +357,7 @@ class Lane:
         if offered:
             self._reservoir.fill(now)
             due = self._reservoir.due  # it may leave less than is wanted
-        elif (waiting := self._next()) is not None:
+        elif (waiting := self.head()) is not None:
             due = self._may_go_at(waiting.request, now)
         if due is not None:
             times.append(due)
@@ -417,13 +425,6 @@ class Lane:
         if self.settings.max_per_owner is not None and self.is_full(request.owner):
             self._room.set_aside(request.owner)
         return slot
-
-    def _next(self) -> Waiting | None:
-        for name in self._claims.promised:
-            waiting = self._room.get(name)
-            if waiting is not None and not self.is_full(waiting.request.owner):
-                return waiting
-        return self._room.best()
 
     def _may_go(self, request: RequestSlot, now: int) -> bool:
         return self._may_go_at(request, now) == now

@@ -13,7 +13,7 @@ What happens is gathered in `steps`, in order, for the actor to tell.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from limner.messages.holdings import Slot
@@ -91,10 +91,11 @@ class LaneSet:
         self._offers: dict[str, Offer] = {}
         self._offered: dict[str, str] = {}
         self._first_offered: dict[str, tuple[int, int]] = {}
-        self._offers_of: dict[tuple[str, str | None], dict[str, None]] = {}
+        self._heads: dict[str, str] = {}
+        self._heads_of: dict[str, dict[str, None]] = {}
         self._fresh: list[tuple[Lane, RequestSlot]] = []
         self._agenda: dict[str, Lane] = {}
-        self._barred: dict[tuple[str, str | None], dict[str, None]] = {}
+        self._barred: dict[tuple[str, str], dict[str, None]] = {}
         self._outer: dict[str, tuple[Lane, str]] = {}
         self._inner: dict[str, tuple[Lane, str]] = {}
         self._busy: set[str] = set()
@@ -171,7 +172,7 @@ class LaneSet:
             lanes += [
                 lane
                 for lane in self.lanes.values()
-                if group_of(lane.name) == name and lane.settings == before
+                if group_of(lane.name) == name and lane.settings in (before, settings)
             ]
         else:
             lanes.append(self._lane(name, now))
@@ -180,10 +181,21 @@ class LaneSet:
             self.steps.append(LaneStep("lane_updated", lane, settings.model_dump()))
             for drop in dropped:
                 self._drop(lane, drop)
-            for key in [key for key in self._barred if key[0] == lane.name]:
-                self._unbar(key)
+            if lane.name in self._fronts:
+                self._reach_behind(lane)
             self._agenda[lane.name] = lane
         self._settle_all(now)
+
+    def _reach_behind(self, lane: Lane) -> None:
+        """Let other settings of a lane be felt in those behind it."""
+        for key in [key for key in self._barred if key[0] == lane.name]:
+            self._unbar(key)
+        for one in self._behind(lane):
+            self._agenda[one.name] = one
+            for waiting in list(one.all_waiting()):
+                if not lane.can_ever_give(waiting.request.weight):
+                    one.withdraw(waiting.request.request_id)
+                    self._drop(one, Drop(waiting.request, f"too heavy in lane {lane.name}"))
 
     def pause(self, name: str, seconds: float | None, now: int) -> None:
         """Grant nothing in a lane for so many seconds, or until it is resumed."""
@@ -251,27 +263,37 @@ class LaneSet:
         for slot in lane.grants(now):
             self._hand_out(lane, slot)
         self._finish(lane, now)
+        self._tell_drained((lane,))
 
     def _settle_all(self, now: int) -> None:
         """Do all that is due in the lanes on the agenda, those further behind before others."""
         seen: dict[str, Lane] = {}
         while self._agenda:
-            lane = max(self._agenda.values(), key=self._depth)
-            del self._agenda[lane.name]
-            seen[lane.name] = lane
-            self._tidy(lane, now)
-            if lane.settings.behind is not None:
-                self._offer(lane, now)
-                further = self.lanes[lane.settings.behind]
-                self._agenda[further.name] = further
-            else:
-                while (waiting := lane.ready(now)) is not None:
-                    if not self._is_stale(waiting, now):
-                        self._grant(lane, waiting, now, seen)
+            furthest = max(map(self._depth, self._agenda.values()))
+            for lane in [one for one in self._agenda.values() if self._depth(one) == furthest]:
+                del self._agenda[lane.name]
+                seen[lane.name] = lane
+                self._decide(lane, now, seen)
             if not self._agenda:
                 self._overflow(now)
         for lane in seen.values():
             self._finish(lane, now)
+        self._tell_drained(seen.values())
+
+    def _decide(self, lane: Lane, now: int, seen: dict[str, Lane]) -> None:
+        """Give out, or offer, what may be given out in a lane."""
+        self._tidy(lane, now)
+        if lane.name in self._agenda:
+            return  # something has ended, and those behind it come first
+        if lane.settings.behind is not None:
+            self._offer(lane, now)
+            further = self.lanes[lane.settings.behind]
+            self._agenda[further.name] = further
+            return
+        while (waiting := lane.ready(now)) is not None:
+            if self._is_stale(waiting, now):
+                return
+            self._grant(lane, waiting, now, seen)
 
     def _overflow(self, now: int) -> None:
         """Drop what there is no room for, of what was not granted at once."""
@@ -284,7 +306,8 @@ class LaneSet:
     def _tidy(self, lane: Lane, now: int) -> None:
         """End what has lasted too long in a lane."""
         for slot in lane.expired(now):
-            self._end_slot(lane, slot.id, slot.revoked_for is None, now, expired=slot)
+            failed = True if slot.revoked_for is None else None
+            self._end_slot(lane, slot.id, failed, now, expired=slot)
         for drop in lane.overdue(now):
             self._drop(lane, drop)
 
@@ -306,21 +329,31 @@ class LaneSet:
             self._be_idle(lane, now)
 
     def _be_idle(self, lane: Lane, now: int) -> None:
-        """Tell that a lane is idle, once; end one that was to end then; drop one of a group."""
+        """Tell that a lane is idle, once; drop one of a group."""
         name = lane.name
         if name in self._busy:
             self._busy.discard(name)
             self.steps.append(LaneStep("lane_idle", lane, {}))
-        for ended in (lane, *self._further(lane)) if self._ending else ():
-            behind = self._behind(ended)
-            if ended.name in self._ending and ended.idle and all(one.idle for one in behind):
-                self._ending.discard(ended.name)
-                self.steps.append(LaneStep("lane_drained", ended, {}))
         if self._forgettable_at(lane, now) == now:
             del self.lanes[name]
             self._granted = max(self._granted, lane.granted)
             self._circuits.pop(name, None)
             self.steps.append(LaneStep("lane_dropped", lane, {}))
+
+    def _tell_drained(self, lanes: Iterable[Lane]) -> None:
+        """Tell that a lane is drained that was to be: it is idle, and so are those behind it."""
+        if not self._ending:
+            return
+        for lane in {
+            one.name: one for lane in lanes for one in (lane, *self._further(lane))
+        }.values():
+            if (
+                lane.name in self._ending
+                and lane.idle
+                and all(one.idle for one in self._behind(lane))
+            ):
+                self._ending.discard(lane.name)
+                self.steps.append(LaneStep("lane_drained", lane, {}))
 
     def _forgettable_at(self, lane: Lane, now: int) -> int | None:
         """When a lane may be dropped: one of a group, without settings of its own."""
@@ -357,11 +390,8 @@ class LaneSet:
         """Offer what a lane would grant to the one that it stands behind, and that alone."""
         assert lane.settings.behind is not None
         further = self.lanes[lane.settings.behind]
-        while (waiting := lane.ready(now)) is not None and further.is_full(waiting.request.owner):
-            owner = waiting.request.owner
-            lane.bar(owner)
-            self._barred.setdefault((further.name, owner), {})[lane.name] = None
-            self._reconsider(lane, owner, now)
+        self._pass_over_full(lane, now)
+        waiting = lane.ready(now)
         name = self._offered.get(lane.name)
         if name is not None:
             if waiting is self._offers[name].waiting:
@@ -370,36 +400,60 @@ class LaneSet:
         if waiting is None:
             return
         request = waiting.request
-        since, times = self._first_offered.get(request.request_id, (now, 0))
-        self._first_offered[request.request_id] = since, times + 1
+        since, times = self._first_offered.get(request.request_id, (request.since, 0))
+        self._first_offered[request.request_id] = now if since is None else since, times + 1
         offered = request.but(
             request_id=f"{request.request_id}~{times + 1}",
             lane=further.name,
-            since=since if times else None,
+            since=since,
             reply_to=None,
         )
         name = offered.request_id
         self._offers[name] = Offer(lane, waiting, offered)
         self._offered[lane.name] = name
-        self._offers_of.setdefault((further.name, request.owner), {})[name] = None
         self._busy.add(further.name)
         self.steps.append(Step("slot_requested", further, offered))
         further.admit(offered, now)
 
+    def _pass_over_full(self, lane: Lane, now: int) -> None:
+        """Bar the owners of a lane that may have no more further on, until another one is next."""
+        before = self._heads.pop(lane.name, None)
+        if before is not None:
+            del self._heads_of[before][lane.name]
+            if not self._heads_of[before]:
+                del self._heads_of[before]
+        while (head := lane.head()) is not None and (owner := head.request.owner) is not None:
+            full = next((one for one in self._further(lane) if one.is_full(owner)), None)
+            if full is None:
+                self._heads[lane.name] = owner
+                self._heads_of.setdefault(owner, {})[lane.name] = None
+                break
+            lane.bar(owner)
+            self._barred.setdefault((full.name, owner), {})[lane.name] = None
+            self._reconsider(lane, owner, now)
+
     def _is_stale(self, waiting: Waiting, now: int) -> bool:
-        """Replace an offer that its own lane would not grant any more; False if it would."""
+        """Have an offer replaced that its own lane would not grant any more; False if it would."""
         offer = self._offers.get(waiting.request.request_id)
         if offer is None:
             return False
-        own = offer.lane.ready(now)
-        if own is not offer.waiting:
-            self._offer(offer.lane, now)
+        if offer.lane.ready(now) is not offer.waiting:
+            self._agenda[offer.lane.name] = offer.lane
             return True
-        return self._is_stale(own, now)
+        return self._is_stale(offer.waiting, now)
 
-    def _grant(self, lane: Lane, waiting: Waiting, now: int, seen: dict[str, Lane]) -> Slot:
-        """Grant a request; if it is an offer, the one that was offered too."""
+    def _grant(
+        self,
+        lane: Lane,
+        waiting: Waiting,
+        now: int,
+        seen: dict[str, Lane],
+        until: int | None = None,
+    ) -> Slot:
+        """Grant a request, until then at most; if it is an offer, the one that was offered too."""
         slot = lane.grant(waiting, now)
+        if until is not None:
+            lane.out.shorten(slot, until)
         seen[lane.name] = lane
         offer = self._offers.get(slot.request.request_id)
         if offer is None:
@@ -407,22 +461,24 @@ class LaneSet:
         else:
             self._forget_offer(offer)
             self.steps.append(Step("slot_granted", lane, slot.request, slot))
-            own = self._grant(offer.lane, offer.waiting, now, seen)
-            offer.lane.out.shorten(own, slot.expires_at)
+            own = self._grant(offer.lane, offer.waiting, now, seen, slot.expires_at)
             self._outer[own.id] = lane, slot.id
             self._inner[slot.id] = offer.lane, own.id
             self._offer(offer.lane, now)
-        if lane.is_full(slot.request.owner):
-            self._reconsider(lane, slot.request.owner, now)
+        owner = slot.request.owner
+        if owner is not None and lane.is_full(owner):
+            self._reconsider(lane, owner, now)
         return slot
 
-    def _reconsider(self, lane: Lane, owner: str | None, now: int) -> None:
-        """Withdraw the offers of an owner that may have no more in a lane, for others."""
-        for name in tuple(self._offers_of.get((lane.name, owner), ())):
-            if name in self._offers:
-                self._offer(self._offers[name].lane, now)
+    def _reconsider(self, lane: Lane, owner: str, now: int) -> None:
+        """Let others be next in the lanes behind one in which an owner may have no more."""
+        for name in tuple(self._heads_of.get(owner, ())):
+            near = self.lanes[name]
+            if lane in self._further(near):
+                self._offer(near, now)
+                self._agenda[name] = near
 
-    def _unbar(self, key: tuple[str, str | None]) -> None:
+    def _unbar(self, key: tuple[str, str]) -> None:
         """Let an owner have its turn again in the lanes behind one in which it may have more."""
         for name in self._barred.pop(key, ()):
             lane = self.lanes.get(name)
@@ -446,11 +502,6 @@ class LaneSet:
         name = offer.request.request_id
         del self._offers[name], self._offered[offer.lane.name]
         self._first_offered.pop(name, None)
-        key = offer.request.lane, offer.request.owner
-        names = self._offers_of[key]
-        del names[name]
-        if not names:
-            del self._offers_of[key]
 
     # What ends
 
@@ -507,16 +558,16 @@ class LaneSet:
             assert slot is not None
             if slot_id == own:
                 self._forget(own, slot.request)
-            lane.judge(slot_id, failed, now, own=slot_id == own)
+            lane.judge(slot, failed, now, own=slot_id == own)
             if expired is not None:
                 event = "slot_expired"
             else:
                 event = "slot_released" if slot.revoked_for is None else "slot_revoked"
             self.steps.append(Step(event, lane, slot.request, slot))
             self._agenda_unless_alone(lane)
-            key = lane.name, slot.request.owner
-            if key in self._barred and not lane.is_full(key[1]):
-                self._unbar(key)
+            owner = slot.request.owner
+            if self._barred and owner is not None and not lane.is_full(owner):
+                self._unbar((lane.name, owner))
             link = self._outer.pop(slot_id, None)
             if link is None:
                 return True

@@ -76,6 +76,7 @@ class SessionGone(Message):
     """root → limiter: a session's actors have ended; take back all it holds or waits for."""
 
     session_id: str
+    """Empty for the hosts' own calls, of which there will be no more."""
 
 
 class LaneChecked(Message):

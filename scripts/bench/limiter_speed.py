@@ -78,7 +78,9 @@ class Asker(PooledActor):
                 self.ask()
             return
         self.sum += int(message.task_id)
-        self.limiter.tell(ReleaseSlot(slot_id=message.slot_id))
+        self.limiter.tell(
+            ReleaseSlot.trusted(slot_id=message.slot_id, failed=False, retry_after=None)
+        )
         self.ended += 1
         if self.asked < self.jobs:
             self.ask()
@@ -88,12 +90,18 @@ class Asker(PooledActor):
     def ask(self) -> None:
         """Ask for the next job's slot."""
         self.limiter.tell(
-            RequestSlot(
+            RequestSlot.trusted(
                 request_id=f"request-{self.asked}",
                 session_id="",
                 message_id="",
                 task_id=str(self.asked),
                 lane=LANE,
+                owner=None,
+                priority=3,
+                weight=1,
+                since=None,
+                revocable=True,
+                requests=(),
                 reply_to=self.actor_ref,
             )
         )

@@ -1,6 +1,7 @@
 """The limiter as hosts use it: priorities that take slots, lanes that pause and end, own calls."""
 
 import threading
+from contextlib import suppress
 
 import pytest
 
@@ -253,3 +254,25 @@ class TestOwnCalls:
         gate.set()
         with pytest.raises(StudioClosed):
             one.studio.limiter.schedule(call)
+
+    def test_calls_that_come_while_the_studio_closes_all_end(self, open_studio):
+        for _ in range(5):
+            one = open_studio(slots=2)
+            futures, begun = [], threading.Event()
+
+            def host(studio=one.studio, futures=futures, begun=begun):
+                try:
+                    while len(futures) < 5_000:
+                        futures.append(studio.limiter.schedule(int, blocks=False))
+                        begun.set()
+                except StudioClosed:
+                    pass
+
+            thread = threading.Thread(target=host)
+            thread.start()
+            begun.wait(WAIT)
+            one.studio.close()
+            thread.join(WAIT)
+            for future in futures:
+                with suppress(StudioClosed):
+                    assert future.get(timeout=WAIT) == 0
