@@ -40,3 +40,9 @@ def test_the_embedding_example_runs_as_it_stands(tmp_path):
         assert image.format == "PNG"
     assert f'src="pictures/{picture.name}"' in said
     assert (tmp_path / "chat.db").exists()
+
+
+def test_the_example_of_limits_runs_as_it_stands(tmp_path):
+    said = example("limiter.collect(", tmp_path).splitlines()
+    assert said[0] == "[1] [0, 1, 2, 3]"
+    assert "'granted': 1" in said[1]
