@@ -30,15 +30,15 @@ BUGS = (
         "release-left-out",
         "A slot is not given back when its call has ended.",
         "actors/processor.py",
-        "            self.limiter.tell(ReleaseSlot(slot_id=work.grant.slot_id))\n"
-        "        work.timer",
-        "            pass\n        work.timer",
+        "        if work.grant is not None:\n            self.limiter.tell(\n                ReleaseSlot(",
+        "        if False:\n            self.limiter.tell(\n                ReleaseSlot(",
     ),
     Bug(
         "release-left-out-after-timeout",
         "A slot is not given back when its call is abandoned after the grace.",
         "actors/processor.py",
-        "task_id=work.task.id, attempt=message.attempt)\n        self.give_back(work)\n",
+        "task_id=work.task.id, attempt=message.attempt)\n"
+        "        self.give_back(work, failed=True if work.timed_out else None)\n",
         "task_id=work.task.id, attempt=message.attempt)\n",
     ),
     Bug(
@@ -59,8 +59,8 @@ BUGS = (
         "grant-too-many",
         "The lane grants while it is full.",
         "messages/lanes.py",
-        "self.weight_out + weight + self._kept(request) > most",
-        "self.weight_out > most",
+        "self.out.weight + weight + self._kept(request) > most",
+        "self.out.weight > most",
     ),
     Bug(
         "expiry-counted-twice",
@@ -68,7 +68,7 @@ BUGS = (
         "messages/lanes.py",
         "            self.release(slot.id)\n            over.append(slot)",
         "            self.release(slot.id)\n"
-        "            self.weight_out -= slot.request.weight\n            over.append(slot)",
+        "            self.out.weight -= slot.request.weight\n            over.append(slot)",
     ),
     Bug(
         "min-time-forgotten",
@@ -109,9 +109,8 @@ BUGS = (
         "expiry-untold",
         "The holder of an expired slot is not told.",
         "actors/limiter.py",
-        "            slot.request.reply_to.tell("
-        "SlotExpired(task_id=slot.request.task_id, slot_id=slot.id))\n",
-        "",
+        "            to.tell(SlotExpired(task_id=task_id, slot_id=slot.id))\n",
+        "            pass\n",
     ),
     # --- tasks
     Bug(
