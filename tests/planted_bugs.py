@@ -30,8 +30,8 @@ BUGS = (
         "release-left-out",
         "A slot is not given back when its call has ended.",
         "actors/processor.py",
-        "        if work.grant is not None:\n            self.limiter.tell(\n                ReleaseSlot(",
-        "        if False:\n            self.limiter.tell(\n                ReleaseSlot(",
+        "        if work.grant is not None:\n            self.limiter.tell(\n",
+        "        if False:\n            self.limiter.tell(\n",
     ),
     Bug(
         "release-left-out-after-timeout",
