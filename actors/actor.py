@@ -37,6 +37,19 @@ class LimnerActor(PooledActor):
                 fields["message_id"] = self.message_id
             self.log.tell(self.role, event, **fields)
 
+    def take_unheard(self, *kinds: type[Any]) -> list[Any]:
+        """Take messages of some kinds out of the mailbox that this actor will not hear any more."""
+        taken, others = [], []
+        while not self.actor_inbox.empty():
+            envelope = self.actor_inbox.get()
+            if isinstance(envelope.message, kinds):
+                taken.append(envelope.message)
+            else:
+                others.append(envelope)
+        for envelope in others:
+            self.actor_inbox.put(envelope)
+        return taken
+
     def _handle_failure(
         self,
         exception_type: type[BaseException] | None,

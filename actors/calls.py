@@ -8,9 +8,7 @@ studio; as it ends, what still waits fails with `StudioClosed`.
 
 from __future__ import annotations
 
-import queue
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -134,12 +132,6 @@ class Scheduled:
                 future.fail(result)
             else:
                 future.set(result)
-
-
-def fail(future: PooledFuture[Any], error: BaseException) -> None:
-    """Fail a future, unless another thread was quicker."""
-    with suppress(queue.Full):
-        future.fail(error)
 
 
 def wish_for(
@@ -287,16 +279,8 @@ class CallerActor(LimnerActor):
     def on_stop(self) -> None:
         """Fail what still waits, and what has come meanwhile."""
         error = errors.StudioClosed("the studio closed before the call was run")
-        others = []
-        while not self.actor_inbox.empty():
-            envelope = self.actor_inbox.get()
-            message = envelope.message
-            if isinstance(message, ScheduleCall | AddToBatch):
-                fail(message.future, error)
-            else:
-                others.append(envelope)
-        for envelope in others:
-            self.actor_inbox.put(envelope)
+        for message in self.take_unheard(ScheduleCall, AddToBatch):
+            message.future.give_up(error)
         for scheduled in self.calls.values():
             scheduled.fail(error)
         for batch in self.gathering.values():

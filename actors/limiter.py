@@ -9,12 +9,14 @@ sessions fail and the studio closes.
 from __future__ import annotations
 
 from collections import Counter
+from itertools import chain
 from typing import Any, Literal
 
 from limner.actors.actor import LimnerActor
 from limner.actors.system import Timer
 from limner.actors.trail import EventLog
 from limner.messages.circuits import State
+from limner.messages.errors import StudioClosed
 from limner.messages.events import Event
 from limner.messages.lanes import Lane
 from limner.messages.lanesets import LaneSet, LaneStep, Step
@@ -96,9 +98,16 @@ class LimiterActor(LimnerActor):
         self.tell_all(self.system.clock.now)
 
     def on_stop(self) -> None:
-        """Look at no lane any more."""
+        """Look at no lane any more; whoever waits for the end of one waits in vain."""
         for _, timer in self.timers.values():
             timer.cancel()
+        late = [message.done for message in self.take_unheard(EndLane)]
+        for done in (*chain(*self.ends.values()), *late):
+            done.give_up(StudioClosed("the studio closed before the lane had ended"))
+
+    def on_failure(self, *_: object) -> None:
+        """Fail who waits for the end of a lane."""
+        self.on_stop()
 
     def on_receive(self, message: object) -> Any:
         """Take requests and slots; grant what can be granted."""

@@ -9,7 +9,7 @@ from typing import Any, Generic, ParamSpec, TypeVar
 
 import pykka
 
-from limner.actors.calls import AddToBatch, BatchTerms, ScheduleCall, Terms, fail, wish_for
+from limner.actors.calls import AddToBatch, BatchTerms, ScheduleCall, Terms, wish_for
 from limner.actors.system import PooledFuture, PooledRef, System
 from limner.messages.errors import SettingsInvalid, StudioClosed
 from limner.messages.limiting import (
@@ -137,7 +137,7 @@ class Limiter:
     def report(self, lane: str = "image") -> LaneReport:
         """Say how it looks in a lane."""
         self._check(lane)
-        report: LaneReport = self.ref.ask(ReportLane(lane=lane))
+        report: LaneReport = self._ask(ReportLane(lane=lane))
         return report
 
     def counts(self, lane: str = "image") -> dict[str, int]:
@@ -156,7 +156,7 @@ class Limiter:
 
     def state_of(self, task_id: str) -> TaskPlace | None:
         """Say whether a task waits or has a slot; `None` if neither."""
-        place: TaskPlace | None = self.ref.ask(StateOf(task_id=task_id))
+        place: TaskPlace | None = self._ask(StateOf(task_id=task_id))
         return place
 
     def forecast(self, lane: str = "image", *, priority: str | int = "active") -> float | None:
@@ -286,8 +286,8 @@ class Limiter:
     def _hand_over(self, wish: ScheduleCall | AddToBatch) -> None:
         """Tell the caller; if it has ended before it could hear that, fail the future."""
         self._caller.deliver(wish)
-        if not self._caller.is_alive() and not wish.future.done:
-            fail(wish.future, StudioClosed("the studio is closed, and its lanes with it"))
+        if not self._caller.is_alive():
+            wish.future.give_up(closed())
 
     def _workers_of(self, lane: str) -> str:
         return self._workers[group_of(lane)]
@@ -296,13 +296,21 @@ class Limiter:
         self._check(lane)
         done: PooledFuture[None] = self._system.future(about=f"the end of lane {lane!r}")
         self.ref.deliver(EndLane(lane=lane, drop=drop, done=done))
+        if not self.ref.is_alive():
+            done.give_up(closed())
         return done
+
+    def _ask(self, question: object) -> Any:
+        try:
+            return self.ref.ask(question)
+        except pykka.ActorDeadError:
+            raise closed() from None
 
     def _check(self, lane: str, *, group: bool = False) -> None:
         if lane not in self._lanes and not (group and lane in self._groups):
             check_lane(lane, self._lanes, self._groups)
         if not self.ref.is_alive():
-            raise StudioClosed("the studio is closed, and its lanes with it")
+            raise closed()
 
 
 class Batches(Generic[Item, T]):
@@ -319,6 +327,11 @@ class Batches(Generic[Item, T]):
             StudioClosed: if the studio is closed.
         """
         return self._limiter.add(self._terms, item)
+
+
+def closed() -> StudioClosed:
+    """Make the error of who comes too late."""
+    return StudioClosed("the studio is closed, and its lanes with it")
 
 
 def check_lane(lane: object, lanes: Collection[str], groups: Collection[str]) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import queue
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import suppress
 from functools import cached_property
 from typing import Any, TypeVar
 
@@ -56,6 +58,11 @@ class PooledFuture(pykka.ThreadingFuture[T]):
     def fail(self, error: BaseException) -> None:
         """Give the future an exception in place of a value."""
         self.set_exception((type(error), error, error.__traceback__))
+
+    def give_up(self, error: BaseException) -> None:
+        """Give the future an exception, unless it has its value or exception already."""
+        with suppress(queue.Full):  # what Pykka raises then
+            self.fail(error)
 
     @cached_property
     def _condition(self) -> threading.Condition:  # type: ignore[override]

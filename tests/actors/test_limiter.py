@@ -6,6 +6,7 @@ from contextlib import suppress
 import pytest
 
 from limner.messages.errors import RequestDropped, SettingsInvalid, StudioClosed
+from limner.messages.limiting import PauseLane
 from limner.messages.settings import LaneSettings
 
 MINUTES = 60
@@ -178,6 +179,20 @@ class TestLanes:
         one.until("slot_requested", times=4)
         one.until("slot_granted", times=2)
         assert 2.5 * MINUTES < limiter.forecast() < 3.5 * MINUTES
+
+    def test_who_waits_for_a_limiter_that_fails_hears_of_it(self, open_simulated):
+        one = open_simulated(audited=False)
+        limiter = one.studio.limiter
+        limiter.pause()
+        waiting = [limiter.schedule(int), limiter.collect(list, max_size=2, max_time=60).add(1)]
+        waiting.append(limiter.drain())
+        limiter.ref.tell(PauseLane(lane="there is none"))
+        for future in waiting:
+            with pytest.raises(StudioClosed):
+                future.get()
+        for late in (limiter.drain, limiter.report, lambda: limiter.schedule(int)):
+            with pytest.raises(StudioClosed):
+                late()
 
 
 class TestOwnCalls:
