@@ -51,12 +51,20 @@ class Lane:
         settings: in force from the beginning.
         now: the time.
         granted: how many slots were granted before, by another lane of the name.
+        alone: whether it stands behind no other lane, and none behind it.
     """
 
     def __init__(
-        self, name: str, settings: LaneSettings, now: int = 0, *, granted: int = 0
+        self,
+        name: str,
+        settings: LaneSettings,
+        now: int = 0,
+        *,
+        granted: int = 0,
+        alone: bool = True,
     ) -> None:
         self.name = name
+        self.alone = alone
         self.out = Holdings()
         self.paused_until: float | None = None
         self.ending: Literal["draining", "stopped"] | None = None
@@ -372,7 +380,8 @@ class Lane:
             return None
         self._reservoir.fill(now)
         if (self._reservoir.left or 0) < (self.settings.reservoir or 0):
-            return self._reservoir.due
+            again = self._reservoir.ever(self.settings.reservoir or 0)
+            return self._reservoir.due if again else None
         failing = None if self.circuit is None or not self.circuit.row else self.circuit.until
         remembered = (self.paused_until, self._blocked_until, self._free_at(), failing)
         return max(now, *(int(one) for one in remembered if one is not None))

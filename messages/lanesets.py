@@ -116,21 +116,22 @@ class LaneSet:
         self._remember(name, request, lane)
         self._busy.add(lane.name)
         self.steps.append(Step("slot_requested", lane, request))
-        if self._is_alone(lane):
+        if lane.alone:
             granted, dropped = lane.request(request, now)
             for slot in granted:
                 self._hand_out(lane, slot)
             for drop in dropped:
                 self._drop(lane, drop)
+            self._finish(lane, now)
+            return
+        refused = lane.refusal(request, now)
+        for further in self._further(lane):
+            refused = refused or further.never(request, now)
+        if refused is not None:
+            self._drop(lane, Drop(request, refused))
         else:
-            refused = lane.refusal(request, now)
-            for further in self._further(lane):
-                refused = refused or further.never(request, now)
-            if refused is not None:
-                self._drop(lane, Drop(request, refused))
-            else:
-                lane.admit(request, now)
-                self._fresh.append((lane, request))
+            lane.admit(request, now)
+            self._fresh.append((lane, request))
         self._settle(lane, now)
 
     def release(self, message: ReleaseSlot, now: int) -> None:
@@ -255,15 +256,17 @@ class LaneSet:
 
     def _settle(self, lane: Lane, now: int) -> None:
         """Do all that is due in a lane, and in those that this may concern."""
-        if not self._is_alone(lane):
+        if not lane.alone:
             self._agenda[lane.name] = lane
             self._settle_all(now)
             return
         self._tidy(lane, now)
-        for slot in lane.grants(now):
-            self._hand_out(lane, slot)
+        if lane.waiting:
+            for slot in lane.grants(now):
+                self._hand_out(lane, slot)
         self._finish(lane, now)
-        self._tell_drained((lane,))
+        if self._ending:
+            self._tell_drained((lane,))
 
     def _settle_all(self, now: int) -> None:
         """Do all that is due in the lanes on the agenda, those further behind before others."""
@@ -278,7 +281,8 @@ class LaneSet:
                 self._overflow(now)
         for lane in seen.values():
             self._finish(lane, now)
-        self._tell_drained(seen.values())
+        if self._ending:
+            self._tell_drained(seen.values())
 
     def _decide(self, lane: Lane, now: int, seen: dict[str, Lane]) -> None:
         """Give out, or offer, what may be given out in a lane."""
@@ -319,14 +323,23 @@ class LaneSet:
             holder = owning.out.slots[slot_id]
             step = Step("slot_asked_back", lane, slot.request, slot, slot.revoked_for, holder)
             self.steps.append(step)
-        circuit = "closed" if lane.circuit is None else lane.circuit.state
-        if circuit != self._circuits.get(lane.name, "closed"):
-            self._circuits[lane.name] = circuit
-            name = f"circuit_{circuit.replace('-', '_')}"
-            row = lane.circuit.row if lane.circuit is not None else 0
-            self.steps.append(LaneStep(name, lane, {"failures": row}))
+        circuit = lane.circuit
+        state = "closed" if circuit is None else circuit.state
+        if state != "closed" or lane.name in self._circuits:
+            self._tell_circuit(lane, state)
         if lane.idle:
             self._be_idle(lane, now)
+
+    def _tell_circuit(self, lane: Lane, state: str) -> None:
+        """Tell the state of a lane's circuit, if that was another one when it was told last."""
+        if state == self._circuits.get(lane.name, "closed"):
+            return
+        if state == "closed":
+            del self._circuits[lane.name]
+        else:
+            self._circuits[lane.name] = state
+        row = 0 if lane.circuit is None else lane.circuit.row
+        self.steps.append(LaneStep(f"circuit_{state.replace('-', '_')}", lane, {"failures": row}))
 
     def _be_idle(self, lane: Lane, now: int) -> None:
         """Tell that a lane is idle, once; drop one of a group."""
@@ -334,7 +347,7 @@ class LaneSet:
         if name in self._busy:
             self._busy.discard(name)
             self.steps.append(LaneStep("lane_idle", lane, {}))
-        if self._forgettable_at(lane, now) == now:
+        if self.groups and self._forgettable_at(lane, now) == now:
             del self.lanes[name]
             self._granted = max(self._granted, lane.granted)
             self._circuits.pop(name, None)
@@ -342,17 +355,12 @@ class LaneSet:
 
     def _tell_drained(self, lanes: Iterable[Lane]) -> None:
         """Tell that a lane is drained that was to be: it is idle, and so are those behind it."""
-        if not self._ending:
-            return
-        for lane in {
-            one.name: one for lane in lanes for one in (lane, *self._further(lane))
-        }.values():
-            if (
-                lane.name in self._ending
-                and lane.idle
-                and all(one.idle for one in self._behind(lane))
-            ):
-                self._ending.discard(lane.name)
+        concerned = {one.name: one for lane in lanes for one in (lane, *self._further(lane))}
+        for name, lane in concerned.items():
+            if name not in self._ending or not lane.idle:
+                continue
+            if all(one.idle for one in self._behind(lane)):
+                self._ending.discard(name)
                 self.steps.append(LaneStep("lane_drained", lane, {}))
 
     def _forgettable_at(self, lane: Lane, now: int) -> int | None:
@@ -369,9 +377,6 @@ class LaneSet:
         self.steps.append(Step("slot_granted", lane, request, slot))
 
     # What stands behind what
-
-    def _is_alone(self, lane: Lane) -> bool:
-        return lane.settings.behind is None and lane.name not in self._fronts
 
     def _further(self, lane: Lane) -> Iterator[Lane]:
         """Give the lanes that a lane stands behind, the nearest first."""
@@ -588,7 +593,9 @@ class LaneSet:
         return self._open(name, self.groups[group_of(name)], now) if lane is None else lane
 
     def _open(self, name: str, settings: LaneSettings, now: int) -> Lane:
-        lane = self.lanes[name] = Lane(name, settings, now, granted=self._granted)
+        alone = settings.behind is None and name not in self._fronts
+        lane = Lane(name, settings, now, granted=self._granted, alone=alone)
+        self.lanes[name] = lane
         self.steps.append(LaneStep("lane_opened", lane, settings.model_dump()))
         return lane
 
@@ -597,7 +604,7 @@ class LaneSet:
 
     def _agenda_unless_alone(self, lane: Lane) -> None:
         """Look at a lane again, unless that is what is done just now."""
-        if not self._is_alone(lane):
+        if not lane.alone:
             self._agenda[lane.name] = lane
 
     def _remember(self, name: str, request: RequestSlot, lane: Lane) -> None:
@@ -606,7 +613,8 @@ class LaneSet:
 
     def _forget(self, name: str, request: RequestSlot) -> None:
         del self._where[name]
-        self._first_offered.pop(name, None)
+        if self._first_offered:
+            self._first_offered.pop(name, None)
         held = self._held[request.session_id]
         del held[name]
         if not held:
