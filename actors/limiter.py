@@ -15,11 +15,12 @@ from typing import Any, Literal
 from limner.actors.actor import LimnerActor
 from limner.actors.system import Timer
 from limner.actors.trail import EventLog
+from limner.messages.chains import LaneStep, Step
 from limner.messages.circuits import State
 from limner.messages.errors import StudioClosed
 from limner.messages.events import Event
 from limner.messages.lanes import Lane
-from limner.messages.lanesets import LaneSet, LaneStep, Step
+from limner.messages.lanesets import LaneSet
 from limner.messages.limiting import (
     EndLane,
     LaneReport,

@@ -433,7 +433,11 @@ def test_an_owner_whose_share_was_made_less_does_not_hold_up_others_in_lanes_beh
 def test_what_no_lane_further_on_can_ever_give_is_refused_at_once():
     one = Driven(image={"max_concurrent": 2}, a={"max_concurrent": 5, "behind": "image"})
     lines = one.ask("heavy", "a", weight=3)
-    assert lines == ["slot_requested a heavy", "request_dropped a heavy: too heavy", "lane_idle a"]
+    assert lines == [
+        "slot_requested a heavy",
+        "request_dropped a heavy: too heavy in lane image",
+        "lane_idle a",
+    ]
 
 
 def test_what_a_lane_further_on_cannot_give_any_more_is_dropped_though_it_was_not_offered():
@@ -611,8 +615,8 @@ def test_a_drained_lane_grants_what_waits_in_those_behind_it_and_is_drained_last
     ended = one.end("image", drop=False)
     assert ended == [f"lane_ending {name}" for name in ("image", "a", "host:1")]
     refused = "the lane is draining"
-    for name in ("image", "a", "host:1", "host:2"):
-        assert f"request_dropped {name} late: {refused}" in one.ask("late", name)
+    for name, where in (("image", ""), ("a", ""), ("host:1", ""), ("host:2", " in lane a")):
+        assert f"request_dropped {name} late: {refused}{where}" in one.ask("late", name)
     for name, following in (("i1", "a1"), ("a1", "h1")):
         lines = one.give(name)
         assert granted(lines) == [following]
