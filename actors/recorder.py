@@ -99,6 +99,7 @@ class RecorderActor(LimnerActor):
     """
 
     role = "recorder"
+    patient = True
 
     def __init__(self, log: EventLog, file: LogFile | None, wall_start: int) -> None:
         super().__init__(log)

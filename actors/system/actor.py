@@ -53,6 +53,9 @@ class PooledActor(pykka.Actor):
     `KeyboardInterrupt` and `SystemExit` always stop all actors of the system.
     """
 
+    patient: ClassVar[bool] = False
+    """Whether others that are ready go before, a few times: for one that nobody waits for."""
+
     actor_inbox: Mailbox
     _actor_ref: PooledRef[Any]
 

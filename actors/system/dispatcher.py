@@ -20,6 +20,8 @@ logger = logging.getLogger("limner.system")
 
 TURN = 64
 """Messages that an actor handles before the next one has its turn."""
+PATIENCE = 16
+"""How often a patient actor lets others go before, from one turn to the next."""
 TICK = 0.02
 """Seconds between two looks at threads that may be blocked."""
 RETIRE = 0.5
@@ -117,6 +119,10 @@ class Dispatcher:
                     self._idle -= 1
             if mailbox is None:
                 break
+            if mailbox.patience and not ready.empty():
+                mailbox.patience -= 1
+                ready.put(mailbox)
+                continue
             if not self._watch.is_set() and not ready.empty():
                 self._overlook()  # whoever put that in may still have taken this thread for idle
             carrier.busy = True
@@ -130,6 +136,8 @@ class Dispatcher:
             self._carriers.pop(carrier, None)
 
     def _turn(self, mailbox: Mailbox) -> None:
+        if mailbox.actor is not None and mailbox.actor.patient:
+            mailbox.patience = PATIENCE
         while mailbox.turn(TURN):
             if not self._closed:
                 self._ready.put(mailbox)

@@ -33,7 +33,7 @@ class Mailbox:
     then is still answered, or counted as a dead letter.
     """
 
-    __slots__ = ("_batch", "_claim", "_incoming", "_system", "actor", "name")
+    __slots__ = ("_batch", "_claim", "_incoming", "_system", "actor", "name", "patience")
 
     def __init__(self, system: System) -> None:
         self._system = system
@@ -44,6 +44,7 @@ class Mailbox:
         self._claim.acquire()
         self.actor: PooledActor | None = None  # held here while it lives
         self.name = ""  # once the actor has ended
+        self.patience = 0  # how often others may still go before
 
     def put(self, envelope: Envelope[Any], /) -> None:
         """Append an envelope, and make the actor ready unless it is already."""

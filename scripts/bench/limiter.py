@@ -18,8 +18,8 @@ from limner.scripts.bench.limiter_slots import slot_use, spacing
 from limner.scripts.bench.limiter_speed import Speed, Way
 from limner.scripts.bench.limiter_speed import run as run_limner
 
-OURS = [(way, at_once) for way in Way for at_once in (0, 30, 1_000)]
-THEIRS = [("schedule", 0), ("schedule", 30), ("wrap", 30), ("light schedule", 30)]
+OURS = [(way, at_once) for way in Way for at_once in (0, 3, 30, 1_000)]
+THEIRS = [("schedule", 0), ("schedule", 3), ("schedule", 30), ("wrap", 30), ("light schedule", 30)]
 WAITING = [(0, Owners.SEVEN), (1_000, Owners.ONE), (1_000, Owners.SEVEN), (1_000, Owners.EACH)]
 Say = Callable[[str], None]
 

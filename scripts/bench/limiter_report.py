@@ -100,8 +100,9 @@ class LimiterReport(Value):
             )
         if self.slots is not None:
             console.print(
-                f"{self.slots.jobs:,} jobs of 50 ms on 4 slots: {self.slots.use:.2%} of the ideal;"
-                f" from grant to start {self.slots.start_median:.3f} ms,"
+                f"{self.slots.jobs:,} jobs of 50 ms on 4 slots: {self.slots.use:.2%} of the ideal"
+                f" ({self.slots.bare_use:.2%} on bare threads); from grant to start"
+                f" {self.slots.start_median:.3f} ms,"
                 f" p99 {self.slots.start_p99:.3f} ms",
                 soft_wrap=True,
             )
@@ -109,7 +110,8 @@ class LimiterReport(Value):
             console.print(
                 f"{self.spacing.grants:,} grants {MIN_TIME / 1_000:g} ms apart:"
                 f" {self.spacing.early} early, shortest {self.spacing.shortest:.3f} ms,"
-                f" mean {self.spacing.mean:.3f} ms",
+                f" mean {self.spacing.mean:.3f} ms"
+                f" ({self.spacing.bare_mean:.3f} ms of a bare thread that waits for as long)",
                 soft_wrap=True,
             )
         for line in (*map(str, self.bars), *self.notes):

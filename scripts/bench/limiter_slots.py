@@ -3,6 +3,7 @@
 import json
 import math
 import tempfile
+import threading
 import time
 from collections.abc import Callable
 from functools import partial
@@ -32,12 +33,14 @@ class SlotUse(Value):
     Args:
         jobs: how many.
         use: what they must take at the least, by what they took.
+        bare_use: the same of four threads that do nothing else, and know no limiter.
         start_median: milliseconds from a grant to the start of its call, in the middle.
         start_p99: the same of the slowest but for one in a hundred.
     """
 
     jobs: int
     use: float
+    bare_use: float
     start_median: float
     start_p99: float
 
@@ -50,12 +53,14 @@ class Spacing(Value):
         early: how many came before they should have.
         shortest: milliseconds between two grants at the least.
         mean: milliseconds between two grants on the average.
+        bare_mean: the same between two wakings of a thread that waits for as long, again and again.
     """
 
     grants: int
     early: int
     shortest: float
     mean: float
+    bare_mean: float
 
 
 def slot_use(jobs: int) -> SlotUse:
@@ -76,6 +81,7 @@ def slot_use(jobs: int) -> SlotUse:
     return SlotUse(
         jobs=jobs,
         use=jobs * JOB / 4 / seconds,
+        bare_use=jobs * JOB / 4 / bare_seconds(jobs),
         start_median=waits[jobs // 2] / 1_000,
         start_p99=waits[math.ceil(0.99 * jobs) - 1] / 1_000,
     )
@@ -96,7 +102,39 @@ def spacing(grants: int) -> Spacing:
         early=sum(one < MIN_TIME for one in apart),
         shortest=min(apart) / 1_000,
         mean=sum(apart) / len(apart) / 1_000,
+        bare_mean=bare_spacing(grants),
     )
+
+
+def bare_seconds(jobs: int) -> float:
+    """Give the seconds that the same jobs take on four threads without a limiter."""
+    left = iter(range(jobs))
+    taking = threading.Lock()
+
+    def work() -> None:
+        while True:
+            with taking:
+                if next(left, None) is None:
+                    return
+            time.sleep(JOB)
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    began = time.perf_counter()
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return time.perf_counter() - began
+
+
+def bare_spacing(times: int) -> float:
+    """Give the milliseconds between two wakings of a thread that waits so often."""
+    condition = threading.Condition()
+    with condition:
+        began = time.perf_counter()
+        for _ in range(times):
+            condition.wait(MIN_TIME / 1_000_000)
+        return (time.perf_counter() - began) / times * 1_000
 
 
 def logged(

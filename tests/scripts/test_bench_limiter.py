@@ -245,8 +245,8 @@ def test_the_report_compares_the_best_way_of_each() -> None:
             Cycles(waiting=1_000, owners=Owners.SEVEN, per_second=99_000),
         ],
         growth=[grown(1_000, 3), grown(1_000_000, 6.3)],
-        slots=SlotUse(jobs=400, use=0.98, start_median=0.1, start_p99=2),
-        spacing=Spacing(grants=500, early=1, shortest=19.9, mean=20.6),
+        slots=SlotUse(jobs=400, use=0.98, bare_use=0.99, start_median=0.1, start_p99=2),
+        spacing=Spacing(grants=500, early=1, shortest=19.9, mean=20.6, bare_mean=20.2),
         notes=["a note"],
     )
     assert (report.speed[0].median, report.speed[0].slowest) == (10_000, 5_000)
