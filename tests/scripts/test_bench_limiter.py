@@ -53,7 +53,7 @@ def test_the_command_measures_every_part_and_says_where_bottleneck_is_missing(
     )
     assert done.returncode == 0, done.stderr
     report = LimiterReport.model_validate_json(done.stdout)
-    assert [one.name.split(",")[1] for one in report.speed] == [" schedule"] * 3 + [" actor"] * 3
+    assert [one.name.split(",")[1] for one in report.speed] == [" schedule"] * 4 + [" actor"] * 4
     assert report.scheduler[0].name == "uncontended"
     assert len(report.scheduler) == 4
     assert {one.owners for one in report.growth} == {Owners.ONE, Owners.EACH}

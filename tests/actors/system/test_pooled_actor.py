@@ -312,3 +312,53 @@ def test_a_future_calls_back_and_becomes_a_concurrent_one(system):
     failed = concurrent(BadReceive.start().ask("fail", block=False))
     with pytest.raises(RuntimeError, match="bad receive"):
         failed.result(timeout=WAIT)
+
+
+class Telling(PooledActor):
+    """Writes down its name when it hears something; tells others what it is given."""
+
+    def __init__(self, name, order, done=None):
+        super().__init__()
+        self.name, self.order, self.done = name, order, done
+
+    def on_receive(self, others):
+        self.order.append(self.name)
+        for other in others:
+            other.tell(())
+        if self.done is not None:
+            self.done.set()
+
+
+class Patient(Telling):
+    patient = True
+
+
+def test_who_is_patient_lets_others_go_before_that_are_ready(system):
+    order, done = [], system.future()
+    with system:
+        patient = Patient.start("patient", order, done)
+        other = Telling.start("other", order)
+        first = Telling.start("first", order)
+    patient.tell(())
+    done.get(timeout=WAIT)
+    order.clear()
+    patient.actor_inbox.actor.done = done = system.future()
+    first.tell([patient, other])
+    done.get(timeout=WAIT)
+    assert order == ["first", "other", "patient"]
+
+
+def test_who_is_patient_has_a_turn_though_others_are_always_ready(system):
+    class Restless(PooledActor):
+        def on_receive(self, message):
+            if not done.done:
+                self.actor_ref.tell(message)
+
+    done = system.future()
+    with system:
+        patient = Patient.start("patient", [], done)
+        restless = [Restless.start() for _ in range(3)]
+    for one in restless:
+        one.tell("go on")
+    patient.tell(())
+    done.get(timeout=WAIT)
