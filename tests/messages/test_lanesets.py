@@ -13,6 +13,7 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
+from instructions import steps_of
 from lane_model import micros
 from laneset_model import Driven, SeenLanes, granted, lane_events, wish
 
@@ -761,25 +762,6 @@ def test_an_update_of_a_group_reaches_its_lanes_but_not_those_with_settings_of_t
 
 
 # What it costs
-
-
-def steps_of(call):
-    """Count the instructions that a call takes."""
-    number = 0
-
-    def trace(frame, event, _arg):
-        nonlocal number
-        frame.f_trace_opcodes, frame.f_trace_lines = True, False
-        number += event == "opcode"
-        return trace
-
-    before = sys.gettrace()
-    sys.settrace(trace)
-    try:
-        call()
-    finally:
-        sys.settrace(before)
-    return number
 
 
 def look(lane):

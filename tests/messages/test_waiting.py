@@ -3,12 +3,12 @@
 That turns and ages together come out as the rules say is shown in `test_lanes`, by a model.
 """
 
-import sys
 import tracemalloc
 from random import Random
 from typing import NamedTuple
 
 import pytest
+from instructions import steps_of
 
 from limner.messages.lanes import Lane
 from limner.messages.settings import LaneSettings
@@ -176,25 +176,6 @@ def test_owners_that_new_settings_let_back_stand_where_their_age_puts_them():
 
 
 # Many
-
-
-def steps_of(call):
-    """Count the instructions that a call takes."""
-    number = 0
-
-    def trace(frame, event, _arg):
-        nonlocal number
-        frame.f_trace_opcodes, frame.f_trace_lines = True, False
-        number += event == "opcode"
-        return trace
-
-    before = sys.gettrace()
-    sys.settrace(trace)
-    try:
-        call()
-    finally:
-        sys.settrace(before)
-    return number
 
 
 def crowd(number, owners, **values):
