@@ -233,7 +233,7 @@ class LimiterActor(LimnerActor):
                 **{name: counts[event] for name, event in ENDS.items()},
             },
             weight_out=lane.out.weight,
-            reservoir=lane.reservoir,
+            reservoir=lane.reservoir(now),
             waiting=tuple(
                 WaitingRequest(
                     request_id=one.request.request_id,

@@ -17,7 +17,7 @@ from limner.actors.actor import LimnerActor
 from limner.actors.production import Production, SlotLapsed
 from limner.actors.system import Call, CallReturned, PooledRef, Timer
 from limner.actors.trail import EventLog
-from limner.messages.adaptation import failed, retry_after
+from limner.messages.adaptation import has_failed, rest_asked_for
 from limner.messages.errors import describe, may_be_retried
 from limner.messages.opening import OpenStream, ReportProgress
 from limner.messages.pictures import Picture
@@ -399,7 +399,7 @@ class ProcessorActor(LimnerActor):
             return (None if error else False), None
         if work.call is not None and work.call.is_set():
             return (True if work.timed_out else None), None
-        return failed(error), retry_after(error, self.log.wall)
+        return has_failed(error), rest_asked_for(error, self.log.wall)
 
     def give_back(
         self, work: Work, failed: bool | None = None, retry_after: float | None = None

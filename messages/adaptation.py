@@ -1,15 +1,16 @@
 """What the end of a call says about its back end: whether it failed, and when to come again."""
 
 from email.utils import mktime_tz, parsedate_tz
+from typing import Any
 
-from limner.messages.errors import may_be_retried
+from limner.messages.errors import LimnerError, may_be_retried
 
 BUSY = (429, 503)
 """Too Many Requests and Service Unavailable, which may say `Retry-After` (RFC 9110, 10.2.3)."""
 
 
-def failed(error: BaseException | None) -> bool | None:
-    """Say whether a call's end speaks against its back end; `None` if it says nothing.
+def has_failed(error: BaseException | None) -> bool | None:
+    """Say whether a generator's end speaks against its back end; `None` if it says nothing.
 
     An error that no retry can mend is one of what was asked for, not of the back end.
     """
@@ -18,24 +19,48 @@ def failed(error: BaseException | None) -> bool | None:
     return True if may_be_retried(error) else None
 
 
-def retry_after(error: BaseException | None, wall: float) -> float | None:
+def own_has_failed(error: BaseException | None) -> bool | None:
+    """Say whether the end of a host's own call speaks against its back end.
+
+    Its own slips, such as a `KeyError`, say nothing: only an error of Limner's, of the system or
+    the network (`OSError`, as `requests` and `urllib` raise), or one with an answer does.
+    """
+    if error is None or isinstance(error, LimnerError | OSError) or _status(error) is not None:
+        return has_failed(error)
+    return None
+
+
+def rest_asked_for(error: BaseException | None, wall: float) -> float | None:
     """Give the seconds for which a back end asks to be left alone, if it does.
 
     Args:
-        error: with a number `retry_after`, as `GenerationFailed` has it; or with a `response`, as
-            `requests.HTTPError` has it, whose status is 429 or 503.
+        error: with a number `retry_after`, as `GenerationFailed` has it; or with an answer of
+            status 429 or 503, as `requests` and `urllib` raise it.
         wall: the time of the day, in seconds since 1970, for a `Retry-After` that is a date.
     """
     try:
         seconds = getattr(error, "retry_after", None)
-        if seconds is None:
-            response = getattr(error, "response", None)
-            if getattr(response, "status_code", None) not in BUSY:
-                return None
-            seconds = _seconds(str(response.headers.get("Retry-After", "")), wall)  # type: ignore[union-attr]
+        if seconds is None and error is not None and _status(error) in BUSY:
+            headers = getattr(_answer(error), "headers", None) or {}
+            seconds = _seconds(str(headers.get("Retry-After", "")), wall)
         return float(seconds) if seconds is not None and 0 < float(seconds) < 1e9 else None
-    except Exception:  # noqa: BLE001  # it is somebody's object, and a back end's text
+    except BaseException:  # noqa: BLE001  # it is somebody's object, and a back end's text
         return None
+
+
+def _answer(error: BaseException) -> Any:
+    """Give what a back end has answered: `requests` has it beside the error, `urllib` as that."""
+    response = getattr(error, "response", None)
+    return error if response is None else response
+
+
+def _status(error: BaseException) -> int | None:
+    try:
+        answer = _answer(error)
+        status = getattr(answer, "status_code", None) or getattr(answer, "code", None)
+    except BaseException:  # noqa: BLE001
+        return None
+    return status if type(status) is int else None
 
 
 def _seconds(header: str, wall: float) -> float | None:

@@ -189,6 +189,8 @@ class Chains:
 
     def _reconsider(self, lane: Lane, owner: str, now: int) -> None:
         """Let others be next in the lanes behind one in which an owner may have no more."""
+        if lane.name not in self._fronts:
+            return
         for name in tuple(self._heads_of.get(owner, ())):
             near = self.lanes[name]
             if lane in self._further(near):

@@ -23,7 +23,7 @@ def may_be_retried(error: BaseException) -> bool:
     """
     try:
         return bool(getattr(error, "retryable", isinstance(error, Exception)))
-    except Exception:  # noqa: BLE001
+    except BaseException:  # noqa: BLE001  # it is somebody's property
         return True
 
 

@@ -79,6 +79,10 @@ class Holdings:
             slot.expires_at = expires_at
             self._await(slot)
 
+    def may_expire(self, now: int) -> bool:
+        """Say whether a slot may have expired; sure if it says no."""
+        return bool(self._leases) and self._leases[0][0] <= now
+
     def next_expiry(self) -> Slot | None:
         """Give the slot that expires first."""
         while self._leases:

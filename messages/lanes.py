@@ -84,8 +84,13 @@ class Lane:
         return self._room.size
 
     @property
-    def reservoir(self) -> int | None:
-        """What may still be granted, as of the last time that was looked."""
+    def waiting_weights(self) -> tuple[tuple[int, int], ...]:
+        """How many requests wait of each priority, and what they weigh together."""
+        return self._room.weights
+
+    def reservoir(self, now: int) -> int | None:
+        """Give what may still be granted."""
+        self._reservoir.fill(now)
         return self._reservoir.left
 
     @property
@@ -119,21 +124,19 @@ class Lane:
 
     def refusal(self, request: RequestSlot, now: int) -> DropReason | None:
         """Say why a request is refused at once; `None` if it is not."""
-        never = self.never(request, now)
-        if self.ending is not None or self._blocked_until is None:
-            return never
-        if now < self._blocked_until:
-            self._block(now)
-            return "blocked"
-        self._blocked_until = None
-        return never
+        ended = self._ended(request)
+        if ended is None and self._blocked_until is not None:
+            if now < self._blocked_until:
+                self._block(now)
+                return "blocked"
+            self._blocked_until = None
+        return ended or self.never(request, now)
 
     def never(self, request: RequestSlot, now: int) -> DropReason | None:
         """Say why a request can never be granted, however long it waits; `None` if it may be."""
-        if self.ending is not None:
-            return "the lane is draining" if self.ending == "draining" else "the lane is stopped"
         self._reservoir.fill(now)
-        return None if self.can_ever_give(request.weight) else "too heavy"
+        heavy = None if self.can_ever_give(request.weight) else "too heavy"
+        return self._ended(request) or heavy
 
     def can_ever_give(self, weight: int) -> bool:
         """Say whether the lane can ever give a weight, as its settings and reservoir are now."""
@@ -240,7 +243,9 @@ class Lane:
         ends.
         """
         settings = self.settings
-        if not settings.preempt or settings.max_concurrent is None or self.halted(now):
+        if not settings.preempt or settings.max_concurrent is None or self.ending is not None:
+            return []
+        if self.halted(now):
             return []
         asked: list[Slot] = []
         spare: list[Slot] | None = None
@@ -286,13 +291,16 @@ class Lane:
                 dropped.append(self._drop(waiting.request, "waited too long"))
         return dropped
 
-    def update(self, settings: LaneSettings, now: int) -> list[Drop]:
+    def update(self, settings: LaneSettings, now: int, *, refill: bool = False) -> list[Drop]:
         """Put other settings in force, at once; what is out stays out.
 
         Gives what waits and weighs more than the lane can ever give now. A lower `high_water`
-        drops nobody who waits already.
+        drops nobody who waits already. With `refill`, what is left of the reservoir is as the
+        settings say, though they said so before.
         """
         self._reservoir.change(settings, now)
+        if refill:
+            self._reservoir.left = settings.reservoir
         self._put_in_force(settings)
         self._room.rearrange(_micros(settings.ageing), self.is_full)
         heavy = [one for one in self._room if not self.can_ever_give(one.request.weight)]
@@ -307,8 +315,8 @@ class Lane:
         self.paused_until = max(until, self.paused_until or 0)
 
     def resume(self) -> None:
-        """Grant again."""
-        self.paused_until = None
+        """Grant again, and take requests again."""
+        self.paused_until = self.ending = None
 
     def paused(self, now: int) -> bool:
         """Say whether the lane is paused."""
@@ -398,6 +406,12 @@ class Lane:
             self.circuit.failures = settings.circuit_failures
             self.circuit.pause = round(settings.circuit_seconds * MICROSECONDS)
 
+    def _ended(self, request: RequestSlot) -> DropReason | None:
+        """Say why no new request is taken; one whose slot was revoked is none."""
+        if self.ending == "draining" and request.since is None:
+            return "the lane is draining"
+        return "the lane is stopped" if self.ending == "stopped" else None
+
     def _is_hopeless(self, request: RequestSlot) -> bool:
         """Say whether a request stands before a reservoir that can never give its weight any more.
 
@@ -424,7 +438,7 @@ class Lane:
         self.granted += 1
         self._last_grant = now
         slot = Slot(
-            f"{self.name}-{self.granted}", request, self.granted, now, now + self._lease, waited
+            f"{self.name}#{self.granted}", request, self.granted, now, now + self._lease, waited
         )
         self.out.add(slot)
         if self._reservoir.left is not None:

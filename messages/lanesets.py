@@ -51,15 +51,17 @@ class LaneSet(Chains):
         self._busy.add(lane.name)
         self.steps.append(Step("slot_requested", lane, request))
         if lane.alone:
+            if lane.out.may_expire(now) or lane.settings.max_wait is not None:
+                self._tidy(lane, now)
             granted, dropped = lane.request(request, now)
             for slot in granted:
                 self._hand_out(lane, slot)
             for drop in dropped:
                 self._drop(lane, drop)
-            if dropped:
-                self._settle(lane, now)
-            else:
+            if granted and not dropped:
                 self._finish(lane, now)
+            else:
+                self._settle(lane, now)
             return
         refused: str | None = lane.refusal(request, now)
         for further in self._further(lane):
@@ -103,8 +105,11 @@ class LaneSet(Chains):
                 self._end_slot(lane, name, None, now)
         self._settle_all(now)
 
-    def update(self, name: str, settings: LaneSettings, now: int) -> None:
-        """Put other settings in force in a lane, or in a group and all its lanes."""
+    def update(self, name: str, settings: LaneSettings, now: int, *, refill: bool = False) -> None:
+        """Put other settings in force in a lane, or in a group and all its lanes.
+
+        With `refill`, what is left of a reservoir is as the settings say.
+        """
         lanes = []
         if name in self.groups:
             before, self.groups[name] = self.groups[name], settings
@@ -116,7 +121,7 @@ class LaneSet(Chains):
         else:
             lanes.append(self._lane(name, now))
         for lane in lanes:
-            dropped = lane.update(settings, now)
+            dropped = lane.update(settings, now, refill=refill)
             self.steps.append(LaneStep("lane_updated", lane, settings.model_dump()))
             for drop in dropped:
                 self._drop(lane, drop)
@@ -144,12 +149,20 @@ class LaneSet(Chains):
         self._settle(lane, now)
 
     def resume(self, name: str, now: int) -> None:
-        """Grant again in a lane, if it is paused."""
+        """Grant again in a lane that is paused; take requests again in one that was ended.
+
+        One that was ended is open again with those behind it.
+        """
         lane = self.lanes.get(name)
-        if lane is not None and lane.paused_until is not None:
-            lane.resume()
-            self.steps.append(LaneStep("lane_resumed", lane, {}))
-            self._settle(lane, now)
+        if lane is None:
+            return
+        behind = self._behind(lane) if lane.ending is not None else []
+        for one in (lane, *behind):
+            if one.ending is not None or (one is lane and one.paused_until is not None):
+                one.resume()
+                self.steps.append(LaneStep("lane_resumed", one, {}))
+                self._agenda[one.name] = one
+        self._settle_all(now)
 
     def end(self, name: str, now: int, *, drop: bool) -> None:
         """Take no request any more in a lane and in those behind it; `lane_drained` follows.
@@ -203,8 +216,7 @@ class LaneSet(Chains):
             for slot in lane.grants(now):
                 self._hand_out(lane, slot)
         self._finish(lane, now)
-        if self._ending:
-            self._tell_drained((lane,))
+        self._end_idle((lane,), now)
 
     def _settle_all(self, now: int) -> None:
         """Do all that is due in the lanes on the agenda, those further behind before others."""
@@ -219,8 +231,7 @@ class LaneSet(Chains):
                 self._overflow(now)
         for lane in seen.values():
             self._finish(lane, now)
-        if self._ending:
-            self._tell_drained(seen.values())
+        self._end_idle(seen.values(), now)
 
     def _decide(self, lane: Lane, now: int, seen: dict[str, Lane]) -> None:
         """Give out, or offer, what may be given out in a lane."""
@@ -265,8 +276,9 @@ class LaneSet(Chains):
         state = "closed" if circuit is None else circuit.state
         if state != "closed" or lane.name in self._circuits:
             self._tell_circuit(lane, state)
-        if lane.idle:
-            self._be_idle(lane, now)
+        if lane.idle and lane.name in self._busy:
+            self._busy.discard(lane.name)
+            self.steps.append(LaneStep("lane_idle", lane, {}))
 
     def _tell_circuit(self, lane: Lane, state: str) -> None:
         """Tell the state of a lane's circuit, if that was another one when it was told last."""
@@ -279,17 +291,18 @@ class LaneSet(Chains):
         row = 0 if lane.circuit is None else lane.circuit.row
         self.steps.append(LaneStep(f"circuit_{state.replace('-', '_')}", lane, {"failures": row}))
 
-    def _be_idle(self, lane: Lane, now: int) -> None:
-        """Tell that a lane is idle, once; drop one of a group."""
-        name = lane.name
-        if name in self._busy:
-            self._busy.discard(name)
-            self.steps.append(LaneStep("lane_idle", lane, {}))
-        if self.groups and self._forgettable_at(lane, now) == now:
-            del self.lanes[name]
-            self._granted = max(self._granted, lane.granted)
-            self._circuits.pop(name, None)
-            self.steps.append(LaneStep("lane_dropped", lane, {}))
+    def _end_idle(self, lanes: Iterable[Lane], now: int) -> None:
+        """Tell of the lanes that are drained now, and drop those of groups that are idle."""
+        if self._ending:
+            self._tell_drained(lanes)
+        if not self.groups:
+            return
+        for lane in lanes:
+            if self._forgettable_at(lane, now) == now:
+                del self.lanes[lane.name]
+                self._granted = max(self._granted, lane.granted)
+                self._circuits.pop(lane.name, None)
+                self.steps.append(LaneStep("lane_dropped", lane, {}))
 
     def _tell_drained(self, lanes: Iterable[Lane]) -> None:
         """Tell that a lane is drained that was to be: it is idle, and so are those behind it."""

@@ -119,6 +119,7 @@ class WaitingRoom:
         self._urgent: list[_Entry] = []
         self._others: list[_Entry] = []
         self._lines = 0
+        self._weights = [0] * PRIORITIES
         self.size = 0
         self._number = 0
         self._places = 0
@@ -129,6 +130,11 @@ class WaitingRoom:
     def __iter__(self) -> Iterator[Waiting]:
         for waiting in self._by_priority:
             yield from waiting.values()
+
+    @property
+    def weights(self) -> tuple[tuple[int, int], ...]:
+        """How many requests there are of each priority, and what they weigh together."""
+        return tuple(zip(map(len, self._by_priority), self._weights, strict=True))
 
     def number_of(self, owner: str | None) -> int:
         """Say how many requests of an owner wait."""
@@ -147,6 +153,7 @@ class WaitingRoom:
         priority, again = request.priority, request.since is not None
         waiting = Waiting(request, -self._number if again else self._number, now)
         self._by_priority[priority][request.request_id] = waiting
+        self._weights[priority] += request.weight
         owner = self._owners.get(request.owner)
         if owner is None:
             owner = self._owners[request.owner] = _Owner(request.owner)
@@ -244,6 +251,7 @@ class WaitingRoom:
         request = waiting.request
         priority = request.priority
         del self._by_priority[priority][request.request_id]
+        self._weights[priority] -= request.weight
         owner = self._owners[request.owner]
         line = owner.lines[priority]
         self.size -= 1

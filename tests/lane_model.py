@@ -217,7 +217,7 @@ class PlainLane:
         return granted, self.overflow(request, now) if waits else []
 
     def refused(self, request, now):
-        if self.ending:
+        if self.ending == "stopped" or (self.ending and request.since is None):
             return f"the lane is {self.ending}"
         if now < self.blocked_until:
             self.block(now)
@@ -319,7 +319,7 @@ class PlainLane:
         self.paused_until = float("inf") if until is None else until
 
     def resume(self):
-        self.paused_until = 0
+        self.paused_until, self.ending = 0, None
 
     def drain(self):
         self.ending = self.ending or "draining"

@@ -26,6 +26,9 @@ class PooledFuture(pykka.ThreadingFuture[T]):
     It can also say when it is done (`when_done`), which Pykka's cannot.
     """
 
+    name: str | None = None
+    """Of what it is for, if that has one."""
+
     # not Pykka's own __init__: it makes a condition, of eight objects, which few futures that
     # live long need before their end
     def __init__(self) -> None:
@@ -59,9 +62,14 @@ class PooledFuture(pykka.ThreadingFuture[T]):
         """Give the future an exception in place of a value."""
         self.set_exception((type(error), error, error.__traceback__))
 
-    def give_up(self, error: BaseException) -> None:
-        """Give the future an exception, unless it has its value or exception already."""
+    def offer(self, value: Any) -> None:
+        """Give the future its value, unless it has one or an exception already."""
         with suppress(queue.Full):  # what Pykka raises then
+            self.set(value)
+
+    def give_up(self, error: BaseException) -> None:
+        """Give the future an exception, unless it has one or its value already."""
+        with suppress(queue.Full):
             self.fail(error)
 
     @cached_property

@@ -157,7 +157,9 @@ class Watch:
         now = self.summary.open
         lanes = ", ".join(
             f"{shown(name, 30)} {lane.out:,} of {'any' if lane.limit is None else lane.limit}"
+            + (f" ({lane.state})" if lane.state else "")
             for name, lane in self.summary.lanes.items()
+            if lane.there
         )
         return (
             f"{now.get('sessions', 0):,} messages live · {now.get('tasks', 0):,} pictures under way"
@@ -183,14 +185,33 @@ class Watch:
         return frame
 
 
+FIELDS = {
+    "state": 20,
+    "outcome": 20,
+    "lane": 30,
+    "slot_id": 30,
+    "wanted": 30,
+    "seconds": 20,
+    "failures": 20,
+    "how": 20,
+    "reason": 120,
+}
+"""What a line shows of an event, and how many characters of it."""
+
+
 def line(event: Event) -> str:
     """Tell an event in one line."""
     what = [f"{event['t']:>10.3f}", shown(event["event"], 40)]
     for name, limit in (("message_id", 40), ("task_id", 24), ("prompt", 48)):
         if value := shown(text(event, name), limit):
             what.append(value)
-    for name, limit in (("state", 20), ("outcome", 20), ("slot_id", 30), ("reason", 120)):
-        if value := shown(text(event, name), limit):
+    for name, limit in FIELDS.items():
+        given = event.get(name)
+        if isinstance(given, int | float) and not isinstance(given, bool):
+            value = f"{given:.10g}"
+        else:
+            value = shown(text(event, name), limit)
+        if value:
             what.append(f"{name.removesuffix('_id')}={value}")
     return "  ".join(what)
 

@@ -50,6 +50,7 @@ class Lanes:
         self.checks: dict[str, Callable[[Event, int], None]] = {
             "lane_opened": self.lane_set,
             "lane_updated": self.lane_set,
+            "lane_dropped": self.lane_dropped,
             "slot_requested": self.slot_requested,
             "slot_granted": self.slot_granted,
             "request_dropped": self.request_ended,
@@ -85,6 +86,29 @@ class Lanes:
         if not isinstance(least, int | float) or isinstance(least, bool) or not 0 <= least < 1e9:
             raise Uncheckable("I4", "min_time")
         lane.known, lane.max_concurrent, lane.min_time = True, most, round(least * 1_000_000)
+
+    def lane_dropped(self, event: Event, seq: int) -> None:
+        """Forget a lane that was idle; it may be opened again, and nothing of it must matter then.
+
+        So nothing is out, and the next grant could have been at once.
+        """
+        lane = self.lanes.get(text(event, "lane", "I5"))
+        if lane is None:
+            return
+        for name, granted in lane.out.items():
+            what = f"slot {call(name)} is out when its lane is dropped"
+            self.found.say("I5", what, granted, seq)
+        last = lane.last_grant
+        if lane.known and last is not None and micros(event) - last[0] < lane.min_time:
+            what = (
+                f"lane {call(lane.name)} is dropped {micros(event) - last[0]:,} µs after a grant,"
+                f" not {lane.min_time:,}"
+            )
+            self.found.say("I4", what, lane.since, last[1], seq)
+        if lane.out:
+            lane.known = False  # what is out of it may still come back
+        else:
+            del self.lanes[lane.name]
 
     def slot_requested(self, event: Event, seq: int) -> None:
         """Take a request that waits."""

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from limner.scripts.display import shown
+from limner.scripts.inspect.halts import Halts
 from limner.scripts.inspect.reading import Event
 
 NAMED = 5
@@ -76,13 +77,16 @@ class Slowest:
 
 
 class LaneUse:
-    """How much of a lane was out over time, against its limit."""
+    """How much of a lane was out over time, against its limit, while there was the lane."""
 
     def __init__(self, now: int) -> None:
         self.out = 0
         self.peak = 0
         self.limit: int | None = None
+        self.there = True
+        self.halts = Halts()
         self._now = now
+        self._halted = 0
         self._spent = 0
         self._used = 0
         self._allowed = 0
@@ -92,18 +96,38 @@ class LaneUse:
         took = now - self._now
         if took > 0:
             self._now = now
+            if not self.there:
+                return
             self._spent += took
             self._used += self.out * took
             self._allowed += (self.out if self.limit is None else self.limit) * took
 
     def restart(self, now: int) -> None:
         """Begin with nothing out, in another run, whose clock begins anew."""
+        self.leave(self._now)
         self.out, self._now = 0, now
+
+    def leave(self, now: int) -> None:
+        """Let there be no such lane, until there is again."""
+        self.pass_to(now)
+        self._halted += self.halts.spent(now)
+        self.there, self.halts = False, Halts()
 
     def change(self, weight: int) -> None:
         """Take out, or give back."""
+        self.there = self.there or weight > 0
         self.out = max(0, self.out + weight)
         self.peak = max(self.peak, self.out)
+
+    @property
+    def halted(self) -> int:
+        """For how many microseconds it was paused, or left its back end alone."""
+        return self._halted + self.halts.spent(self._now)
+
+    @property
+    def state(self) -> str:
+        """How it is now in a word, if not as usual."""
+        return self.halts.why(self._now)
 
     @property
     def mean(self) -> float:
@@ -124,8 +148,6 @@ class Open:
     sessions: dict[str, int] = field(default_factory=dict)
     tasks: dict[str, set[str]] = field(default_factory=dict)
     prompts: dict[str, str] = field(default_factory=dict)
-    requests: dict[str, int] = field(default_factory=dict)
-    slots: dict[str, tuple[str, int]] = field(default_factory=dict)
     generations: dict[str, int] = field(default_factory=dict)
     sealed: dict[str, int] = field(default_factory=dict)
 
@@ -134,8 +156,6 @@ class Open:
         return Counter(
             sessions=len(self.sessions),
             tasks=sum(map(len, self.tasks.values())),
-            requests=len(self.requests),
-            slots=len(self.slots),
         )
 
 
@@ -145,9 +165,9 @@ def text(event: Event, field: str) -> str:
     return value[:MAX_NAME] if isinstance(value, str) else ""
 
 
-def count(counter: Counter[str], name: str, kinds: int = KINDS) -> None:
-    """Count one more, of some kinds at most."""
-    counter[name if name in counter or len(counter) < kinds else OTHERS] += 1
+def count(counter: Counter[str], name: str, kinds: int = KINDS, *, number: int = 1) -> None:
+    """Count one more, or several, of some kinds at most."""
+    counter[name if name in counter or len(counter) < kinds else OTHERS] += number
 
 
 def span(micros: float) -> str:

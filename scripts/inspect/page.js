@@ -136,7 +136,7 @@ function drawSummary() {
   const offered = log.lanes.reduce((sum, lane) => sum + lane.offered, 0);
   const busy = log.lanes.reduce((sum, lane) => sum + lane.busy, 0);
   figure("Slot time used", offered ? `${Math.round((100 * busy) / offered)} %` : "–", "", offered ? [[busy, "generating"], [offered - busy, "raised"]] : null,
-    log.lanes.map((lane) => [`${lane.peak} of ${Math.max(0, ...lane.points.map((point) => point[4]))}`, `at most in ${lane.name}`]));
+    log.lanes.map((lane) => [lane.limit === null ? `${lane.peak}` : `${lane.peak} of ${lane.limit}`, `at most in ${lane.name}`]));
 
   const notes = [];
   if (log.sessions.length < log.total) notes.push(`Every session is counted in the figures, slot use and histograms. ${whole(log.sessions.length)} of ${whole(log.total)} are shown one by one: the last ${whole(log.most.latest)}, the slowest ${whole(log.most.slowest)}, and the last ${whole(log.most.troubled)} that lack a picture or were not written.`);
@@ -327,6 +327,7 @@ function choose(one) {
 const END = Math.max(log.last, 1);
 const AXIS = 24, MOST_ROW = 28, LEAST_ROW = 12;
 let view = { from: 0, to: END }, pointer = null, rows = [], rowHeight = MOST_ROW;
+const limitOf = (limit) => (limit === null ? "any" : limit);
 const lanes = log.lanes.map((lane) => {
   const box = make("div", "", "plot"), canvas = make("canvas");
   canvas.setAttribute("role", "img");
@@ -463,8 +464,8 @@ function grid(pen, { x, left, room }, height) {
 function drawLane(lane) {
   const { pen, width, height } = prepare(lane.canvas, 92), scaled = scale(width), { x, left, room } = scaled;
   const floor = height - 8, roof = 8;
-  let top = 1, limit = 0;
-  for (const point of lane.points) { top = Math.max(top, point[2], point[4]); limit = Math.max(limit, point[4]); }
+  let top = 1;
+  for (const point of lane.points) top = Math.max(top, point[2], point[4]);
   const waiting = Math.max(1, ...lane.points.map((point) => point[3]));
   const y = (value) => floor - (value / top) * (floor - roof), w = (value) => floor - (value / waiting) * (floor - roof);
   grid(pen, scaled, floor);
@@ -480,6 +481,7 @@ function drawLane(lane) {
     pen.strokeStyle = style; pen.lineWidth = thick; pen.setLineDash(dash); pen.beginPath();
     let first = true;
     steps(lane, view.from, view.to, (point, end) => {
+      if (pick(point) === null) { first = true; return; }
       const at = place(pick(point));
       if (first) pen.moveTo(x(point[0]), at); else pen.lineTo(x(point[0]), at);
       pen.lineTo(x(end), at);
@@ -490,11 +492,15 @@ function drawLane(lane) {
   line((point) => point[3], w, colour.card, [], 5);
   line((point) => point[3], w, colour.waiting, [], 2);
   line((point) => point[4], y, colour.ink, [5, 4], 1.5);
+  pen.fillStyle = colour.failed;
+  pen.globalAlpha = 0.25;
+  for (const [from, to] of lane.halts) if (to > view.from && from < view.to) pen.fillRect(x(from), roof - 6, Math.max(1, x(to) - x(from)), 5);
+  pen.globalAlpha = 1;
   pen.restore();
   const narrow = left < 140;
   pen.fillStyle = colour.ink;
   pen.fillText(lane.name, 2, 14, left - 10);
-  for (const [row, text, style] of [[0, narrow ? `▮ of ${limit}` : `▮ slots out, of ${limit}`, colour.generating], [1, narrow ? "┄ limit" : "┄ limit of the lane", colour.ink], [2, narrow ? `⁄ wait ≤${waiting}` : `⁄ waiting, up to ${whole(waiting)}`, colour.waiting]]) {
+  for (const [row, text, style] of [[0, narrow ? `▮ of ${limitOf(lane.limit)}` : `▮ slots out, of ${limitOf(lane.limit)}`, colour.generating], [1, narrow ? "┄ limit" : "┄ limit of the lane", colour.ink], [2, narrow ? `⁄ wait ≤${waiting}` : `⁄ waiting, up to ${whole(waiting)}`, colour.waiting]]) {
     pen.fillStyle = style;
     pen.fillText(text.slice(0, 1), 2, 34 + row * 18);
     pen.fillStyle = colour.soft;
@@ -754,7 +760,7 @@ function listen() {
       hideTip();
       if (event.offsetX < left) return;
       steps(lane, at, at + 1, ([start, mean, most, waiting, limit], end) => {
-        if (start <= at && at <= end) showTip([strong(lane.name), facts([["slots out", mean === most ? `${most} of ${limit}` : `${mean.toFixed(1)} on average, ${most} at most, of ${limit}`], ["waiting", whole(waiting)], ["at", time(at)], ["for", time(end - start)]])], event.clientX, event.clientY);
+        if (start <= at && at <= end) showTip([strong(lane.name), facts([["slots out", mean === most ? `${most} of ${limitOf(limit)}` : `${mean.toFixed(1)} on average, ${most} at most, of ${limitOf(limit)}`], ["waiting", whole(waiting)], ...lane.halts.filter(([from, to]) => from <= at && at <= to).slice(0, 1).map(([from, to, why]) => ["granting nothing", `${why} for ${time(to - from)}`]), ["at", time(at)], ["for", time(end - start)]])], event.clientX, event.clientY);
       });
     });
     lane.canvas.addEventListener("pointerleave", hideTip);

@@ -18,8 +18,9 @@ from typing import Any
 
 import orjson
 
+from limner.scripts.inspect.lasting import OPEN, Halt, Level, Picture, Session, Span, bounded
 from limner.scripts.inspect.reading import LogReader
-from limner.scripts.inspect.spans import OPEN, Level, Picture, Session, Slot, Spans, bounded
+from limner.scripts.inspect.spans import Spans
 from limner.scripts.inspect.trace import many, replacing
 
 LATEST = 1_500
@@ -36,6 +37,8 @@ MAX_POINTS = 2_000
 """Steps that the use of a lane is shown in."""
 MAX_LANES = 8
 """Lanes that are shown."""
+MAX_HALTS = 1_000
+"""Times in which one lane granted nothing that are shown, the last of them."""
 MAX_NAMES = 12
 """Outcomes and states that are counted by name."""
 BOUNDS = [step * 10**power for power in range(3, 11) for step in (1, 2, 5)]
@@ -87,19 +90,23 @@ class Durations:
         }
 
 
+Step = tuple[int, int, int, int, int | None]
+
+
 class Use:
     """How a lane was used over time, in a bounded number of steps.
 
-    A step is `[start, slot time, most slots, most waiting, limit]`; it is as short as the changes
-    are, until there are too many. From then on, steps that are shorter than ever longer a time are
-    merged.
+    A step is `[start, slot time, most slots, most waiting, limit]`, of which the limit may be
+    `None`; it is as short as the changes are, until there are too many. From then on, steps that
+    are shorter than ever longer a time are merged. Time without a limit is offered as it is used.
     """
 
     def __init__(self) -> None:
         self.peak = 0
         self.busy = 0
         self.offered = 0
-        self._steps: list[list[int]] = []
+        self.halts: deque[tuple[int, int, str]] = deque(maxlen=MAX_HALTS)
+        self._steps: list[Step] = []
         self._last = Level(0, "", 0, 0, 0, 0)
         self._shortest = 0
 
@@ -113,10 +120,10 @@ class Use:
         level = self._last
         lasted = max(0, t - level.t)
         self.busy += level.out * lasted
-        self.offered += level.limit * lasted
+        self.offered += (level.out if level.limit is None else level.limit) * lasted
         if not lasted and not self._steps:
             return
-        step = [level.t, level.out * lasted, level.out, level.waiting, level.limit]
+        step = (level.t, level.out * lasted, level.out, level.waiting, level.limit)
         if self._steps and level.t - self._steps[-1][0] <= self._shortest:
             self._steps[-1] = merged(self._steps[-1], step)
         else:
@@ -126,7 +133,7 @@ class Use:
 
     def _thin(self, t: int) -> None:
         self._shortest = max(2 * self._shortest, (t - self._steps[0][0]) // MAX_POINTS)
-        thin: list[list[int]] = []
+        thin: list[Step] = []
         for step in self._steps:
             if thin and step[0] - thin[-1][0] < self._shortest:
                 thin[-1] = merged(thin[-1], step)
@@ -138,12 +145,15 @@ class Use:
         """Give what the page shows of it, up to the last time of the log."""
         self._until(last)
         ends = [*(step[0] for step in self._steps[1:]), last]
+        limits = [limit for *_, limit in self._steps]
         return {
             "name": name,
             "peak": self.peak,
+            "limit": None if None in limits else max((one or 0 for one in limits), default=0),
             "busy": self.busy,
             "offered": self.offered,
             "step": self._shortest,
+            "halts": list(self.halts),
             "points": [
                 [start, round(time / max(1, end - start), 3), *most]
                 for (start, time, *most), end in zip(self._steps, ends, strict=True)
@@ -151,10 +161,11 @@ class Use:
         }
 
 
-def merged(one: list[int], other: list[int]) -> list[int]:
+def merged(one: Step, other: Step) -> Step:
     """Give one step for two that follow each other."""
-    most = [max(pair) for pair in zip(one[2:], other[2:], strict=True)]
-    return [one[0], one[1] + other[1], *most]
+    limits = one[4], other[4]
+    limit = None if None in limits else max(limit or 0 for limit in limits)
+    return one[0], one[1] + other[1], max(one[2], other[2]), max(one[3], other[3]), limit
 
 
 class Digest:
@@ -172,7 +183,7 @@ class Digest:
         self._troubled: deque[tuple[int, bytes]] = deque(maxlen=TROUBLED)
         self._slowest: list[tuple[int, int, bytes]] = []
 
-    def take(self, span: Session | Slot | Level) -> None:
+    def take(self, span: Span) -> None:
         """Take the next span of the log."""
         match span:
             case Session():
@@ -181,6 +192,8 @@ class Digest:
                 self.lanes.setdefault(span.lane, Use()).change(span)
             case Level():
                 self.lanes_left_out = True
+            case Halt() if span.lane in self.lanes:
+                self.lanes[span.lane].halts.append((span.start, span.end, span.why))
 
     def _session(self, session: Session) -> None:
         self.sessions += 1

@@ -40,6 +40,20 @@ def micros(event: Event) -> int:
     return round(t * 1_000_000)
 
 
+def stands_for(event: Event) -> str | None:
+    """Give the request for which that of an event stands in a lane further on; `None` if for none.
+
+    Where a lane is behind another, its request `R` is offered there as `R~1`, and as `R~2` once
+    that one was taken back: it is the same wish, and waits and holds once.
+    """
+    request = event.get("request_id")
+    if type(request) is str and "~" in request:
+        inner, _, number = request.rpartition("~")
+        if number.isdecimal():
+            return inner
+    return None
+
+
 def parse(line: bytes) -> Event | None:
     """Read one line.
 

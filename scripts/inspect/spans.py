@@ -1,17 +1,17 @@
-"""The log as spans: what lasted, folded from its events.
+"""The log as spans: what lasted, folded from its events. Held are those that are open, no more.
 
-A session with its pictures, a slot that was out, a level of a lane; held are those that are open
-and no more. A trace and a page are made from the same spans.
+A request that stands in a lane for one of another is of that lane alone: a picture waits as long as
+its own request does, and is generated in its own slot.
 """
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from heapq import heappop, heappush
-from typing import NamedTuple
 
-from limner.messages.wellformed import wellformed
-from limner.scripts.inspect.reading import Event, micros, opens_run
+from limner.scripts.inspect.halts import Halts
+from limner.scripts.inspect.lasting import OPEN, Halt, Level, Picture, Session, Slot, Span, bounded
+from limner.scripts.inspect.reading import Event, micros, opens_run, stands_for
 
 MICROSECONDS = 1_000_000
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -23,139 +23,18 @@ APART = MICROSECONDS
 """Microseconds between two runs whose distance is not known, or is not kept."""
 MOST = 1_000_000
 """Up to which a number of slots is believed."""
-MAX_TEXT = 200
-"""Characters that are kept of a text."""
-OPEN = "open"
-"""The outcome, state or end of what was open when its run ended."""
 
 
 class Unreadable(Exception):
     """An event lacks a field, or has one that is not what it should be."""
 
 
-class Phase(NamedTuple):
-    """A part of a picture's time: it waited, was generated, or paused before a retry."""
-
-    kind: str
-    start: int
-    end: int
-    how: str
-    """How it ended."""
-    reason: str | None
-
-
-@dataclass(slots=True)
-class Slot:
-    """A slot that was out. Times are in microseconds, here and everywhere in this file."""
-
-    run: int
-    lane: str
-    number: int
-    """The lowest of its lane that was free, from 1."""
-    message_id: str
-    prompt: str
-    granted: int
-    weight: int
-    started: int | None = None
-    finished: int | None = None
-    ended: int = 0
-    how: str = OPEN
-
-
-@dataclass(slots=True)
-class Picture:
-    """One wish for one picture, from the prompt to its end."""
-
-    task_id: str
-    prompt: str
-    detected: int
-    settled: int = 0
-    state: str = OPEN
-    reason: str | None = None
-    phases: list[Phase] = field(default_factory=list)
-    slot: Slot | None = None
-    _kind: str | None = None
-    _since: int = 0
-
-    def begin(self, kind: str, t: int) -> None:
-        """Begin a phase; one that is under way ends. What comes after it was settled is no part."""
-        if self.state != OPEN:
-            return
-        self.end(t, "ended")
-        self._kind = kind
-        self._since = max(t, self.phases[-1].end if self.phases else self.detected)
-
-    def end(self, t: int, how: str, reason: str | None = None) -> None:
-        """End the phase that is under way, if one is."""
-        if self._kind is not None:
-            self.phases.append(Phase(self._kind, self._since, max(t, self._since), how, reason))
-            if self._kind == "generating" and self.slot is not None:
-                self.slot.finished = t
-        self._kind = None
-
-    def settle(self, t: int, state: str, reason: str | None = None) -> None:
-        """Settle it; what was under way ends."""
-        self.end(t, state)
-        self.settled = max(t, self.phases[-1].end if self.phases else self.detected)
-        self.state, self.reason = state, reason
-
-
-@dataclass(slots=True)
-class Session:
-    """One message's session, with its pictures by task."""
-
-    run: int
-    id: str
-    message_id: str
-    owner: str | None
-    opened: int
-    sealed: int | None = None
-    sealed_as: str | None = None
-    written: int | None = None
-    """When its text was written, or its write was skipped."""
-    ended: int = 0
-    outcome: str = OPEN
-    reason: str | None = None
-    pictures: dict[str, Picture] = field(default_factory=dict)
-
-    def end(self, t: int, outcome: str, reason: str | None = None) -> None:
-        """End it; its times are in order then, though many clock readings made them."""
-        self.outcome, self.reason = outcome, reason
-        for picture in self.pictures.values():
-            if picture.state == OPEN:
-                picture.settle(t, OPEN)
-        times = [t, self.opened, self.sealed or 0, self.written or 0]
-        self.ended = max(times + [picture.settled for picture in self.pictures.values()])
-
-    @property
-    def phases(self) -> Iterator[Phase]:
-        """Its own parts, one after the other: it streams, awaits its pictures, is written."""
-        sealed = self.ended if self.sealed is None else max(self.opened, self.sealed)
-        yield Phase("streaming", self.opened, sealed, self.sealed_as or self.outcome, None)
-        settled = max([sealed, *(one.settled for one in self.pictures.values())])
-        if sealed < settled:
-            yield Phase("settling", sealed, settled, self.outcome, None)
-        # a write that failed is told by the session's end alone
-        written = self.ended if self.written is None else max(settled, self.written)
-        if self.sealed is not None and settled < written:
-            yield Phase("writing", settled, written, self.outcome, None)
-
-
-class Level(NamedTuple):
-    """How many slots of a lane are out, by weight, and how many requests wait, from a time on."""
-
-    run: int
-    lane: str
-    t: int
-    out: int
-    waiting: int
-    limit: int
-
-
 @dataclass(slots=True)
 class _Lane:
-    limit: int
+    limit: int | None
     last: int
+    halts: Halts = field(default_factory=Halts)
+    halted: tuple[int, str] | None = None
     weight: int = 0
     waiting: set[str] = field(default_factory=set)
     out: dict[str, Slot] = field(default_factory=dict)
@@ -184,9 +63,15 @@ class Spans:
         self._offset = 0
         self._before = 0  # when the run before was over, by the log's time
         self._wall: float | None = None
-        self._take: dict[str, Callable[[Event, int], Iterator[Session | Slot | Level] | None]] = {
+        self._take: dict[str, Callable[[Event, int], Iterator[Span] | None]] = {
             "lane_opened": self._lane_set,
             "lane_updated": self._lane_set,
+            "lane_dropped": self._lane_dropped,
+            "lane_paused": self._lane_told,
+            "lane_resumed": self._lane_told,
+            "circuit_open": self._lane_told,
+            "circuit_half_open": self._lane_told,
+            "circuit_closed": self._lane_told,
             "session_opened": self._session_opened,
             "session_sealed": self._session_sealed,
             "session_ended": self._session_ended,
@@ -208,7 +93,7 @@ class Spans:
             "generation_retried": self._generation_retried,
         }
 
-    def __iter__(self) -> Iterator[Session | Slot | Level]:
+    def __iter__(self) -> Iterator[Span]:
         """Go through the log."""
         for event in self._events:
             try:
@@ -239,17 +124,22 @@ class Spans:
                 if self.last <= offset + t <= self.last + FURTHEST:
                     self._offset = offset
 
-    def _end_run(self) -> Iterator[Session | Slot | Level]:
+    def _end_run(self) -> Iterator[Span]:
         for session in self._sessions.values():
             session.end(self.last, OPEN)
             yield session
         for name, lane in self._lanes.items():
+            lane.last = max(self.last, lane.last)
             for slot in lane.out.values():
-                slot.ended = max(self.last, slot.granted)
+                slot.ended = max(lane.last, slot.granted)
                 yield slot
-            yield Level(self.runs, name, max(self.last, lane.last), 0, 0, 0)
+            yield from self._end_lane(name, lane)
         self._sessions.clear()
         self._lanes.clear()
+
+    def _end_lane(self, name: str, lane: _Lane) -> Iterator[Halt | Level]:
+        yield from self._end_halt(name, lane, lane.last)
+        yield Level(self.runs, name, lane.last, 0, 0, 0)
 
     def _session(self, event: Event) -> Session | None:
         return self._sessions.get(_need(event, "session_id"))
@@ -260,18 +150,46 @@ class Spans:
 
     def _lane(self, event: Event, t: int) -> tuple[str, _Lane, int]:
         name = bounded(_need(event, "lane"))
-        lane = self._lanes.setdefault(name, _Lane(limit=0, last=t))
+        lane = self._lanes.get(name)
+        if lane is None:
+            lane = self._lanes[name] = _Lane(limit=0, last=t)
         lane.last = max(lane.last, t)
         return name, lane, lane.last
 
     def _level(self, name: str, lane: _Lane) -> Level:
         return Level(self.runs, name, lane.last, lane.weight, len(lane.waiting), lane.limit)
 
-    def _lane_set(self, event: Event, t: int) -> Iterator[Level]:
-        limit = _number(event, "max_concurrent")
+    def _lane_set(self, event: Event, t: int) -> Iterator[Halt | Level]:
+        limit = None
+        if event.get("max_concurrent", 0) is not None:
+            limit = _number(event, "max_concurrent")
         name, lane, _ = self._lane(event, t)
         lane.limit = limit
+        yield from self._lane_told(event, t)
         yield self._level(name, lane)
+
+    def _lane_told(self, event: Event, t: int) -> Iterator[Halt]:
+        name, lane, t = self._lane(event, t)
+        ends = lane.halts.until(lane.halted[0]) if lane.halted is not None else t
+        lane.halts.take(event, t)
+        why = lane.halts.why(t) if lane.halts.until(t) > t else None
+        if lane.halted is not None and (why != lane.halted[1] or ends < t):
+            yield Halt(self.runs, name, lane.halted[0], int(min(t, ends)), lane.halted[1])
+            lane.halted = None
+        if lane.halted is None and why is not None:
+            lane.halted = (t, why)
+
+    def _end_halt(self, name: str, lane: _Lane, t: int) -> Iterator[Halt]:
+        if lane.halted is not None:
+            start, why = lane.halted
+            lane.halted = None
+            yield Halt(self.runs, name, start, int(min(t, lane.halts.until(start))), why)
+
+    def _lane_dropped(self, event: Event, t: int) -> Iterator[Halt | Level]:
+        name, lane, _ = self._lane(event, t)
+        if not lane.out:
+            yield from self._end_lane(name, lane)
+            del self._lanes[name]
 
     def _session_opened(self, event: Event, t: int) -> Iterator[Session]:
         session_id, message_id = _need(event, "session_id"), _need(event, "message_id")
@@ -310,9 +228,15 @@ class Spans:
         request_id = _need(event, "request_id")
         name, lane, t = self._lane(event, t)
         lane.waiting.add(request_id)
-        if "session_id" in event and (picture := self._picture(event)) is not None:
+        if (picture := self._own_picture(event)) is not None:
             picture.begin("waiting", t)
         yield self._level(name, lane)
+
+    def _own_picture(self, event: Event) -> Picture | None:
+        """Give the picture of a request that is its own, and not one for that."""
+        if "session_id" not in event or stands_for(event) is not None:
+            return None
+        return self._picture(event)
 
     def _slot_granted(self, event: Event, t: int) -> Iterator[Slot | Level]:
         request_id, slot_id = _need(event, "request_id"), _need(event, "slot_id")
@@ -329,9 +253,13 @@ class Spans:
         slot = Slot(self.runs, name, number, message_id, "", t, weight)
         lane.out[slot_id] = slot
         lane.weight += weight
-        if "session_id" in event and (picture := self._picture(event)) is not None:
-            picture.end(t, "granted")
-            picture.slot, slot.prompt = slot, picture.prompt
+        if "session_id" not in event:
+            slot.prompt = _call(event)
+        elif (picture := self._picture(event)) is not None:
+            slot.prompt = picture.prompt
+            if stands_for(event) is None:
+                picture.end(t, "granted")
+                picture.slot = slot
         yield self._level(name, lane)
 
     def _slot_ended(self, event: Event, t: int) -> Iterator[Slot | Level]:
@@ -352,7 +280,7 @@ class Spans:
         request_id = _need(event, "request_id")
         name, lane, t = self._lane(event, t)
         lane.waiting.discard(request_id)
-        if "session_id" in event and (picture := self._picture(event)) is not None:
+        if (picture := self._own_picture(event)) is not None:
             how = event["event"].removeprefix("request_")
             picture.end(t, how, _text(event, "reason"))
         yield self._level(name, lane)
@@ -402,9 +330,11 @@ def _text(event: Event, key: str) -> str | None:
     return bounded(value) if isinstance(value, str) else None
 
 
-def bounded(text: str) -> str:
-    """Give as much of a text as is kept, as UTF-8 can carry it."""
-    return wellformed(text if len(text) <= MAX_TEXT else text[: MAX_TEXT - 1] + "…")
+def _call(event: Event) -> str:
+    """Name a call that a host makes itself, or a batch of them."""
+    requests = event.get("requests")
+    name = _text(event, "task_id") or ""
+    return f"{name}, a batch of {len(requests):,}" if isinstance(requests, list) else name
 
 
 def _number(event: Event, key: str) -> int:

@@ -8,77 +8,12 @@ from difflib import SequenceMatcher
 from typing import Any
 
 from limner.scripts.display import shown
+from limner.scripts.inspect.limits import REQUEST_ENDS, SLOT_ENDS, Limits, Waiting
 from limner.scripts.inspect.measures import MAX_NAME, span, text
-from limner.scripts.inspect.reading import Event, micros, opens_run
+from limner.scripts.inspect.reading import Event, micros, opens_run, stands_for
 
 CLOSEST = 3
 """Ids that are named in place of one that is not there."""
-
-
-@dataclass(slots=True)
-class Waiting:
-    """A request that waits, as the story of its task needs it."""
-
-    lane: str
-    priority: int
-    since: int
-    ahead: int = 0
-
-
-class Limits:
-    """What waits and what is out in each lane, of all messages: what one request stands behind."""
-
-    def __init__(self) -> None:
-        self.waiting: dict[str, Waiting] = {}
-        self.out: dict[str, str] = {}
-        self.limits: dict[str, str] = {}
-        self._ahead: dict[str, dict[int, int]] = {}
-        self._used: dict[str, int] = {}
-
-    def take(self, event: Event) -> Waiting | None:
-        """Take an event; give the request that it ends, if it ends one."""
-        name = event["event"]
-        if name == "slot_requested":
-            self._requested(event)
-        elif name in REQUEST_ENDS:
-            return self._ended(event, granted=name == "slot_granted")
-        elif name in SLOT_ENDS:
-            lane = self.out.pop(text(event, "slot_id"), None)
-            if lane is not None:
-                self._used[lane] -= 1
-        elif name in {"lane_opened", "lane_updated"}:
-            most = event.get("max_concurrent")
-            limit = f"{most:,}" if type(most) is int else "no limit"
-            self.limits[text(event, "lane")] = limit
-        return None
-
-    def before(self, request: str) -> str:
-        """Say what a request stands behind."""
-        waits = self.waiting.get(request)
-        if waits is None:
-            return ""
-        behind = f"behind {waits.ahead:,} other{'' if waits.ahead == 1 else 's'}, "
-        used, limit = self._used.get(waits.lane, 0), self.limits.get(waits.lane, "?")
-        return f"{behind if waits.ahead else ''}{used:,} of {limit} out"
-
-    def _requested(self, event: Event) -> None:
-        priority = event.get("priority")
-        priority = priority if type(priority) is int and 0 <= priority <= 9 else 3
-        lane = text(event, "lane")
-        waiting = self._ahead.setdefault(lane, {})
-        ahead = sum(number for level, number in waiting.items() if level <= priority)
-        waiting[priority] = waiting.get(priority, 0) + 1
-        self.waiting[text(event, "request_id")] = Waiting(lane, priority, micros(event), ahead)
-
-    def _ended(self, event: Event, *, granted: bool) -> Waiting | None:
-        waits = self.waiting.pop(text(event, "request_id"), None)
-        if waits is not None:
-            self._ahead[waits.lane][waits.priority] -= 1
-        slot, lane = text(event, "slot_id"), text(event, "lane")
-        if granted and slot not in self.out:
-            self.out[slot] = lane
-            self._used[lane] = self._used.get(lane, 0) + 1
-        return waits
 
 
 @dataclass(slots=True)
@@ -117,6 +52,7 @@ class Story:
         self._opened: dict[str, int] = {}
         self._begun: dict[str, int] = {}
         self._began: int | None = None
+        self._batches: set[str] = set()  # with the call that is asked for
 
     def lines(self, events: Iterable[Event]) -> Iterator[str]:
         """Give the story, a line a step, as the log is read."""
@@ -131,9 +67,7 @@ class Story:
                 self._opened[session] = now
             elif name == "session_ended":
                 self._opened.pop(session, None)
-            if event.get(field) != wanted and not (
-                self._of_task and name in OF_SESSION and text(event, "session_id") in self._sessions
-            ):
+            if event.get(field) != wanted and not (self._of_task and self._concerns(event, name)):
                 continue
             self.found = True
             if self._began is None:
@@ -148,6 +82,20 @@ class Story:
             what = tell(self, event, now, told, ended) if tell is not None else named(event)
             if what:
                 yield f"{clock(now - self._began)}  {what}{self._whose(event)}"
+
+    def _concerns(self, event: Event, name: str) -> bool:
+        """Say whether an event concerns the task, though it does not name it."""
+        if name in OF_SESSION:
+            return text(event, "session_id") in self._sessions
+        if name not in OF_SLOTS:
+            return False
+        request, requests = text(event, "request_id"), event.get("requests")
+        if name == "slot_requested" and isinstance(requests, list) and self._wanted[1] in requests:
+            self._batches.add(request)
+        known = request in self._batches
+        if name in SLOT_ENDS or name in REQUEST_ENDS - {"slot_granted"}:
+            self._batches.discard(request)
+        return known
 
     def _whose(self, event: Event) -> str:
         """Name the picture that a line of a message's story is about."""
@@ -190,23 +138,60 @@ class Story:
         del now, told
         before = self._limits.before(text(event, "request_id"))
         lane = shown(text(event, "lane"), 30)
-        return f"asks for a slot of lane {lane}" + (f": {before}" if before else "")
+        own, requests = self._limits.inner(event), event.get("requests")
+        if stands_for(event) is not None:
+            what = f"lane {own or '?'} offers it to lane {lane}, which it is behind"
+        elif isinstance(requests, list):
+            what = f"a batch of {len(requests):,} asks for a slot of lane {lane}"
+        else:
+            what = f"asks for a slot of lane {lane}"
+        return what + (f": {before}" if before else "")
 
     def granted(self, event: Event, now: int, told: Told, waits: Waiting | None) -> str:
         """Tell how long it waited, and behind how many."""
         del told
         slot, lane = shown(text(event, "slot_id"), 40), shown(text(event, "lane"), 30)
+        what = f"gets slot {slot}"
+        if stands_for(event) is not None:
+            what = f"lane {lane} grants it too, slot {slot}"
         if waits is None:
-            return f"gets slot {slot}"
+            return what
         others = f" behind {waits.ahead:,} other{'' if waits.ahead == 1 else 's'}"
         behind = others if waits.ahead else ""
-        return f"gets slot {slot}: waited {span(now - waits.since)} for lane {lane}{behind}"
+        halted = self._limits.halted(waits, now)
+        idle = f", which granted nothing for {span(halted)} of that" if halted else ""
+        return f"{what}: waited {span(now - waits.since)} for lane {lane}{behind}{idle}"
 
     def unasked(self, event: Event, now: int, told: Told, waits: Waiting | None) -> str:
         """Tell that a request ended without a slot."""
         del told
         waited = "" if waits is None else f" after {span(now - waits.since)}"
-        return f"the {event['event'].replace('_', ' is ')}{waited}"
+        is_dropped, lane = event["event"] == "request_dropped", shown(text(event, "lane"), 30)
+        if stands_for(event) is None:
+            how = "dropped" if is_dropped else "withdrawn"
+            return f"the request is {how}{waited}{why(event)}"
+        if is_dropped:
+            return f"lane {lane} drops it{waited}{why(event)}"
+        return f"the offer to lane {lane} is taken back{waited}"
+
+    def asked_back(self, event: Event, now: int, told: Told, _: Waiting | None) -> str:
+        """Tell for what a slot is wanted back."""
+        del now, told
+        slot, wanted = shown(text(event, "slot_id"), 40), shown(text(event, "wanted"), 40)
+        return f"slot {slot} is asked back for request {wanted or '?'}"
+
+    def given_back(self, event: Event, now: int, told: Told, _: Waiting | None) -> str:
+        """Tell how a slot has ended."""
+        del now, told
+        slot, lane = shown(text(event, "slot_id"), 40), shown(text(event, "lane"), 30)
+        if stands_for(event) is not None:
+            slot = f"{slot} of lane {lane}, which belongs to it,"
+        how = {
+            "slot_released": "is given back",
+            "slot_revoked": "is given back, as was asked",
+            "slot_expired": "expires",
+        }
+        return f"slot {slot} {how[event['event']]}"
 
     def started(self, event: Event, now: int, told: Told, _: Waiting | None) -> str:
         """Tell that the generator is called."""
@@ -296,6 +281,10 @@ STEPS: dict[str, Callable[[Story, Event, int, Told, Waiting | None], str]] = {
     "slot_granted": Story.granted,
     "request_dropped": Story.unasked,
     "request_withdrawn": Story.unasked,
+    "slot_asked_back": Story.asked_back,
+    "slot_released": Story.given_back,
+    "slot_revoked": Story.given_back,
+    "slot_expired": Story.given_back,
     "generation_started": Story.started,
     "generation_completed": Story.generated,
     "generation_failed": Story.failed,
@@ -306,9 +295,8 @@ STEPS: dict[str, Callable[[Story, Event, int, Told, Waiting | None], str]] = {
     "write_skipped": Story.skipped,
     "session_ended": Story.ended,
 }
-REQUEST_ENDS = frozenset(["slot_granted", "request_dropped", "request_withdrawn"])
-SLOT_ENDS = frozenset(["slot_released", "slot_revoked", "slot_expired"])
 OF_SESSION = frozenset(["session_sealed", "text_written", "write_skipped", "session_ended"])
+OF_SLOTS = frozenset(["slot_requested", "slot_asked_back", *REQUEST_ENDS, *SLOT_ENDS])
 
 
 def closest(events: Iterable[Event], wanted: str, *, field: str) -> list[str]:
@@ -321,9 +309,9 @@ def closest(events: Iterable[Event], wanted: str, *, field: str) -> list[str]:
     """
     matcher = SequenceMatcher(b=wanted[:MAX_NAME], autojunk=False)
     best: list[tuple[float, str]] = []
-    names = {"message_id": "session_opened", "task_id": "prompt_detected"}[field]
+    names = {"message_id": {"session_opened"}, "task_id": {"prompt_detected", "slot_requested"}}
     for event in events:
-        if event["event"] != names:
+        if event["event"] not in names[field]:
             continue
         name = text(event, field)
         least = best[-1][0] if len(best) == CLOSEST else 0.6

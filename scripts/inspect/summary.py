@@ -14,7 +14,6 @@ from limner.scripts.display import shown
 from limner.scripts.inspect.measures import (
     KINDS,
     NAMED,
-    OTHERS,
     LaneUse,
     Open,
     Slowest,
@@ -23,17 +22,22 @@ from limner.scripts.inspect.measures import (
     span,
     text,
 )
-from limner.scripts.inspect.reading import Event, micros
+from limner.scripts.inspect.reading import Event, micros, stands_for
+from limner.scripts.inspect.slots import Slots
 
 
 class Summary:
     """Counts and times of a log; feed it each event, in order.
+
+    A request that stands in a lane for one of another counts for the use of that lane alone.
 
     Attributes:
         sessions: ended sessions by outcome.
         tasks: settled tasks by state.
         kept: tasks that were settled with a picture of an earlier session.
         reasons: why tasks failed or were cancelled, and sessions were not written.
+        calls: hosts' own calls, and batches of them, that were granted a slot.
+        drops: why requests were dropped.
         waits: of requests, until their grant.
         generations: of generations that made a picture, from start to end.
         writes: of sessions, from seal to write.
@@ -50,8 +54,10 @@ class Summary:
         self.tasks: Counter[str] = Counter()
         self.reasons: Counter[str] = Counter()
         self.counts: Counter[str] = Counter()
-        self.waits, self.generations, self.writes = Times(), Times(), Times()
-        self.lanes: dict[str, LaneUse] = {}
+        self.generations, self.writes = Times(), Times()
+        self._slots = Slots()
+        self.lanes, self.waits = self._slots.lanes, self._slots.waits
+        self.calls, self.drops = self._slots.calls, self._slots.drops
         self.runs = self.events = self.lost = self.kept = 0
         self._before = self._begun = self._now = 0
         self._at = ("", "")
@@ -66,20 +72,12 @@ class Summary:
             "text_written": self._text_written,
             "session_ended": self._session_ended,
             "task_settled": self._task_settled,
-            "lane_opened": self._lane_set,
-            "lane_updated": self._lane_set,
-            "slot_requested": self._slot_requested,
-            "slot_granted": self._slot_granted,
-            "request_dropped": self._request_ended,
-            "request_withdrawn": self._request_ended,
-            "slot_released": self._slot_ended,
-            "slot_revoked": self._slot_ended,
-            "slot_expired": self._slot_ended,
             "generation_started": self._generation_started,
             "generation_completed": self._generation_completed,
             "generation_failed": self._generation_failed,
             "call_abandoned": self._generation_failed,
             "events_lost": self._events_lost,
+            **self._slots.takes,
         }
 
     def feed(self, event: Event) -> None:
@@ -92,7 +90,8 @@ class Summary:
             self._begin_run(now)
         self._at = (self._at[0] or text(event, "at"), text(event, "at"))
         self._now = max(self._now, now)
-        count(self.counts, name, 10 * KINDS)
+        if name in IN_ONE_LANE or stands_for(event) is None:
+            count(self.counts, name, 10 * KINDS)
         if take is not None:
             take(event, now)
 
@@ -104,7 +103,11 @@ class Summary:
     @property
     def open(self) -> dict[str, int]:
         """What is still open, in runs that ended without being closed: sessions, tasks, …."""
-        return {name: now + self._left[name] for name, now in self._open.counts().items()}
+        return {name: now + self._left[name] for name, now in self.open_now().items()}
+
+    def open_now(self) -> Counter[str]:
+        """Count what is open in the run that is read."""
+        return Counter({**self._open.counts(), **self._slots.counts()})
 
     def values(self) -> dict[str, Any]:
         """Give all as plain values: counts, and seconds."""
@@ -124,6 +127,7 @@ class Summary:
                     "peak": lane.peak,
                     "limit": lane.limit,
                     "share": lane.share,
+                    "halted": lane.halted / 1_000_000,
                 }
                 for name, lane in self._lanes_now().items()
             },
@@ -163,10 +167,12 @@ class Summary:
             "messages": listed(self.sessions),
             "pictures": listed(self.tasks)
             + (f" ({self.kept:,} from an earlier session)" if self.kept else ""),
+            "hosts' calls": listed(self.calls),
             "retries": f"{self.retries:,}",
             "slots": listed(
                 {name: self.counts[event] for name, event in SLOTS.items() if self.counts[event]}
             ),
+            "dropped": listed(self.drops),
             "trouble": listed(
                 {name: self.counts[event] for name, event in TROUBLE.items() if self.counts[event]}
             ),
@@ -191,8 +197,10 @@ class Summary:
         for name, lane in self._lanes_now().items():
             limit = "none" if lane.limit is None else f"{lane.limit:,}"
             share = "-" if lane.share is None else f"{lane.share:.0%}"
-            rows.append((shown(name, 30), f"{lane.mean:.2f}", f"{lane.peak:,}", limit, share))
-        return table(["lane", "mean out", "peak", "limit", "used"], rows)
+            halted = span(lane.halted) if lane.halted else "-"
+            used = f"{lane.mean:.2f}", f"{lane.peak:,}", limit, share, halted
+            rows.append((shown(name, 30), *used))
+        return table(["lane", "mean out", "peak", "limit", "used", "halted"], rows)
 
     def _failures(self) -> list[str]:
         lines = [
@@ -214,8 +222,9 @@ class Summary:
         self._before += self._now - self._begun
         for lane in self._lanes_now().values():
             lane.restart(now)
-        self._left.update(self._open.counts())
+        self._left.update(self.open_now())
         self._open = Open()
+        self._slots.restart()
         self._begun = self._now = now
         self.runs += 1
 
@@ -270,47 +279,6 @@ class Summary:
         if len(self._failed) < NAMED:
             self._failed.append(f"{kind} {name}: {reason}")
 
-    def _lane_set(self, event: Event, now: int) -> None:
-        name, limit = text(event, "lane"), event.get("max_concurrent")
-        lane = self._lane(name, now)
-        lane.pass_to(now)
-        lane.limit = limit if type(limit) is int and limit >= 0 else None
-
-    def _lane(self, name: str, now: int) -> LaneUse:
-        if name not in self.lanes and len(self.lanes) >= KINDS:
-            name = OTHERS
-        lane = self.lanes.get(name)
-        if lane is None:
-            lane = self.lanes[name] = LaneUse(now)
-        return lane
-
-    def _slot_requested(self, event: Event, now: int) -> None:
-        self._open.requests[text(event, "request_id")] = now
-
-    def _request_ended(self, event: Event, now: int) -> int | None:
-        del now
-        return self._open.requests.pop(text(event, "request_id"), None)
-
-    def _slot_granted(self, event: Event, now: int) -> None:
-        requested = self._request_ended(event, now)
-        if requested is not None:
-            self.waits.add(now - requested)
-        weight, slot, name = event.get("weight"), text(event, "slot_id"), text(event, "lane")
-        taken = weight if type(weight) is int and 0 < weight < 2**31 else 1
-        if slot not in self._open.slots:
-            self._open.slots[slot] = (name, taken)
-            self._change(name, taken, now)
-
-    def _slot_ended(self, event: Event, now: int) -> None:
-        slot = self._open.slots.pop(text(event, "slot_id"), None)
-        if slot is not None:
-            self._change(slot[0], -slot[1], now)
-
-    def _change(self, name: str, weight: int, now: int) -> None:
-        lane = self._lane(name, now)
-        lane.pass_to(now)
-        lane.change(weight)
-
     def _generation_started(self, event: Event, now: int) -> None:
         self._open.generations[text(event, "task_id")] = now
 
@@ -336,6 +304,7 @@ class Summary:
 SLOTS = {
     "granted": "slot_granted",
     "expired": "slot_expired",
+    "asked back": "slot_asked_back",
     "revoked": "slot_revoked",
     "requests dropped": "request_dropped",
     "withdrawn": "request_withdrawn",
@@ -346,9 +315,15 @@ TROUBLE = {
     "abandoned calls": "call_abandoned",
     "late pictures": "generation_late",
     "write conflicts": "write_conflicted",
+    "pauses of lanes": "lane_paused",
+    "circuits opened": "circuit_open",
     "failed actors": "actor_failed",
     "dead letters": "dead_letter",
 }
+
+
+IN_ONE_LANE = frozenset(["slot_asked_back", "slot_revoked"])
+"""What happens to a slot in one lane only, wherever that stands."""
 
 
 def listed(counts: Mapping[str, int]) -> str:

@@ -16,22 +16,24 @@ from typing import Any, BinaryIO
 import orjson
 
 from limner.messages.wellformed import wellformed
-from limner.scripts.inspect.reading import LogReader
-from limner.scripts.inspect.spans import (
+from limner.scripts.inspect.lasting import (
     MAX_TEXT,
     OPEN,
+    Halt,
     Level,
     Picture,
     Session,
     Slot,
-    Spans,
+    Span,
     bounded,
 )
+from limner.scripts.inspect.reading import LogReader
+from limner.scripts.inspect.spans import Spans
 
 REMEMBERED = 50_000
-"""Messages whose tracks are remembered for a later session of theirs."""
+"""Messages, and slots of lanes, whose tracks are remembered for what comes later on them."""
 FIRST_BLOCK = 1_000_000
-"""The number of the first track of a message; those of the slots are below."""
+"""The number of the first track of a message; those of the lanes are below."""
 BLOCK = 64
 """Tracks that a message takes at a time."""
 OPEN_TO_THE_END = "open when the log ended"
@@ -118,7 +120,8 @@ class Trace:
         self._runs = 0
         self._next_block = FIRST_BLOCK
         self._tracks: dict[str, _Track] = {}
-        self._slot_tracks: dict[tuple[str, int], int] = {}
+        self._lane_tracks: dict[tuple[str, str], int] = {}
+        self._lanes = 0
         self._levels: dict[tuple[str, str], int] = {}
         file.write(b'{"displayTimeUnit":"ms","traceEvents":[')
 
@@ -126,7 +129,7 @@ class Trace:
         """End it."""
         self._file.write(b"\n]}\n")
 
-    def take(self, span: Session | Slot | Level) -> None:
+    def take(self, span: Span) -> None:
         """Write the next span of the log."""
         match span:
             case Session():
@@ -135,6 +138,8 @@ class Trace:
                 self.slot(span)
             case Level():
                 self.level(span)
+            case Halt():
+                self.halt(span)
 
     def session(self, session: Session) -> None:
         """Write a session and its pictures."""
@@ -163,28 +168,34 @@ class Trace:
         """Write a slot from its grant to its end."""
         self.slots += 1
         pid = self._run(slot.run)
-        tid = self._slot_tracks.get((slot.lane, slot.number))
-        if tid is None:
-            tid = self._slot_tracks[slot.lane, slot.number] = len(self._slot_tracks) + 1
-            self._name(pid, tid, f"{slot.lane} slot {slot.number}")
+        tid = self._lane_track(pid, slot.lane, f"slot {slot.number}")
         told = {
             "message": slot.message_id,
             "prompt": slot.prompt,
             "weight": slot.weight,
             "ended": OPEN_TO_THE_END if slot.how == OPEN else slot.how,
         }
-        self._span(pid, tid, slot.message_id or "granted", slot.granted, slot.ended, told)
+        name = slot.message_id or slot.prompt or "granted"
+        self._span(pid, tid, name, slot.granted, slot.ended, told)
         if slot.started is not None:
             started = min(max(slot.started, slot.granted), slot.ended)
             finished = slot.ended if slot.finished is None else min(slot.finished, slot.ended)
             self._span(pid, tid, "generating", started, max(started, finished), {})
 
+    def halt(self, halt: Halt) -> None:
+        """Write a time in which a lane granted nothing."""
+        pid = self._run(halt.run)
+        tid = self._lane_track(pid, halt.lane, "halted")
+        self._span(pid, tid, halt.why, halt.start, halt.end, {})
+
     def level(self, level: Level) -> None:
         """Write how full a lane is, if that has changed."""
         pid = self._run(level.run)
         for name, value in (("slots out", level.out), ("waiting", level.waiting)):
-            if self._levels.get((level.lane, name)) != value:
+            if self._levels.get((level.lane, name), 0) != value:
                 self._levels[level.lane, name] = value
+                if not value:
+                    del self._levels[level.lane, name]
                 counter = {"ph": "C", "name": f"{level.lane}: {name}", "pid": pid, "tid": 0}
                 self._write({**counter, "ts": level.t, "args": {name: value}})
 
@@ -193,11 +204,24 @@ class Trace:
         if run != self._runs:
             self._runs = run
             self._tracks.clear()
-            self._slot_tracks.clear()
+            self._lane_tracks.clear()
+            self._lanes = 0
             self._levels.clear()
             self._meta("process_name", run, 0, name=f"Limner, run {run}")
             self._meta("process_sort_index", run, 0, sort_index=run)
         return run
+
+    def _lane_track(self, pid: int, lane: str, what: str) -> int:
+        """Give the track for something of a lane."""
+        tid = self._lane_tracks.pop((lane, what), None)
+        if tid is None:
+            self._lanes += 1
+            tid = self._lanes if self._lanes < FIRST_BLOCK else self._block()
+            self._name(pid, tid, f"{lane} {what}")
+        self._lane_tracks[lane, what] = tid
+        if len(self._lane_tracks) > REMEMBERED:
+            del self._lane_tracks[next(iter(self._lane_tracks))]
+        return tid
 
     def _track(self, session: Session) -> _Track:
         """Give the tracks of a message; others if they are taken, as by a session beside it."""

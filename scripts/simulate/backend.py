@@ -20,6 +20,12 @@ NUMBER_OF_PICTURES = 16
 FOR_EVER = 3_600.0
 """Seconds that a call without an end takes on real threads, unless it is cancelled."""
 
+BUSY = 60
+"""Seconds for which the back end asks to be left alone at most."""
+
+DOWN = 20
+"""Calls that fail in a row at most."""
+
 
 class Chance:
     """Draws whether something goes wrong; from any thread."""
@@ -50,9 +56,11 @@ class Backend:
     """
 
     def __init__(self, params: Parameters, draws: Draws, *, waits: bool) -> None:
+        self.lane = params.pictures
         self._chance = Chance(params, draws, "generator")
         self._latency = params.generation
         self._waits = waits
+        self._down = 0
         self._pictures = [_picture(number) for number in range(NUMBER_OF_PICTURES)]
 
     def microseconds(self) -> int | None:
@@ -66,13 +74,41 @@ class Backend:
         if self._waits:
             time = self.microseconds()
             cancelled.wait(FOR_EVER if time is None else time / 1_000_000)
-        if self._chance("generation_fails"):
-            raise GenerationFailed("the back end is busy")
+        self.fail()
         if self._chance("generation_refused"):
             raise GenerationFailed("the prompt is refused", retryable=False)
         if self._chance("generation_rubbish"):
             return _rubbish(int(self._chance.draw() * 4))
         return self._pictures[task.seed % NUMBER_OF_PICTURES]
+
+    def answer(self, number: int) -> int:
+        """Answer a call that a host makes itself, or fail."""
+        if self._waits:
+            sleep(self._latency.draw(self._chance.draw))
+        self.fail()
+        return number
+
+    def answer_all(self, numbers: list[int]) -> list[Any]:
+        """Answer the calls of a batch: fail for all, or for some."""
+        if self._chance("generation_rubbish"):
+            return []
+        self.answer(0)
+        refused = GenerationFailed("the prompt is refused", retryable=False)
+        return [refused if self._chance("generation_refused") else one for one in numbers]
+
+    def fail(self) -> None:
+        """Fail as a back end does that cannot be used now, if that happens now."""
+        if self._down:
+            self._down -= 1
+            raise GenerationFailed("the back end is down")
+        if self._chance("generation_down"):
+            self._down = int(self._chance.draw() * DOWN)
+            raise GenerationFailed("the back end has gone down")
+        if self._chance("generation_busy"):
+            seconds = self._chance.draw() * BUSY
+            raise GenerationFailed("the back end asks for a pause", retry_after=seconds)
+        if self._chance("generation_fails"):
+            raise GenerationFailed("the back end is busy")
 
 
 class FaultyStore:

@@ -10,7 +10,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from limner.actors import PooledActor
-from limner.actors.system import ActorEnded
 from limner.messages.composition import mark
 from limner.messages.errors import (
     LimnerError,
@@ -23,17 +22,13 @@ from limner.messages.errors import (
 from limner.messages.pictures import Illustrated
 from limner.messages.wellformed import wellformed
 from limner.scripts.simulate.expectations import broken
-from limner.scripts.simulate.parameters import draw_lane
-from limner.scripts.simulate.plans import End, Meddling, Plan, Way, plan_message, seconds_to_next
+from limner.scripts.simulate.plans import End, Meddling, Plan, Way
 
 if TYPE_CHECKING:
     import pykka
 
     from limner.actors import Stream
     from limner.scripts.simulate.world import World
-
-REMEMBERED = 50
-"""Messages that are kept in the store after their end, to be streamed once more."""
 
 AGAIN = 0.25
 """Seconds after which a host comes again if the studio is closed."""
@@ -45,13 +40,11 @@ UP_TO_DATE = "\n\n(edited by the host)"
 
 
 class Moment(Enum):
-    """What an actor here is told."""
+    """What a host is told."""
 
     NEXT = 0
     LATER = 1
     SETTLED = 2
-    ARRIVAL = 3
-    LANE = 4
 
 
 class HostActor(PooledActor):
@@ -236,90 +229,6 @@ class HostActor(PooledActor):
     def in_seconds(self, seconds: float, moment: Moment) -> None:
         """Hear of a moment later."""
         self.system.clock.after(seconds, self.actor_ref, moment)
-
-
-class TrafficActor(PooledActor):
-    """Lets hosts arrive, and changes the lane's settings. Started by the driver."""
-
-    def __init__(self, world: World) -> None:
-        super().__init__()
-        self.world = world
-        self.arrived = 0
-        self.hosts: dict[Any, str] = {}
-        self.remembered: dict[str, str] = {}
-        self.draw = world.draws("traffic")
-
-    def on_start(self) -> None:
-        """Begin with the first arrival."""
-        self.actor_ref.tell(Moment.ARRIVAL)
-        self.change_lane_later()
-
-    def on_receive(self, message: object) -> Any:
-        """Let the next host come, or the last one go."""
-        match message:
-            case Moment.ARRIVAL:
-                self.arrive()
-            case Moment.LANE:
-                with suppress(StudioClosed):
-                    settings = draw_lane(self.world.params.scenario, self.draw)
-                    self.world.studio.limiter.update("image", **settings.model_dump())
-                self.change_lane_later()
-            case ActorEnded():
-                self.left(message)
-            case _:
-                return super().on_receive(message)
-        return None
-
-    def arrive(self) -> None:
-        """Let the hosts come that come now, and think of the next ones."""
-        world = self.world
-        now = self.system.clock.now / 1_000_000
-        seconds, number = seconds_to_next(now, world.params, self.draw)
-        for _ in range(min(number, world.params.scenario.messages - self.arrived)):
-            self.arrived += 1
-            plan = plan_message(
-                self.arrived, tuple(self.remembered.items()), world.params, self.draw
-            )
-            twice = self.draw() < world.params.faults["host_opens_twice"]
-            for _ in range(1 + twice):
-                self.begin(plan)
-        if self.arrived < world.params.scenario.messages:
-            self.system.clock.after(seconds, self.actor_ref, Moment.ARRIVAL)
-
-    def begin(self, plan: Plan) -> None:
-        """Start a host."""
-        if plan.message_id in self.hosts.values() or plan.message_id in self.world.uncertain:
-            self.world.crowded.add(plan.message_id)
-        self.world.store.loaded.discard(plan.message_id)
-        self.remembered[plan.message_id] = plan.text
-        self.hosts[HostActor.start(self.world, plan)] = plan.message_id
-
-    def left(self, ended: ActorEnded) -> None:
-        """Count a host that has left; with the last one it is over."""
-        world = self.world
-        if self.hosts.pop(ended.ref, None) is None:
-            return  # the root of a studio that a host has opened, and outlived
-        world.left += 1
-        if ended.reason is not None:
-            world.problems.append(f"a host failed: {ended.reason!r}")
-        if len(self.remembered) > REMEMBERED:
-            live = set(self.hosts.values())
-            for message_id in [one for one in self.remembered if one not in live][:REMEMBERED]:
-                if len(self.remembered) > REMEMBERED:
-                    del self.remembered[message_id]
-                    world.crowded.discard(message_id)
-                    world.uncertain.discard(message_id)
-                    world.store.loaded.discard(message_id)
-                    world.store.inner.forget(message_id)
-        if not self.hosts and self.arrived == world.params.scenario.messages:
-            world.over.set()
-
-    def change_lane_later(self) -> None:
-        """Set the time of the next change."""
-        scenario = self.world.params.scenario
-        every = scenario.lane.changed_every
-        if every is not None and self.arrived < scenario.messages:
-            self.system.clock.after(every.draw(self.draw), self.actor_ref, Moment.LANE)
 
 
 def _name(ended: object) -> str:

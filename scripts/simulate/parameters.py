@@ -5,6 +5,7 @@ from typing import Any
 
 from limner.messages.settings import LaneSettings, Settings
 from limner.scripts.simulate.draws import Draw, Draws, log_normal
+from limner.scripts.simulate.limits import Lane
 from limner.scripts.simulate.ranges import Range
 from limner.scripts.simulate.scenario import Latency, Scenario, rates
 
@@ -13,6 +14,12 @@ LOCKED = 100
 
 LATENESS = 10
 """Seconds that a late timer is late at most."""
+
+INNER = "host"
+"""The lane of the back end's own, or the group of those."""
+
+KEYS = 3
+"""How many lanes there are of a group."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +51,8 @@ class Parameters:
         anew: the share of messages that are an earlier one once more.
         generation: how long the calls of the generator take.
         store: how long those of the store take.
-        lane: the settings of the lane at the beginning.
+        lanes: the settings of the lanes and lane groups at the beginning.
+        pictures: the lane that pictures are made in.
         settings: those of the studio, but for its event log.
         faults: the rate of each fault.
     """
@@ -58,7 +66,8 @@ class Parameters:
     anew: float
     generation: DrawnLatency
     store: DrawnLatency
-    lane: LaneSettings
+    lanes: dict[str, LaneSettings]
+    pictures: str
     settings: Settings
     faults: dict[str, float]
 
@@ -67,12 +76,23 @@ class Parameters:
         """Whether nothing can go wrong."""
         return not any(self.faults.values())
 
+    @property
+    def lane_names(self) -> tuple[str, ...]:
+        """The lanes that there are, or may be."""
+        keys = [f"{INNER}:{key}" for key in range(KEYS)] if self.settings.lane_groups else []
+        return (*self.settings.lanes, *keys)
+
 
 def draw_parameters(scenario: Scenario, draws: Draws) -> Parameters:
     """Draw the values of one run."""
     draw = draws("parameters")
     texts, people, patience = scenario.texts, scenario.people, scenario.patience
-    lane = draw_lane(scenario, draw)
+    lanes = {"image": draw_lane(scenario.lane, scenario, draw)}
+    pictures, is_grouped, inner = "image", False, draws("inner")
+    if scenario.inner is not None and inner() >= scenario.left_out:
+        lanes[INNER] = draw_lane(scenario.inner, scenario, inner, behind="image")
+        is_grouped = inner() < scenario.grouped.draw(inner)
+        pictures = f"{INNER}:{int(inner() * KEYS)}" if is_grouped else INNER
     return Parameters(
         scenario=scenario,
         every=scenario.arrivals.every.draw(draw),
@@ -83,9 +103,11 @@ def draw_parameters(scenario: Scenario, draws: Draws) -> Parameters:
         anew=texts.anew.draw(draw),
         generation=_latency(scenario.generation, draw),
         store=_latency(scenario.store, draw),
-        lane=lane,
+        lanes=lanes,
+        pictures=pictures,
         settings=Settings(
-            lanes={"image": lane},
+            lanes={"image": lanes["image"]} if is_grouped else lanes,
+            lane_groups={INNER: lanes[INNER]} if is_grouped else {},
             pattern_timeout=None,
             deadline=patience.deadline.draw(draw),
             write_at_deadline=draw() < patience.write_at_deadline.draw(draw),
@@ -103,9 +125,10 @@ def draw_parameters(scenario: Scenario, draws: Draws) -> Parameters:
     )
 
 
-def draw_lane(scenario: Scenario, draw: Draw) -> LaneSettings:
-    """Draw settings of the lane; what a scenario may limit is not limited in some seeds."""
-    lane = scenario.lane
+def draw_lane(
+    lane: Lane, scenario: Scenario, draw: Draw, *, behind: str | None = None
+) -> LaneSettings:
+    """Draw settings of a lane; what a scenario may limit is not limited in some seeds."""
 
     def limit(given: Range | None) -> Range | None:
         return None if given is None or draw() < scenario.left_out else given
@@ -126,13 +149,19 @@ def draw_lane(scenario: Scenario, draw: Draw) -> LaneSettings:
     for name in ("max_wait", "ageing"):
         given = limit(getattr(lane, name))
         values[name] = None if given is None else given.draw(draw)
+    most = lane.max_concurrent.draw_whole(draw)
     return LaneSettings(
-        max_concurrent=lane.max_concurrent.draw_whole(draw),
+        max_concurrent=None if draw() < lane.unlimited.draw(draw) else most,
         min_time=lane.min_time.draw(draw),
         lease=lane.lease.draw(draw),
         grace=scenario.patience.grace.draw(draw),
         preempt=draw() < lane.preempt.draw(draw),
         strategy=lane.strategies[int(draw() * len(lane.strategies))],
+        adapt=draw() < lane.adapt.draw(draw),
+        pause_maximum=lane.pause_maximum.draw(draw),
+        circuit_failures=lane.circuit_failures.draw_whole(draw),
+        circuit_seconds=lane.circuit_seconds.draw(draw),
+        behind=behind,
         **values,
     )
 

@@ -10,7 +10,8 @@ from pydantic import AfterValidator, Field, ValidationError
 
 from limner.messages.base import Value
 from limner.messages.errors import SettingsInvalid
-from limner.messages.settings import Strategy, describe
+from limner.messages.settings import describe
+from limner.scripts.simulate.limits import Calls, Lane
 from limner.scripts.simulate.ranges import (
     Busyness,
     Number,
@@ -96,49 +97,6 @@ class Latency(Value):
     """How many times longer those take."""
 
 
-class Lane(Value):
-    """The limiter's lane, and how it is changed while it runs."""
-
-    max_concurrent: OneOrMore = ranging(1, 8)
-    """Slots out at one time."""
-
-    min_time: Pause = fixed(0)
-    """Seconds between two grants."""
-
-    lease: Annotated[Range, AfterValidator(Within(0.1, 86_400))] = fixed(600)
-    """Seconds that a slot may be held."""
-
-    ageing: Seconds | None = fixed(60)
-    """Seconds of waiting that lift a request by one priority."""
-
-    preempt: Rate = fixed(0)
-    """The share of seeds, or of changes, in which active requests take slots from others."""
-
-    max_per_owner: OneOrMore | None = None
-    """Slots that one owner holds at one time."""
-
-    max_waiting_per_owner: Number | None = None
-    """Requests of one owner that wait."""
-
-    max_wait: Seconds | None = None
-    """Seconds that a request waits before it is dropped."""
-
-    high_water: Number | None = None
-    """Requests that wait at most."""
-
-    strategies: tuple[Strategy, ...] = Field(default=("leak",), min_length=1)
-    """Who goes past that."""
-
-    reservoir: Number | None = None
-    """The weight that may be granted until it is filled again."""
-
-    filled_every: Seconds = ranging(1, 60)
-    """Seconds between two refreshes of the reservoir, or two increases by a third of it."""
-
-    changed_every: Seconds | None = None
-    """Seconds between two changes of all these, each within its range; never if not given."""
-
-
 class Patience(Value):
     """How long the studio waits for what, in seconds, and how often it tries."""
 
@@ -164,12 +122,16 @@ class Faults(Value):
     """Of calls: it never comes back."""
     generation_rubbish: Rate = fixed(0)
     """Of calls: what comes back is no picture."""
+    generation_busy: Rate = fixed(0)
+    """Of calls: the back end asks to be left alone, for up to a minute."""
+    generation_down: Rate = fixed(0)
+    """Of calls: the back end fails, and does so for up to 20 more calls in a row."""
     call_inattentive: Rate = fixed(0)
     """Of calls: it does not come back early when it is cancelled."""
     actor_fails: Rate = fixed(0)
     """Of turns of a session's actors: it raises in the middle of a message."""
     part_fails: Rate = fixed(0)
-    """Of turns of the root, the limiter and the recorder: the same, and the studio closes."""
+    """Of turns of root, limiter, recorder and caller: the same, and the studio closes."""
     timer_late: Rate = fixed(0)
     """Of timers: up to ten seconds."""
     store_conflicts: Rate = fixed(0)
@@ -212,6 +174,15 @@ class Scenario(Value):
     generation: Latency = Latency()
     store: Latency = Latency(median=Range(low=0.001, high=0.02), spread=Range(low=0.1, high=1))
     lane: Lane = Lane()
+    """The lane `image`."""
+
+    inner: Lane | None = None
+    """A lane of the back end's own, which stands behind `image`; none if not given."""
+
+    grouped: Rate = fixed(0)
+    """The share of seeds in which the back end has several of those, which come and go."""
+
+    calls: Calls = Calls()
     patience: Patience = Patience()
     faults: Faults = Faults()
 

@@ -21,11 +21,13 @@ from limner.scripts.inspect.audit import Audit, Verdict
 from limner.scripts.inspect.reading import parse
 from limner.scripts.inspect.summary import Summary
 from limner.scripts.simulate.backend import Backend, FaultyStore
+from limner.scripts.simulate.calls import unanswered
 from limner.scripts.simulate.draws import Draws
-from limner.scripts.simulate.expectations import Promptness, left_set
-from limner.scripts.simulate.hosts import TrafficActor
+from limner.scripts.simulate.expectations import left_set
 from limner.scripts.simulate.parameters import LATENESS, Parameters, draw_parameters
+from limner.scripts.simulate.promptness import Promptness
 from limner.scripts.simulate.scenario import Scenario
+from limner.scripts.simulate.traffic import TrafficActor
 
 SLICE = 5_000
 """Turns between two looks at the log."""
@@ -47,7 +49,7 @@ NOT_REAL = ("actor_fails", "part_fails", "timer_late", "call_inattentive")
 """Faults that only a simulated system can have."""
 
 SESSION_ACTORS = ("SessionActor", "MonitorActor", "ProcessorActor", "WriterActor")
-PARTS = ("StudioActor", "LimiterActor", "RecorderActor")
+PARTS = ("StudioActor", "LimiterActor", "CallerActor", "RecorderActor")
 
 Progress = Callable[[int, int, float], None]
 """Is told how many messages have ended, of how many, at which second of the run."""
@@ -128,7 +130,9 @@ class World:
     outcomes: Counter[str] = field(default_factory=Counter)
     crowded: set[str] = field(default_factory=set)
     uncertain: set[str] = field(default_factory=set)
+    calls: dict[int, pykka.Future[int]] = field(default_factory=dict)
     left: int = 0
+    arriving: bool = True
     reopening: bool = False
 
     def __post_init__(self) -> None:
@@ -252,6 +256,8 @@ class _Run:
                         world.left, world.params.scenario.messages, world.system.clock.now / 1e6
                     )
             world.studio.close()
+            if (wrong := unanswered(world.calls)) is not None:
+                self.problems.append(wrong)
             system = world.system
             if isinstance(system, SimulatedSystem) and not system.injected_failures:
                 self.problems += left_set(system.clock.pending)

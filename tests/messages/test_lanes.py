@@ -892,7 +892,7 @@ def test_no_more_slots_are_asked_back_for_an_owner_than_it_may_have():
 def test_no_slot_is_asked_back_if_the_reservoir_would_not_give_what_comes_free():
     lane, _ = busy_lane(1, reservoir=1)
     ask(lane, 1)
-    assert lane.reservoir == 0
+    assert lane.reservoir(1) == 0
     assert lane.revocations(1) == []
 
 

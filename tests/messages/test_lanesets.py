@@ -669,7 +669,7 @@ def test_a_lane_of_a_group_is_made_when_it_is_asked_for_and_dropped_when_it_is_i
     one = Driven({"host": {"behind": "image"}}, image={})
     lines = one.ask("h1", "host:1")
     assert lines[:2] == ["lane_opened host:1", "slot_requested host:1 h1"]
-    assert one.give("h1")[-3:] == ["lane_idle host:1", "lane_dropped host:1", "lane_idle image"]
+    assert one.give("h1")[-3:] == ["lane_idle host:1", "lane_idle image", "lane_dropped host:1"]
     assert list(one.lanes.lanes) == ["image"]
 
 

@@ -154,6 +154,29 @@ def test_a_terminal_shows_what_is_live(path):
     assert watch.counts().startswith("0 messages live")
 
 
+def test_the_live_view_names_the_lanes_that_there_are_and_how_they_are():
+    watch = Watch("log")
+    for seq, (t, name, fields) in enumerate(
+        [
+            (0, "studio_opened", {}),
+            (0, "lane_opened", {"lane": "image", "max_concurrent": 3}),
+            (0, "lane_opened", {"lane": "host:a", "max_concurrent": None}),
+            (0, "lane_opened", {"lane": "host:b", "max_concurrent": 1}),
+            (1, "slot_requested", {"lane": "host:a", "request_id": "r-1"}),
+            (1, "slot_requested", {"lane": "image", "request_id": "r-1~1"}),
+            (1, "lane_paused", {"lane": "image", "seconds": 2.5, "reason": "it asked for it"}),
+            (1, "circuit_open", {"lane": "host:a", "failures": 3}),
+            (2, "lane_dropped", {"lane": "host:b"}),
+        ],
+        1,
+    ):
+        told = watch.feed({"seq": seq, "t": t, "event": name, **fields})
+        if name == "lane_paused":
+            assert told.endswith("lane_paused  lane=image  seconds=2.5  reason=it asked for it")
+    lanes = "image 0 of 3 (paused), host:a 0 of any (resting)"
+    assert watch.counts().endswith(f"slots out: {lanes} · 1 waiting")
+
+
 def test_a_line_of_the_live_view_is_printable_whatever_the_event_holds():
     hostile = {"message_id": "\x1b]0;x\x07m\n", "reason": ["a"], "prompt": 7, "slot_id": "\x9b2J"}
     told = line({"seq": 1, "t": 1, "event": "a\r\nb", **hostile})

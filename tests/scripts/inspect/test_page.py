@@ -17,9 +17,10 @@ from limner.actors.generators import Instant
 from limner.actors.stores import MemoryStore
 from limner.messages.errors import GenerationFailed
 from limner.scripts.inspect import page
+from limner.scripts.inspect.lasting import Level
 from limner.scripts.inspect.page import Digest, Durations, Use, write_page
 from limner.scripts.inspect.reading import LogReader
-from limner.scripts.inspect.spans import Level, Spans
+from limner.scripts.inspect.spans import Spans
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 MARKUP = '</script><img src=x onerror="document.title=`owned`"><!--<script>'
@@ -112,6 +113,11 @@ def busy_page(tmp_path_factory):
         events += one_message(number, None, f"prompt {number}", outcome, number / 4, number / 10)
     events += one_message(40, MARKUP, MARKUP * 200, "failed")
     events += one_message(41, "\u202eolleh\u2066", "\u202eolleh")
+    events += [
+        {"t": 0, "event": "lane_opened", "lane": MARKUP, "max_concurrent": None},
+        {"t": 1, "event": "lane_paused", "lane": MARKUP, "seconds": None},
+        {"t": 20, "event": "lane_resumed", "lane": MARKUP},
+    ]
     events.sort(key=lambda event: event["t"])
     write_page(LogReader(write_log(path, events)), path.with_name("page.html"))
     return path.with_name("page.html")
@@ -279,6 +285,29 @@ def test_a_short_log_is_shown_change_by_change():
     assert [point[:3] for point in points] == [[0, 0, 0], [5, 1, 1], [9, 3, 3], [20, 0, 0]]
 
 
+def test_a_lane_without_a_limit_offers_what_it_uses():
+    use = Use()
+    for t, out, limit in [(0, 1, 2), (10, 3, None), (20, 0, 2), (30, 0, 2)]:
+        use.change(Level(1, "host:a", t, out, 0, limit))
+    use.halts.append((12, 15, "paused"))
+    told = use.told("host:a", 40)
+    assert (told["busy"], told["offered"], told["limit"]) == (40, 20 + 30 + 40, None)
+    assert [point[4] for point in told["points"]] == [2, None, 2, 2]
+    assert told["halts"] == [(12, 15, "paused")]
+    assert page.merged((0, 1, 1, 1, None), (1, 1, 1, 1, 7)) == (0, 2, 1, 1, None)
+    assert page.merged((0, 1, 1, 1, 2), (1, 1, 1, 1, 7)) == (0, 2, 1, 1, 7)
+
+
+def test_halts_of_a_lane_are_bounded():
+    digest = Digest()
+    pause = {"event": "lane_paused", "lane": "image", "seconds": 0.5}
+    for span in Spans([*OPENING, *({"t": t, **pause} for t in range(2 * page.MAX_HALTS))]):
+        digest.take(span)
+    halts = digest.lanes["image"].halts
+    assert len(halts) == page.MAX_HALTS
+    assert halts[-1] == (1_999_000_000, 1_999_000_000, "paused")
+
+
 def test_quantiles_are_right_within_one_hundredth():
     durations = Durations()
     for micros in range(0, 1_000_001, 7):
@@ -392,6 +421,11 @@ done.moved = view.from - before;
 press("0");
 done.back = span();
 drawNow();
+const plots = [...document.querySelectorAll("#lanes canvas")];
+const over = plots[1].getBoundingClientRect();
+const middle = { clientX: over.left + 400, clientY: over.top + 30, bubbles: true };
+plots[1].dispatchEvent(new PointerEvent("pointermove", middle));
+done.lane = $("tip").textContent;
 box.dispatchEvent(new PointerEvent("pointermove", at));
 done.tip = $("tip").hidden ? "" : $("tip").textContent;
 head("Duration").click();
@@ -429,6 +463,9 @@ def answers_a_person(browse, path, tmp_path):
     assert done["back"] == done["whole"]
     assert done["tip"].startswith("m2")
     assert "longest wait" in done["tip"]
+    assert done["lane"].startswith(MARKUP)
+    assert "0 of any" in done["lane"]
+    assert "paused for 19 s" in done["lane"]
     assert (done["slowest"], done["sorted"], done["quickest"]) == ("m39", "Duration ↓", "m0")
     assert done["found"] == ["m17"]
     assert "prompt 17" in done["detail"]

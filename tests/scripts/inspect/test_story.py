@@ -79,6 +79,76 @@ def test_a_task_has_its_own_steps_and_what_its_session_said_of_all():
     assert "the session ends as written, 3.50 s after it opened" in lines[-2]
 
 
+INNER = slot("t1", 1, lane="host:a")
+OFFER = slot("t1", "1~1")
+CHAIN = numbered(
+    (0, "studio_opened", {}),
+    (0, "lane_opened", {"lane": "image", "max_concurrent": 2}),
+    (0, "lane_opened", {"lane": "host:a", "max_concurrent": None, "behind": "image"}),
+    (1.0, "lane_paused", {"lane": "image", "seconds": 3}),
+    (2.0, "session_opened", of()),
+    (2.0, "slot_requested", of("t1", **INNER)),
+    (2.0, "slot_requested", of("t1", **OFFER)),
+    (3.0, "request_withdrawn", of("t1", **OFFER)),
+    (3.5, "slot_requested", of("t1", **{**OFFER, "request_id": "t1-1~2"})),
+    (5.0, "slot_granted", of("t1", **{**OFFER, "request_id": "t1-1~2"}, slot_id="image-4")),
+    (5.0, "slot_granted", of("t1", **INNER, slot_id="host:a-9")),
+    (6.0, "slot_asked_back", of("t1", **INNER, slot_id="host:a-9", wanted="t8-1")),
+    (7.0, "slot_revoked", of("t1", **INNER, slot_id="host:a-9")),
+    (7.0, "slot_released", of("t1", **{**OFFER, "request_id": "t1-1~2"}, slot_id="image-4")),
+    (8.0, "slot_requested", {"task_id": "batch-1", **slot("b", requests=["call-1", "call-2"])}),
+    (8.5, "request_dropped", {"task_id": "batch-1", **slot("b"), "reason": "high water"}),
+    (9.0, "slot_requested", {"task_id": "call-3", **slot("c")}),
+)
+
+
+def test_a_task_in_two_lanes_is_told_once_with_what_each_lane_did():
+    assert list(Story(task="t1").lines(CHAIN)) == [
+        "     +0.000 s  asks for a slot of lane host:a: 0 of no limit out",
+        (
+            "     +0.000 s  lane host:a offers it to lane image, which it is behind:"
+            " 0 of 2 out, and it is paused"
+        ),
+        "     +1.000 s  the offer to lane image is taken back after 1.00 s",
+        (
+            "     +1.500 s  lane host:a offers it to lane image, which it is behind:"
+            " 0 of 2 out, and it is paused"
+        ),
+        (
+            "     +3.000 s  lane image grants it too, slot image-4: waited 1.50 s for lane image,"
+            " which granted nothing for 500 ms of that"
+        ),
+        "     +3.000 s  gets slot host:a-9: waited 3.00 s for lane host:a",
+        "     +4.000 s  slot host:a-9 is asked back for request t8-1",
+        "     +5.000 s  slot host:a-9 is given back, as was asked",
+        "     +5.000 s  slot image-4 of lane image, which belongs to it, is given back",
+    ]
+
+
+def test_a_call_of_a_host_is_told_by_its_own_name_or_in_its_batch():
+    told = list(Story(task="call-2").lines(CHAIN))
+    assert (
+        told
+        == list(Story(task="batch-1").lines(CHAIN))
+        == [
+            "     +0.000 s  a batch of 2 asks for a slot of lane image: 0 of 2 out",
+            "     +0.500 s  the request is dropped after 500 ms: high water",
+        ]
+    )
+    assert len(list(Story(task="call-3").lines(CHAIN))) == 1
+    assert closest(CHAIN, "call-4", field="task_id") == ["call-3"]
+
+
+def test_memory_of_a_story_is_bounded_by_what_is_open_however_many_lanes_come_and_go():
+    story = Story(task="t")
+    for number in range(1_000):
+        lane = slot("r", lane=f"host:{number}", slot_id="s", requests=["t"])
+        names = ("lane_opened", "slot_requested", "slot_granted", "slot_released", "lane_dropped")
+        assert len(list(story.lines(numbered(*((0, name, lane) for name in names))))) == 3
+    limits = story._limits
+    assert not any((limits.lanes, limits.waiting, limits.out, story._batches))
+
+
 def test_each_run_of_a_message_is_told():
     lines = list(Story(message="m").lines([*LOG, *LOG]))
     assert lines.count("run 2") == 1

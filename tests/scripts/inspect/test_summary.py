@@ -67,7 +67,8 @@ def test_the_values_of_a_small_log_are_these():
     assert found["retries"] == 1
     assert not any(found["open"].values())
     assert found["seconds"] == 10
-    assert found["lanes"] == {"image": {"mean": 0.4, "peak": 1, "limit": 4, "share": 0.1}}
+    used = {"mean": 0.4, "peak": 1, "limit": 4, "share": 0.1, "halted": 0}
+    assert found["lanes"] == {"image": used}
 
 
 def test_the_summary_says_what_a_person_asks_for_and_nothing_that_moves_a_terminal():
@@ -82,6 +83,84 @@ def test_the_summary_says_what_a_person_asks_for_and_nothing_that_moves_a_termin
         "2.00 s",
     ):
         assert part in text
+
+
+def chained():
+    """Give the events of a picture whose lane stands behind another, and of a host's batch."""
+    own = {"lane": "host:a", "request_id": "t-1", "weight": 1}
+    first, second = ({**own, "lane": "image", "request_id": f"t-1~{n}"} for n in (1, 2))
+    batch = {"lane": "host:a", "request_id": "batch-1", "task_id": "batch-1", "weight": 1}
+    return (
+        OPENED,
+        LANE,
+        (0, "lane_opened", {"lane": "host:a", "max_concurrent": None, "behind": "image"}),
+        (1, "slot_requested", picture(**own)),
+        (1, "slot_requested", picture(**first)),
+        (2, "request_withdrawn", picture(**first)),
+        (3, "slot_requested", picture(**second)),
+        (4, "slot_granted", picture(**second, slot_id="image-1")),
+        (4, "slot_granted", picture(**own, slot_id="host:a-1")),
+        (4, "generation_started", picture(slot_id="host:a-1")),
+        (6, "slot_asked_back", picture(**second, slot_id="image-1", wanted="x")),
+        (8, "generation_completed", picture()),
+        (8, "slot_released", picture(**own, slot_id="host:a-1")),
+        (8, "slot_revoked", picture(**second, slot_id="image-1")),
+        (8, "slot_requested", {**batch, "requests": ["call-1", "call-2"]}),
+        (8, "slot_granted", {**batch, "slot_id": "host:a-2", "requests": ["call-1", "call-2"]}),
+        (9, "slot_released", {**batch, "slot_id": "host:a-2"}),
+        (9, "slot_requested", {**batch, "request_id": "call-3"}),
+        (9, "request_dropped", {**batch, "request_id": "call-3", "reason": "high \x1b[2Jwater"}),
+        (9, "lane_dropped", {"lane": "host:a"}),
+        (10, "lane_paused", {"lane": "image", "seconds": 5}),
+        (12, "lane_resumed", {"lane": "image"}),
+        (16, "studio_closed", {}),
+    )
+
+
+def test_what_stands_in_two_lanes_counts_once_and_for_the_use_of_both():
+    summary = summed(*chained())
+    found = summary.values()
+    assert (found["waiting"]["number"], found["waiting"]["max"]) == (2, 3)
+    assert (found["generation"]["number"], found["generation"]["max"]) == (1, 4)
+    counted = {name: summary.counts[f"slot_{name}"] for name in ("requested", "granted", "revoked")}
+    assert counted == {"requested": 3, "granted": 2, "revoked": 1}
+    assert summary.counts["request_withdrawn"] == 0
+    assert (summary.calls, summary.drops) == ({"in batches": 2}, {"high water": 1})
+    image, host = found["lanes"]["image"], found["lanes"]["host:a"]
+    assert image == {"mean": 0.25, "peak": 1, "limit": 4, "share": 0.0625, "halted": 2}
+    assert (host["mean"], host["limit"], host["share"]) == (5 / 9, None, None)
+    assert not any(summary.open.values())
+    assert summed(*chained()[:9]).open == {"sessions": 0, "tasks": 0, "requests": 0, "slots": 1}
+    assert summed(*chained()[:7]).open["requests"] == 1
+    text = shown(summary)
+    for part in ("2 in batches", "1 high water", "1 asked back · 1 revoked", "2.00 s"):
+        assert part in text
+
+
+def test_a_lane_that_is_dropped_is_used_no_more_until_it_is_opened_again():
+    opened = (0, "lane_opened", {"lane": "host:a", "max_concurrent": 2})
+    granted = {"lane": "host:a", "request_id": "r", "slot_id": "s", "weight": 1}
+    use = (
+        (0, "slot_requested", granted),
+        (0, "slot_granted", granted),
+        (10, "slot_released", granted),
+        (10, "lane_dropped", {"lane": "host:a"}),
+    )
+    again = [(90 + t, name, fields) for t, name, fields in (opened, *use)]
+    summary = summed((0, "studio_opened", {}), opened, *use, *again, (200, "studio_closed", {}))
+    lane = summary.values()["lanes"]["host:a"]
+    assert (lane["mean"], lane["share"]) == (1, 0.5)
+
+
+def test_the_lanes_past_those_that_are_told_apart_have_no_limit_together():
+    events = [OPENED]
+    for number in range(2 * KINDS):
+        lane = {"lane": f"host:{number}", "max_concurrent": 1, "request_id": "r", "weight": 1}
+        events += [(1, "lane_opened", lane), (1, "slot_granted", {**lane, "slot_id": f"{number}"})]
+    summary = summed(*events, (2, "lane_dropped", {"lane": f"host:{number}"}))
+    assert len(summary.lanes) == KINDS + 1
+    others = summary.values()["lanes"]["others"]
+    assert (others["peak"], others["limit"], others["share"]) == (KINDS, None, None)
 
 
 def test_what_failed_is_named_with_its_reason_and_equal_reasons_are_counted_together():
@@ -139,7 +218,7 @@ def test_a_percentile_is_within_one_percent(durations, share):
 def test_memory_is_bounded_by_what_is_open():
     summary = Summary()
     for number in range(5_000):
-        for t, name, fields in STORY[1:-1]:
+        for t, name, fields in STORY[1:-1] + chained()[1:-1]:
             own = {
                 key: f"{value}{number}" if key.endswith("_id") else value
                 for key, value in fields.items()
@@ -149,8 +228,10 @@ def test_memory_is_bounded_by_what_is_open():
         summary.feed({"seq": 1, "t": 1, "event": "session_ended", "outcome": f"{number}"})
         summary.feed({"seq": 1, "t": 1, "event": "task_settled", "state": "failed", **own})
     held = summary._open
-    for name in ("sessions", "tasks", "prompts", "requests", "slots", "generations", "sealed"):
+    for name in ("sessions", "tasks", "prompts", "generations", "sealed"):
         assert not getattr(held, name), name
+    slots = summary._slots
+    assert not any((slots._requests, slots._out, slots._further))
     assert len(summary.sessions) <= KINDS + 1
     assert summary.sessions.total() == 10_000
     assert len(summary.counts) <= 10 * KINDS + 1

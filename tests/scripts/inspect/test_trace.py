@@ -9,6 +9,7 @@ from collections import Counter, defaultdict
 
 import orjson
 import pytest
+from drawn_logs import drawn_log
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -16,9 +17,13 @@ from limner.actors import Settings, Studio
 from limner.actors.generators import Instant
 from limner.actors.stores import MemoryStore
 from limner.messages.errors import GenerationFailed
+from limner.messages.settings import LaneSettings
 from limner.scripts.inspect import trace
+from limner.scripts.inspect.audit import Audit
+from limner.scripts.inspect.lasting import Halt, Session
 from limner.scripts.inspect.reading import LogReader
-from limner.scripts.inspect.spans import Session, Spans
+from limner.scripts.inspect.spans import Spans
+from limner.scripts.inspect.summary import Summary
 from limner.scripts.inspect.trace import OPEN_TO_THE_END, write_trace
 
 SLOTS = 2
@@ -360,7 +365,7 @@ def test_no_event_that_lacks_a_field_gives_more_than_one_event_less(log, tmp_pat
 
 
 NAMES = sorted(Spans([])._take)
-TEXTS = st.sampled_from(["a", "b", "</script>", "\u202e", "x" * 10_000, "\ud800"])
+TEXTS = st.sampled_from(["a", "b", "a~1", "b~2", "</script>", "\u202e", "x" * 10_000, "\ud800"])
 VALUES = st.one_of(TEXTS, st.none(), st.integers(-1, 3), st.lists(TEXTS, max_size=1))
 EVENTS = st.fixed_dictionaries(
     {
@@ -371,7 +376,10 @@ EVENTS = st.fixed_dictionaries(
         ("session_id", "message_id", "task_id", "request_id", "slot_id", "lane"),
         st.one_of(TEXTS, TEXTS, TEXTS, VALUES),
     )
-    | dict.fromkeys(("weight", "max_concurrent"), st.one_of(st.integers(0, 3), VALUES))
+    | dict.fromkeys(
+        ("weight", "max_concurrent", "seconds", "circuit_seconds", "requests"),
+        st.one_of(st.integers(0, 3), VALUES),
+    )
     | dict.fromkeys(("prompt", "state", "outcome", "reason", "owner"), VALUES),
 )
 
@@ -441,6 +449,121 @@ def test_sessions_of_one_message_that_overlap_do_not_share_a_track(tmp_path):
     written, _ = traced(write(tmp_path / "beside.jsonl", numbered))
     assert problems(written) == []
     assert len([span for span in Spans(mixed) if isinstance(span, Session)]) == 2
+
+
+def chained_studio(path):
+    """Run a studio whose pictures stand in two lanes, beside calls of its host, and pause it."""
+    lanes = {"image": LaneSettings(max_concurrent=2)}
+    groups = {"host": LaneSettings(max_concurrent=None, behind="image", min_time=0.001)}
+    settings = Settings(events=path, lanes=lanes, lane_groups=groups)
+    generator = Instant()
+    generator.lane = "host:a"
+    with Studio.open(settings, store=MemoryStore(), generator=generator) as studio:
+        studio.limiter.pause("image")
+        batch = studio.limiter.collect(list, max_size=2, max_time=30, lane="host:b")
+        futures = [batch.add(number) for number in range(2)]
+        futures.append(studio.limiter.schedule(lambda: 1))
+        futures += [studio.illustrate(f"m{n}", tag("one") + tag("two")) for n in range(4)]
+        studio.limiter.resume("image")
+        for future in futures:
+            future.get(timeout=60)
+    return path
+
+
+@pytest.fixture(scope="module")
+def chained(tmp_path_factory):
+    return chained_studio(tmp_path_factory.mktemp("chained") / "events.jsonl")
+
+
+def test_what_stands_in_two_lanes_is_traced_once_and_has_a_slot_in_both(chained):
+    events, _ = traced(chained)
+    assert problems(events) == []
+    happened = read(chained)
+    count = Counter(span["name"] for span in named(events, "X"))
+    assert count["waiting"] == 8
+    assert count["generating"] == 2 * 8
+    slots = [span for span in named(events, "X") if "weight" in span["args"]]
+    assert len(slots) == 2 * 8 + 2 + 1  # the batch has two, the call one
+    assert sum(event["event"] == "slot_granted" for event in happened) == len(slots)
+    names = set(tracks_named(events))
+    assert {"image slot 1", "host:a slot 1", "host:b slot 1", "image halted"} <= names
+    pauses = [span for span in named(events, "X") if span["name"] == "paused"]
+    assert len(pauses) == 1
+    assert {"call-3", "batch-1, a batch of 2"} <= count.keys()
+
+
+def test_the_log_of_lanes_that_come_and_go_keeps_the_invariants_and_one_summary(chained):
+    audit, summary = Audit(), Summary()
+    for event in read(chained):
+        audit.feed(event)
+        summary.feed(event)
+    assert audit.finish().violations == ()
+    assert summary.values()["waiting"]["number"] == summary.counts["slot_granted"] == 8 + 2
+    assert summary.values()["generation"]["number"] == 8
+    assert summary.calls == {"in batches": 2, "one by one": 1}
+    assert summary.lanes["image"].peak <= 2
+    assert summary.counts["lane_dropped"] >= 1
+
+
+@pytest.mark.parametrize("kind", ["", "chained"])
+def test_drawn_logs_of_lanes_that_come_and_go_are_traced_and_summed_up_alike(kind, tmp_path):
+    for seed in range(20):
+        log, summary = drawn_log(seed, kind=kind), Summary()
+        for event in log:
+            summary.feed(event)
+        own = [e for e in log if e["event"] == "slot_granted" and "~" not in e["request_id"]]
+        assert summary.counts["slot_granted"] == len(own)
+        assert summary.waits.number <= len(own)
+        events, _ = traced(write(tmp_path / f"{seed}.jsonl", log))
+        assert problems(events) == []
+        asked = [e for e in log if e["event"] == "slot_requested" and "~" not in e["request_id"]]
+        assert len(named(events, "X", name="waiting")) <= len(asked)
+
+
+def test_halts_end_where_they_end():
+    def told(*events):
+        whole = [
+            {"t": t, "event": name, "lane": "image", **fields}
+            for t, name, fields in [(0, "lane_opened", {"max_concurrent": None}), *events]
+        ]
+        halts = [span for span in Spans(whole) if isinstance(span, Halt)]
+        return [(one.start / 1e6, one.end / 1e6, one.why) for one in halts]
+
+    pause, forever = {"seconds": 2}, {"seconds": None}
+    end = (9, "lane_idle", {})
+    assert told((1, "lane_paused", pause), end) == [(1, 3, "paused")]
+    assert told((1, "lane_paused", forever), end) == [(1, 9, "paused")]
+    assert told((1, "lane_paused", forever), (4, "lane_resumed", {})) == [(1, 4, "paused")]
+    assert told((1, "lane_paused", pause), (2, "lane_paused", pause), end) == [(1, 4, "paused")]
+    again = told((1, "lane_paused", pause), (7, "lane_paused", pause), end)
+    assert again == [(1, 3, "paused"), (7, 9, "paused")]
+    circuit = told((1, "circuit_open", {}), (5, "circuit_half_open", {}), (7, "circuit_open", {}))
+    assert circuit == [(1, 5, "resting"), (7, 7, "resting")]
+    both = told((1, "circuit_open", {}), (2, "lane_paused", pause), (8, "lane_dropped", {}))
+    assert both == [(1, 2, "resting"), (2, 8, "paused")]
+
+
+def test_memory_is_bounded_however_many_lanes_come_and_go(tmp_path, monkeypatch):
+    monkeypatch.setattr(trace, "REMEMBERED", 50)
+    names = ("lane_opened", "slot_requested", "slot_granted", "slot_released", "lane_dropped")
+
+    def log():
+        for number in range(2_000):
+            lane = {"lane": f"host:{number}", "max_concurrent": 1, "request_id": "r", "weight": 1}
+            for name in names:
+                yield {"t": number, "event": name, **lane, "slot_id": f"{number}"}
+
+    spans = Spans(log())
+    with (tmp_path / "trace.json").open("wb") as file:
+        out = trace.Trace(file)
+        for span in spans:
+            out.take(span)
+            assert len(out._lane_tracks) <= 50
+            assert len(out._levels) <= 2
+            assert len(spans._lanes) <= 1
+        out.close()
+    assert out.slots == 2_000
+    assert problems(json.loads((tmp_path / "trace.json").read_bytes())["traceEvents"]) == []
 
 
 def test_a_trace_that_cannot_be_written_leaves_what_was_there(log, tmp_path):

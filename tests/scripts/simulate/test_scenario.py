@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from limner.actors.limits import check_lane
 from limner.messages.errors import SettingsInvalid
 from limner.messages.scanner import find_prompts
 from limner.messages.wellformed import wellformed
@@ -93,8 +94,28 @@ def test_what_is_drawn_is_within_its_ranges_and_the_same_for_a_seed(seed):
     for name, rate in params.faults.items():
         assert rate == 0 or rates(scenario.faults)[name].low <= rate
         assert rate <= rates(scenario.faults)[name].high
-    assert 1 <= params.lane.max_concurrent <= 6
-    assert params.settings.slots == params.lane.max_concurrent
+    assert params.settings.lane == params.lanes["image"]
+    assert 1 <= (params.lanes["image"].max_concurrent or 1) <= 6
+    check_lane(params.pictures, params.settings.lanes, params.settings.lane_groups)
+    for name in params.lane_names:
+        check_lane(name, params.settings.lanes, params.settings.lane_groups)
+
+
+def test_in_some_seeds_of_the_chaos_pictures_stand_in_a_lane_of_their_own_or_in_one_of_several():
+    drawn = [draw_parameters(load_scenario("chaos"), Draws(seed)) for seed in range(60)]
+    lanes = {params.pictures for params in drawn}
+    assert lanes == {"image", "host", "host:0", "host:1", "host:2"}
+    for params in drawn:
+        inner = params.lanes.get("host")
+        assert (inner is None) == (params.pictures == "image")
+        assert inner is None or inner.behind == "image"
+    assert {params.lanes["image"].max_concurrent is None for params in drawn} == {True, False}
+
+
+def test_without_a_scenario_there_is_one_lane_and_no_call_of_a_host():
+    params = draw_parameters(Scenario(), Draws(1))
+    assert (params.lane_names, params.pictures) == (("image",), "image")
+    assert params.scenario.calls.every is None
 
 
 def test_seeds_draw_different_values_and_leave_out_different_faults():

@@ -5,14 +5,17 @@ import signal
 import subprocess
 import sys
 import threading
+from collections import Counter
 
 import orjson
 import pykka
 import pytest
 from invariants import violations
 
+from limner.messages.errors import RequestDropped, StudioClosed
 from limner.messages.pictures import Illustrated
 from limner.scripts.app import run
+from limner.scripts.simulate.calls import complaint, unanswered
 from limner.scripts.simulate.draws import Draws
 from limner.scripts.simulate.expectations import broken
 from limner.scripts.simulate.parameters import draw_parameters
@@ -56,10 +59,10 @@ def test_the_log_is_one_that_another_reading_of_the_invariants_accepts(folder):
 
 
 def test_a_seed_is_reported_as_a_person_reads_it(capsys):
-    assert run(["simulate", "--scenario", "quiet", "--seed", "3"]) == 0
+    assert run(["simulate", "--scenario", "quiet", "--seed", "4"]) == 0
     said = capsys.readouterr().out
     for part in (
-        "seed 3: 100 messages",
+        "seed 4: 100 messages",
         "hosts: 100 written",
         "waiting for a slot",
         "p99",
@@ -82,6 +85,46 @@ def search(seeds, number):
         for result in results
         if result.problems
     }
+
+
+def test_the_chaos_has_all_that_lanes_do(folder):
+    scenario, happened = load_scenario("chaos"), Counter()
+    for seed in range(20):
+        assert simulate(scenario, seed, events=folder / f"{seed}").problems == []
+        for line in (folder / f"{seed}").read_bytes().splitlines():
+            event = orjson.loads(line)
+            name, request = event["event"], event.get("request_id", "")
+            happened[name] += 1
+            happened[f"{name} further on"] += "~" in request
+            happened[f"{name} of a batch"] += bool(event.get("requests"))
+            happened[f"{name} of a call"] += request.startswith("call-")
+    further = ("slot_granted", "request_withdrawn", "slot_expired")
+    for name in (
+        *("lane_opened", "lane_dropped", "lane_updated", "lane_paused", "lane_resumed"),
+        *("circuit_open", "circuit_half_open", "circuit_closed"),
+        *("slot_asked_back", "slot_revoked", "slot_granted of a batch", "slot_granted of a call"),
+        *(f"{name} further on" for name in further),
+    ):
+        assert happened[name] > 0, name
+
+
+def test_what_a_host_may_complain_of_its_own_calls():
+    def ended(value):
+        future = pykka.ThreadingFuture()
+        if isinstance(value, BaseException):
+            future.set_exception((type(value), value, None))
+        elif value is not None:
+            future.set(value)
+        return future
+
+    assert complaint(7, ended(7)) is None
+    assert complaint(7, ended(RequestDropped("high water"))) is None
+    assert complaint(7, ended(8)) == "call 7 of a host gave 8"
+    assert complaint(7, ended(KeyError("x"))) == "call 7 of a host raised KeyError('x')"
+    answered = {1: ended(1), 2: ended(StudioClosed("over"))}
+    assert unanswered(answered) is None
+    left = unanswered({**answered, 3: ended(None)})
+    assert left == "1 calls of hosts were never answered, such as 3"
 
 
 def test_parts_that_fail_at_any_moment_close_their_studio_and_no_more():

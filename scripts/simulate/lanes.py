@@ -1,0 +1,212 @@
+"""A lane as the event log shows it, and from when on it has to grant what waits there.
+
+It is judged with nothing but the log. Which of several requests is the best one is not known, so
+where they differ the one that is hardest to grant is taken for it. All times are integer
+microseconds.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from copy import copy
+from typing import NamedTuple, TypeVar
+
+from limner.messages.reservoirs import MICROSECONDS, Reservoir
+from limner.messages.settings import LaneSettings
+from limner.scripts.inspect.halts import FOREVER, Halts
+from limner.scripts.inspect.reading import Event
+
+K = TypeVar("K")
+
+UNKNOWN = "?"
+"""The owner of a request of whom the log does not tell: where owners matter nothing is said."""
+
+FILLS = 100
+"""How often a reservoir is filled in thought, until it is taken never to have enough."""
+
+
+class Request(NamedTuple):
+    """What waits, or has a slot."""
+
+    owner: str | None
+    weight: int
+    at: int
+
+
+class Lane:
+    """One lane.
+
+    Args:
+        event: that opened it.
+        now: when it was made.
+        further: the lane that it stands behind.
+    """
+
+    def __init__(self, event: Event, now: int, further: Lane | None) -> None:
+        self.name: str = event["lane"]
+        self.further = further
+        self.settings = _settings(event)
+        self.halts = Halts()
+        self.waiting: dict[str, Request] = {}
+        self.out: dict[str, Request] = {}
+        self.offer: str | None = None
+        """The request that stands in the further lane for one of this."""
+        self._reservoir = Reservoir(self.settings, now)
+        self._weight = 0
+        self._weights: Counter[int] = Counter()
+        self._kinds: Counter[tuple[str | None, int]] = Counter()
+        self._held: Counter[str | None] = Counter()
+        self._asked: dict[str, dict[str, int]] = {}
+        self._promised: dict[str, None] = {}
+        self._last: tuple[str, int] | None = None
+
+    def change(self, event: Event, now: int) -> None:
+        """Put other settings in force."""
+        self.settings = _settings(event)
+        self._reservoir.change(self.settings, now)
+
+    def ask(self, name: str, request: Request) -> None:
+        """Let a request wait."""
+        self.waiting[name] = request
+        self._weights[request.weight] += 1
+        self._kinds[request.owner, request.weight] += 1
+
+    def end_request(self, name: str) -> Request | None:
+        """Let a request wait no longer."""
+        request = self.waiting.pop(name, None)
+        if request is not None:
+            _less(self._weights, request.weight)
+            _less(self._kinds, (request.owner, request.weight))
+            self._asked.pop(name, None)
+            self._promised.pop(name, None)
+        return request
+
+    def grant(self, slot: str, request: Request, now: int) -> Iterator[str]:
+        """Take a slot as out; give what does not allow it."""
+        least = self.halts.until(now)
+        if now < least:
+            yield f"{slot} is granted while its lane is {self.halts.why(now) or 'halted'}"
+        if request.owner != UNKNOWN and self._is_full_here(request.owner):
+            yield f"{slot} is granted to {request.owner}, who may have no more in its lane"
+        self._reservoir.fill(now)
+        if self._reservoir.left is not None:
+            if request.weight > self._reservoir.left:
+                yield f"{slot} takes {request.weight} of a reservoir with {self._reservoir.left}"
+            self._reservoir.left -= request.weight
+        self.out[slot] = request
+        self._weight += request.weight
+        self._held[request.owner] += 1
+        self._last = slot, now
+
+    def end_slot(self, slot: str) -> Request | None:
+        """Take a slot as back."""
+        request = self.out.pop(slot, None)
+        if request is None:
+            return None
+        self._weight -= request.weight
+        _less(self._held, request.owner)
+        for wanted, slots in tuple(self._asked.items()):
+            if slots.pop(slot, None) is not None and not slots:
+                del self._asked[wanted]
+                self._promised[wanted] = None
+        return request
+
+    def ask_back(self, slot: str, wanted: str) -> None:
+        """Note that a slot is asked back for a request."""
+        request = self.out.get(slot)
+        if request is not None and wanted in self.waiting:
+            self._asked.setdefault(wanted, {})[slot] = request.weight
+
+    def is_full(self, owner: str | None) -> bool:
+        """Say whether an owner may have no more, here or in a lane further on."""
+        if self._is_full_here(owner):
+            return True
+        return self.further is not None and self.further.is_full(owner)
+
+    def _is_full_here(self, owner: str | None) -> bool:
+        most = self.settings.max_per_owner
+        if most is None or owner is None:
+            return False
+        return owner == UNKNOWN or self._held[owner] >= most
+
+    def free_at(self, now: int) -> int | None:
+        """When a request has to be granted, if nothing happens but time; `None` for never.
+
+        Where the lane is behind another it is to be offered there then.
+        """
+        heaviest = self._heaviest()
+        if heaviest is None or self.offer is not None:
+            return None
+        most = self.settings.max_concurrent
+        if most is not None and self._weight + heaviest > most:
+            return None
+        at = self.halts.until(now)
+        if at == FOREVER:
+            return None
+        if self._last is not None:
+            slot, granted = self._last
+            if self.halts.circuit == "half-open" and slot in self.out:
+                return None
+            at = max(at, granted + round(self.settings.min_time * MICROSECONDS))
+        return self._filled_at(int(at), heaviest)
+
+    def dropped_at(self, now: int) -> int | None:
+        """When the oldest request has to be dropped; `None` if it may wait for as long as it is."""
+        if self.settings.max_wait is None or not self.waiting:
+            return None
+        oldest = next(iter(self.waiting.values()))
+        return max(now, oldest.at + round(self.settings.max_wait * MICROSECONDS))
+
+    @property
+    def counts_owners(self) -> bool:
+        """Whether an owner may have only so many slots, here or in a lane further on."""
+        further = self.further
+        return self.settings.max_per_owner is not None or (
+            further is not None and further.counts_owners
+        )
+
+    def _heaviest(self) -> int | None:
+        """Give what may be needed for the best request; `None` if none may have a slot."""
+        promised = [self.waiting[name] for name in self._promised]
+        promised = [one for one in promised if not self.is_full(one.owner)]
+        if promised:
+            return max(one.weight for one in promised)
+        weights = set(self._weights)
+        if self.counts_owners:
+            weights = {weight for owner, weight in self._kinds if not self.is_full(owner)}
+            if weights:  # one of whom nothing is known may be the best, or not
+                weights |= {weight for owner, weight in self._kinds if owner == UNKNOWN}
+        if not weights:
+            return None
+        # what others have got back so far, who wait for more
+        kept = 0
+        for name, slots in self._asked.items():
+            wanted = self.waiting[name]
+            if not self.is_full(wanted.owner):
+                kept += max(0, wanted.weight - sum(slots.values()))
+        return max(weights) + kept
+
+    def _filled_at(self, at: int, weight: int) -> int | None:
+        if self._reservoir.left is None:
+            return at
+        reservoir = copy(self._reservoir)
+        reservoir.fill(at)
+        for _ in range(FILLS):
+            if reservoir.left is None or reservoir.left >= weight:
+                return at
+            if reservoir.due is None:
+                return None
+            at = reservoir.due
+            reservoir.fill(at)
+        return None
+
+
+def _less(counts: Counter[K], key: K) -> None:
+    counts[key] -= 1
+    if not counts[key]:
+        del counts[key]
+
+
+def _settings(event: Event) -> LaneSettings:
+    return LaneSettings(**{name: event[name] for name in LaneSettings.model_fields})

@@ -1,0 +1,99 @@
+"""What a scenario gives for the limiter: its lanes, and the calls of hosts that pass them."""
+
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+
+from limner.messages.base import Value
+from limner.messages.settings import Strategy
+from limner.scripts.simulate.ranges import (
+    Number,
+    OneOrMore,
+    Pause,
+    Range,
+    Rate,
+    Seconds,
+    Within,
+    fixed,
+    ranging,
+)
+
+
+class Lane(Value):
+    """A lane of the limiter, and how it is changed while it runs."""
+
+    max_concurrent: OneOrMore = ranging(1, 8)
+    """Slots out at one time."""
+
+    unlimited: Rate = fixed(0)
+    """The share of seeds, or of changes, in which there may be any number of them."""
+
+    min_time: Pause = fixed(0)
+    """Seconds between two grants."""
+
+    lease: Annotated[Range, AfterValidator(Within(0.1, 86_400))] = fixed(600)
+    """Seconds that a slot may be held."""
+
+    ageing: Seconds | None = fixed(60)
+    """Seconds of waiting that lift a request by one priority."""
+
+    preempt: Rate = fixed(0)
+    """The share of seeds, or of changes, in which active requests take slots from others."""
+
+    max_per_owner: OneOrMore | None = None
+    """Slots that one owner holds at one time."""
+
+    max_waiting_per_owner: Number | None = None
+    """Requests of one owner that wait."""
+
+    max_wait: Seconds | None = None
+    """Seconds that a request waits before it is dropped."""
+
+    high_water: Number | None = None
+    """Requests that wait at most."""
+
+    strategies: tuple[Strategy, ...] = Field(default=("leak",), min_length=1)
+    """Who goes past that."""
+
+    reservoir: Number | None = None
+    """The weight that may be granted until it is filled again."""
+
+    filled_every: Seconds = ranging(1, 60)
+    """Seconds between two refreshes of the reservoir, or two increases by a third of it."""
+
+    adapt: Rate = fixed(1)
+    """The share of seeds, or of changes, in which a back end that asks for it is left alone."""
+
+    pause_maximum: Seconds = fixed(600)
+    """Seconds for which it may ask to be."""
+
+    circuit_failures: OneOrMore = fixed(10)
+    """Failures in a row that open the circuit."""
+
+    circuit_seconds: Seconds = fixed(30)
+    """Seconds after which an open circuit lets one call go."""
+
+    changed_every: Seconds | None = None
+    """Seconds between two changes of all these, each within its range; never if not given."""
+
+    paused: Rate = fixed(0)
+    """Of changes: the lane is paused instead, and resumed in one half of them."""
+
+    paused_for: Seconds = ranging(0.1, 10)
+    """Seconds of a pause."""
+
+
+class Calls(Value):
+    """What hosts run through the limiter themselves, in any of its lanes."""
+
+    every: Seconds | None = None
+    """Seconds between two of them, on average; none if not given."""
+
+    batched: Rate = fixed(0)
+    """The share of them that are gathered into batches."""
+
+    blocking: Rate = fixed(1)
+    """The share that takes time; the others return at once."""
+
+    weight: OneOrMore = fixed(1)
+    """What they weigh."""

@@ -1,0 +1,85 @@
+"""Who runs the studio, and turns its knobs while messages come."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from limner.actors import PooledActor
+from limner.messages.errors import StudioClosed
+from limner.scripts.simulate.parameters import INNER, draw_lane
+
+if TYPE_CHECKING:
+    from limner.scripts.simulate.limits import Lane
+    from limner.scripts.simulate.world import World
+
+
+class Due(NamedTuple):
+    """The next change is to be made."""
+
+
+class Resume(NamedTuple):
+    """A lane that was paused is to go on."""
+
+    lane: str
+
+
+class OperatorActor(PooledActor):
+    """Changes and pauses a lane, or those of a group, while messages arrive.
+
+    Started by the traffic.
+
+    Args:
+        world: where it lives.
+        name: of the lane or the group.
+        ranges: of its settings.
+    """
+
+    def __init__(self, world: World, name: str, ranges: Lane) -> None:
+        super().__init__()
+        self.world = world
+        self.name = name
+        self.ranges = ranges
+        self.draw = world.draws(f"lane {name}")
+
+    def on_start(self) -> None:
+        """Begin."""
+        self.go_on_later()
+
+    def on_receive(self, message: object) -> Any:
+        """Change something."""
+        match message:
+            case Due():
+                with suppress(StudioClosed):
+                    self.change()
+                self.go_on_later()
+            case Resume():
+                with suppress(StudioClosed):
+                    self.world.studio.limiter.resume(message.lane)
+            case _:
+                return super().on_receive(message)
+        return None
+
+    def go_on_later(self) -> None:
+        """Set the time of the next change."""
+        every = self.ranges.changed_every
+        if every is not None and self.world.arriving:
+            self.system.clock.after(every.draw(self.draw), self.actor_ref, Due())
+
+    def change(self) -> None:
+        """Change the settings, or pause."""
+        draw, limiter, params = self.draw, self.world.studio.limiter, self.world.params
+        names = [name for name in params.lane_names if name.startswith(self.name)]
+        name = names[int(draw() * len(names))]
+        if draw() < self.ranges.paused.draw(draw):
+            seconds = self.ranges.paused_for.draw(draw)
+            if draw() < 0.5:
+                limiter.pause(name, seconds=seconds)
+            else:
+                limiter.pause(name)
+                self.system.clock.after(seconds, self.actor_ref, Resume(name))
+            return
+        behind = "image" if self.name == INNER else None
+        settings = draw_lane(self.ranges, params.scenario, draw, behind=behind)
+        whole = draw() < 0.5  # of the group, if it is one
+        limiter.update(self.name if whole else name, **settings.model_dump())

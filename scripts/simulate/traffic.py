@@ -1,0 +1,109 @@
+"""What comes to a studio."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+
+from limner.actors import PooledActor
+from limner.actors.system import ActorEnded, PooledRef
+from limner.scripts.simulate.calls import CallingActor
+from limner.scripts.simulate.hosts import HostActor
+from limner.scripts.simulate.operator import OperatorActor
+from limner.scripts.simulate.parameters import INNER
+from limner.scripts.simulate.plans import Plan, plan_message, seconds_to_next
+
+if TYPE_CHECKING:
+    from limner.scripts.simulate.world import World
+
+REMEMBERED = 50
+"""Messages that are kept in the store after their end, to be streamed once more."""
+
+
+class Moment(Enum):
+    """What the traffic is told."""
+
+    ARRIVAL = 0
+
+
+class TrafficActor(PooledActor):
+    """Lets hosts arrive, beside who calls and who operates. Started by the driver."""
+
+    def __init__(self, world: World) -> None:
+        super().__init__()
+        self.world = world
+        self.arrived = 0
+        self.hosts: dict[Any, str] = {}
+        self.others: set[PooledRef[Any]] = set()
+        self.remembered: dict[str, str] = {}
+        self.draw = world.draws("traffic")
+
+    def on_start(self) -> None:
+        """Begin with the first arrival."""
+        self.actor_ref.tell(Moment.ARRIVAL)
+        world = self.world
+        scenario = world.params.scenario
+        self.others = {
+            CallingActor.start(world),
+            OperatorActor.start(world, "image", scenario.lane),
+        }
+        if scenario.inner is not None and INNER in world.params.lanes:
+            self.others.add(OperatorActor.start(world, INNER, scenario.inner))
+
+    def on_receive(self, message: object) -> Any:
+        """Let the next host come, or the last one go."""
+        match message:
+            case Moment.ARRIVAL:
+                self.arrive()
+            case ActorEnded():
+                self.left(message)
+            case _:
+                return super().on_receive(message)
+        return None
+
+    def arrive(self) -> None:
+        """Let the hosts come that come now, and think of the next ones."""
+        world = self.world
+        now = self.system.clock.now / 1_000_000
+        seconds, number = seconds_to_next(now, world.params, self.draw)
+        for _ in range(min(number, world.params.scenario.messages - self.arrived)):
+            self.arrived += 1
+            plan = plan_message(
+                self.arrived, tuple(self.remembered.items()), world.params, self.draw
+            )
+            twice = self.draw() < world.params.faults["host_opens_twice"]
+            for _ in range(1 + twice):
+                self.begin(plan)
+        if self.arrived < world.params.scenario.messages:
+            self.system.clock.after(seconds, self.actor_ref, Moment.ARRIVAL)
+        else:
+            world.arriving = False
+
+    def begin(self, plan: Plan) -> None:
+        """Start a host."""
+        if plan.message_id in self.hosts.values() or plan.message_id in self.world.uncertain:
+            self.world.crowded.add(plan.message_id)
+        self.world.store.loaded.discard(plan.message_id)
+        self.remembered[plan.message_id] = plan.text
+        self.hosts[HostActor.start(self.world, plan)] = plan.message_id
+
+    def left(self, ended: ActorEnded) -> None:
+        """Count a host that has left; with the last one it is over."""
+        world = self.world
+        is_host = self.hosts.pop(ended.ref, None) is not None
+        if (is_host or ended.ref in self.others) and ended.reason is not None:
+            world.problems.append(f"a host failed: {ended.reason!r}")
+        if not is_host:
+            return  # the root of a studio that a host has opened, and outlived
+        world.left += 1
+        if len(self.remembered) > REMEMBERED:
+            live = set(self.hosts.values())
+            for message_id in [one for one in self.remembered if one not in live][:REMEMBERED]:
+                if len(self.remembered) > REMEMBERED:
+                    del self.remembered[message_id]
+                    world.crowded.discard(message_id)
+                    world.uncertain.discard(message_id)
+                    world.store.loaded.discard(message_id)
+                    world.store.inner.forget(message_id)
+        if not self.hosts and self.arrived == world.params.scenario.messages:
+            world.over.set()
