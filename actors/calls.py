@@ -1,9 +1,9 @@
 """A host's own calls through the limiter, one by one or several in a batch.
 
-Hears `ScheduleCall` and `AddToBatch` from the edge, `SlotGranted`, `SlotExpired` and
-`RequestDropped` from the limiter, `CallReturned` from the workers; tells the limiter `RequestSlot`
-for batches, which the edge does for single calls, and `ReleaseSlot`. Started by the root, once a
-studio; as it ends, what still waits fails with `StudioClosed`.
+Hears `ScheduleCall`, `AddToBatch` and `WithdrawCall` from the edge, `SlotGranted`, `SlotExpired`
+and `RequestDropped` from the limiter, `CallReturned` from the workers; tells the limiter
+`RequestSlot` for batches, which the edge does for single calls, and `ReleaseSlot`. Started by the
+root, once a studio; as it ends, what still waits fails with `StudioClosed`.
 """
 
 from __future__ import annotations
@@ -16,13 +16,14 @@ from limner.actors.actor import LimnerActor
 from limner.actors.system import Call, CallReturned, PooledFuture, PooledRef, Timer
 from limner.actors.trail import EventLog
 from limner.messages import errors
-from limner.messages.adaptation import failed, retry_after
+from limner.messages.adaptation import own_has_failed, rest_asked_for
 from limner.messages.slots import (
     ReleaseSlot,
     RequestDropped,
     RequestSlot,
     SlotExpired,
     SlotGranted,
+    WithdrawRequest,
 )
 
 
@@ -80,6 +81,12 @@ class AddToBatch(NamedTuple):
     future: PooledFuture[Any]
 
 
+class WithdrawCall(NamedTuple):
+    """edge → caller: this is not wanted any more, unless it has begun."""
+
+    name: str
+
+
 class BatchDue(NamedTuple):
     """caller's timer → caller: a batch has waited for long enough."""
 
@@ -118,20 +125,20 @@ class Scheduled:
     under_way: Call | None = None
 
     def fail(self, error: BaseException) -> None:
-        """Fail all that wait for it."""
+        """Fail all that wait for it, and have not been given anything by the host itself."""
         for future in self.futures:
-            future.fail(error)
+            future.give_up(error)
 
     def give(self, value: Any) -> None:
         """Give what was returned to all that wait for it."""
         if not self.is_batch:
-            self.futures[0].set(value)
+            self.futures[0].offer(value)
             return
-        for future, result in zip(self.futures, value, strict=True):
-            if isinstance(result, BaseException):
-                future.fail(result)
+        for future, (result, error) in zip(self.futures, value, strict=True):
+            if error is None:
+                future.offer(result)
             else:
-                future.set(result)
+                future.give_up(error)
 
 
 def wish_for(
@@ -182,6 +189,8 @@ class CallerActor(LimnerActor):
                 self.gather(message)
             case BatchDue():
                 self.send(message.batch)
+            case WithdrawCall():
+                self.withdraw(message.name)
             case SlotGranted():
                 self.run(message)
             case CallReturned():
@@ -217,15 +226,25 @@ class CallerActor(LimnerActor):
         del self.gathering[batches]
         if batch.timer is not None:
             batch.timer.cancel()
+        if not batch.items:
+            return
 
-        def call() -> Sequence[Any]:
-            results = batches.call(batch.items)
-            if len(results) != len(batch.items):
+        def call() -> Sequence[tuple[Any, BaseException | None]]:
+            results = batches.call(list(batch.items))
+            kind, wanted = type(results).__name__, len(batch.items)
+            try:
+                given = tuple(results)
+            except TypeError:
                 raise errors.GenerationFailed(
-                    f"the call gave {len(results):,} results for a batch of {len(batch.items):,}",
+                    f"the call gave {kind}, not a result for each of a batch of {wanted:,}",
+                    retryable=False,
+                ) from None
+            if len(given) != wanted:
+                raise errors.GenerationFailed(
+                    f"the call gave {len(given):,} results for a batch of {wanted:,}",
                     retryable=False,
                 )
-            return results
+            return [(None, one) if isinstance(one, BaseException) else (one, None) for one in given]
 
         self.batches += 1
         name = f"batch-{self.batches}"
@@ -234,7 +253,10 @@ class CallerActor(LimnerActor):
 
     def run(self, grant: SlotGranted) -> None:
         """Begin, on a worker's thread."""
-        scheduled = self.calls[grant.task_id]
+        scheduled = self.calls.get(grant.task_id)
+        if scheduled is None:  # it was withdrawn just before
+            self.limiter.tell(ReleaseSlot(slot_id=grant.slot_id))
+            return
         scheduled.slot_id = grant.slot_id
         call = scheduled.call
         scheduled.under_way = self.call(
@@ -243,7 +265,8 @@ class CallerActor(LimnerActor):
 
     def returned(self, returned: CallReturned) -> None:
         """Give the slot back, then what the call gave."""
-        scheduled = self.calls.pop(returned.call.tag, None)
+        name = returned.call.tag
+        scheduled = self.calls.get(name)
         if scheduled is None:
             return
         error = returned.error
@@ -251,14 +274,15 @@ class CallerActor(LimnerActor):
             self.limiter.tell(
                 ReleaseSlot.trusted(
                     slot_id=scheduled.slot_id,
-                    failed=failed(error),
-                    retry_after=None if error is None else retry_after(error, self.log.wall),
+                    failed=own_has_failed(error),
+                    retry_after=None if error is None else rest_asked_for(error, self.log.wall),
                 )
             )
         if error is not None:
             scheduled.fail(error)
         else:
             scheduled.give(returned.value)
+        del self.calls[name]
 
     def expired(self, message: SlotExpired) -> None:
         """Wait no longer for a call whose lease has ended."""
@@ -266,19 +290,36 @@ class CallerActor(LimnerActor):
         if scheduled is None or scheduled.slot_id != message.slot_id:
             return
         if scheduled.under_way is not None and scheduled.under_way.abandon():
-            del self.calls[message.task_id]
+            self.say("call_abandoned", task_id=message.task_id)
             scheduled.fail(
                 errors.LeaseEnded("the call held its slot for longer than its lane's lease")
             )
+            del self.calls[message.task_id]
 
     def dropped(self, message: RequestDropped) -> None:
         """Fail a call that gets no slot."""
-        scheduled = self.calls.pop(message.task_id)
-        scheduled.fail(errors.RequestDropped(f"the call got no slot: {message.reason}"))
+        scheduled = self.calls.get(message.task_id)
+        if scheduled is not None:
+            scheduled.fail(errors.RequestDropped(f"the call got no slot: {message.reason}"))
+            del self.calls[message.task_id]
+
+    def withdraw(self, name: str) -> None:
+        """Let go of a call that has no slot yet, or of an item whose batch is being gathered."""
+        error = errors.RequestDropped("the call was withdrawn")
+        scheduled = self.calls.get(name)
+        if scheduled is not None and scheduled.slot_id is None:
+            self.limiter.tell(WithdrawRequest(request_id=name))
+            scheduled.fail(error)
+            del self.calls[name]
+        for batch in self.gathering.values():
+            if name in batch.names:
+                index = batch.names.index(name)
+                batch.futures[index].give_up(error)
+                del batch.names[index], batch.futures[index], batch.items[index]
 
     def on_stop(self) -> None:
         """Fail what still waits, and what has come meanwhile."""
-        error = errors.StudioClosed("the studio closed before the call was run")
+        error = errors.StudioClosed("the studio closed before the call had ended")
         for message in self.take_unheard(ScheduleCall, AddToBatch):
             message.future.give_up(error)
         for scheduled in self.calls.values():
@@ -287,7 +328,7 @@ class CallerActor(LimnerActor):
             if batch.timer is not None:
                 batch.timer.cancel()
             for future in batch.futures:
-                future.fail(error)
+                future.give_up(error)
         self.calls.clear()
         self.gathering.clear()
 

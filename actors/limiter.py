@@ -128,7 +128,7 @@ class LimiterActor(LimnerActor):
                 self.calls_ended = self.calls_ended or not message.session_id
                 lanes.take_back(message.session_id, now)
             case UpdateLane():
-                lanes.update(message.lane, message.settings, now)
+                lanes.update(message.lane, message.settings, now, refill=message.refill)
             case PauseLane():
                 lanes.pause(message.lane, message.seconds, now)
             case ResumeLane():
@@ -137,7 +137,7 @@ class LimiterActor(LimnerActor):
                 self.ends.setdefault(message.lane, []).append(message.done)
                 lanes.end(message.lane, now, drop=message.drop)
             case ReportLane():
-                return self.report(message.lane, now)
+                return self.report(message, now)
             case StateOf():
                 return self.place_of(message.task_id)
             case ReportStatus():
@@ -154,7 +154,7 @@ class LimiterActor(LimnerActor):
             if isinstance(step, Step):
                 self.tell_of(step, now)
             else:
-                self.lane_changed(step)
+                self.lane_changed(step, now)
         touched, self.lanes.touched = self.lanes.touched, {}
         for name in touched:
             due = self.lanes.due(name, now)
@@ -172,7 +172,8 @@ class LimiterActor(LimnerActor):
         if self.log.on:
             self.log.put(event_of(step, now))
         if slot is not None and event in RETURNED:
-            self.learn(name, now - slot.granted_at)
+            if event == "slot_released":
+                self.learn(name, now - slot.granted_at)
             return
         to = request.reply_to if holder is None else holder.request.reply_to
         if to is None:
@@ -199,15 +200,18 @@ class LimiterActor(LimnerActor):
         elif holder is not None:
             to.tell(SlotRevoked(task_id=task_id, slot_id=holder.id))
 
-    def lane_changed(self, step: LaneStep) -> None:
+    def lane_changed(self, step: LaneStep, now: int) -> None:
         """Write what has happened to a lane into the event log; end who waited for its end."""
         name = step.lane.name
-        self.say(step.event, lane=name, **step.fields)
+        self.say(step.event, lane=name, at=now, **step.fields)
         match step.event:
             case "lane_drained":
                 for done in self.ends.pop(name, ()):
-                    done.set(None)
+                    done.offer(None)
             case "lane_dropped":
+                _, timer = self.timers.pop(name, (0, None))
+                if timer is not None:
+                    timer.cancel()
                 self.counts.pop(name, None)
                 self.held_for.pop(name, None)
 
@@ -217,8 +221,9 @@ class LimiterActor(LimnerActor):
         before = self.held_for.get(name, seconds)
         self.held_for[name] = before + LEARNING * (seconds - before)
 
-    def report(self, name: str, now: int) -> LaneReport:
+    def report(self, question: ReportLane, now: int) -> LaneReport:
         """Say how it looks in a lane; in one of a group that is not there, as when it is made."""
+        name = question.lane
         lane = self.lanes.lanes.get(name)
         if lane is None:
             lane = Lane(name, self.lanes.groups[group_of(name)], now)
@@ -234,8 +239,9 @@ class LimiterActor(LimnerActor):
             },
             weight_out=lane.out.weight,
             reservoir=lane.reservoir(now),
+            ahead=lane.waiting_weights,
             waiting=tuple(
-                WaitingRequest(
+                WaitingRequest.trusted(
                     request_id=one.request.request_id,
                     task_id=one.request.task_id,
                     owner=one.request.owner,
@@ -243,7 +249,9 @@ class LimiterActor(LimnerActor):
                     weight=one.request.weight,
                     waited=(now - one.asked) / MICROSECONDS,
                 )
-                for one in lane.all_waiting()
+                for one in (lane.all_waiting() if question.waiting else ())
+                if question.owner in (None, one.request.owner)
+                and question.priority in (None, one.request.priority)
             ),
             held_for=self.held_for.get(name),
         )
@@ -287,6 +295,8 @@ def event_of(step: Step, now: int) -> Event:
         fields["slot_id"] = slot.id
     if name == "slot_requested":
         fields["priority"] = request.priority
+        if request.owner is not None:
+            fields["owner"] = request.owner
     if reason is not None:
         fields["wanted" if name == "slot_asked_back" else "reason"] = reason
     if request.requests and name in LISTING:

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial, wraps
+from inspect import iscoroutinefunction
 from itertools import count
 from typing import Any, Generic, ParamSpec, TypeVar
 
 import pykka
 
-from limner.actors.calls import AddToBatch, BatchTerms, ScheduleCall, Terms, wish_for
+from limner.actors.calls import (
+    AddToBatch,
+    BatchTerms,
+    ScheduleCall,
+    Terms,
+    WithdrawCall,
+    wish_for,
+)
 from limner.actors.system import PooledFuture, PooledRef, System
 from limner.messages.errors import SettingsInvalid, StudioClosed
 from limner.messages.limiting import (
@@ -31,10 +39,10 @@ T = TypeVar("T")
 Item = TypeVar("Item")
 
 MAX_SECONDS = 86_400
-"""Seconds of a pause at most."""
+"""Seconds of a pause, or of waiting for a batch, at most."""
 
-MAX_THREADS = 256
-"""Worker threads of a lane that has no limit of its own."""
+MAX_THREADS = 1_000
+"""Worker threads of a lane at most; calls past it wait for a thread while they hold their slots."""
 
 
 def threads_of(settings: LaneSettings) -> int:
@@ -44,6 +52,10 @@ def threads_of(settings: LaneSettings) -> int:
 
 class Limiter:
     """A studio's limiter. Safe to use from any thread.
+
+    Wherever a lane is named, that is one of `Settings.lanes`, `image`, or `group:key` for any key
+    of one of `Settings.lane_groups`; any other name raises `SettingsInvalid`. Each method raises
+    `StudioClosed` once the studio is closed.
 
     Args:
         ref: the actor.
@@ -75,13 +87,15 @@ class Limiter:
     def update(self, lane: str = "image", **changes: Any) -> LaneSettings:
         """Change settings of a lane while it runs; they hold from the next grant on.
 
-        Slots that are out stay out: with a lower `max_concurrent` the lane grants again once
-        enough of them are back.
+        Slots that are out stay out, each until the end of its own lease: with a lower
+        `max_concurrent` the lane grants again once enough of them are back. A lower `high_water`
+        drops nobody who waits. A `reservoir` that is named is what is left now.
 
         Args:
             lane: which lane, or the name of a lane group for all its lanes. A lane of a group that
-                has settings of its own keeps them, and is kept itself when it is idle.
-            changes: any fields of `LaneSettings`; the others stay as they are.
+                has settings of its own keeps them, and is kept itself when it is idle, until they
+                are those of the group again.
+            changes: any fields of `LaneSettings` but `behind`; the others stay as they are.
 
         Returns:
             The settings in force now.
@@ -93,89 +107,155 @@ class Limiter:
         with self._lock:
             self._check(lane, group=True)
             known = self._groups if lane in self._groups else self._lanes
-            before = known.get(lane) or self.report(lane).settings
+            before = known.get(lane) or self._report(lane).settings
             settings = LaneSettings(**{**before.model_dump(), **changes})
             if settings.behind != before.behind:
                 raise SettingsInvalid("behind: a lane stands where it did when it was opened")
             self._system.workers.open_lane(self._workers_of(lane), threads_of(settings))
             if lane in known:
                 known[lane] = settings
-            self.ref.deliver(UpdateLane(lane=lane, settings=settings))
+            refill = "reservoir" in changes
+            self.ref.deliver(UpdateLane(lane=lane, settings=settings, refill=refill))
         return settings
 
     def pause(self, lane: str = "image", *, seconds: float | None = None) -> None:
-        """Grant nothing in a lane, for so many seconds or until it is resumed.
+        """Grant nothing in a lane; slots that are out stay out.
+
+        Args:
+            lane: which lane.
+            seconds: for how long, above 0 and up to 86,400; until it is resumed by default.
 
         Raises:
-            SettingsInvalid: if there is no such lane, or the seconds are not above 0.
+            SettingsInvalid: if there is no such lane, or the seconds are out of bounds.
             StudioClosed: if the studio is closed.
         """
         self._check(lane)
-        if seconds is not None and not 0 < seconds <= MAX_SECONDS:
-            raise SettingsInvalid(f"a pause is above 0 and up to {MAX_SECONDS:,} s, not {seconds}")
+        if seconds is not None:
+            seconds = seconds_of("seconds", seconds)
+            if not seconds:
+                raise SettingsInvalid("seconds: a pause is above 0, not 0")
         self.ref.deliver(PauseLane(lane=lane, seconds=seconds))
 
     def resume(self, lane: str = "image") -> None:
-        """Grant again in a lane that was paused."""
+        """Grant again in a lane that was paused; open one again that was drained or stopped.
+
+        Raises:
+            SettingsInvalid: if there is no such lane.
+            StudioClosed: if the studio is closed.
+        """
         self._check(lane)
         self.ref.deliver(ResumeLane(lane=lane))
 
     def drain(self, lane: str = "image") -> pykka.Future[None]:
-        """Take no request any more; what waits is still granted.
+        """Take no new request, in a lane and in those behind it; what waits is still granted.
 
-        The future is done once nothing waits and nothing is out.
+        A picture that is to be tried again then asks anew, and fails. The lane stays shut until
+        `resume`. One that is paused is not drained before it is resumed.
+
+        Returns:
+            Done once nothing waits and nothing is out.
+
+        Raises:
+            SettingsInvalid: if there is no such lane.
+            StudioClosed: if the studio is closed; through the future if that happens meanwhile.
         """
         return self._end(lane, drop=False)
 
     def stop(self, lane: str = "image") -> pykka.Future[None]:
-        """Take no request any more, and drop what waits.
+        """Take no request any more, in a lane and in those behind it, and drop what waits.
 
-        The future is done once nothing is out.
+        What has a slot goes on. The lane stays shut until `resume`.
+
+        Returns:
+            Done once nothing is out.
+
+        Raises:
+            SettingsInvalid: if there is no such lane.
+            StudioClosed: if the studio is closed; through the future if that happens meanwhile.
         """
         return self._end(lane, drop=True)
 
     def report(self, lane: str = "image") -> LaneReport:
-        """Say how it looks in a lane."""
+        """Say how it looks in a lane, with all that waits by name.
+
+        That takes the limiter some microseconds for each request that waits, while it grants
+        nothing; `counts` and `forecast` do not name them.
+
+        Raises:
+            SettingsInvalid: if there is no such lane.
+            StudioClosed: if the studio is closed.
+        """
         self._check(lane)
-        report: LaneReport = self._ask(ReportLane(lane=lane))
-        return report
+        return self._report(lane, waiting=True)
 
     def counts(self, lane: str = "image") -> dict[str, int]:
-        """Give how many requests wait, slots are out, and how many of each other end there were."""
-        return self.report(lane).counts
+        """Give how many requests wait, slots are out, and how many of each other end there were.
+
+        Raises:
+            SettingsInvalid: if there is no such lane.
+            StudioClosed: if the studio is closed.
+        """
+        self._check(lane)
+        return self._report(lane).counts
 
     def waiting(
-        self, lane: str = "image", *, owner: str | None = None, priority: int | None = None
+        self,
+        lane: str = "image",
+        *,
+        owner: str | None = None,
+        priority: str | int | None = None,
     ) -> tuple[WaitingRequest, ...]:
-        """Give what waits, by priority, the oldest first; of one owner or priority if named."""
-        return tuple(
-            one
-            for one in self.report(lane).waiting
-            if owner in (None, one.owner) and priority in (None, one.priority)
-        )
+        """Give what waits, by priority, the oldest first.
+
+        Args:
+            lane: where.
+            owner: of this owner alone, if named.
+            priority: with this priority alone, if given: `active`, `background`, or 0 to 9.
+
+        Raises:
+            SettingsInvalid: if lane, owner or priority cannot be one.
+            StudioClosed: if the studio is closed.
+        """
+        self._check(lane)
+        level = None if priority is None else priority_of(priority)
+        return self._report(lane, waiting=True, owner=owner_of(owner), priority=level).waiting
 
     def state_of(self, task_id: str) -> TaskPlace | None:
-        """Say whether a task waits or has a slot; `None` if neither."""
-        place: TaskPlace | None = self._ask(StateOf(task_id=task_id))
+        """Say whether a task waits or has a slot, in its own lane; `None` if neither.
+
+        Looks through all that waits.
+
+        Raises:
+            StudioClosed: if the studio is closed.
+        """
+        place: TaskPlace | None = self._ask(StateOf(task_id=str(task_id)))
         return place
 
     def forecast(self, lane: str = "image", *, priority: str | int = "active") -> float | None:
         """Give the seconds that a request would wait, about.
 
         From how long slots were held lately, how many there are, and what waits with this priority
-        or a better one; `None` before any slot came back.
+        or a better one, in the lane and in those that it stands behind.
+
+        Returns:
+            `None` if that cannot be said: while one of them is paused, resting or shut, or if none
+            of its slots was given back yet.
+
+        Raises:
+            SettingsInvalid: if there is no such lane or priority.
+            StudioClosed: if the studio is closed.
         """
-        report, level = self.report(lane), priority_of(priority)
-        settings = report.settings
-        ahead = sum(one.weight for one in report.waiting if one.priority <= level)
-        if settings.max_concurrent is None:
-            return ahead * settings.min_time
-        if report.weight_out + ahead < settings.max_concurrent:
-            return 0.0
-        if report.held_for is None:
-            return None
-        rounds = (report.weight_out + ahead + 1 - settings.max_concurrent) / settings.max_concurrent
-        return max(rounds * report.held_for, (ahead + 1) * settings.min_time)
+        self._check(lane)
+        longest, further, level = 0.0, lane, priority_of(priority)
+        while True:
+            report = self._report(further)
+            seconds = forecast(report, level)
+            if seconds is None:
+                return None
+            longest = max(longest, seconds)
+            if report.settings.behind is None:
+                return longest
+            further = report.settings.behind
 
     def schedule(
         self,
@@ -195,18 +275,21 @@ class Limiter:
             priority: `active`, `background`, or 0 (first) to 9.
             owner: on whose behalf, up to 200 characters.
             weight: of the slot, 1 or more.
-            blocks: whether the call may block; one that returns at once needs no thread of its own.
+            blocks: whether the call may block; one that returns at once needs no thread of its
+                own, and must not wait for another such call.
 
         Returns:
-            What the call returns or raises; `RequestDropped` if it got no slot.
+            What the call returns or raises; `RequestDropped` if it got no slot; `LeaseEnded` if it
+            held it for longer than the lane's `lease`, though the call itself runs on. A call's
+            slot is never asked back for another, whatever its priority.
 
         Raises:
             SettingsInvalid: if lane, priority, owner or weight cannot be one.
             StudioClosed: if the studio is closed.
         """
-        terms = self._terms(lane, priority, owner, weight, blocks=blocks)
+        terms = self._terms(call, lane, priority, owner, weight, blocks=blocks)
         future: PooledFuture[T] = self._system.future(about="a scheduled call")
-        name = f"call-{next(self._numbers)}"
+        name = future.name = f"call-{next(self._numbers)}"
         self._hand_over(ScheduleCall(name, call, future, terms))
         self.ref.deliver(wish_for(name, terms, self._caller))
         return future
@@ -242,42 +325,86 @@ class Limiter:
         """
         if type(max_size) is not int or max_size < 1:
             raise SettingsInvalid(f"max_size: a whole number from 1, not {max_size!r:.80}")
-        if not 0 <= max_time <= MAX_SECONDS:
-            raise SettingsInvalid(f"max_time: 0 to {MAX_SECONDS:,} seconds, not {max_time!r:.80}")
-        terms = self._terms(lane, priority, owner, weight, blocks=blocks)
-        return Batches(self, BatchTerms(call, terms, max_size, max_time))
+        seconds = seconds_of("max_time", max_time)
+        terms = self._terms(call, lane, priority, owner, weight, blocks=blocks)
+        return Batches(self._add, BatchTerms(call, terms, max_size, seconds))
+
+    def withdraw(self, future: pykka.Future[Any]) -> None:
+        """Let go of a call that was scheduled or added to a batch, if it has no slot yet.
+
+        Its future then raises `RequestDropped`. One whose call has begun, or whose batch waits for
+        its slot, goes on.
+
+        Args:
+            future: as `schedule` or `Batches.add` gave it.
+
+        Raises:
+            SettingsInvalid: if it is none of these.
+        """
+        name = getattr(future, "name", None)
+        if name is None:
+            raise SettingsInvalid("withdraw: give the future of a call that was scheduled")
+        self._caller.deliver(WithdrawCall(name))
 
     def limited(
-        self, *, lane: str = "image", priority: str | int = "active", owner: str | None = None
+        self,
+        *,
+        lane: str = "image",
+        priority: str | int = "active",
+        owner: str | None = None,
+        weight: int = 1,
+        blocks: bool = True,
     ) -> Callable[[Callable[P, T]], Callable[P, pykka.Future[T]]]:
         """Give a decorator: each call of the function goes through `schedule`, and gives a future.
 
+        Args:
+            lane: whose slot.
+            priority: `active`, `background`, or 0 (first) to 9.
+            owner: on whose behalf, up to 200 characters.
+            weight: of the slot, 1 or more.
+            blocks: whether the call may block.
+
         Raises:
-            SettingsInvalid, StudioClosed: as `schedule` does, when the function is called.
+            SettingsInvalid: if one of these cannot be, or what is decorated cannot be called.
+            StudioClosed: when the function is called, if the studio is closed.
         """
 
         def decorate(function: Callable[P, T]) -> Callable[P, pykka.Future[T]]:
+            self._terms(function, lane, priority, owner, weight, blocks=blocks)
+
             @wraps(function)
             def scheduled(*args: P.args, **kwargs: P.kwargs) -> pykka.Future[T]:
                 call = partial(function, *args, **kwargs)
-                return self.schedule(call, lane=lane, priority=priority, owner=owner)
+                return self.schedule(
+                    call, lane=lane, priority=priority, owner=owner, weight=weight, blocks=blocks
+                )
 
             return scheduled
 
         return decorate
 
-    def add(self, batches: BatchTerms, item: Any) -> PooledFuture[Any]:
-        """Add an item to what is gathered; see `collect`."""
+    def _add(self, batches: BatchTerms, item: Any) -> PooledFuture[Any]:
         self._check(batches.terms.lane)
         future: PooledFuture[Any] = self._system.future(about="a call in a batch")
-        name = f"call-{next(self._numbers)}"
+        name = future.name = f"call-{next(self._numbers)}"
         self._hand_over(AddToBatch(name, batches, item, future))
         return future
 
     def _terms(
-        self, lane: str, priority: str | int, owner: str | None, weight: int, *, blocks: bool
+        self,
+        call: object,
+        lane: str,
+        priority: str | int,
+        owner: str | None,
+        weight: int,
+        *,
+        blocks: bool,
     ) -> Terms:
         self._check(lane)
+        if not callable(call):
+            raise SettingsInvalid(f"a call can be called, as {call!r:.80} cannot")
+        if iscoroutinefunction(call):
+            raise SettingsInvalid("a coroutine function cannot run on a thread; give a plain one")
         if type(weight) is not int or weight < 1:
             raise SettingsInvalid(f"weight: a whole number from 1, not {weight!r:.80}")
         worker_lane = self._workers_of(lane) if blocks else None
@@ -306,8 +433,12 @@ class Limiter:
         except pykka.ActorDeadError:
             raise closed() from None
 
+    def _report(self, lane: str, **wanted: Any) -> LaneReport:
+        report: LaneReport = self._ask(ReportLane(lane=lane, **wanted))
+        return report
+
     def _check(self, lane: str, *, group: bool = False) -> None:
-        if lane not in self._lanes and not (group and lane in self._groups):
+        if not group or lane not in tuple(self._groups):
             check_lane(lane, self._lanes, self._groups)
         if not self.ref.is_alive():
             raise closed()
@@ -316,8 +447,10 @@ class Limiter:
 class Batches(Generic[Item, T]):
     """Gathers items for one call; made by `Limiter.collect`. Safe to use from any thread."""
 
-    def __init__(self, limiter: Limiter, terms: BatchTerms) -> None:
-        self._limiter = limiter
+    def __init__(
+        self, add: Callable[[BatchTerms, Item], pykka.Future[T]], terms: BatchTerms
+    ) -> None:
+        self._add = add
         self._terms = terms
 
     def add(self, item: Item) -> pykka.Future[T]:
@@ -326,7 +459,38 @@ class Batches(Generic[Item, T]):
         Raises:
             StudioClosed: if the studio is closed.
         """
-        return self._limiter.add(self._terms, item)
+        return self._add(self._terms, item)
+
+
+def forecast(report: LaneReport, priority: int) -> float | None:
+    """Give the seconds that a request would wait in one lane, about; `None` if it cannot be said.
+
+    Args:
+        report: how it looks there.
+        priority: of the request, from 0 to 9.
+    """
+    if report.state != "open":
+        return None
+    settings = report.settings
+    ahead, weight = map(sum, zip(*report.ahead[: priority + 1], strict=True))
+    spaced = settings.min_time * ahead
+    most = settings.max_concurrent
+    if most is None or report.weight_out + weight < most:
+        return spaced
+    if report.held_for is None:
+        return None
+    return max(spaced, (report.weight_out + weight + 1 - most) / most * report.held_for)
+
+
+def seconds_of(name: str, given: object) -> float:
+    """Give a number of seconds, if it is one: from 0 to 86,400.
+
+    Raises:
+        SettingsInvalid: if it is not.
+    """
+    if isinstance(given, int | float) and not isinstance(given, bool) and 0 <= given <= MAX_SECONDS:
+        return float(given)
+    raise SettingsInvalid(f"{name}: 0 to {MAX_SECONDS:,} seconds, not {given!r:.80}")
 
 
 def closed() -> StudioClosed:
@@ -334,17 +498,17 @@ def closed() -> StudioClosed:
     return StudioClosed("the studio is closed, and its lanes with it")
 
 
-def check_lane(lane: object, lanes: Collection[str], groups: Collection[str]) -> None:
-    """Say so if there is no such lane, and none of the name can be made.
+def check_lane(lane: object, lanes: Collection[str], groups: Collection[str]) -> str:
+    """Give the name of a lane, if there is one or it can be made.
 
     Raises:
-        SettingsInvalid: if so.
+        SettingsInvalid: if there is none.
     """
-    if lane in lanes:
-        return
+    if isinstance(lane, str) and lane in lanes:
+        return lane
     if isinstance(lane, str) and ":" in lane and group_of(lane) in groups:
         if len(lane) <= MAX_NAME and lane.isprintable() and not lane.endswith(":"):
-            return
+            return lane
         raise SettingsInvalid(
             f"a lane's name is its group, ':' and a key, {MAX_NAME} printable characters at most,"
             f" not {lane!r:.80}"

@@ -8,7 +8,7 @@ from limner.actors.generators.checking import check_picture
 from limner.actors.generators.protocol import Generator
 from limner.actors.stores.protocol import Store
 from limner.actors.system import Call, Clock
-from limner.messages.errors import GenerationFailed
+from limner.messages.errors import GenerationFailed, SettingsInvalid, describe
 from limner.messages.pictures import Picture, PictureBytes
 from limner.messages.settings import Settings, group_of
 from limner.messages.slots import SlotGranted
@@ -22,9 +22,16 @@ class SlotLapsed(Exception):
     """The slot expired before a thread was free to use it."""
 
 
-def slot_lane(generator: object) -> str:
-    """Give the lane in which a generator's calls stand."""
-    return str(getattr(generator, "lane", "image"))
+def lane_of(generator: object) -> object:
+    """Give the lane in which a generator says that its calls stand.
+
+    Raises:
+        SettingsInvalid: if it cannot say that.
+    """
+    try:
+        return getattr(generator, "lane", "image")
+    except Exception as error:
+        raise SettingsInvalid(f"generator: its lane cannot be read: {describe(error)}") from error
 
 
 class Production:
@@ -36,6 +43,7 @@ class Production:
         settings: the bounds of a picture.
         clock: against which a slot expires.
         name: what sets its worker lanes apart from those of other studios on one system.
+        slot_lane: the lane in which the calls of the generator stand.
     """
 
     def __init__(
@@ -45,12 +53,13 @@ class Production:
         settings: Settings,
         clock: Clock,
         name: str = "",
+        slot_lane: str = "image",
     ) -> None:
         self.generator = generator
         self.store = store
         self.settings = settings
         self.clock = clock
-        self.slot_lane = slot_lane(generator)
+        self.slot_lane = slot_lane
         self.store_lane = f"store:{name}" if getattr(store, "blocks", True) else None
         blocks = self.store_lane or getattr(generator, "blocks", True)
         self.lane = f"{group_of(self.slot_lane)}{name}" if blocks else None

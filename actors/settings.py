@@ -26,6 +26,13 @@ CONFIG = "LIMNER_CONFIG"
 DEFAULT_FILE = Path("limner.toml")
 """The file that is read if none is named, and if it is there."""
 
+PARSED = {
+    "patterns": "a JSON list of texts",
+    "lanes": "a JSON object of lanes",
+    "lane_groups": "a JSON object of lane groups",
+}
+"""What the environment gives as JSON."""
+
 _fields: dict[str, Any] = {
     name: (field.annotation, field) for name, field in Settings.model_fields.items()
 }
@@ -52,8 +59,9 @@ def load_settings(config: Path | str | None = None, **overrides: Any) -> Setting
     for name, value, where in _found(config, overrides):
         if name in values:
             continue
+        beside = {"lanes": values["lanes"]} if name == "lane_groups" and "lanes" in values else {}
         try:
-            Settings(**{name: value})
+            Settings(**{name: value}, **beside)
         except SettingsInvalid as error:
             raise SettingsInvalid(f"{error}{where and f' (from {where})'}") from error
         values[name] = value
@@ -64,23 +72,29 @@ def _found(config: Path | str | None, overrides: dict[str, Any]) -> Iterator[tup
     """Give each value that is set, the strongest first, with the place that it is from."""
     for name, value in overrides.items():
         yield name, value, ""
-    for name, value in _environment().items():
+    for name, value in sorted(_environment().items(), key=_groups_last):
         yield name, value, f"the environment variable {PREFIX}{name.upper()}"
     file, named_by = _file(config)
     if file is not None:
-        for name, value in _read(file, named_by).items():
+        for name, value in sorted(_read(file, named_by).items(), key=_groups_last):
             yield name, value, repr(str(file))
+
+
+def _groups_last(setting: tuple[str, Any]) -> bool:
+    """Order settings so that a lane group comes after the lanes that it may stand behind."""
+    return setting[0] == "lane_groups"
 
 
 def _environment() -> dict[str, Any]:
     try:
         return EnvSettingsSource(_Sources, env_prefix=PREFIX, env_ignore_empty=True)()
     except SettingsError as error:
-        # only a list is parsed this early, and there is one
-        given = environ.get(f"{PREFIX}PATTERNS", "")
+        # lists and objects alone are parsed this early
+        name = next((name for name in PARSED if f'"{name}"' in str(error)), "patterns")
+        given = environ.get(f"{PREFIX}{name.upper()}", "")
         raise SettingsInvalid(
-            "patterns: not a JSON list of texts "
-            f"(from the environment variable {PREFIX}PATTERNS, {given[:80]!r})"
+            f"{name}: not {PARSED[name]} "
+            f"(from the environment variable {PREFIX}{name.upper()}, {given[:80]!r})"
         ) from error
 
 

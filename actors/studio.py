@@ -12,7 +12,7 @@ import pykka
 from limner.actors.generators.opening import open_generator
 from limner.actors.generators.protocol import GeneratorLike
 from limner.actors.limits import Limiter, check_lane, threads_of
-from limner.actors.production import Production, slot_lane
+from limner.actors.production import Production, lane_of
 from limner.actors.recorder import LogFile, Record, lost
 from limner.actors.root import StudioActor
 from limner.actors.stores.opening import open_store
@@ -81,7 +81,7 @@ class Studio:
         self.settings = settings
         made = open_generator(settings.generator if generator is None else generator)
         lanes = {**settings.lanes, "image": settings.lane}
-        check_lane(slot_lane(made), lanes, settings.lane_groups)
+        slot_lane = check_lane(lane_of(made), lanes, settings.lane_groups)
         self._own_store = store is None or isinstance(store, str)
         self._store = open_store(
             settings.store if store is None else store,
@@ -102,7 +102,7 @@ class Studio:
         self._log = EventLog(self._system.clock, on=file is not None)
         if self._own_system:
             self._system.on_dead_letter = self._dead_letter
-        production = Production(made, self._store, settings, self._system.clock, name)
+        production = Production(made, self._store, settings, self._system.clock, name, slot_lane)
         workers = {lane: f"{lane}{name}" for lane in (*lanes, *settings.lane_groups)}
         for lane, named in workers.items():
             of = lanes[lane] if lane in lanes else LaneSettings(max_concurrent=None)

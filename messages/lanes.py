@@ -135,7 +135,7 @@ class Lane:
     def never(self, request: RequestSlot, now: int) -> DropReason | None:
         """Say why a request can never be granted, however long it waits; `None` if it may be."""
         self._reservoir.fill(now)
-        heavy = None if self.can_ever_give(request.weight) else "too heavy"
+        heavy: DropReason | None = None if self.can_ever_give(request.weight) else "too heavy"
         return self._ended(request) or heavy
 
     def can_ever_give(self, weight: int) -> bool:

@@ -13,6 +13,8 @@ class UpdateLane(Message):
 
     lane: str
     settings: LaneSettings
+    refill: bool = False
+    """Whether what is left of a reservoir is as they say, though they said so before."""
 
 
 class PauseLane(Message):
@@ -40,6 +42,12 @@ class ReportLane(Message):
     """Say how it looks in a lane. Answered with a `LaneReport`."""
 
     lane: str
+    waiting: bool = False
+    """Whether to name what waits, which takes a while where that is much."""
+
+    owner: str | None = None
+    priority: int | None = None
+    """If given: name what waits of this owner, or with this priority, alone."""
 
 
 class StateOf(Message):
@@ -79,7 +87,8 @@ class LaneReport(Value):
             other end: granted, released, revoked, expired, dropped, withdrawn.
         weight_out: summed weight of the slots that are out.
         reservoir: what may still be granted; `None` without a reservoir.
-        waiting: what waits, by priority, the oldest first.
+        ahead: of each priority from 0 to 9, how many requests wait and what they weigh together.
+        waiting: what waits, by priority, the oldest first; empty if it was not asked for.
         held_for: seconds that the slots given back last were held, on average; `None` before any.
     """
 
@@ -88,6 +97,7 @@ class LaneReport(Value):
     counts: dict[str, int]
     weight_out: int
     reservoir: int | None
+    ahead: tuple[tuple[int, int], ...]
     waiting: tuple[WaitingRequest, ...]
     held_for: float | None
 

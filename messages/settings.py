@@ -120,6 +120,8 @@ class LaneSettings(Value):
                 raise ValueError(f"reservoir_{kind}_amount and _interval go together")
             if amount is not None and self.reservoir is None:
                 raise ValueError(f"reservoir_{kind}_amount needs a reservoir")
+        if self.reservoir_increase_maximum is not None and self.reservoir_increase_amount is None:
+            raise ValueError("reservoir_increase_maximum needs a reservoir_increase_amount")
         return self
 
 
@@ -148,7 +150,9 @@ class Settings(Value):
     """Seconds that one generation may hold its slot before the limiter takes it back."""
 
     lanes: Mapping[LaneName, LaneSettings] = Field(default_factory=dict, max_length=1_000)
-    """Further lanes by name; one named `image` goes before `slots`, `min_time` and `lease`."""
+    """Further lanes by name. `image` is made of `slots`, `min_time`, `lease`, `grace` and `preempt`
+    unless it is named here; the first three and `preempt` are not set then.
+    """
 
     lane_groups: Mapping[LaneName, LaneSettings] = Field(default_factory=dict, max_length=1_000)
     """Groups of lanes by name: `host:10.0.0.7` is a lane of the group `host`.
@@ -231,6 +235,9 @@ class Settings(Value):
 
     @model_validator(mode="after")
     def _lanes_stand(self) -> Self:
+        if "image" in self.lanes:
+            for name in sorted({"slots", "min_time", "lease", "preempt"} & self.model_fields_set):
+                raise ValueError(f"{name}: the lane 'image' has settings of its own; set it there")
         lanes = {"image": self.lane, **self.lanes}
         for name in lanes.keys() & self.lane_groups.keys():
             raise ValueError(f"{name!r} is the name of a lane and of a lane group")
@@ -261,7 +268,7 @@ def describe(error: ValidationError) -> str:
     """Say in one line which settings are wrong, how, and what was given."""
     lines = []
     for one in error.errors(include_url=False):
-        name = ".".join(str(part) for part in one["loc"]) or "settings"
+        name = ".".join(map(_shown, one["loc"])) or "settings"
         given = repr(one["input"])
         given = given if len(given) <= 80 else given[:77] + "..."
         if one["type"] == "extra_forbidden":
@@ -272,3 +279,8 @@ def describe(error: ValidationError) -> str:
             message = one["msg"][0].lower() + one["msg"][1:]
             lines.append(f"{name}: {message}, not {given}")
     return "; ".join(lines)
+
+
+def _shown(part: int | str) -> str:
+    text = str(part)
+    return text if text.isprintable() and 0 < len(text) <= 80 else repr(text)[:80]

@@ -26,6 +26,8 @@ class Called:
         if not callable(call):
             raise SettingsInvalid(f"generator: {_shown(call)} cannot be called; {UNDERSTOOD}")
         self._call = call
+        self.lane = getattr(call, "lane", "image")
+        self.blocks = getattr(call, "blocks", True)
 
     def __repr__(self) -> str:
         return f"Called({getattr(self._call, '__qualname__', None) or type(self._call).__name__})"

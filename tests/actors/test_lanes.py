@@ -1,5 +1,7 @@
 """Lanes as hosts use them: in groups, behind each other, with batches, as their back ends ask."""
 
+import queue
+from contextlib import suppress
 from types import SimpleNamespace
 
 import pytest
@@ -113,6 +115,25 @@ class TestChains:
         with pytest.raises(SettingsInvalid, match=wrong):
             Settings(lanes=lanes, lane_groups=groups)
 
+    def test_a_generator_is_asked_for_its_lane_once_and_a_callable_may_have_one(self, open_studio):
+        def draw(task, cancelled):
+            return PICTURE
+
+        class Broken(Drawing):
+            def __init__(self):
+                pass
+
+            @property
+            def lane(self):
+                raise RuntimeError("no lane")
+
+        draw.lane = "host"
+        one = open_studio(generator=draw, lanes=BEHIND)
+        assert len(one.studio.illustrate("m", text("a")).get(timeout=WAIT).pictures) == 1
+        assert len(one.events("slot_granted", lane="host")) == 1
+        with pytest.raises(SettingsInvalid, match="lane cannot be read"):
+            open_studio(generator=Broken())
+
     def test_a_lane_stays_where_it_stands(self, open_studio):
         one = open_studio(lanes=BEHIND)
         with pytest.raises(SettingsInvalid, match="behind"):
@@ -162,6 +183,13 @@ class TestGroups:
         assert limiter.report("host:b").settings.max_concurrent == 3
         assert limiter.report("host:c").settings.max_concurrent == 2
         assert [call.get() for call in calls] == [0, 0]
+
+    def test_no_timer_is_left_for_a_lane_that_was_dropped(self, open_simulated):
+        one = open_simulated(lane_groups=GROUPS)
+        for number in range(20):
+            one.studio.limiter.schedule(int, lane=f"host:{number}", blocks=False).get()
+        one.until("lane_dropped", times=20)
+        assert len(one.studio.limiter.ref.actor_inbox.actor.timers) <= 1
 
     @pytest.mark.parametrize("lane", ["host", "host:", "host:a\n", "other:a", f"host:{'x' * 300}"])
     def test_a_name_that_is_of_no_lane_is_refused(self, open_studio, lane):
@@ -223,6 +251,41 @@ class TestBatches:
             with pytest.raises((GenerationFailed, TypeError)):
                 future.get(timeout=WAIT)
         assert one.studio.limiter.counts()["released"] == 1
+
+    def test_the_call_may_use_up_the_list_of_items(self, open_studio):
+        one = open_studio()
+        batches = one.studio.limiter.collect(
+            lambda items: [items.pop(0) for _ in range(len(items))], max_size=2, max_time=1
+        )
+        futures = [batches.add("a"), batches.add("b")]
+        assert [future.get(timeout=WAIT) for future in futures] == ["a", "b"]
+
+    def test_what_a_host_s_objects_do_fails_their_calls_and_nothing_else(self, open_studio):
+        class Odd:
+            @property
+            def __class__(self):
+                raise RuntimeError("odd")
+
+        class Mean(Exception):
+            @property
+            def retryable(self):
+                raise SystemExit
+
+            retry_after = response = retryable
+
+        def raise_mean():
+            raise Mean
+
+        limiter = open_studio().studio.limiter
+        odd = limiter.collect(lambda _: [Odd()], max_size=1, max_time=1).add("a")
+        with pytest.raises(RuntimeError, match="odd"):
+            odd.get(timeout=WAIT)
+        with pytest.raises(Mean):
+            limiter.schedule(raise_mean).get(timeout=WAIT)
+        for future in (limiter.schedule(int), limiter.schedule(lambda: 1 / 0)):
+            with suppress(queue.Full):
+                future.set(5)
+        assert limiter.schedule(lambda: "goes on").get(timeout=WAIT) == "goes on"
 
     def test_what_is_gathered_when_the_studio_closes_fails(self, open_studio):
         one = open_studio()

@@ -169,6 +169,47 @@ class TestLanes:
         assert limiter.state_of("nobody's") is None
         assert limiter.counts()["waiting"] == limiter.counts()["out"] == 1
 
+    def test_a_forecast_knows_of_distances_pauses_and_the_lane_beyond(self, open_simulated):
+        lanes = {
+            "spaced": LaneSettings(max_concurrent=100, min_time=10),
+            "full": LaneSettings(max_concurrent=1),
+            "host": LaneSettings(max_concurrent=5, behind="full"),
+        }
+        one = open_simulated(lanes=lanes, latency=lambda lane, tag: 60_000_000)
+        limiter = one.studio.limiter
+        for _ in range(20):
+            limiter.schedule(int, lane="spaced")
+        one.until("slot_requested", lane="spaced", times=20)
+        assert 180 <= limiter.forecast("spaced") <= 200
+        limiter.pause("spaced")
+        assert limiter.forecast("spaced") is None
+        limiter.schedule(int, lane="full").get()
+        for _ in range(2):
+            limiter.schedule(int, lane="full")
+        one.until("slot_requested", lane="full", times=3)
+        one.until("slot_granted", lane="full", times=2)
+        assert 100 < limiter.forecast("host") < 140
+
+    def test_a_lane_that_was_ended_is_opened_again_by_resuming_it(self, open_simulated):
+        limiter = open_simulated().studio.limiter
+        limiter.stop().get()
+        with pytest.raises(RequestDropped, match="the lane is stopped"):
+            limiter.schedule(int).get()
+        limiter.resume()
+        assert limiter.schedule(int).get() == 0
+
+    def test_a_reservoir_that_is_named_is_filled_to_what_it_was(self, open_simulated):
+        one = open_simulated(lanes={"image": LaneSettings(reservoir=2)})
+        limiter = one.studio.limiter
+        assert [limiter.schedule(int).get() for _ in range(2)] == [0, 0]
+        waits = limiter.schedule(int)
+        limiter.update(max_concurrent=5)
+        one.let_pass(10)
+        assert limiter.report().reservoir == 0
+        limiter.update(reservoir=2)
+        assert waits.get() == 0
+        assert limiter.report().reservoir == 1
+
     def test_a_forecast_comes_from_what_slots_took_lately(self, open_simulated):
         one = open_simulated(seconds=MINUTES, slots=1)
         limiter = one.studio.limiter
@@ -240,6 +281,44 @@ class TestOwnCalls:
         with pytest.raises(RequestDropped, match="too heavy"):
             one.studio.limiter.schedule(int, weight=2).get(timeout=WAIT)
 
+    @pytest.mark.parametrize("lane", ["call", "batch", "call-1", "call#1"])
+    def test_a_lane_may_have_any_name_that_a_lane_may_have(self, open_studio, lane):
+        if "#" in lane:
+            with pytest.raises(SettingsInvalid):
+                open_studio(lanes={lane: LaneSettings()})
+            return
+        one = open_studio(lanes={lane: LaneSettings(max_concurrent=1)})
+        gate = threading.Event()
+        calls = [one.studio.limiter.schedule(lambda: gate.wait(WAIT), lane=lane)]
+        calls += [one.studio.limiter.schedule(int, lane=lane, priority=9 - n) for n in range(9)]
+        gate.set()
+        assert [call.get(timeout=WAIT) for call in calls] == [True] + [0] * 9
+
+    def test_a_call_that_is_not_wanted_any_more_is_let_go_before_it_has_a_slot(
+        self, open_simulated
+    ):
+        one = open_simulated(slots=1, latency=lambda lane, tag: 60_000_000)
+        limiter = one.studio.limiter
+        batches = limiter.collect(list, max_size=9, max_time=600)
+        first, second, item, other = (
+            limiter.schedule(int),
+            limiter.schedule(int),
+            batches.add("a"),
+            batches.add("b"),
+        )
+        one.until("slot_granted")
+        for future in (first, second, item):
+            limiter.withdraw(future)
+        for future in (second, item):
+            with pytest.raises(RequestDropped, match="withdrawn"):
+                future.get()
+        assert first.get() == 0
+        assert other.get() == "b"
+        (gone,) = one.events("request_withdrawn")
+        assert gone["task_id"] == "call-2"
+        with pytest.raises(SettingsInvalid):
+            limiter.withdraw(object())
+
     def test_a_wrong_use_is_refused_at_the_call(self, open_studio):
         limiter = open_studio().studio.limiter
         for wrong in ({"lane": "none"}, {"weight": 0}, {"weight": True}, {"priority": 11}):
@@ -248,8 +327,26 @@ class TestOwnCalls:
         for wrong in ({"max_concurrent": 0}, {"reservoir_refresh_amount": 3}, {"nonesuch": 1}):
             with pytest.raises(SettingsInvalid):
                 limiter.update(**wrong)
-        with pytest.raises(SettingsInvalid):
-            limiter.pause(seconds=0)
+        for seconds in (0, -1, "5", [], True, float("nan"), 10**400):
+            with pytest.raises(SettingsInvalid, match="seconds"):
+                limiter.pause(seconds=seconds)
+        for lane in ([], None, 5, "none"):
+            with pytest.raises(SettingsInvalid, match="no lane"):
+                limiter.report(lane)
+        for wrong in ({"owner": 5}, {"priority": "nonsense"}, {"priority": True}):
+            with pytest.raises(SettingsInvalid):
+                limiter.waiting(**wrong)
+
+        async def coroutine():
+            pass
+
+        for call in (None, 5, coroutine):
+            with pytest.raises(SettingsInvalid):
+                limiter.schedule(call)
+            with pytest.raises(SettingsInvalid):
+                limiter.collect(call, max_size=1, max_time=1)
+            with pytest.raises(SettingsInvalid):
+                limiter.limited()(call)
 
     def test_what_still_waits_when_the_studio_closes_fails_and_slots_come_back(self, open_studio):
         one = open_studio(slots=1, lost_threads=1, grace=0.05)

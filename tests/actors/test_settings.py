@@ -118,3 +118,27 @@ def test_a_bad_argument_is_told_by_its_name() -> None:
         load_settings(slots=1001)
     with pytest.raises(SettingsInvalid, match=r"^slotz: there is no such setting$"):
         load_settings(slotz=1)
+
+
+def test_a_lane_group_may_stand_behind_a_lane_of_the_same_file_or_environment(
+    tmp_path, monkeypatch
+):
+    file = tmp_path / "lanes.toml"
+    file.write_text('[lane_groups.host]\nbehind = "model"\n[lanes.model]\nmax_concurrent = 8\n')
+    settings = load_settings(file)
+    assert settings.lane_groups["host"].behind == "model"
+    assert settings.lanes["model"].max_concurrent == 8
+    monkeypatch.setenv("LIMNER_LANES", '{"other": {}}')
+    monkeypatch.setenv("LIMNER_LANE_GROUPS", '{"host": {"behind": "other"}}')
+    assert load_settings().lane_groups["host"].behind == "other"
+
+
+def test_what_is_no_json_is_named_by_its_variable(monkeypatch):
+    monkeypatch.setenv("LIMNER_LANES", "nope")
+    with pytest.raises(SettingsInvalid, match="lanes: not a JSON object of lanes .*LIMNER_LANES"):
+        load_settings()
+
+
+def test_a_setting_of_the_lane_image_is_not_set_twice():
+    with pytest.raises(SettingsInvalid, match="slots: the lane 'image' has settings of its own"):
+        Settings(slots=5, lanes={"image": {"max_concurrent": 3}})

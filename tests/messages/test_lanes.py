@@ -628,6 +628,22 @@ def test_a_draining_lane_grants_what_waits_and_takes_nothing_more():
     assert not lane.idle
 
 
+def test_a_request_whose_slot_was_revoked_may_come_again_to_a_lane_that_drains():
+    lane = lane_of(max_concurrent=1)
+    slot = ask(lane)
+    lane.drain()
+    ask(lane, 1, name="again", since=0)
+    lane.release(slot.id)
+    assert look(lane, 2) == ["again"]
+
+
+def test_a_lane_that_drains_asks_no_slot_back():
+    lane, _ = busy_lane(1)
+    ask(lane, 1, name="active")
+    lane.drain()
+    assert lane.revocations(2) == []
+
+
 def test_a_stopped_lane_drops_what_waits_and_is_not_made_to_drain():
     lane = lane_of(max_concurrent=1)
     slot = ask(lane)
