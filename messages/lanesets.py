@@ -122,7 +122,8 @@ class LaneSet(Chains):
             lanes.append(self._lane(name, now))
         for lane in lanes:
             dropped = lane.update(settings, now, refill=refill)
-            self.steps.append(LaneStep("lane_updated", lane, settings.model_dump()))
+            fields = settings.model_dump() | ({"refilled": True} if refill else {})
+            self.steps.append(LaneStep("lane_updated", lane, fields))
             for drop in dropped:
                 self._drop(lane, drop)
             if lane.name in self._fronts:

@@ -112,6 +112,35 @@ BUGS = (
         "            to.tell(SlotExpired(task_id=task_id, slot_id=slot.id))\n",
         "            pass\n",
     ),
+    # --- lanes
+    Bug(
+        "owner-left-aside",
+        "An owner that held all it may is not let back when it gives a slot back.",
+        "messages/lanes.py",
+        "            self._room.let_back(owner)\n        if slot.revoked_for",
+        "            pass\n        if slot.revoked_for",
+    ),
+    Bug(
+        "slot-beyond-kept",
+        "A slot is given back in its own lane alone, not in the one beyond.",
+        "messages/chains.py",
+        "            link = self._outer.pop(slot_id, None)\n",
+        "            link = None\n",
+    ),
+    Bug(
+        "reservoir-never-filled",
+        "Nobody looks at a lane again when its reservoir is filled.",
+        "messages/lanes.py",
+        "                return reservoir.due\n",
+        "                return None\n",
+    ),
+    Bug(
+        "distance-forgotten-with-the-lane",
+        "A lane of a group is dropped though its `min_time` is not over.",
+        "messages/lanes.py",
+        "        return max(now, *(int(one) for one in remembered if one is not None))\n",
+        "        return now\n",
+    ),
     # --- tasks
     Bug(
         "late-picture-settles",

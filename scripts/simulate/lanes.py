@@ -65,6 +65,8 @@ class Lane:
         """Put other settings in force."""
         self.settings = _settings(event)
         self._reservoir.change(self.settings, now)
+        if event.get("refilled"):
+            self._reservoir.left = self.settings.reservoir
 
     def ask(self, name: str, request: Request) -> None:
         """Let a request wait."""

@@ -147,6 +147,7 @@ def test_no_seed_of_a_fresh_set_breaks_anything(capsys):
 FOUND = {
     221: "a prompt that failed before the text was replaced",
     817: "another one",
+    115: "a host's call whose answer was lost as the caller failed",
     4667: "a studio whose root fails as it opens, as the seeds were drawn then",
 }
 
