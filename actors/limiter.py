@@ -159,7 +159,7 @@ class LimiterActor(LimnerActor):
         for name in touched:
             due = self.lanes.due(name, now)
             if due is not None:
-                self.check_at(name, due, now)
+                self.check_at(name, due)
 
     def tell_of(self, step: Step, now: int) -> None:
         """Tell the requester, and the event log, what became of a request."""
@@ -268,19 +268,16 @@ class LimiterActor(LimnerActor):
                     return TaskPlace(lane=lane.name, state="waiting", name=name)
         return None
 
-    def check_at(self, name: str, due: int, now: int) -> None:
+    def check_at(self, name: str, due: int) -> None:
         """Look at a lane again at that time, or earlier if a timer is set for earlier."""
         set_for, timer = self.timers.get(name, (None, None))
         if set_for is not None and set_for <= due:
             return
         if timer is not None:
             timer.cancel()
-        self.timers[name] = (
-            due,
-            self.system.clock.after(
-                (due - now) / MICROSECONDS, self.actor_ref, LaneChecked(lane=name)
-            ),
-        )
+        clock = self.system.clock
+        left = max(0, due - clock.now) / MICROSECONDS  # what was done since `now` took its time
+        self.timers[name] = due, clock.after(left, self.actor_ref, LaneChecked(lane=name))
 
 
 def event_of(step: Step, now: int) -> Event:
