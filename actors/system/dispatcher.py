@@ -119,9 +119,9 @@ class Dispatcher:
                     self._idle -= 1
             if mailbox is None:
                 break
-            if mailbox.patience and not ready.empty():
+            if mailbox.patience and not ready.empty() and not self._closed:
                 mailbox.patience -= 1
-                ready.put(mailbox)
+                self._put_back(mailbox)
                 continue
             if not self._watch.is_set() and not ready.empty():
                 self._overlook()  # whoever put that in may still have taken this thread for idle
@@ -140,8 +140,14 @@ class Dispatcher:
             mailbox.patience = PATIENCE
         while mailbox.turn(TURN):
             if not self._closed:
-                self._ready.put(mailbox)
+                self._put_back(mailbox)
                 break
+
+    def _put_back(self, mailbox: Mailbox) -> None:
+        """Let others go before; if the end of the threads came before it meanwhile, run it here."""
+        self._ready.put(mailbox)
+        if self._closed:
+            self._drain_here()
 
     def _drain_here(self) -> None:
         """Run what no thread may be left for, so that a late ask is answered."""

@@ -39,3 +39,33 @@ def test_an_ask_that_races_the_closing_of_its_system_is_answered():
             thread.join()
         assert unanswered == []
         assert not [t for t in threading.enumerate() if t.name.startswith("late-")]
+
+
+class Blocker(PooledActor):
+    def on_receive(self, message):
+        entered, go = message
+        entered.set()
+        go.wait(WAIT)
+
+
+class PatientEcho(Echo):
+    patient = True
+
+
+def test_what_comes_to_a_patient_actor_as_its_system_closes_is_not_left_lying():
+    with System("late-patient", max_threads=1) as system:
+        patient, blocker = PatientEcho.start(), Blocker.start()
+    assert patient.ask("has had a turn", timeout=WAIT)
+    patient.stop(timeout=WAIT)
+    entered, go = threading.Event(), threading.Event()
+    blocker.tell((entered, go))
+    assert entered.wait(WAIT)
+    patient.deliver("too late")  # behind the turn that blocks, and before the end of the thread
+    closing = threading.Thread(target=system.dispatcher.close)
+    closing.start()
+    while system.dispatcher._ready.qsize() < 2:
+        closing.join(0.001)
+    go.set()
+    closing.join(WAIT)
+    assert system.dead_letters == 1
+    system.close()
