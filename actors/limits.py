@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial, wraps
 from inspect import iscoroutinefunction
 from itertools import count
@@ -30,16 +30,15 @@ from limner.messages.limiting import (
     TaskPlace,
     UpdateLane,
     WaitingRequest,
+    check_lane,
+    seconds_of,
 )
-from limner.messages.opening import MAX_NAME, owner_of, priority_of
+from limner.messages.opening import owner_of, priority_of
 from limner.messages.settings import LaneSettings, group_of
 
 P = ParamSpec("P")
 T = TypeVar("T")
 Item = TypeVar("Item")
-
-MAX_SECONDS = 86_400
-"""Seconds of a pause, or of waiting for a batch, at most."""
 
 MAX_THREADS = 1_000
 """Worker threads of a lane at most; calls past it wait for a thread while they hold their slots."""
@@ -249,7 +248,7 @@ class Limiter:
         longest, further, level = 0.0, lane, priority_of(priority)
         while True:
             report = self._report(further)
-            seconds = forecast(report, level)
+            seconds = report.forecast(level)
             if seconds is None:
                 return None
             longest = max(longest, seconds)
@@ -462,56 +461,6 @@ class Batches(Generic[Item, T]):
         return self._add(self._terms, item)
 
 
-def forecast(report: LaneReport, priority: int) -> float | None:
-    """Give the seconds that a request would wait in one lane, about; `None` if it cannot be said.
-
-    Args:
-        report: how it looks there.
-        priority: of the request, from 0 to 9.
-    """
-    if report.state != "open":
-        return None
-    settings = report.settings
-    ahead, weight = map(sum, zip(*report.ahead[: priority + 1], strict=True))
-    spaced = settings.min_time * ahead
-    most = settings.max_concurrent
-    if most is None or report.weight_out + weight < most:
-        return spaced
-    if report.held_for is None:
-        return None
-    return max(spaced, (report.weight_out + weight + 1 - most) / most * report.held_for)
-
-
-def seconds_of(name: str, given: object) -> float:
-    """Give a number of seconds, if it is one: from 0 to 86,400.
-
-    Raises:
-        SettingsInvalid: if it is not.
-    """
-    if isinstance(given, int | float) and not isinstance(given, bool) and 0 <= given <= MAX_SECONDS:
-        return float(given)
-    raise SettingsInvalid(f"{name}: 0 to {MAX_SECONDS:,} seconds, not {given!r:.80}")
-
-
 def closed() -> StudioClosed:
     """Make the error of who comes too late."""
     return StudioClosed("the studio is closed, and its lanes with it")
-
-
-def check_lane(lane: object, lanes: Collection[str], groups: Collection[str]) -> str:
-    """Give the name of a lane, if there is one or it can be made.
-
-    Raises:
-        SettingsInvalid: if there is none.
-    """
-    if isinstance(lane, str) and lane in lanes:
-        return lane
-    if isinstance(lane, str) and ":" in lane and group_of(lane) in groups:
-        if len(lane) <= MAX_NAME and lane.isprintable() and not lane.endswith(":"):
-            return lane
-        raise SettingsInvalid(
-            f"a lane's name is its group, ':' and a key, {MAX_NAME} printable characters at most,"
-            f" not {lane!r:.80}"
-        )
-    known = ", ".join((*map(repr, lanes), *(f"'{group}:KEY'" for group in groups)))
-    raise SettingsInvalid(f"there is no lane {lane!r:.80}, only {known}")

@@ -11,7 +11,7 @@ import pykka
 
 from limner.actors.generators.opening import open_generator
 from limner.actors.generators.protocol import GeneratorLike
-from limner.actors.limits import Limiter, check_lane, threads_of
+from limner.actors.limits import Limiter, threads_of
 from limner.actors.production import Production, lane_of
 from limner.actors.recorder import LogFile, Record, lost
 from limner.actors.root import StudioActor
@@ -22,6 +22,7 @@ from limner.actors.system import ActorEnded, Outlet, PooledFuture, PooledRef, Sy
 from limner.actors.trail import EventLog
 from limner.messages.errors import MessageBusy, StudioClosed, describe
 from limner.messages.events import Subscribe, Unsubscribe
+from limner.messages.limiting import check_lane
 from limner.messages.opening import (
     CloseStudio,
     OpenStream,

@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple
 
 from limner.messages.circuits import Circuit
 from limner.messages.holdings import Holdings, Slot
-from limner.messages.preemption import Claims, enough, may_be_revoked
+from limner.messages.preemption import Claims
 from limner.messages.reservoirs import MICROSECONDS, Reservoir
 from limner.messages.settings import LaneSettings
 from limner.messages.slots import RequestSlot
@@ -72,7 +72,7 @@ class Lane:
         self.granted = granted
         self._room = WaitingRoom(_micros(settings.ageing))
         self._reservoir = Reservoir(settings, now)
-        self._claims = Claims()
+        self._claims = Claims(self._room, self.out)
         self._barred: set[str | None] = set()
         self._blocked_until: int | None = None
         self._last_grant: int | None = None
@@ -187,7 +187,7 @@ class Lane:
         if self.settings.max_per_owner is not None and not self.is_full(owner):
             self._room.let_back(owner)
         if slot.revoked_for is not None:
-            self._claims.returned(slot, self.out)
+            self._claims.returned(slot)
         return slot
 
     def judge(self, slot: Slot, failed: bool | None, now: int, *, own: bool = True) -> None:
@@ -205,11 +205,8 @@ class Lane:
 
     def head(self) -> Waiting | None:
         """Give the request that is next, be it that the limits do not allow it yet."""
-        for name in self._claims.promised:
-            waiting = self._room.get(name)
-            if waiting is not None and not self.is_full(waiting.request.owner):
-                return waiting
-        return self._room.best()
+        promised = self._claims.first(self.is_full) if self._claims else None
+        return promised or self._room.best()
 
     def ready(self, now: int) -> Waiting | None:
         """Give the request that the limits allow now, if one does."""
@@ -247,28 +244,13 @@ class Lane:
             return []
         if self.halted(now):
             return []
-        asked: list[Slot] = []
-        spare: list[Slot] | None = None
-        free = max(0, settings.max_concurrent - self.out.weight)
         self._reservoir.fill(now)
-        grace = now + round(settings.grace * MICROSECONDS)
-        for request in self._urgent():
-            if self._reservoir.left is not None and request.weight > self._reservoir.left:
-                break
-            needed = request.weight - free
-            if needed > 0:
-                if spare is None:
-                    spare = [slot for slot in self.out if may_be_revoked(slot)]
-                taken = enough(needed, spare)
-                if not taken:
-                    break
-                for slot in taken:
-                    slot.revoked_for = request.request_id
-                    self.out.shorten(slot, grace)
-                self._claims.ask(request.request_id)
-                asked += taken
-            free = 0
-        return asked
+        return self._claims.ask(
+            free=max(0, settings.max_concurrent - self.out.weight),
+            budget=self._reservoir.left,
+            grace_ends=now + round(settings.grace * MICROSECONDS),
+            max_per_owner=settings.max_per_owner,
+        )
 
     def expired(self, now: int) -> list[Slot]:
         """Take back the slots whose lease or grace has ended."""
@@ -460,8 +442,10 @@ class Lane:
         weight, most = request.weight, self.settings.max_concurrent
         if self.is_full(request.owner):
             return None
-        if most is not None and self.out.weight + weight + self._kept(request) > most:
-            return None
+        if most is not None:
+            kept = self._claims.kept(request, self.is_full) if self._claims else 0
+            if self.out.weight + weight + kept > most:
+                return None
         reservoir = self._reservoir
         if reservoir.left is not None:
             reservoir.fill(now)
@@ -481,41 +465,6 @@ class Lane:
     def _free_at(self) -> int:
         """When `min_time` has passed since the last grant."""
         return 0 if self._last_grant is None else self._last_grant + self._min_time
-
-    def _kept(self, request: RequestSlot) -> int:
-        """What is kept free for others, for which slots were asked back."""
-        if not self._claims or request.request_id in self._claims.promised:
-            return 0
-        kept = 0
-        for waiting in self._preferred():
-            name = waiting.request.request_id
-            if name != request.request_id and not self.is_full(waiting.request.owner):
-                out = (slot for slot in self.out if slot.revoked_for == name)
-                back = sum(slot.request.weight for slot in out)
-                kept += max(0, waiting.request.weight - back)
-        return kept
-
-    def _urgent(self) -> Iterator[RequestSlot]:
-        """Give the active requests that no slot was asked back for, as many as may have one."""
-        most = self.settings.max_per_owner
-        for owner, requests in self._room.urgent():
-            left = self._room.size
-            if most is not None and owner is not None:
-                coming = sum(one.request.owner == owner for one in self._preferred())
-                left = most - self.out.number_of(owner) - coming
-            for waiting in requests:
-                if left <= 0:
-                    break
-                if waiting.request.request_id not in self._claims:
-                    left -= 1
-                    yield waiting.request
-
-    def _preferred(self) -> Iterator[Waiting]:
-        """Give the requests for which slots were asked back."""
-        for name in self._claims:
-            waiting = self._room.get(name)
-            if waiting is not None:
-                yield waiting
 
 
 def _micros(seconds: float | None) -> int | None:

@@ -1,11 +1,47 @@
 """What a host asks of the limiter: edge → limiter."""
 
+from collections.abc import Collection
 from typing import Literal
 
 from pydantic import Field, SkipValidation
 
 from limner.messages.base import Message, Value
-from limner.messages.settings import LaneSettings
+from limner.messages.errors import SettingsInvalid
+from limner.messages.opening import MAX_NAME
+from limner.messages.settings import LaneSettings, group_of
+
+MAX_SECONDS = 86_400
+"""Seconds of a pause, or of waiting for a batch, at most."""
+
+
+def seconds_of(name: str, given: object) -> float:
+    """Give a number of seconds, if it is one: from 0 to 86,400.
+
+    Raises:
+        SettingsInvalid: if it is not.
+    """
+    if isinstance(given, int | float) and not isinstance(given, bool) and 0 <= given <= MAX_SECONDS:
+        return float(given)
+    raise SettingsInvalid(f"{name}: 0 to {MAX_SECONDS:,} seconds, not {given!r:.80}")
+
+
+def check_lane(lane: object, lanes: Collection[str], groups: Collection[str]) -> str:
+    """Give the name of a lane, if there is one or it can be made.
+
+    Raises:
+        SettingsInvalid: if there is none.
+    """
+    if isinstance(lane, str) and lane in lanes:
+        return lane
+    if isinstance(lane, str) and ":" in lane and group_of(lane) in groups:
+        if len(lane) <= MAX_NAME and lane.isprintable() and not lane.endswith(":"):
+            return lane
+        raise SettingsInvalid(
+            f"a lane's name is its group, ':' and a key, {MAX_NAME} printable characters at most,"
+            f" not {lane!r:.80}"
+        )
+    known = ", ".join((*map(repr, lanes), *(f"'{group}:KEY'" for group in groups)))
+    raise SettingsInvalid(f"there is no lane {lane!r:.80}, only {known}")
 
 
 class UpdateLane(Message):
@@ -100,6 +136,24 @@ class LaneReport(Value):
     ahead: tuple[tuple[int, int], ...]
     waiting: tuple[WaitingRequest, ...]
     held_for: float | None
+
+    def forecast(self, priority: int) -> float | None:
+        """Give the seconds that a request would wait here, about; `None` if it cannot be said.
+
+        Args:
+            priority: of the request, from 0 to 9.
+        """
+        if self.state != "open":
+            return None
+        settings = self.settings
+        ahead, weight = map(sum, zip(*self.ahead[: priority + 1], strict=True))
+        spaced = settings.min_time * ahead
+        most = settings.max_concurrent
+        if most is None or self.weight_out + weight < most:
+            return spaced
+        if self.held_for is None:
+            return None
+        return max(spaced, (self.weight_out + weight + 1 - most) / most * self.held_for)
 
 
 class TaskPlace(Value):

@@ -237,7 +237,10 @@ class Settings(Value):
     def _lanes_stand(self) -> Self:
         if "image" in self.lanes:
             for name in sorted({"slots", "min_time", "lease", "preempt"} & self.model_fields_set):
-                raise ValueError(f"{name}: the lane 'image' has settings of its own; set it there")
+                there = "max_concurrent" if name == "slots" else name
+                raise ValueError(
+                    f"{name}: the lane 'image' has settings of its own; set its {there} instead"
+                )
         lanes = {"image": self.lane, **self.lanes}
         for name in lanes.keys() & self.lane_groups.keys():
             raise ValueError(f"{name!r} is the name of a lane and of a lane group")

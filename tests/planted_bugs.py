@@ -59,8 +59,8 @@ BUGS = (
         "grant-too-many",
         "The lane grants while it is full.",
         "messages/lanes.py",
-        "self.out.weight + weight + self._kept(request) > most",
-        "self.out.weight > most",
+        "if self.out.weight + weight + kept > most:",
+        "if self.out.weight > most:",
     ),
     Bug(
         "expiry-counted-twice",
