@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 
 from limner.messages.errors import LimnerError
-from limner.scripts.bench.limiter_apart import apart
+from limner.scripts.bench.apart import apart
 from limner.scripts.bench.limiter_lane import Cycles, Growth, Owners, cycles, growth
 from limner.scripts.bench.limiter_peer import NoPeer, installed
 from limner.scripts.bench.limiter_report import LimiterReport

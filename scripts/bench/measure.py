@@ -1,9 +1,6 @@
 """Measures one contender in a process of its own, so that none warms or burdens another."""
 
-import multiprocessing
 import tracemalloc
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from enum import StrEnum
 
 from limner.actors.generators.instant import Instant
@@ -11,11 +8,11 @@ from limner.actors.generators.protocol import Generator
 from limner.actors.stores.memory import MemoryStore
 from limner.actors.stores.protocol import Store
 from limner.messages.base import Value
+from limner.scripts.bench.apart import apart
 from limner.scripts.bench.asyncio_peer import run_asyncio
 from limner.scripts.bench.threads_peer import run_threads
 from limner.scripts.bench.workload import (
     PATIENCE,
-    BenchFailed,
     Contender,
     Course,
     Workload,
@@ -137,10 +134,7 @@ def measure_apart(name: Name, load: Load, *, traced: bool = False) -> Figures:
     """Do as `measure`, in a fresh process that ends with it.
 
     Raises:
-        BenchFailed: also if the process was killed, for want of memory say.
+        SettingsInvalid, BenchFailed, ThreadsExhausted: as `measure` does; `BenchFailed` also if the
+            process was killed, for want of memory say.
     """
-    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
-        try:
-            return pool.submit(measure, name, load, traced=traced).result()
-        except BrokenProcessPool as error:
-            raise BenchFailed(f"the process of {name} was killed") from error
+    return apart(measure, name, load, traced=traced, limit=None)

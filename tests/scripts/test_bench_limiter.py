@@ -13,7 +13,7 @@ from rich.console import Console
 
 from limner.messages.lanes import Lane
 from limner.scripts.bench import limiter_slots, limiter_speed
-from limner.scripts.bench.limiter_apart import apart
+from limner.scripts.bench.apart import apart
 from limner.scripts.bench.limiter_lane import (
     Course,
     Cycles,

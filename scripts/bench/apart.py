@@ -1,4 +1,4 @@
-"""Runs a part of a benchmark in a fresh process, for so long and no longer."""
+"""Runs a part of a benchmark in a fresh process, so that none warms or burdens another."""
 
 import multiprocessing
 from collections.abc import Callable
@@ -14,20 +14,22 @@ LIMIT = 900.0
 T = TypeVar("T")
 
 
-def apart(function: Callable[..., T], *args: Any, limit: float = LIMIT) -> T:
+def apart(function: Callable[..., T], *args: Any, limit: float | None = LIMIT, **named: Any) -> T:
     """Give what a function returns in a process of its own, which ends with it.
 
     Args:
         function: of a module, so that the other process finds it.
         args: what it is called with.
-        limit: seconds that it may take.
+        limit: seconds that it may take; `None` for as long as it wants.
+        named: what it is called with, by name.
 
     Raises:
-        BenchFailed: if it raised, was killed or took longer.
+        LimnerError: what it raised of these.
+        BenchFailed: if it raised anything else, was killed or took longer.
     """
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe(duplex=False)
-    process = context.Process(target=_run, args=(theirs, function, args), daemon=True)
+    process = context.Process(target=_run, args=(theirs, function, args, named), daemon=True)
     process.start()
     theirs.close()
     try:
@@ -41,17 +43,19 @@ def apart(function: Callable[..., T], *args: Any, limit: float = LIMIT) -> T:
         process.join()
         ours.close()
     if failure is not None:
-        raise BenchFailed(failure)
+        raise failure
     done: T = value
     return done
 
 
-def _run(pipe: Connection, function: Callable[..., Any], args: tuple[Any, ...]) -> None:
-    outcome: tuple[Any, str | None]
+def _run(
+    pipe: Connection, function: Callable[..., Any], args: tuple[Any, ...], named: dict[str, Any]
+) -> None:
+    outcome: tuple[Any, LimnerError | None]
     try:
-        outcome = function(*args), None
+        outcome = function(*args, **named), None
     except LimnerError as error:
-        outcome = None, str(error)
+        outcome = None, error
     except Exception as error:  # noqa: BLE001  # told to the process that waits for it
-        outcome = None, f"{function.__name__}: {type(error).__name__}: {error}"
+        outcome = None, BenchFailed(f"{function.__name__}: {type(error).__name__}: {error}")
     pipe.send(outcome)
