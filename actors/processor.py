@@ -19,7 +19,7 @@ from limner.actors.system import Call, CallReturned, PooledRef, Timer
 from limner.actors.trail import EventLog
 from limner.messages.adaptation import has_failed, rest_asked_for
 from limner.messages.errors import describe, may_be_retried
-from limner.messages.opening import OpenStream, ReportProgress
+from limner.messages.opening import Opening, ReportProgress
 from limner.messages.pictures import Picture
 from limner.messages.prompts import (
     CallTimedOut,
@@ -90,7 +90,7 @@ class ProcessorActor(LimnerActor):
     def __init__(
         self,
         log: EventLog,
-        opening: OpenStream,
+        opening: Opening,
         settings: Settings,
         production: Production,
         *,

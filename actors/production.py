@@ -12,6 +12,7 @@ from limner.messages.errors import GenerationFailed, SettingsInvalid, describe
 from limner.messages.pictures import Picture, PictureBytes
 from limner.messages.settings import Settings, group_of
 from limner.messages.slots import SlotGranted
+from limner.messages.styles import styled
 from limner.messages.tasks import Task
 
 MARGIN = 20_000
@@ -60,7 +61,8 @@ class Production:
         self.settings = settings
         self.clock = clock
         self.slot_lane = slot_lane
-        self.store_lane = f"store:{name}" if getattr(store, "blocks", True) else None
+        self.edit_lane = f"store:{name}"
+        self.store_lane = self.edit_lane if getattr(store, "blocks", True) else None
         blocks = self.store_lane or getattr(generator, "blocks", True)
         self.lane = f"{group_of(self.slot_lane)}{name}" if blocks else None
 
@@ -83,13 +85,20 @@ class Production:
             seed=task.seed,
         )
 
+    def in_style(self, task: Task) -> Task:
+        """Give a task as the generator sees it: with the tags that all pictures have."""
+        tags = self.settings.common_tags
+        if not tags:
+            return task
+        return task.but(prompt=styled(task.prompt, tags, self.settings.common_tags_position))
+
     def make(self, task: Task, call: Call) -> Picture:
         """Make the picture of a task, and keep it.
 
         Raises:
             GenerationFailed: if what the generator gave is no picture within bounds.
         """
-        made = self.generator.generate(task, call)
+        made = self.generator.generate(self.in_style(task), call)
         if not isinstance(made, PictureBytes):
             raise GenerationFailed(
                 f"the generator gave {type(made).__name__}, not PictureBytes", retryable=False

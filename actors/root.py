@@ -1,41 +1,86 @@
 """The root: starts a session for each message, one at a time, and says how it ended.
 
-Hears `OpenStream`, `CancelSession` and `CloseStudio` from the edge, `SessionEnded` from sessions
-and `ActorEnded` from all that it started; tells the limiter `SessionGone`. Started by the studio.
-Sessions die alone; if the recorder, the limiter or the caller fails, all sessions fail with the
-cause, and the studio closes.
+Hears `OpenStream`, `Regenerate`, `ApplyNow`, `CancelSession` and `CloseStudio` from the edge,
+`SessionEnded` from sessions and `ActorEnded` from all that it started; tells limiter and editor
+`SessionGone`, and passes on to the editor what is of a message's queue of writes, so that all that
+is asked of a message keeps its order. Started by the studio. Sessions die alone; if recorder,
+limiter, caller or editor fails, all sessions fail with the cause, and the studio closes.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from limner.actors.actor import LimnerActor
 from limner.actors.calls import CallerActor
+from limner.actors.editor import EditorActor
 from limner.actors.limiter import LimiterActor
 from limner.actors.production import Production
 from limner.actors.recorder import LogFile, RecorderActor
+from limner.actors.regeneration import RegenerationActor
 from limner.actors.session import SessionActor
 from limner.actors.system import ActorEnded, PooledRef
 from limner.actors.trail import EventLog
+from limner.messages.editing import (
+    ClearWrites,
+    EditText,
+    EndWhenIdle,
+    HoldNothing,
+    HoldWrites,
+    ReleaseWrites,
+    ReportPending,
+    ReserveTurn,
+)
 from limner.messages.errors import SessionCancelled, SessionFailed, StudioClosed, describe
-from limner.messages.opening import CancelSession, CloseStudio, OpenStream, ReportStatus
+from limner.messages.opening import (
+    ApplyNow,
+    CancelSession,
+    CloseStudio,
+    OpenStream,
+    Regenerate,
+    ReportStatus,
+    WithdrawSession,
+)
 from limner.messages.settings import Settings
 from limner.messages.slots import SessionGone
 from limner.messages.writing import SessionEnded
 
+Waiting = OpenStream | Regenerate | ApplyNow
+
 
 @dataclass(slots=True)
 class Live:
-    """A session that has not ended, and how it has said that it will."""
+    """A session that has not ended, and how it has said that it will.
 
-    opening: OpenStream
+    Args:
+        opening: what it was opened for; a `Regenerate` if it regenerates.
+        actors: those of it that have not ended.
+        ref: the session itself.
+        ended: its last word.
+        reason: why it failed, if it had none.
+        waiting: what comes after it, in order.
+        asked: what a session that regenerates was told of, by name.
+    """
+
+    opening: OpenStream | Regenerate
     actors: set[PooledRef[Any]]
     ref: PooledRef[Any]
     ended: SessionEnded | None = None
     reason: BaseException | None = None
-    waiting: tuple[OpenStream, ...] = ()
+    waiting: tuple[Waiting, ...] = ()
+    asked: dict[str, Regenerate | ApplyNow] = field(default_factory=dict)
+
+    @property
+    def gathers(self) -> bool:
+        """Whether a further regeneration may gather with it."""
+        return isinstance(self.opening, Regenerate) and not self.waiting
+
+    def pass_on(self, message: Regenerate | ApplyNow) -> None:
+        """Tell the session of one more wish, which it may not hear any more."""
+        name = message.name if isinstance(message, ApplyNow) else message.session_id
+        self.asked[name] = message
+        self.ref.deliver(message)
 
 
 class StudioActor(LimnerActor):
@@ -73,12 +118,25 @@ class StudioActor(LimnerActor):
         lanes = {**self.settings.lanes, "image": self.settings.lane}
         self.limiter = LimiterActor.start(self.log, lanes, dict(self.settings.lane_groups))
         self.caller = CallerActor.start(self.log, self.limiter)
+        self.editor = EditorActor.start(self.log, self.settings, self.production)
 
     def on_receive(self, message: object) -> Any:
         """See to it that each message has at most one session."""
         match message:
             case OpenStream():
                 self.open(message)
+            case Regenerate():
+                self.regenerate(message)
+            case ApplyNow():
+                self.apply(message)
+            case EditText() if self.closing:
+                message.future.give_up(StudioClosed(self.why_closed()))
+            case ClearWrites():
+                self.clear(message)
+            case ReportPending():
+                self.editor.deliver(message.but(gathering=len(self.gathering(message.message_id))))
+            case EditText() | HoldWrites() | ReleaseWrites():
+                self.editor.deliver(message)
             case CancelSession():
                 self.cancel(message)
             case SessionEnded():
@@ -87,8 +145,7 @@ class StudioActor(LimnerActor):
             case ActorEnded():
                 self.actor_ended(message)
             case CloseStudio():
-                self.closing = True
-                self.leave_if_done()
+                self.close()
             case ReportStatus():
                 waiting = sum(len(live.waiting) for live in self.live.values())
                 return len(self.live), waiting, self.limiter, self.caller
@@ -97,34 +154,121 @@ class StudioActor(LimnerActor):
         return None
 
     def open(self, opening: OpenStream) -> None:
-        """Start a session, or let it wait for the one before it."""
+        """Start a session, or let it wait for the one before it; what only gathers gives way."""
+        live = self.live.get(opening.message_id)
         if self.closing:
             self.refuse(opening)
-        elif opening.message_id in self.live:
-            self.live[opening.message_id].waiting += (opening,)
-        else:
+        elif live is None:
             self.begin(opening, ())
+        else:
+            why = "a stream of it was opened"
+            if live.gathers:
+                live.ref.deliver(WithdrawSession(reason=why))
+            self.forget_waiting(live, why)
+            live.waiting += (opening,)
 
-    def begin(self, opening: OpenStream, waiting: tuple[OpenStream, ...]) -> None:
+    def regenerate(self, message: Regenerate) -> None:
+        """Let a wish gather with others of its message, or wait for the session before it."""
+        live = self.live.get(message.message_id)
+        if self.closing:
+            self.refuse(message)
+        elif live is None:
+            self.begin(message, ())
+        elif live.gathers:
+            live.pass_on(message)
+        else:
+            live.waiting += (message,)
+
+    def apply(self, message: ApplyNow) -> None:
+        """Let what gathers be written, in its turn."""
+        live = self.live.get(message.message_id)
+        if live is not None and live.gathers:
+            live.pass_on(message)
+        elif live is not None and any(isinstance(one, Regenerate) for one in live.waiting):
+            live.waiting += (message,)
+        elif self.closing:
+            self.refuse(message)
+        else:
+            message.future.offer(None)
+
+    def begin(self, opening: OpenStream | Regenerate, waiting: tuple[Waiting, ...]) -> None:
         """Start the session of a message that has none."""
+        regenerates = isinstance(opening, Regenerate)
         self.say(
             "session_opened",
             session_id=opening.session_id,
             message_id=opening.message_id,
             owner=opening.owner,
             priority=opening.priority,
+            kind="regeneration" if regenerates else "stream",
         )
-        ref = SessionActor.start(
+        if not regenerates:
+            self.editor.tell(
+                ReserveTurn(session_id=opening.session_id, message_id=opening.message_id)
+            )
+        ref: PooledRef[Any] = (RegenerationActor if regenerates else SessionActor).start(
             self.log,
             opening,
             self.settings,
             self.production,
             root=self.actor_ref,
             limiter=self.limiter,
+            editor=self.editor,
         )
         live = Live(opening=opening, ref=ref, actors={ref}, waiting=waiting)
         self.live[opening.message_id] = self.whose[ref] = live
         self.message_of[opening.session_id] = opening.message_id
+        if isinstance(opening, Regenerate):
+            live.pass_on(opening)
+            while live.waiting and not isinstance(first := live.waiting[0], OpenStream):
+                live.waiting = live.waiting[1:]
+                live.pass_on(first)
+            if self.closing:
+                self.hurry(live)
+
+    def hurry(self, live: Live) -> None:
+        """Let a session that regenerates gather no longer."""
+        live.ref.deliver(
+            ApplyNow(name="", message_id=live.opening.message_id, future=self.system.future())
+        )
+
+    def gathering(self, message_id: str) -> list[Regenerate]:
+        """Give the regenerations of a message that are not written yet."""
+        live = self.live.get(message_id)
+        asked = () if live is None else (*live.asked.values(), *live.waiting)
+        return [one for one in asked if isinstance(one, Regenerate)]
+
+    def clear(self, message: ClearWrites) -> None:
+        """Forget the regenerations that wait, and let the editor forget the edits."""
+        cleared = self.gathering(message.message_id)
+        if cleared:
+            live = self.live[message.message_id]
+            if isinstance(live.opening, Regenerate):
+                live.ref.deliver(WithdrawSession(reason="they were cleared", sealed_too=True))
+            self.forget_waiting(live, "they were cleared")
+        self.editor.deliver(message.but(cleared=len(cleared)))
+
+    def forget_waiting(self, live: Live, why: str) -> None:
+        """Cancel the regenerations that wait for a session to end."""
+        message_id = live.opening.message_id
+        for one in live.waiting:
+            if isinstance(one, Regenerate):
+                self.say("regeneration_cancelled", message_id=message_id, reason=why)
+                one.future.give_up(
+                    SessionCancelled(f"the regeneration of {message_id!r} was cancelled: {why}")
+                )
+            elif isinstance(one, ApplyNow):
+                one.future.offer(None)
+        live.waiting = tuple(one for one in live.waiting if isinstance(one, OpenStream))
+
+    def close(self) -> None:
+        """Take nothing new, and let what gathers or is held be written."""
+        self.closing = True
+        self.editor.tell(HoldNothing())
+        for live in self.live.values():
+            if isinstance(live.opening, Regenerate):
+                self.hurry(live)
+        self.leave_if_done()
 
     def cancel(self, message: CancelSession) -> None:
         """Pass a wish to cancel on to its session, begun or not; or answer for one that ended."""
@@ -133,8 +277,8 @@ class StudioActor(LimnerActor):
         if live is not None and live.opening.session_id == message.session_id:
             live.ref.deliver(message)
             return
-        if live is not None and any(one.stream is stream for one in live.waiting):
-            live.waiting = tuple(one for one in live.waiting if one.stream is not stream)
+        if live is not None and any(is_of(one, stream) for one in live.waiting):
+            live.waiting = tuple(one for one in live.waiting if not is_of(one, stream))
             stream.future.fail(SessionCancelled(f"message {stream.message_id!r} was cancelled"))
 
     def actor_ended(self, message: ActorEnded) -> None:
@@ -143,7 +287,11 @@ class StudioActor(LimnerActor):
             self.limiter.tell(SessionGone(session_id=""))
             self.limiter.end()
             return
-        if message.ref in (self.recorder, self.limiter, self.caller):
+        if message.ref is self.editor and self.leaving and self.cause is None:
+            self.cause = message.reason
+            self.caller.end()
+            return
+        if message.ref in (self.recorder, self.limiter, self.caller, self.editor):
             self.part_ended(message)
             return
         live = self.whose.pop(message.ref)
@@ -171,6 +319,7 @@ class StudioActor(LimnerActor):
         )
         del self.live[message_id], self.message_of[opening.session_id]
         self.limiter.tell(SessionGone(session_id=opening.session_id))
+        self.editor.tell(SessionGone(session_id=opening.session_id))
         self.say(
             "session_ended",
             session_id=opening.session_id,
@@ -178,14 +327,36 @@ class StudioActor(LimnerActor):
             outcome=ended.outcome,
             reason=None if ended.error is None else describe(ended.error),
         )
-        opening.stream.end(f"its session has ended ({ended.outcome})")
-        if ended.error is None:
-            opening.stream.future.set(ended.result)
+        if isinstance(opening, Regenerate):
+            self.answer(live, ended)
         else:
-            opening.stream.future.fail(ended.error)
-        if live.waiting:
-            self.begin(live.waiting[0], live.waiting[1:])
+            opening.stream.end(f"its session has ended ({ended.outcome})")
+            if ended.error is None:
+                opening.stream.future.set(ended.result)
+            else:
+                opening.stream.future.fail(ended.error)
+        self.begin_next(live)
         self.leave_if_done()
+
+    def begin_next(self, live: Live) -> None:
+        """Begin what waited for a session, unless that is only for what is written already."""
+        for index, first in enumerate(live.waiting):
+            if not isinstance(first, ApplyNow):
+                self.begin(first, live.waiting[index + 1 :])
+                return
+            first.future.offer(None)
+
+    def answer(self, live: Live, ended: SessionEnded) -> None:
+        """Give all who wished what became of it; who came after the seal is first in the next."""
+        late: list[Waiting] = []
+        for name, asked in live.asked.items():
+            if live.ended is not None and name not in ended.heard and self.cause is None:
+                late.append(asked)
+            elif ended.error is not None:
+                asked.future.give_up(ended.error)
+            else:
+                asked.future.offer(ended.result)
+        live.waiting = (*late, *live.waiting)
 
     def part_ended(self, message: ActorEnded) -> None:
         """Close after the limiter and the recorder, in order; or with one that failed."""
@@ -209,17 +380,29 @@ class StudioActor(LimnerActor):
             live.ref.end()
         self.leave_if_done()
 
-    def refuse(self, opening: OpenStream) -> None:
+    def refuse(self, opening: Waiting) -> None:
         """Turn away who comes after the closing."""
-        why = f"the studio is closed{f': {self.cause}' if self.cause else ''}"
-        opening.stream.end(why)
-        opening.stream.future.fail(StudioClosed(why))
+        why = self.why_closed()
+        if isinstance(opening, OpenStream):
+            opening.stream.end(why)
+            opening.stream.future.fail(StudioClosed(why))
+        else:
+            opening.future.give_up(StudioClosed(why))
+
+    def why_closed(self) -> str:
+        """Say that the studio is closed, and with what cause."""
+        return f"the studio is closed{f': {self.cause}' if self.cause else ''}"
 
     def leave_if_done(self) -> None:
-        """Let the caller end, then limiter, recorder and this, once the last session is over."""
+        """Let editor, caller, limiter, recorder and this end, once the last session is over."""
         if self.closing and not self.live and not self.leaving:
             self.leaving = True
             if self.cause is not None:
                 self.say("studio_closed", cause=describe(self.cause))
                 raise self.cause
-            self.caller.end()
+            self.editor.tell(EndWhenIdle())
+
+
+def is_of(waiting: Waiting, stream: Any) -> bool:
+    """Say whether what waits is this stream's opening."""
+    return isinstance(waiting, OpenStream) and waiting.stream is stream

@@ -1,9 +1,10 @@
-"""The session: the life of one message.
+"""The session: the life of one message, from its opening to its write.
 
 Started by the root, one for a message at a time. Starts the writer, the processor and the
 monitor, hears of their ends, and ends with them: if one fails, so does the session. Hears
 `SessionSealed` from the monitor, the write's end from the writer, `CancelSession` from the root;
-tells the root `SessionEnded`, once, as its last word.
+tells the root `SessionEnded`, once, as its last word. A session that regenerates has no monitor,
+and is a class of its own.
 """
 
 from __future__ import annotations
@@ -14,7 +15,6 @@ from limner.actors.actor import LimnerActor
 from limner.actors.monitor import MonitorActor
 from limner.actors.processor import ProcessorActor
 from limner.actors.production import Production
-from limner.actors.stream import Stream
 from limner.actors.system import ActorEnded, CallReturned, PooledRef, Timer
 from limner.actors.trail import EventLog
 from limner.actors.writer import WriterActor
@@ -25,7 +25,7 @@ from limner.messages.errors import (
     StoreFailed,
     describe,
 )
-from limner.messages.opening import CancelSession, OpenStream
+from limner.messages.opening import CancelSession, Opening, OpenStream
 from limner.messages.prompts import LetGo, WindDown
 from limner.messages.settings import Settings
 from limner.messages.streaming import SessionSealed
@@ -50,56 +50,76 @@ class SessionActor(LimnerActor):
     def __init__(
         self,
         log: EventLog,
-        opening: OpenStream,
+        opening: Opening,
         settings: Settings,
         production: Production,
         *,
         root: PooledRef[Any],
         limiter: PooledRef[Any],
+        editor: PooledRef[Any],
     ) -> None:
         super().__init__(log, session_id=opening.session_id, message_id=opening.message_id)
         self.opening = opening
-        self.stream: Stream = opening.stream
         self.settings = settings
         self.production = production
         self.root = root
         self.limiter = limiter
+        self.editor = editor
         self.children = 3
         self.ended: SessionEnded | None = None
         self.deadline: Timer | None = None
 
     def on_start(self) -> None:
         """Start the three, and read what the store holds."""
-        log, settings, ref = self.log, self.settings, self.actor_ref
+        self.start_writer()
+        self.start_processor(outcomes_to=self.writer)
+        self.start_monitor()
+        self.read()
+
+    def start_writer(self) -> None:
+        """Start who writes in the end."""
         self.writer = WriterActor.start(
-            log,
+            self.log,
             self.opening,
-            settings,
+            self.settings,
             self.production.store,
             self.production.store_lane,
-            session=ref,
+            session=self.actor_ref,
+            editor=self.editor,
         )
+
+    def start_processor(self, *, outcomes_to: PooledRef[Any]) -> None:
+        """Start who sees each task to its end, and tells its outcome."""
         self.processor = ProcessorActor.start(
-            log,
+            self.log,
             self.opening,
-            settings,
+            self.settings,
             self.production,
             limiter=self.limiter,
-            writer=self.writer,
+            writer=outcomes_to,
         )
-        self.stream.processor = self.processor
+
+    def start_monitor(self) -> None:
+        """Start who watches the text."""
+        opening = self.opening
+        assert isinstance(opening, OpenStream)
+        opening.stream.processor = self.processor
         self.monitor = MonitorActor.start(
-            log,
-            self.opening,
-            settings,
-            session=ref,
+            self.log,
+            opening,
+            self.settings,
+            session=self.actor_ref,
             processor=self.processor,
             writer=self.writer,
         )
+
+    def read(self) -> None:
+        """Read what the store holds."""
         self.loading = self.call(self.production.store_lane, lambda _: self.load())
         self.overdue: Timer | None = None
         if not self.loading.over:
-            self.overdue = self.system.clock.after(settings.store_timeout, ref, LoadOverdue())
+            seconds = self.settings.store_timeout
+            self.overdue = self.system.clock.after(seconds, self.actor_ref, LoadOverdue())
 
     def on_receive(self, message: object) -> Any:
         """See the message on."""
@@ -126,7 +146,7 @@ class SessionActor(LimnerActor):
                 return super().on_receive(message)
         return None
 
-    def load(self) -> MessageLoaded:
+    def load(self) -> Any:
         """Read what the store holds. Runs on a worker's thread."""
         store = self.production.store
         loaded = store.load(self.message_id)
@@ -169,7 +189,7 @@ class SessionActor(LimnerActor):
         """End without a write."""
         name = f"message {self.message_id!r}"
         match message.reason:
-            case "gone" | "empty":
+            case "gone" | "empty" | "unchanged":
                 self.end("skipped", result=message.result)
             case "cancelled":
                 self.end("cancelled", error=SessionCancelled(f"{name} was cancelled"))
@@ -197,15 +217,20 @@ class SessionActor(LimnerActor):
         self.ended = SessionEnded(
             session_id=self.opening.session_id, outcome=outcome, result=result, error=error
         )
-        self.stream.end(f"the session has ended ({outcome})")
+        self.end_source(f"the session has ended ({outcome})")
         for timer in (self.deadline, self.overdue):
             if timer is not None:
                 timer.cancel()
-        self.monitor.end()
         self.writer.end()
         if self.processor.is_alive():
             self.processor.tell(WindDown())
         self.leave_if_alone()
+
+    def end_source(self, why: str) -> None:
+        """Take no more text."""
+        assert isinstance(self.opening, OpenStream)
+        self.opening.stream.end(why)
+        self.monitor.end()
 
     def child_ended(self, message: ActorEnded) -> None:
         """Fail with a child that failed; leave after the last one."""
@@ -218,5 +243,10 @@ class SessionActor(LimnerActor):
     def leave_if_alone(self) -> None:
         """Say the last word once all three have ended."""
         if self.ended is not None and not self.children:
-            self.root.tell(self.ended)
+            self.root.tell(self.last_word())
             self.stop()
+
+    def last_word(self) -> SessionEnded:
+        """Say how it ended."""
+        assert self.ended is not None
+        return self.ended

@@ -14,6 +14,7 @@ from limner.actors.generators.protocol import GeneratorLike
 from limner.actors.limits import Limiter, threads_of
 from limner.actors.production import Production, lane_of
 from limner.actors.recorder import LogFile, Record, lost
+from limner.actors.revisions import Revisions
 from limner.actors.root import StudioActor
 from limner.actors.stores.opening import open_store
 from limner.actors.stores.protocol import Store
@@ -39,7 +40,7 @@ from limner.messages.status import Progress, StudioStatus
 STORE_THREADS = 4
 
 
-class Studio:
+class Studio(Revisions):
     """Illustrates messages while their text is still being written.
 
     `limiter` is what all its generation passes.
@@ -96,6 +97,7 @@ class Studio:
         self._lock = self._system.lock()
         self._live: dict[str, Stream] = {}
         self._newest: dict[str, Stream] = {}
+        self._owed: dict[PooledFuture[Any], None] = {}
         self._outlets: dict[Outlet[Record], None] = {}
         self._closing = False
         self._cause: BaseException | None = None
@@ -339,6 +341,7 @@ class Studio:
             stream.end("the studio is closed")
             if not stream.future.done:
                 stream.future.fail(StudioClosed(self._why_closed()))
+        self._fail_owed()
         self._ended.set(None)
 
     def _why_closed(self) -> str:

@@ -1,28 +1,39 @@
 """The writer: sealed totals and outcomes in, one atomic text write out.
 
 Hears `TotalsSealed` from the monitor, `TaskSettled` from the processor, in any order, and
-`MessageLoaded`, `CancelWrite` and `DeadlinePassed` from the session. Tells the session
-`TextWritten`, `WriteSkipped` or `WriteFailed`, once. Started and ended by
-the session.
+`MessageLoaded`, `CancelWrite` and `DeadlinePassed` from the session. Asks the editor for its turn
+when the count is complete, and hears `TurnGiven`. Tells the session `TextWritten`, `WriteSkipped`
+or `WriteFailed`, once. Started and ended by the session.
 """
 
 from __future__ import annotations
 
 from enum import Enum
-from typing import Any
+from typing import Any, Literal
 
 from limner.actors.actor import LimnerActor
-from limner.actors.stores.protocol import Store
+from limner.actors.stores.protocol import Store, keeps_registry
 from limner.actors.system import Call, CallReturned, PooledRef, Timer
 from limner.actors.trail import EventLog
+from limner.actors.writes import Draft, write_text
 from limner.messages.composition import Composed, compose
-from limner.messages.errors import StoreFailed, VersionConflict
-from limner.messages.opening import OpenStream
-from limner.messages.pictures import Failure, Illustrated, Placement, Prompt, Unplaced
+from limner.messages.editing import AskTurn, TurnGiven, TurnOver
+from limner.messages.errors import StoreFailed
+from limner.messages.opening import Opening
+from limner.messages.pictures import Illustrated, Unplaced
 from limner.messages.prompts import TaskSettled
+from limner.messages.results import (
+    GONE,
+    failure_of,
+    illustrated,
+    outcomes_of,
+    placement_of,
+    prompt_of,
+)
+from limner.messages.revision import revise
 from limner.messages.settings import Settings
 from limner.messages.tally import Tally
-from limner.messages.tasks import Task, TaskState
+from limner.messages.tasks import Task
 from limner.messages.totals import TotalsSealed
 from limner.messages.writing import (
     CancelWrite,
@@ -36,16 +47,17 @@ from limner.messages.writing import (
     WriteSkipped,
 )
 
-CONFLICTS = 8
-"""How often a write goes back to a text that changed under it."""
-
 
 class Stage(Enum):
     """How far the one write is."""
 
     GATHERING = 0
-    WRITING = 1
-    OVER = 2
+    WAITING = 1
+    WRITING = 2
+    OVER = 3
+
+
+UNBEGUN = (Stage.GATHERING, Stage.WAITING)
 
 
 class WriterActor(LimnerActor):
@@ -56,18 +68,20 @@ class WriterActor(LimnerActor):
     def __init__(
         self,
         log: EventLog,
-        opening: OpenStream,
+        opening: Opening,
         settings: Settings,
         store: Store,
         lane: str | None,
         *,
         session: PooledRef[Any],
+        editor: PooledRef[Any],
     ) -> None:
         super().__init__(log, session_id=opening.session_id, message_id=opening.message_id)
         self.settings = settings
         self.store = store
         self.lane = lane
         self.session = session
+        self.editor = editor
         self.tally = Tally()
         self.totals: TotalsSealed | None = None
         self.loaded = False
@@ -90,6 +104,8 @@ class WriterActor(LimnerActor):
                 self.cancel()
             case DeadlinePassed():
                 self.give_up()
+            case TurnGiven():
+                self.turn_given(message)
             case CallReturned():
                 self.returned(message)
             case WriteOverdue():
@@ -97,14 +113,38 @@ class WriterActor(LimnerActor):
             case _:
                 return super().on_receive(message)
         if self.stage is Stage.GATHERING and self.tally.complete and self.loaded:
-            self.write(self.version)
+            self.ask_turn()
         return None
 
-    def write(self, version: Version | None) -> None:
+    def ask_turn(self) -> None:
+        """Wait until nobody else writes this message."""
+        self.stage = Stage.WAITING
+        self.editor.tell(
+            AskTurn(session_id=self.session_id, message_id=self.message_id, reply_to=self.actor_ref)
+        )
+
+    def turn_given(self, message: TurnGiven) -> None:
+        """Write, unless that is not wanted any more."""
+        if self.stage is Stage.WAITING:
+            if message.written is not None:
+                self.version = message.written
+            self.write()
+        else:
+            self.end_turn(written=False)
+
+    def end_turn(self, *, written: bool) -> None:
+        """Let others write."""
+        self.editor.tell(
+            TurnOver(session_id=self.session_id, message_id=self.message_id, written=written)
+        )
+
+    def write(self) -> None:
         """Begin the one write, on a worker's thread."""
         totals, tasks = self.totals, tuple(self.tally.settled.values())
         assert totals is not None
-        if totals.reason != "complete" and not totals.text and version is not None:
+        streamed = totals.wishes is None
+        cut_empty = streamed and totals.reason != "complete" and not totals.text
+        if cut_empty and self.version is not None:
             self.skip(
                 WriteSkipped(
                     reason="empty",
@@ -119,28 +159,32 @@ class WriterActor(LimnerActor):
             )
             return
         self.stage = Stage.WRITING
-        self.under_way = self.call(self.lane, lambda _: self.perform(totals, tasks, version))
+        perform = self.perform if streamed else self.perform_again
+        self.under_way = self.call(self.lane, lambda _: perform(totals, tasks))
         if not self.under_way.over:
             self.overdue = self.system.clock.after(
                 self.settings.store_timeout, self.actor_ref, WriteOverdue()
             )
 
-    def perform(
-        self, totals: TotalsSealed, tasks: tuple[Task, ...], version: Version | None
-    ) -> Illustrated:
-        """Compose and write; on a conflict, load and do it again. Runs on a worker's thread.
+    def perform(self, totals: TotalsSealed, tasks: tuple[Task, ...]) -> Illustrated:
+        """Write a text that was streamed. Runs on a worker's thread.
 
         Raises:
             VersionConflict: if the text changes faster than it can be written.
         """
-        placements = tuple(placement_of(task) for task in tasks if task.picture is not None)
+        placements = tuple(one for task in tasks if (one := placement_of(task)) is not None)
         prompts = tuple({task.prompt_id: prompt_of(task) for task in tasks}.values())
+        failures = tuple(lost for task in tasks if (lost := failure_of(task)) is not None)
         dropped = totals.dropped_patterns
         patterns = tuple(one for one in self.settings.patterns if one not in dropped)
-        text = totals.text
-        known = version is not None
-        for _ in range(CONFLICTS):
-            composed = compose(
+
+        def compose_on(stored: str | None) -> Composed:
+            # a host that saves while it streams has the beginning of our text; any other text
+            # is newer than ours, and is what the pictures go into
+            text = totals.text
+            if stored is not None and not text.startswith(stored):
+                text = stored
+            return compose(
                 text,
                 placements,
                 message_id=self.message_id,
@@ -149,41 +193,90 @@ class WriterActor(LimnerActor):
                 max_tag=self.settings.max_tag,
                 timeout=self.settings.pattern_timeout,
                 matches=totals.matches if text is totals.text else None,
+                failures=failures if self.settings.placeholders else (),
             )
-            links = Links(prompts=prompts, tasks=tasks, placed=composed.placed)
-            try:
-                new_version = self.store.write(
-                    self.message_id, composed.text, expected_version=version, links=links
-                )
-            except VersionConflict as conflict:
-                self.say("write_conflicted", reason=str(conflict)[:500])
-            else:
-                if isinstance(new_version, bool) or not isinstance(new_version, int | str):
-                    raise StoreFailed(
-                        "the store's write gave no version (an int or a str) but "
-                        f"{type(new_version).__name__}; the text may be written"
-                    )
-                self.say(
-                    "text_written",
-                    version=new_version,
-                    placed=[one.task_id for one in composed.placed],
-                    unplaced={one.placement.task_id: one.reason for one in composed.unplaced},
-                )
-                return result(self.message_id, totals, tasks, composed, new_version)
-            loaded = self.store.load(self.message_id)
-            if loaded is None and known:
-                self.say("write_skipped", reason="gone")
-                return result(self.message_id, totals, tasks, composed, None)
-            stored, found = loaded if loaded is not None else ("", None)
-            if found == version and known:
-                continue  # it was somebody else's lock, not a change
-            # a host that saves while it streams has the beginning of our text; any other text
-            # is newer than ours, and is what the pictures go into
-            version, known = found, known or found is not None
-            text = totals.text if totals.text.startswith(stored) else stored
-        raise VersionConflict(
-            f"the text of message {self.message_id!r} changed {CONFLICTS} times "
-            "while it was written"
+
+        def links(composed: Composed) -> Links:
+            return Links(prompts=prompts, tasks=tasks, placed=composed.placed, anew=True)
+
+        draft = Draft(compose_on, links, always=True)
+        return self.carry_out(draft, totals, tasks, stored=None, version=self.version)
+
+    def perform_again(self, totals: TotalsSealed, tasks: tuple[Task, ...]) -> Illustrated:
+        """Write what was regenerated, on the text as it is now. Runs on a worker's thread.
+
+        Raises:
+            VersionConflict: if the text changes faster than it can be written.
+        """
+        store, outcomes = self.store, outcomes_of(totals, tasks)
+        assert keeps_registry(store)  # the studio sees to that
+
+        def compose_on(stored: str | None) -> Composed:
+            assert stored is not None
+            return revise(
+                stored,
+                outcomes,
+                store.registry(self.message_id),
+                message_id=self.message_id,
+                notation=self.settings.notation,
+            )
+
+        def links(composed: Composed) -> Links:
+            return Links(
+                prompts=tuple({one.wish.prompt.id: one.wish.prompt for one in outcomes}.values()),
+                tasks=tasks,
+                placed=composed.placed,
+                removed=composed.removed,
+                claims=composed.claims,
+            )
+
+        loaded = self.store.load(self.message_id)
+        if loaded is None:
+            nothing = Composed(
+                text="",
+                unplaced=tuple(
+                    Unplaced(placement=one.placement, reason=GONE)
+                    for one in outcomes
+                    if one.placement is not None
+                ),
+            )
+            self.say("write_skipped", reason="gone")
+            return illustrated(self.message_id, totals, tasks, nothing, None, gone=True)
+        text, version = loaded
+        return self.carry_out(Draft(compose_on, links), totals, tasks, stored=text, version=version)
+
+    def carry_out(
+        self,
+        draft: Draft,
+        totals: TotalsSealed,
+        tasks: tuple[Task, ...],
+        *,
+        stored: str | None,
+        version: Version | None,
+    ) -> Illustrated:
+        """Write, say so, and give the result. Runs on a worker's thread."""
+        written = write_text(
+            self.store, self.message_id, draft, stored=stored, version=version, say=self.say
+        )
+        composed = written.composed
+        if written.version is None:
+            self.say("write_skipped", reason="gone" if written.gone else "unchanged")
+        else:
+            self.say(
+                "text_written",
+                version=written.version,
+                placed=[one.task_id for one in composed.placed],
+                unplaced={one.placement.task_id: one.reason for one in composed.unplaced},
+                removed=list(composed.removed),
+            )
+        return illustrated(
+            self.message_id,
+            totals,
+            tasks,
+            composed,
+            written.version,
+            stored=written.stored,
+            gone=written.gone,
         )
 
     def returned(self, returned: CallReturned) -> None:
@@ -193,17 +286,21 @@ class WriterActor(LimnerActor):
         self.stage = Stage.OVER
         if self.overdue is not None:
             self.overdue.cancel()
+        result = returned.value
+        self.end_turn(written=returned.error is None and result.written)
         if returned.error is not None:
             self.session.tell(WriteFailed(error=returned.error))
-        elif returned.value.written:
-            self.session.tell(TextWritten(result=returned.value))
+        elif result.written:
+            self.session.tell(TextWritten(result=result))
         else:
-            self.session.tell(WriteSkipped(reason="gone", result=returned.value))
+            reason: Literal["gone", "unchanged"] = "gone" if result.reason == GONE else "unchanged"
+            self.session.tell(WriteSkipped(reason=reason, result=result))
 
     def write_overdue(self) -> None:
         """Wait no longer for a store that does not come back."""
         if self.stage is Stage.WRITING and self.under_way is not None and self.under_way.abandon():
             self.stage = Stage.OVER
+            self.end_turn(written=False)
             seconds = self.settings.store_timeout
             error = StoreFailed(
                 f"the store has not come back from the write of message {self.message_id!r} "
@@ -213,7 +310,7 @@ class WriterActor(LimnerActor):
 
     def cancel(self) -> None:
         """Write nothing, unless it is too late for that."""
-        if self.stage is Stage.GATHERING:
+        if self.stage in UNBEGUN:
             self.skip(WriteSkipped(reason="cancelled"))
 
     def give_up(self) -> None:
@@ -223,64 +320,8 @@ class WriterActor(LimnerActor):
 
     def skip(self, skipped: WriteSkipped) -> None:
         """End without a write."""
+        if self.stage is not Stage.GATHERING:
+            self.end_turn(written=False)
         self.stage = Stage.OVER
         self.say("write_skipped", reason=skipped.reason, awaited=list(skipped.awaited))
         self.session.tell(skipped)
-
-
-def prompt_of(task: Task) -> Prompt:
-    """Give the prompt that a task is for."""
-    return Prompt.trusted(
-        id=task.prompt_id,
-        message_id=task.message_id,
-        text=task.prompt,
-        ordinal=task.ordinal,
-        parent_id=None,
-        source="streamed",
-    )
-
-
-def placement_of(task: Task) -> Placement:
-    """Give the placement that a completed task has made."""
-    assert task.picture is not None
-    return Placement.trusted(
-        prompt_id=task.prompt_id, prompt=task.prompt, picture=task.picture, task_id=task.id
-    )
-
-
-def result(
-    message_id: str,
-    totals: TotalsSealed,
-    tasks: tuple[Task, ...],
-    composed: Composed,
-    version: Version | None,
-) -> Illustrated:
-    """Give what the session's future gives; without a version nothing was written."""
-    placed, unplaced = composed.placed, composed.unplaced
-    reason = None
-    if version is None:
-        reason = "the message is gone from the store; its pictures are kept"
-        unplaced += tuple(Unplaced(placement=one, reason=reason) for one in placed)
-        placed = ()
-    return Illustrated(
-        message_id=message_id,
-        text=composed.text if version is not None else totals.text,
-        version=version,
-        pictures=placed,
-        unplaced=unplaced,
-        failures=tuple(
-            Failure(
-                task_id=task.id,
-                prompt_id=task.prompt_id,
-                prompt=task.prompt,
-                state="failed" if task.state is TaskState.FAILED else "cancelled",
-                reason=task.reason or "",
-            )
-            for task in tasks
-            if task.picture is None and task.reason != "withdrawn"
-        ),
-        over_limit=totals.over_limit,
-        dropped_patterns=totals.dropped_patterns,
-        written=version is not None,
-        reason=reason,
-    )

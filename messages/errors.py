@@ -47,6 +47,10 @@ class UnknownPicture(LimnerError, LookupError):
     """The message has no such placement."""
 
 
+class UnknownPrompt(LimnerError, LookupError):
+    """The registry has no such prompt."""
+
+
 class StreamClosed(LimnerError):
     """The stream has ended, so it takes no more text."""
 

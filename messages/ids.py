@@ -17,6 +17,11 @@ def prompt_id(message_id: str, text: str, ordinal: int) -> str:
     return _digest("prompt", 10, message_id, text, str(ordinal))
 
 
+def child_id(parent: str, text: str) -> str:
+    """Name the prompt of `text` that was refined from the one with id `parent`, as a prompt."""
+    return _digest("child", 10, parent, text)
+
+
 def task_id(session_id: str, prompt: str, wish: int) -> str:
     """Name the `wish`-th wish of a session for a picture of the prompt with id `prompt`."""
     return _digest("task", 10, session_id, prompt, str(wish))

@@ -1,11 +1,14 @@
 """Opening, cancelling and closing: studio → root → session."""
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from pydantic import Field, SkipValidation
 
 from limner.messages.base import Message
 from limner.messages.errors import SettingsInvalid, UnknownMessage
+from limner.messages.registry import Registry
+from limner.messages.wishes import Wish
 
 PRIORITIES = {"active": 3, "background": 7}
 """The names of priorities; 0 is granted first, 9 last."""
@@ -59,15 +62,67 @@ def _usable(name: object) -> bool:
     return isinstance(name, str) and 0 < len(name) <= MAX_NAME and name.isprintable()
 
 
-class OpenStream(Message):
-    """studio → root: start a session for this stream, once the message has no other."""
+class Opening(Message):
+    """Of a session, of either kind."""
 
     session_id: str
     message_id: str
     owner: str | None
     priority: int = Field(ge=0, le=9)
+
+
+class OpenStream(Opening):
+    """studio → root: start a session for this stream, once the message has no other."""
+
     stream: SkipValidation[Any] = Field(repr=False)
     """The host's end, which the monitor takes text from and the root gives the outcome to."""
+
+
+Wishes = Callable[[str, Registry], Sequence[Wish]]
+"""Gives what is wished for of a stored text, or raises what is wrong with it."""
+
+
+class Regenerate(Opening):
+    """studio → root → session: one wish, or several, that gather with others of the message.
+
+    Args:
+        session_id: its name, and that of the session if it is the first of one.
+        wishes: what it is, once text and registry are known.
+        future: of what the session gives.
+    """
+
+    wishes: SkipValidation[Wishes] = Field(repr=False)
+    future: SkipValidation[Any] = Field(repr=False)
+
+
+class ApplyNow(Message):
+    """studio → root → session: gather no longer, and write.
+
+    Args:
+        name: its own.
+        message_id: whose regenerations.
+        future: of what the session gives; of `None` if nothing gathers.
+    """
+
+    name: str
+    message_id: str
+    future: SkipValidation[Any] = Field(repr=False)
+
+
+class WithdrawSession(Message):
+    """root → regeneration session: write nothing, for this reason.
+
+    Args:
+        reason: why.
+        sealed_too: whether it goes also if it has sealed, but not begun to write.
+    """
+
+    reason: str
+    sealed_too: bool = False
+
+
+class SettleDue(Message):
+    """session's timer → session: nothing new was asked for a while."""
 
 
 class CancelSession(Message):

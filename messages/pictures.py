@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from limner.messages.base import Value
-from limner.messages.ids import prompt_id
+from limner.messages.ids import child_id, prompt_id
 
 Source = Literal["streamed", "manual", "model"]
 
@@ -29,7 +29,17 @@ class PromptMatch(Value):
 
 
 class Prompt(Value):
-    """A prompt's identity in the registry; its id is a hash of message, text and ordinal."""
+    """A prompt's identity in the registry.
+
+    Args:
+        id: a hash of message, text and ordinal; of a refined one, of its parent and its text.
+        message_id: whose prompt it is.
+        text: what is to be drawn.
+        ordinal: how many prompts with this same text stood before it when it was found.
+        parent_id: of the prompt that this one was refined from.
+        source: where it comes from.
+        feedback: why it was refined, in the words of who asked for that.
+    """
 
     id: str
     message_id: str
@@ -37,6 +47,7 @@ class Prompt(Value):
     ordinal: int = Field(ge=0)
     parent_id: str | None = None
     source: Source = "streamed"
+    feedback: str | None = None
 
     @classmethod
     def of(cls, message_id: str, match: PromptMatch) -> "Prompt":
@@ -48,7 +59,34 @@ class Prompt(Value):
             ordinal=match.ordinal,
             parent_id=None,
             source="streamed",
+            feedback=None,
         )
+
+    def refined(self, text: str, *, feedback: str | None = None, source: Source) -> "Prompt":
+        """Give the child of this prompt that says `text`; the same text is the same child."""
+        return Prompt(
+            id=child_id(self.id, text),
+            message_id=self.message_id,
+            text=text,
+            ordinal=0,
+            parent_id=self.id,
+            source=source,
+            feedback=feedback,
+        )
+
+
+class Claim(Value):
+    """A tag of a text that is held by a prompt which its text and ordinal do not name.
+
+    Args:
+        prompt_id: of the prompt that holds it.
+        text: the prompt as the tag has it.
+        ordinal: how many tags with this same text stand before it.
+    """
+
+    prompt_id: str
+    text: str
+    ordinal: int = Field(ge=0)
 
 
 class PictureBytes(Value):
@@ -119,6 +157,7 @@ class Illustrated(Value):
         failures: the tasks that gave no picture.
         over_limit: prompts past `Settings.max_prompts_per_message`, which were not asked for.
         dropped_patterns: patterns that took too long on this text and were given up.
+        removed: ids of placements that were taken out of the text for these.
         written: whether the text was written.
         reason: why it was not, if it was not.
     """
@@ -131,5 +170,6 @@ class Illustrated(Value):
     failures: tuple[Failure, ...] = ()
     over_limit: tuple[str, ...] = ()
     dropped_patterns: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
     written: bool = True
     reason: str | None = None

@@ -8,9 +8,9 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 
 from limner.messages.base import Value
 from limner.messages.errors import SettingsInvalid
+from limner.messages.notation import Markup, Notation
 from limner.messages.patterns import DEFAULT_PATTERNS, compile_patterns
 
-Markup = Literal["html", "markdown"]
 Seconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
 
 
@@ -212,6 +212,21 @@ class Settings(Value):
     max_prompts_per_message: int = Field(default=100, ge=0, le=10_000)
     """Prompts of one message; those past it are named in the result."""
 
+    settle_after: float = Field(default=2, ge=0, le=3_600, allow_inf_nan=False)
+    """Seconds without a new wish after which regenerations of one message are written together."""
+
+    reconcile_after: Seconds | None = None
+    """Seconds after a write at which a text is reconciled by itself; never by default."""
+
+    placeholders: bool = False
+    """Whether a picture that could not be made leaves a small mark in the text, to be retried."""
+
+    common_tags: str = Field(default="", max_length=2_000)
+    """Tags of a style, separated by commas, that go to the generator with each prompt."""
+
+    common_tags_position: Literal["prefix", "suffix"] = "prefix"
+    """Whether they stand before the prompt or after it."""
+
     max_text: int = Field(default=2_000_000, ge=1, le=100_000_000)
     """Characters of one message."""
 
@@ -254,6 +269,17 @@ class Settings(Value):
                     raise ValueError(f"lanes stand behind each other: {' behind '.join(seen)}")
                 further = lanes[further].behind
         return self
+
+    @property
+    def notation(self) -> Notation:
+        """How prompts and pictures stand in a text."""
+        return Notation(
+            patterns=self.patterns,
+            markup=self.markup,
+            max_tag=self.max_tag,
+            timeout=self.pattern_timeout,
+            placeholders=self.placeholders,
+        )
 
     @property
     def lane(self) -> LaneSettings:

@@ -1,8 +1,11 @@
 """Totals: monitor → writer."""
 
+from collections.abc import Mapping
+
 from limner.messages.base import Message
 from limner.messages.pictures import PromptMatch
 from limner.messages.streaming import SealReason
+from limner.messages.wishes import Wish
 
 
 class TotalsSealed(Message):
@@ -16,6 +19,7 @@ class TotalsSealed(Message):
         matches: the prompts in it.
         over_limit: the texts of those that were not, since there were too many.
         dropped_patterns: patterns that were given up since they took too long.
+        wishes: of a regeneration, what each task is for; the text is the store's own then.
     """
 
     task_ids: frozenset[str]
@@ -24,3 +28,4 @@ class TotalsSealed(Message):
     matches: tuple[PromptMatch, ...] = ()
     over_limit: tuple[str, ...] = ()
     dropped_patterns: tuple[str, ...] = ()
+    wishes: Mapping[str, Wish] | None = None

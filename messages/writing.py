@@ -3,7 +3,7 @@
 from typing import Literal
 
 from limner.messages.base import Message, Value
-from limner.messages.pictures import Illustrated, Picture, Placement, Prompt
+from limner.messages.pictures import Claim, Illustrated, Picture, Placement, Prompt
 from limner.messages.tasks import Task
 
 Version = int | str
@@ -16,12 +16,20 @@ class Links(Value):
     Args:
         prompts: the prompts that the tasks were for.
         tasks: the session's tasks, each in a final state.
-        placed: the pictures that are in the text now.
+        placed: pictures that are in the text now.
+        removed: ids of placements that this write has taken out of the text on purpose.
+        claims: all the tags of the text that are held by another prompt than the one that their
+            text and ordinal name; `None` leaves what is known of them.
+        anew: whether the text is a new one: then what stood in the old one and not in this has
+            no claim on it any more.
     """
 
     prompts: tuple[Prompt, ...] = ()
     tasks: tuple[Task, ...] = ()
     placed: tuple[Placement, ...] = ()
+    removed: tuple[str, ...] = ()
+    claims: tuple[Claim, ...] | None = None
+    anew: bool = False
 
 
 class MessageLoaded(Message):
@@ -67,7 +75,7 @@ class WriteSkipped(Message):
         awaited: the tasks that were still open at the deadline.
     """
 
-    reason: Literal["cancelled", "empty", "gone", "timed_out"]
+    reason: Literal["cancelled", "empty", "gone", "timed_out", "unchanged"]
     result: Illustrated | None = None
     awaited: tuple[str, ...] = ()
 
@@ -82,9 +90,18 @@ Outcome = Literal["written", "skipped", "cancelled", "timed_out", "failed"]
 
 
 class SessionEnded(Message):
-    """session → root: how it ended; the last that is heard of it."""
+    """session → root: how it ended; the last that is heard of it.
+
+    Args:
+        session_id: which one.
+        outcome: how.
+        result: for its future.
+        error: in place of a result.
+        heard: names of the wishes that came before its seal; those after are of the next one.
+    """
 
     session_id: str
     outcome: Outcome
     result: Illustrated | None = None
     error: BaseException | None = None
+    heard: frozenset[str] = frozenset()

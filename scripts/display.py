@@ -52,7 +52,7 @@ class Course:
         """Take the next event."""
         task = record.get("task_id", "")
         match record["event"]:
-            case "prompt_detected":
+            case "prompt_detected" | "picture_wanted":
                 self.prompts[task] = shown(record["prompt"])
                 self.states[task] = "waiting"
             case "generation_started":
@@ -88,6 +88,8 @@ def line(record: Record, prompt: str) -> str | None:
     match record["event"]:
         case "prompt_detected":
             return f"found   {prompt}"
+        case "picture_wanted":
+            return f"wanted  {prompt}"
         case "generation_failed" if not record["final"]:
             return f"failed  {prompt}, will try again{why}"
         case "task_settled":

@@ -14,9 +14,10 @@ import pykka
 from limner.actors.generators.protocol import Generator
 from limner.actors.stores.protocol import Store
 from limner.messages.composition import compose
+from limner.messages.notation import Markup
 from limner.messages.pictures import Placement, PromptMatch
 from limner.messages.scanner import PromptScanner
-from limner.messages.settings import Markup, Settings
+from limner.messages.settings import Settings
 from limner.messages.writing import Links, Version
 from limner.scripts.bench.threads_messages import (
     OpenStream,

@@ -76,6 +76,7 @@ class Sessions:
         self.checks: dict[str, Callable[[Event, int], None]] = {
             "session_opened": self.session_opened,
             "prompt_detected": self.prompt_detected,
+            "picture_wanted": self.prompt_detected,
             "session_sealed": self.session_sealed,
             "task_settled": self.task_settled,
             "text_written": self.text_written,

@@ -78,6 +78,7 @@ class Spans:
             "text_written": self._text_written,
             "write_skipped": self._text_written,
             "prompt_detected": self._prompt_detected,
+            "picture_wanted": self._prompt_detected,
             "task_settled": self._task_settled,
             "slot_requested": self._slot_requested,
             "slot_granted": self._slot_granted,

@@ -100,7 +100,7 @@ class Story:
     def _whose(self, event: Event) -> str:
         """Name the picture that a line of a message's story is about."""
         task = text(event, "task_id")
-        if self._of_task or not task or event["event"] == "prompt_detected":
+        if self._of_task or not task or event["event"] in WISHED:
             return ""
         return f"  [{self._call(task)}]"
 
@@ -121,7 +121,9 @@ class Story:
         self._prompts[task] = shown(prompt, 40)
         after = f" {span(now - told.opened)} after the opening" if self._of_task else ""
         told.awaited.add(task)
-        return f"prompt found{after}: {prompt}  [{shown(task, 24)}]"
+        wanted = event["event"] == "picture_wanted"
+        what = "one more picture wanted" if wanted else "prompt found"
+        return f"{what}{after}: {prompt}  [{shown(task, 24)}]"
 
     def sealed(self, event: Event, now: int, told: Told, _: Waiting | None) -> str:
         """Tell what the write will wait for."""
@@ -276,6 +278,7 @@ class Story:
 STEPS: dict[str, Callable[[Story, Event, int, Told, Waiting | None], str]] = {
     "session_opened": Story.opened,
     "prompt_detected": Story.detected,
+    "picture_wanted": Story.detected,
     "session_sealed": Story.sealed,
     "slot_requested": Story.requested,
     "slot_granted": Story.granted,
@@ -295,6 +298,7 @@ STEPS: dict[str, Callable[[Story, Event, int, Told, Waiting | None], str]] = {
     "write_skipped": Story.skipped,
     "session_ended": Story.ended,
 }
+WISHED = frozenset(["prompt_detected", "picture_wanted"])
 OF_SESSION = frozenset(["session_sealed", "text_written", "write_skipped", "session_ended"])
 OF_SLOTS = frozenset(["slot_requested", "slot_asked_back", *REQUEST_ENDS, *SLOT_ENDS])
 
@@ -309,7 +313,7 @@ def closest(events: Iterable[Event], wanted: str, *, field: str) -> list[str]:
     """
     matcher = SequenceMatcher(b=wanted[:MAX_NAME], autojunk=False)
     best: list[tuple[float, str]] = []
-    names = {"message_id": {"session_opened"}, "task_id": {"prompt_detected", "slot_requested"}}
+    names = {"message_id": {"session_opened"}, "task_id": {*WISHED, "slot_requested"}}
     for event in events:
         if event["event"] not in names[field]:
             continue

@@ -68,6 +68,7 @@ class Summary:
         self._takes: dict[str, Callable[[Event, int], Any]] = {
             "session_opened": self._session_opened,
             "prompt_detected": self._prompt_detected,
+            "picture_wanted": self._prompt_detected,
             "session_sealed": self._session_sealed,
             "text_written": self._text_written,
             "session_ended": self._session_ended,

@@ -14,7 +14,7 @@ from limner.scripts.simulate.parameters import LATENESS
 TURNS = 10
 """Seconds that the turns of a simulation's actors may take, where nobody waits for a timer."""
 
-PARTS = frozenset(["StudioActor", "LimiterActor", "CallerActor", "RecorderActor"])
+PARTS = frozenset(["StudioActor", "LimiterActor", "CallerActor", "EditorActor", "RecorderActor"])
 OURS = "InjectedFailure"
 """What an actor says that it failed with, if the simulation made it fail."""
 
@@ -211,7 +211,7 @@ class Promptness:
         if tasks is None:
             return  # it has ended
         match name:
-            case "prompt_detected":
+            case "prompt_detected" | "picture_wanted":
                 tasks[task] = False
             case "generation_started":
                 self._keep("use", event["slot_id"])

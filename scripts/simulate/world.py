@@ -48,8 +48,14 @@ HOST_THREADS = 4
 NOT_REAL = ("actor_fails", "part_fails", "timer_late", "call_inattentive")
 """Faults that only a simulated system can have."""
 
-SESSION_ACTORS = ("SessionActor", "MonitorActor", "ProcessorActor", "WriterActor")
-PARTS = ("StudioActor", "LimiterActor", "CallerActor", "RecorderActor")
+SESSION_ACTORS = (
+    "SessionActor",
+    "RegenerationActor",
+    "MonitorActor",
+    "ProcessorActor",
+    "WriterActor",
+)
+PARTS = ("StudioActor", "LimiterActor", "CallerActor", "EditorActor", "RecorderActor")
 
 Progress = Callable[[int, int, float], None]
 """Is told how many messages have ended, of how many, at which second of the run."""

@@ -1,0 +1,386 @@
+"""The editor: each message's one queue of writes, and the changes that hosts make themselves.
+
+Hears `EditText`, `HoldWrites`, `ReleaseWrites`, `ClearWrites` and `ReportPending` from the edge by
+way of the root, `ReserveTurn` and `SessionGone` from the root, `AskTurn` and `TurnOver` from
+sessions' writers, whom it tells `TurnGiven`. Started by the root, once a studio; ends by itself
+after `EndWhenIdle`. If it fails, the studio closes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from limner.actors.actor import LimnerActor
+from limner.actors.production import Production
+from limner.actors.stores.protocol import Store, keeps_registry
+from limner.actors.system import Call, CallReturned, Timer
+from limner.actors.trail import EventLog
+from limner.actors.writes import Draft, write_text
+from limner.messages.composition import Composed
+from limner.messages.editing import (
+    AskTurn,
+    ClearWrites,
+    EditOverdue,
+    EditText,
+    EndWhenIdle,
+    HoldNothing,
+    HoldWrites,
+    Pending,
+    ReconcileDue,
+    ReleaseWrites,
+    ReportPending,
+    ReserveTurn,
+    TurnGiven,
+    TurnOver,
+)
+from limner.messages.errors import SessionCancelled, StoreFailed, UnknownMessage, describe
+from limner.messages.pictures import Illustrated
+from limner.messages.reconciling import reconcile
+from limner.messages.registry import Registry
+from limner.messages.results import UNCHANGED
+from limner.messages.settings import Settings
+from limner.messages.slots import SessionGone
+from limner.messages.turns import Turns
+from limner.messages.writing import Links, Version
+
+
+@dataclass(slots=True)
+class Queue:
+    """What is written of one message, in turn.
+
+    Args:
+        turns: whose turn it is.
+        written: the version that an edit wrote since a session reserved its turn.
+        edit: what is under way, if it is an edit.
+        call: of the store, for that.
+        overdue: the timer of the call.
+        reconciling: the timer of the next reconciling that comes by itself.
+        holds: futures of who waits for the queue to be still.
+    """
+
+    turns: Turns = field(default_factory=Turns)
+    written: Version | None = None
+    edit: EditText | None = None
+    call: Call | None = None
+    overdue: Timer | None = None
+    reconciling: Timer | None = None
+    holds: list[Any] = field(default_factory=list)
+
+
+class EditorActor(LimnerActor):
+    """Sees to it that no two writes of one message interleave."""
+
+    role = "editor"
+
+    def __init__(self, log: EventLog, settings: Settings, production: Production) -> None:
+        super().__init__(log)
+        self.settings = settings
+        self.store: Store = production.store
+        self.lane = production.edit_lane
+        self.queues: dict[str, Queue] = {}
+        self.message_of: dict[str, str] = {}
+        self.closing = False
+        self.ending = False
+
+    def on_receive(self, message: object) -> Any:
+        """Let one after the other write."""
+        match message:
+            case ReserveTurn():
+                self.reserve(message)
+            case AskTurn():
+                self.ask(message.message_id, message.session_id, message)
+            case TurnOver():
+                self.turn_over(message)
+            case SessionGone():
+                self.session_gone(message.session_id)
+            case EditText():
+                self.ask(message.message_id, message.edit_id, message)
+            case CallReturned():
+                self.returned(message)
+            case EditOverdue():
+                self.overdue(message)
+            case ReconcileDue():
+                self.reconcile(message.message_id)
+            case HoldWrites():
+                self.hold(message)
+            case ReleaseWrites():
+                self.release(message.message_id)
+            case ClearWrites():
+                self.clear(message)
+            case ReportPending():
+                self.report(message)
+            case HoldNothing():
+                self.hold_nothing()
+            case EndWhenIdle():
+                self.ending = True
+            case _:
+                return super().on_receive(message)
+        if self.ending and not self.queues:
+            self.stop()
+        return None
+
+    def queue_of(self, message_id: str) -> Queue:
+        """Give the queue of a message, made anew if it has none."""
+        queue = self.queues.get(message_id)
+        if queue is None:
+            queue = self.queues[message_id] = Queue()
+        return queue
+
+    def reserve(self, message: ReserveTurn) -> None:
+        """Keep a place for a session that will write in the end."""
+        queue = self.queue_of(message.message_id)
+        queue.written = None
+        queue.turns.reserve(message.session_id)
+        self.message_of[message.session_id] = message.message_id
+
+    def ask(self, message_id: str, name: str, wanted: AskTurn | EditText) -> None:
+        """Put a wish to write into its place."""
+        if isinstance(wanted, AskTurn):
+            self.message_of[name] = message_id
+        self.queue_of(message_id).turns.ask(name, wanted)
+        self.go_on(message_id)
+
+    def go_on(self, message_id: str) -> None:
+        """Let the next one write, if it may; forget a queue in which nothing is."""
+        queue = self.queues.get(message_id)
+        if queue is None:
+            return
+        turn = queue.turns.next()
+        if turn is not None:
+            _, wanted = turn
+            if isinstance(wanted, EditText):
+                self.begin(queue, wanted)
+            else:
+                wanted.reply_to.tell(TurnGiven(written=queue.written))
+        elif queue.turns.under_way is None:
+            for future in queue.holds:
+                future.offer(None)
+            queue.holds.clear()
+            if queue.turns.idle and queue.reconciling is None:
+                del self.queues[message_id]
+
+    def turn_over(self, message: TurnOver) -> None:
+        """Let the next one write, after a session."""
+        queue = self.queues.get(message.message_id)
+        if queue is None or message.session_id not in self.message_of:
+            return
+        del self.message_of[message.session_id]
+        queue.turns.over(message.session_id)
+        if message.written:
+            self.reconcile_later(message.message_id, queue)
+        self.go_on(message.message_id)
+
+    def session_gone(self, session_id: str) -> None:
+        """Take back the turn of a session that has ended, however it did."""
+        message_id = self.message_of.pop(session_id, None)
+        if message_id is not None:
+            self.queue_of(message_id).turns.over(session_id)
+            self.go_on(message_id)
+
+    def begin(self, queue: Queue, edit: EditText) -> None:
+        """Make a change, on a worker's thread: what a host gave may block, too."""
+        queue.edit = edit
+        queue.call = self.call(
+            self.lane, lambda _: self.perform(edit), tag=(edit.message_id, edit.edit_id)
+        )
+        if queue.edit is edit and not queue.call.over:
+            queue.overdue = self.system.clock.after(
+                self.settings.store_timeout,
+                self.actor_ref,
+                EditOverdue(edit_id=edit.edit_id, message_id=edit.message_id),
+            )
+
+    def perform(self, edit: EditText) -> Illustrated:
+        """Load, change, write. Runs on a worker's thread.
+
+        Raises:
+            UnknownMessage: if the store has no such message.
+            VersionConflict: if the text changes faster than it can be written.
+        """
+        store, message_id = self.store, edit.message_id
+        loaded = store.load(message_id)
+        text, version = (None, None) if loaded is None else loaded
+        if text is None and edit.kind != "reconcile":
+            raise UnknownMessage(f"the store has no message {message_id!r}")
+
+        def change(stored: str | None) -> Composed:
+            changed = edit.change(stored, registry_of(store, message_id))
+            return Composed(text=stored or "") if changed is None else changed
+
+        def links(composed: Composed) -> Links:
+            return Links(placed=composed.placed, removed=composed.removed, claims=composed.claims)
+
+        stored: str | None
+        if text is None:
+            composed, stored, new_version = change(None), None, None
+        else:
+            written = write_text(
+                store, message_id, Draft(change, links), stored=text, version=version, say=self.say
+            )
+            if written.gone:
+                raise UnknownMessage(f"the store has no message {message_id!r} any more")
+            composed, stored, new_version = written.composed, written.stored, written.version
+        changed = new_version is not None
+        return Illustrated(
+            message_id=message_id,
+            text=composed.text if changed else stored or "",
+            version=new_version,
+            pictures=composed.placed if changed else (),
+            unplaced=composed.unplaced,
+            removed=composed.removed if changed else (),
+            written=changed,
+            reason=None if changed else UNCHANGED,
+        )
+
+    def returned(self, returned: CallReturned) -> None:
+        """Say how an edit has ended, and let the next one write."""
+        message_id, edit_id = returned.call.tag
+        queue = self.queues.get(message_id)
+        if queue is None or queue.edit is None or queue.edit.edit_id != edit_id:
+            return
+        edit, result, error = queue.edit, returned.value, returned.error
+        if error is not None:
+            self.ended(queue, error=error)
+            return
+        if result.written:
+            queue.written = result.version
+            if edit.kind != "reconcile":  # else two programs that differ would never rest
+                self.reconcile_later(message_id, queue)
+        self.ended(queue, result=result)
+
+    def ended(
+        self, queue: Queue, *, result: Illustrated | None = None, error: BaseException | None = None
+    ) -> None:
+        """Give the outcome of an edit to who waits for it, and let the next one write."""
+        edit = queue.edit
+        assert edit is not None
+        if queue.overdue is not None:
+            queue.overdue.cancel()
+        queue.edit = queue.call = queue.overdue = None
+        queue.turns.over(edit.edit_id)
+        said = {"edit_id": edit.edit_id, "kind": edit.kind, "message_id": edit.message_id}
+        if error is not None:
+            self.say("edit_failed", **said, reason=describe(error))
+            edit.future.give_up(error)
+        else:
+            assert result is not None
+            self.say(
+                "text_edited" if result.written else "edit_unneeded",
+                **said,
+                **({"version": result.version} if result.written else {}),
+            )
+            edit.future.offer(result)
+        self.go_on(edit.message_id)
+
+    def overdue(self, message: EditOverdue) -> None:
+        """Wait no longer for a change that does not come back."""
+        queue = self.queues.get(message.message_id)
+        if queue is None or queue.edit is None or queue.edit.edit_id != message.edit_id:
+            return
+        if queue.call is not None and queue.call.abandon():
+            seconds = self.settings.store_timeout
+            self.ended(
+                queue,
+                error=StoreFailed(
+                    f"the {queue.edit.kind} of message {message.message_id!r} has not come back "
+                    f"in {seconds:g} s; the text may still be written"
+                ),
+            )
+
+    def reconcile_later(self, message_id: str, queue: Queue) -> None:
+        """Let a text be reconciled a while after it was written, if that is set."""
+        if queue.reconciling is not None:
+            queue.reconciling.cancel()
+            queue.reconciling = None
+        if self.settings.reconcile_after is not None and not self.closing:
+            queue.reconciling = self.system.clock.after(
+                self.settings.reconcile_after,
+                self.actor_ref,
+                ReconcileDue(message_id=message_id),
+            )
+
+    def reconcile(self, message_id: str) -> None:
+        """Reconcile a text by itself."""
+        queue = self.queues.get(message_id)
+        if queue is None or queue.reconciling is None:
+            return
+        queue.reconciling = None
+        name = self.system.new_id()
+        change = partial(reconcile, message_id=message_id, notation=self.settings.notation)
+        future = self.system.future(about=f"the reconciling of {message_id!r}")
+        edit = EditText(
+            edit_id=name, message_id=message_id, kind="reconcile", change=change, future=future
+        )
+        self.ask(message_id, name, edit)
+
+    def hold(self, message: HoldWrites) -> None:
+        """Let nothing more be written; say when nothing is under way."""
+        queue = self.queue_of(message.message_id)
+        queue.turns.held = not self.closing
+        queue.holds.append(message.future)
+        self.say("writes_held", message_id=message.message_id)
+        self.go_on(message.message_id)
+
+    def release(self, message_id: str) -> None:
+        """Let the writes go on."""
+        queue = self.queues.get(message_id)
+        if queue is not None and queue.turns.held:
+            queue.turns.held = False
+            self.say("writes_released", message_id=message_id)
+            self.go_on(message_id)
+
+    def clear(self, message: ClearWrites) -> None:
+        """Forget the edits that wait."""
+        queue = self.queues.get(message.message_id)
+        taken: tuple[Any, ...] = ()
+        if queue is not None:
+            taken = queue.turns.take(lambda wanted: isinstance(wanted, EditText))
+        for edit in taken:
+            self.say(
+                "edit_cleared", edit_id=edit.edit_id, kind=edit.kind, message_id=edit.message_id
+            )
+            edit.future.give_up(
+                SessionCancelled(f"the {edit.kind} of message {edit.message_id!r} was cleared")
+            )
+        message.future.offer(message.cleared + len(taken))
+        self.go_on(message.message_id)
+
+    def report(self, message: ReportPending) -> None:
+        """Say what waits."""
+        queue = self.queues.get(message.message_id) or Queue()
+        under_way = queue.turns.under_way
+        message.future.offer(
+            Pending(
+                message_id=message.message_id,
+                held=queue.turns.held,
+                writing=None
+                if under_way is None
+                else "session"
+                if queue.edit is None
+                else queue.edit.kind,
+                waiting=tuple(map(kind_of, queue.turns.waiting)),
+                gathering=message.gathering,
+            )
+        )
+
+    def hold_nothing(self) -> None:
+        """Let all go on, held or not, and begin nothing that comes by itself."""
+        self.closing = True
+        for message_id, queue in list(self.queues.items()):
+            if queue.reconciling is not None:
+                queue.reconciling.cancel()
+                queue.reconciling = None
+            queue.turns.held = False
+            self.go_on(message_id)
+
+
+def kind_of(wanted: Any) -> str:
+    """Say what kind of write waits."""
+    return wanted.kind if isinstance(wanted, EditText) else "session"
+
+
+def registry_of(store: Store, message_id: str) -> Registry:
+    """Give what a store knows of a message; nothing, if it keeps no registry."""
+    return store.registry(message_id) if keeps_registry(store) else Registry()

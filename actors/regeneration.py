@@ -1,0 +1,253 @@
+"""The session that regenerates: wishes of one message gather, and are written together.
+
+Started by the root, in place of a session that streams. Hears `Regenerate`, `ApplyNow` and
+`WithdrawSession` from the root, `TaskSettled` from its processor, which it passes on to its writer;
+tells the processor `PromptDetected`, the writer `TotalsSealed`. Gathers until nothing new was asked
+for a while and all is settled; what comes after that is not heard, and is of the next session.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any, NamedTuple
+
+from limner.actors.session import SessionActor
+from limner.actors.stores.protocol import keeps_registry
+from limner.actors.system import CallReturned, Timer
+from limner.messages.errors import LimnerError, SessionCancelled, UnknownMessage, describe
+from limner.messages.opening import ApplyNow, Regenerate, SettleDue, WithdrawSession
+from limner.messages.prompts import PromptDetected, TaskSettled
+from limner.messages.registry import Registry
+from limner.messages.streaming import SealReason
+from limner.messages.tasks import Task
+from limner.messages.totals import TotalsSealed
+from limner.messages.wishes import Wish
+from limner.messages.writing import CancelWrite, DeadlinePassed, MessageLoaded, SessionEnded
+
+
+class Resolved(NamedTuple):
+    """What was asked for, and what that is on the text as it stands, or why it cannot be."""
+
+    message: Regenerate
+    wishes: tuple[Wish, ...]
+    error: LimnerError | None
+
+
+class RegenerationActor(SessionActor):
+    """Sees the regenerations of one message to their write."""
+
+    def __init__(self, *args: Any, **named: Any) -> None:
+        super().__init__(*args, **named)
+        self.children = 2
+        self.heard: set[str] = set()
+        self.asked: list[Regenerate] = []
+        self.reading = 0  # how many of those were asked before what is read now
+        self.opened = False
+        self.wishes: dict[str, Wish] = {}
+        self.times: Counter[str] = Counter()
+        self.open: set[str] = set()
+        self.over_limit: list[str] = []
+        self.quiet: Timer | None = None
+        self.still = False
+        self.applying = False
+        self.sealed_as: SealReason | None = None
+
+    def on_start(self) -> None:
+        """Start the two; the first wish is in the mailbox."""
+        self.start_writer()
+        self.start_processor(outcomes_to=self.actor_ref)
+        self.overdue = None
+
+    def on_receive(self, message: object) -> Any:
+        """Gather wishes, and see them on."""
+        match message:
+            case Regenerate():
+                self.ask(message)
+            case ApplyNow():
+                self.apply(message)
+            case SettleDue():
+                self.quiet, self.still = None, True
+                self.settle_in_time()
+            case TaskSettled():
+                self.open.discard(message.task.id)
+                self.writer.tell(message)
+            case WithdrawSession():
+                self.withdraw(message)
+            case _:
+                return super().on_receive(message)
+        self.seal_if_settled()
+        return None
+
+    def ask(self, message: Regenerate) -> None:
+        """Take one more wish, unless it comes too late for this session."""
+        if self.sealed_as is not None or self.ended is not None:
+            return
+        self.heard.add(message.session_id)
+        self.asked.append(message)
+        self.wait_anew()
+        if not self.reading:
+            self.read()
+
+    def wait_anew(self) -> None:
+        """Let the time run anew in which nothing more may be asked."""
+        for timer in (self.quiet, self.deadline):
+            if timer is not None:
+                timer.cancel()
+        seconds, self.deadline = self.settings.settle_after, None
+        self.still = not seconds
+        if self.still:
+            self.settle_in_time()
+        else:
+            self.quiet = self.system.clock.after(seconds, self.actor_ref, SettleDue())
+
+    def settle_in_time(self) -> None:
+        """Let the time run in which all that was asked for must settle."""
+        if self.sealed_as is None:
+            super().sealed()
+
+    def apply(self, message: ApplyNow) -> None:
+        """Gather no longer."""
+        if self.sealed_as is None and self.ended is None:
+            self.heard.add(message.name)
+            self.applying = True
+
+    def read(self) -> None:
+        """Read what the store holds, for all that has been asked by now."""
+        self.reading = len(self.asked)
+        super().read()
+
+    def load(self) -> tuple[MessageLoaded, list[Resolved]]:
+        """Read what the store holds, and what that makes of the wishes. Runs on a worker's thread.
+
+        A refined prompt is known to the registry before a picture of it can be.
+        """
+        asked = self.asked[: self.reading]
+        store = self.production.store
+        assert keeps_registry(store)  # the studio sees to that
+        loaded = store.load(self.message_id)
+        version = None if loaded is None else loaded[1]
+        registry = store.registry(self.message_id)
+        resolved = [self.resolve(message, loaded and loaded[0], registry) for message in asked]
+        known = {prompt.id for prompt in registry.prompts}
+        for one in resolved:
+            for wish in one.wishes:
+                if wish.prompt.id not in known:
+                    store.add(wish.prompt)
+                    known.add(wish.prompt.id)
+        return MessageLoaded(version=version, kept=dict(store.kept(self.message_id))), resolved
+
+    def resolve(self, message: Regenerate, text: str | None, registry: Registry) -> Resolved:
+        """Give what a wish is on the text as it stands."""
+        if text is None:
+            return Resolved(
+                message, (), UnknownMessage(f"the store has no message {self.message_id!r}")
+            )
+        try:
+            return Resolved(message, tuple(message.wishes(text, registry)), None)
+        except LimnerError as error:
+            return Resolved(message, (), error)
+
+    def loaded(self, returned: CallReturned) -> None:
+        """Begin what was asked for, now that the text and its registry are known."""
+        if self.overdue is not None:
+            self.overdue.cancel()
+        if self.ended is not None:
+            return
+        if returned.error is not None:
+            self.fail(returned.error)
+            return
+        loaded, resolved = returned.value
+        if not self.opened:
+            self.opened = True
+            self.processor.tell(loaded)
+            self.writer.tell(loaded)
+        self.asked = self.asked[self.reading :]
+        self.reading = 0
+        for one in resolved:
+            self.begin(one)
+        if self.asked:
+            self.read()
+        self.seal_if_settled()
+
+    def begin(self, one: Resolved) -> None:
+        """Ask for the pictures of one wish, or refuse it: the others go on."""
+        if one.error is not None:
+            self.say("regeneration_refused", reason=describe(one.error))
+            one.message.future.give_up(one.error)
+            return
+        most = self.settings.max_prompts_per_message
+        for wish in one.wishes[:most]:
+            self.detect(wish, one.message)
+        self.over_limit += [wish.prompt.text for wish in one.wishes[most:]]
+
+    def detect(self, wish: Wish, message: Regenerate) -> None:
+        """Ask for one picture."""
+        prompt = wish.prompt
+        task = Task.wish(
+            prompt,
+            session_id=self.session_id,
+            owner=message.owner,
+            priority=message.priority,
+            at=self.system.clock.now,
+            wish=self.times[prompt.id],
+        )
+        self.times[prompt.id] += 1
+        self.wishes[task.id] = wish
+        self.open.add(task.id)
+        self.say(
+            "picture_wanted",
+            task_id=task.id,
+            prompt_id=prompt.id,
+            prompt=prompt.text,
+            place=wish.place,
+            target=wish.target,
+        )
+        self.processor.tell(PromptDetected(task=task))
+
+    def seal_if_settled(self) -> None:
+        """Seal once nothing more is to be waited for, or if that is wanted now."""
+        if self.asked or self.reading:
+            return
+        if self.applying or (self.still and not self.open):
+            self.seal("complete")
+
+    def seal(self, reason: SealReason) -> None:
+        """Say which tasks the write has to wait for; nothing more is gathered."""
+        if self.sealed_as is not None or self.ended is not None:
+            return
+        self.sealed_as = reason
+        if self.quiet is not None:
+            self.quiet.cancel()
+        self.say("session_sealed", reason=reason, tasks=sorted(self.wishes))
+        super().sealed()
+        self.writer.tell(
+            TotalsSealed(
+                task_ids=frozenset(self.wishes),
+                text="",
+                reason=reason,
+                over_limit=tuple(self.over_limit),
+                wishes=self.wishes,
+            )
+        )
+
+    def deadline_passed(self, message: DeadlinePassed) -> None:
+        """Write what is finished, or nothing, as the settings say."""
+        self.seal("timed_out")
+        super().deadline_passed(message)
+
+    def withdraw(self, message: WithdrawSession) -> None:
+        """End without a write, if there is time for that."""
+        if self.sealed_as is None:
+            what = f"the regenerations of message {self.message_id!r} were cancelled"
+            self.end("cancelled", error=SessionCancelled(f"{what}: {message.reason}"))
+        elif message.sealed_too:
+            self.writer.tell(CancelWrite())
+
+    def end_source(self, why: str) -> None:  # noqa: ARG002
+        """Gather no longer."""
+        if self.quiet is not None:
+            self.quiet.cancel()
+
+    def last_word(self) -> SessionEnded:
+        """Say how it ended, and which wishes it has heard."""
+        return super().last_word().but(heard=frozenset(self.heard))

@@ -1,0 +1,108 @@
+"""Writing a text against all who may change it meanwhile: compare-and-set, load, once more."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from limner.actors.stores.protocol import Store
+from limner.messages.composition import Composed
+from limner.messages.errors import StoreFailed, VersionConflict
+from limner.messages.writing import Links, Version
+
+CONFLICTS = 8
+"""How often a write goes back to a text that changed under it."""
+
+
+class Draft(NamedTuple):
+    """What is to be written.
+
+    Args:
+        compose: gives it, over the text that the store holds; is given `None` while that is not
+            known, or if there is none.
+        links: gives what it settles in the registry.
+        always: whether it is written even if it changes nothing.
+    """
+
+    compose: Callable[[str | None], Composed]
+    links: Callable[[Composed], Links]
+    always: bool = False
+
+
+class Written(NamedTuple):
+    """How a write ended.
+
+    Args:
+        composed: what was written, or would have been.
+        version: of what was written; `None` if nothing was.
+        stored: the text that the store held before, if it is known.
+        gone: whether the message is not there any more.
+    """
+
+    composed: Composed
+    version: Version | None
+    stored: str | None
+    gone: bool = False
+
+
+def write_text(
+    store: Store,
+    message_id: str,
+    draft: Draft,
+    *,
+    stored: str | None,
+    version: Version | None,
+    say: Callable[..., None],
+) -> Written:
+    """Write a text; on a conflict, load what is there and do it again. May block.
+
+    Args:
+        store: where.
+        message_id: which text.
+        draft: what is to be written.
+        stored: the text that the store holds, if it was read.
+        version: of that text; `None` creates it.
+        say: tells the event log of conflicts.
+
+    Raises:
+        VersionConflict: if the text changes faster than it can be written.
+        StoreFailed: if the store fails, or gives no version.
+    """
+    known = version is not None
+    for _ in range(CONFLICTS):
+        composed = draft.compose(stored)
+        if not draft.always and composed.text == stored and not composed.placed:
+            return Written(composed, None, stored)
+        links = draft.links(composed)
+        try:
+            new_version = store.write(
+                message_id, composed.text, expected_version=version, links=links
+            )
+        except VersionConflict as conflict:
+            say("write_conflicted", reason=str(conflict)[:500])
+        else:
+            return Written(composed, checked(new_version), stored)
+        loaded = store.load(message_id)
+        if loaded is None and known:
+            return Written(composed, None, None, gone=True)
+        text, found = loaded if loaded is not None else (None, None)
+        if found == version and known:
+            continue  # it was somebody else's lock, not a change
+        stored, version, known = text, found, known or found is not None
+    raise VersionConflict(
+        f"the text of message {message_id!r} changed {CONFLICTS} times while it was written"
+    )
+
+
+def checked(version: Any) -> Version:
+    """Give the version that a store's write gave, if it is one.
+
+    Raises:
+        StoreFailed: if it is none.
+    """
+    if isinstance(version, bool) or not isinstance(version, int | str):
+        raise StoreFailed(
+            "the store's write gave no version (an int or a str) but "
+            f"{type(version).__name__}; the text may be written"
+        )
+    return version

@@ -1,0 +1,250 @@
+"""One message's queue of writes: edits, removals, holds; in virtual time and drawn orders."""
+
+import pytest
+
+from limner.actors import Settings, Studio
+from limner.actors.stores import MemoryStore
+from limner.messages.errors import (
+    SessionCancelled,
+    SettingsInvalid,
+    StoreFailed,
+    StudioClosed,
+    TextTooLong,
+    UnknownMessage,
+    UnknownPicture,
+    VersionConflict,
+)
+from limner.messages.marks import marked
+
+TEXT = 'It rained. <!--img-prompt="a roof"--> It stopped.'
+
+
+@pytest.fixture
+def one(open_simulated):
+    one = open_simulated()
+    one.first = one.studio.illustrate("m", TEXT).get()
+    (one.roof,) = [placement.id for placement in one.first.pictures]
+    return one
+
+
+def stored(one):
+    return one.store.load("m")[0]
+
+
+def test_a_picture_is_removed_and_its_history_stays(one):
+    result = one.studio.remove("m", one.first.pictures[0]).get()
+    assert result.text == stored(one) == TEXT
+    assert result.removed == (one.roof,)
+    assert [link.state for link in one.studio.registry("m").links] == ["past"]
+    assert one.studio.reconcile("m").get().pictures == ()
+    with pytest.raises(UnknownPicture):
+        one.studio.remove("m", one.roof).get()
+    with pytest.raises(UnknownPicture):
+        one.studio.remove("m", "a roof")
+    (event,) = one.events("text_edited")
+    assert (event["kind"], event["message_id"]) == ("remove", "m")
+
+
+def test_edits_of_one_message_are_made_one_after_the_other(one):
+    marks = [f" {number}" for number in range(20)]
+    futures = [one.studio.edit("m", lambda text, mark=mark: text + mark) for mark in marks]
+    results = [future.get() for future in futures]
+    assert stored(one) == one.first.text + "".join(marks)
+    assert [result.version for result in results] == sorted(result.version for result in results)
+
+
+def test_an_edit_that_changes_nothing_is_not_written(one):
+    result = one.studio.edit("m", lambda text: text).get()
+    assert not result.written
+    assert result.text == one.first.text
+    assert one.store.load("m")[1] == one.first.version
+
+
+def test_what_an_edit_takes_out_stays_out_and_what_it_puts_back_is_there(one):
+    one.studio.edit("m", lambda _: TEXT).get()
+    assert one.studio.reconcile("m").get().pictures == ()
+    one.studio.edit("m", lambda _: one.first.text).get()
+    assert [link.state for link in one.studio.registry("m").links] == ["placed"]
+
+
+def test_a_change_that_fails_fails_alone(one):
+    def fail(text):
+        raise ValueError(text[:3])
+
+    bad, good = one.studio.edit("m", fail), one.studio.edit("m", str.upper)
+    with pytest.raises(ValueError, match="It "):
+        bad.get()
+    assert good.get().text == one.first.text.upper()
+    with pytest.raises(TypeError):
+        one.studio.edit("m", lambda _: None).get()
+    with pytest.raises(TextTooLong):
+        one.studio.edit("m", lambda _: "x" * 2_000_001).get()
+    with pytest.raises(UnknownMessage):
+        one.studio.edit("nobody", str.upper).get()
+    with pytest.raises(UnknownMessage):
+        one.studio.edit("", str.upper)
+
+
+def test_a_change_that_does_not_come_back_is_given_up_and_the_next_is_made(open_simulated):
+    one = open_simulated(store_timeout=10)
+    one.studio.illustrate("m", "text").get()
+    never = one.system.future(about="what never comes")
+    stuck = one.studio.edit("m", lambda _: never.get())
+    good = one.studio.edit("m", lambda text: text + "!")
+    with pytest.raises(StoreFailed, match="10 s"):
+        stuck.get()
+    assert good.get().text == "text!"
+    never.set("late")
+
+
+def test_an_edit_of_a_message_that_streams_comes_after_its_write(one):
+    stream = one.studio.stream("m")
+    stream.feed("Anew")
+    edited = one.studio.edit("m", lambda text: text + " and edited")
+    one.let_pass(one.draw(20))
+    assert not edited.done
+    assert stream.finish().get().text == "Anew"
+    assert edited.get().text == "Anew and edited"
+
+
+def test_an_edit_before_a_stream_does_not_undo_the_stream(open_simulated):
+    one = open_simulated(latency=lambda lane, _: 5_000_000 * ("store" in lane))
+    one.studio.illustrate("m", "old").get()
+    edited = one.studio.edit("m", lambda text: text + " edited")
+    result = one.studio.illustrate("m", "new text").get()
+    assert edited.get().text == "old edited"
+    assert result.text == stored(one) == "new text"
+
+
+def test_what_another_program_writes_while_an_edit_is_made_is_kept(one):
+    times = []
+
+    def change(text):
+        if not times:
+            one.store.write("m", text + " other", expected_version=one.store.load("m")[1])
+        times.append(text)
+        return text + " mine"
+
+    assert one.studio.edit("m", change).get().text == one.first.text + " other mine"
+    assert len(times) == 2
+
+
+def test_a_text_that_changes_all_the_time_is_a_conflict(one):
+    def change(text):
+        one.store.write("m", text + ".", expected_version=one.store.load("m")[1])
+        return text + "!"
+
+    with pytest.raises(VersionConflict):
+        one.studio.edit("m", change).get()
+
+
+def test_while_a_message_is_held_nothing_of_it_is_written(one):
+    assert one.studio.hold("m").get() is None
+    edited = one.studio.edit("m", str.upper)
+    streamed = one.studio.illustrate("m", TEXT + " Again.")
+    other = one.studio.illustrate("n", TEXT)
+    one.let_pass(200)
+    assert other.done
+    assert stored(one) == one.first.text
+    pending = one.studio.pending("m")
+    assert (pending.held, pending.writing, pending.waiting) == (True, None, ("edit", "session"))
+    one.studio.release("m")
+    edited.get()
+    assert streamed.get().text.endswith("Again.")
+    assert stored(one) == streamed.get().text
+    assert not one.studio.pending("m").held
+
+
+def test_a_session_that_is_held_is_not_past_its_deadline(one):
+    one.studio.hold("m").get()
+    streamed = one.studio.illustrate("m", "new")
+    one.let_pass(1_000)
+    one.studio.release("m")
+    assert streamed.get().written
+
+
+def test_a_hold_is_in_force_once_nothing_is_under_way(open_simulated):
+    one = open_simulated(latency=lambda lane, _: 5_000_000 * ("store" in lane))
+    one.studio.illustrate("m", "old").get()
+    edited = one.studio.edit("m", lambda text: text + "!")
+    one.let_pass(1)
+    one.studio.hold("m").get()
+    assert edited.done
+    assert stored(one) == "old!"
+
+
+def test_what_waits_can_be_cleared_but_not_what_is_streamed(one):
+    one.studio.hold("m").get()
+    edits = [one.studio.edit("m", str.upper), one.studio.remove("m", one.roof)]
+    streamed = one.studio.illustrate("m", "streamed")
+    assert one.studio.clear("m") == 2
+    for edit in edits:
+        with pytest.raises(SessionCancelled):
+            edit.get()
+    one.studio.release("m")
+    assert streamed.get().text == stored(one) == "streamed"
+    assert one.studio.clear("m") == 0
+
+
+def test_a_picture_that_was_stripped_is_put_back_once(one):
+    one.store.write("m", TEXT + " More.", expected_version=one.store.load("m")[1])
+    result = one.studio.reconcile("m").get()
+    assert [placement.id for placement in result.pictures] == [one.roof]
+    assert result.text == stored(one) == one.first.text + " More."
+    assert not one.studio.reconcile("m").get().written
+    one.store.write("m", "Other.", expected_version=one.store.load("m")[1])
+    again = one.studio.reconcile("m").get()
+    assert [unplaced.placement.id for unplaced in again.unplaced] == [one.roof]
+    assert not again.written
+
+
+def test_reconciling_a_text_that_is_gone_says_so(one):
+    del one.store.texts["m"]
+    result = one.studio.reconcile("m").get()
+    assert not result.written
+    assert [unplaced.placement.id for unplaced in result.unplaced] == [one.roof]
+
+
+def test_a_text_is_reconciled_by_itself_a_while_after_its_write(open_simulated):
+    one = open_simulated(reconcile_after=30)
+    first = one.studio.illustrate("m", TEXT).get()
+    one.let_pass(10)
+    one.store.write("m", TEXT, expected_version=one.store.load("m")[1])
+    one.let_pass(40)
+    assert marked(stored(one)) == {placement.id for placement in first.pictures}
+    assert [event["kind"] for event in one.events("text_edited")] == ["reconcile"]
+    one.let_pass(100)
+    assert len(one.events("edit_unneeded")) == 0  # what it wrote itself needs no other look
+
+
+def test_closing_the_studio_writes_what_is_held_and_refuses_what_comes_then(open_simulated):
+    one = open_simulated()
+    one.studio.illustrate("m", "text").get()
+    one.studio.hold("m").get()
+    edited = one.studio.edit("m", str.upper)
+    one.studio.close()
+    assert edited.get().text == stored(one) == "TEXT"
+    with pytest.raises(StudioClosed):
+        one.studio.edit("m", str.lower)
+    with pytest.raises(StudioClosed):
+        one.studio.release("m")
+
+
+class Plain:
+    """A store with nothing but what streaming needs."""
+
+    def __init__(self):
+        inner = MemoryStore()
+        for name in ("load", "write", "keep", "kept", "close"):
+            setattr(self, name, getattr(inner, name))
+
+
+def test_a_store_without_a_registry_streams_and_is_edited_and_says_what_it_lacks():
+    with Studio.open(Settings(), store=Plain(), generator="instant") as studio:
+        result = studio.illustrate("m", TEXT).get(timeout=10)
+        assert len(result.pictures) == 1
+        assert studio.edit("m", str.upper).get(timeout=10).text == result.text.upper()
+        with pytest.raises(SettingsInvalid, match="Plain keeps no registry"):
+            studio.regenerate("m", result.pictures[0])
+        with pytest.raises(SettingsInvalid):
+            studio.history("0" * 20)
