@@ -153,7 +153,7 @@ class EditorActor(LimnerActor):
             if isinstance(wanted, EditText):
                 self.begin(queue, wanted)
             else:
-                wanted.reply_to.tell(TurnGiven(written=queue.written))
+                wanted.reply_to.tell(TurnGiven.trusted(written=queue.written))
         elif queue.turns.under_way is None:
             for future in queue.holds:
                 future.offer(None)

@@ -189,7 +189,7 @@ class Revisions:
         target = _placement_of(placement)
 
         def change(text: str | None, _: Registry) -> Composed:
-            left = revision.remove(text or "", target)
+            left = revision.remove(text or "", target, notation=self.settings.notation)
             if left is None:
                 raise UnknownPicture(
                     f"message {message_id!r} has no picture {target} in its text; "

@@ -204,7 +204,7 @@ class StudioActor(LimnerActor):
         )
         if not regenerates:
             self.editor.tell(
-                ReserveTurn(session_id=opening.session_id, message_id=opening.message_id)
+                ReserveTurn.trusted(session_id=opening.session_id, message_id=opening.message_id)
             )
         ref: PooledRef[Any] = (RegenerationActor if regenerates else SessionActor).start(
             self.log,

@@ -120,7 +120,7 @@ class WriterActor(LimnerActor):
         """Wait until nobody else writes this message."""
         self.stage = Stage.WAITING
         self.editor.tell(
-            AskTurn(session_id=self.session_id, message_id=self.message_id, reply_to=self.actor_ref)
+            AskTurn.trusted(session_id=self.session_id, message_id=self.message_id, reply_to=self.actor_ref)
         )
 
     def turn_given(self, message: TurnGiven) -> None:
@@ -135,7 +135,7 @@ class WriterActor(LimnerActor):
     def end_turn(self, *, written: bool) -> None:
         """Let others write."""
         self.editor.tell(
-            TurnOver(session_id=self.session_id, message_id=self.message_id, written=written)
+            TurnOver.trusted(session_id=self.session_id, message_id=self.message_id, written=written)
         )
 
     def write(self) -> None:
@@ -197,7 +197,14 @@ class WriterActor(LimnerActor):
             )
 
         def links(composed: Composed) -> Links:
-            return Links(prompts=prompts, tasks=tasks, placed=composed.placed, anew=True)
+            return Links.trusted(
+                prompts=prompts,
+                tasks=tasks,
+                placed=composed.placed,
+                removed=(),
+                claims=None,
+                anew=True,
+            )
 
         draft = Draft(compose_on, links, always=True)
         return self.carry_out(draft, totals, tasks, stored=None, version=self.version)

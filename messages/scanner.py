@@ -20,22 +20,9 @@ from typing import Final, NamedTuple
 
 import regex
 
+from limner.messages.marks import MARKS, MAX_MARK
 from limner.messages.patterns import DEFAULT_PATTERNS, Pattern, compile_patterns
 from limner.messages.pictures import PromptMatch
-
-MAX_MARK = 65_536
-"""Characters of one mark."""
-
-_NAME = r'data-limner="([0-9a-f]{20}:[0-9a-f]{32})"'
-_HTML = rf"<img(?: [^<>]*)? {_NAME}[^<>]*>"
-_MARKDOWN = rf"!\[(?:[^\\\[\]<\n]|\\.)*\]\([^\s()]*\)<!--{_NAME}-->"
-
-MARKS: Final = (
-    Pattern(_HTML, regex.compile(_HTML, regex.VERSION0), "<img ", ">", plain=True),
-    Pattern(_MARKDOWN, regex.compile(_MARKDOWN, regex.VERSION0), "![", '"-->', plain=True),
-)
-"""A picture that Limner put in, with its placement's id as the first group:
-an `<img>` tag that holds the id, or a Markdown image directly followed by a comment that does."""
 
 
 def find_prompts(
@@ -258,7 +245,7 @@ class PromptScanner:
             elif end == _OPEN:
                 live.append(rule)
         if found is not None:
-            return best, _prompt(found)
+            return best, prompt_of(found)
         self._live = tuple(live)
         self._tried = held
         return (_OPEN if live else _RULED_OUT), ""
@@ -329,7 +316,7 @@ def _compiled(patterns: Sequence[str] | Sequence[Pattern]) -> tuple[Pattern, ...
 _ESCAPED = re.compile(r'\\(["\\])')
 
 
-def _prompt(match: "regex.Match[str]") -> str:
+def prompt_of(match: "regex.Match[str]") -> str:
     """Give the first group that took part in a match, unescaped and trimmed."""
     text = ""
     for group in match.groups():

@@ -129,7 +129,7 @@ class Settings(Value):
     """All that a studio can be told. A value out of bounds raises `SettingsInvalid`, by name."""
 
     store: str = "sqlite:///limner.db"
-    """Where texts live: a SQLAlchemy URL, `memory:`, or `files:DIRECTORY`."""
+    """Where texts live: a SQLAlchemy URL, `memory:`, `files:DIRECTORY`, or `chat:FILE`."""
 
     pictures: Path = Path("pictures")
     """The directory that pictures are kept in."""

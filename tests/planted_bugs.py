@@ -223,7 +223,7 @@ BUGS = (
         "cancelled-though-written",
         "A cancel that comes while the text is written ends the session as cancelled.",
         "actors/writer.py",
-        "        if self.stage is Stage.GATHERING:\n            self.skip(WriteSkipped("
+        "        if self.stage in UNBEGUN:\n            self.skip(WriteSkipped("
         'reason="cancelled"))',
         "        if self.stage is not Stage.OVER:\n            self.skip(WriteSkipped("
         'reason="cancelled"))',
@@ -248,24 +248,25 @@ BUGS = (
         "edit-overwritten",
         "On a conflict the text of the host's edit is overwritten.",
         "actors/writer.py",
-        "text = totals.text if totals.text.startswith(stored) else stored",
-        "text = totals.text",
+        "            if stored is not None and not text.startswith(stored):\n"
+        "                text = stored\n",
+        "",
     ),
     Bug(
         "said-before-done",
         "The log says that a text is written before it is.",
-        "actors/writer.py",
-        "            try:\n                new_version = self.store.write(",
-        '            self.say("text_written", version=0, unplaced={}, '
+        "actors/writes.py",
+        "        try:\n            new_version = store.write(",
+        '        say("text_written", version=0, unplaced={}, '
         "placed=[one.task_id for one in composed.placed])\n"
-        "            try:\n                new_version = self.store.write(",
+        "        try:\n            new_version = store.write(",
     ),
     Bug(
         "unplaced-unsaid",
         "A picture whose prompt is no longer in the text is not spoken of.",
-        "messages/composition.py",
-        "            for placement in placements\n            if placement.id not in places\n",
-        "            for placement in placements\n            if placement.id is None\n",
+        "messages/page.py",
+        "            else:\n                reason = self._refused",
+        "            elif one.id is None:\n                reason = self._refused",
     ),
     # --- text
     Bug(
@@ -309,8 +310,8 @@ BUGS = (
         "waiting-session-forgotten",
         "Only the first of the sessions that wait for a message is begun.",
         "actors/root.py",
-        "            self.begin(live.waiting[0], live.waiting[1:])",
-        "            self.begin(live.waiting[0], ())",
+        "                self.begin(first, live.waiting[index + 1 :])",
+        "                self.begin(first, ())",
     ),
     Bug(
         "last-come-first-served",

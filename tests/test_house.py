@@ -20,7 +20,7 @@ APART = ("system", "generators", "stores")
 IMPORTED_BY = {
     "studio": {"__init__"},
     "root": {"__init__", "studio"},
-    "session": {"root", "regeneration"},
+    "session": {"studio", "root", "regeneration"},
     "regeneration": {"root"},
     "editor": {"root"},
     "revisions": {"studio"},

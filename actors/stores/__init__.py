@@ -1,22 +1,40 @@
-"""Where texts and their registry live: in memory, in files, in a SQL database."""
+"""Where texts and their registry live: memory, files, chats, a SQL database, a host's own place."""
 
 from typing import TYPE_CHECKING, Any
 
+from limner.actors.stores.documents import Document, DocumentStore
 from limner.actors.stores.memory import MemoryStore
 from limner.actors.stores.opening import open_store
 from limner.actors.stores.picture_files import PictureFiles
-from limner.actors.stores.protocol import Store
+from limner.actors.stores.protocol import RegistryStore, Store, keeps_registry
 
 if TYPE_CHECKING:
+    from limner.actors.stores.chat_file import ChatFileStore
     from limner.actors.stores.files import FileStore
     from limner.actors.stores.sql import SqlStore
 
-__all__ = ["FileStore", "MemoryStore", "PictureFiles", "SqlStore", "Store", "open_store"]
+__all__ = [
+    "ChatFileStore",
+    "Document",
+    "DocumentStore",
+    "FileStore",
+    "MemoryStore",
+    "PictureFiles",
+    "RegistryStore",
+    "SqlStore",
+    "Store",
+    "keeps_registry",
+    "open_store",
+]
 
 
 def __getattr__(name: str) -> Any:
     # SQLAlchemy takes a third of a second to import, which a store in memory need not
     match name:
+        case "ChatFileStore":
+            from limner.actors.stores.chat_file import ChatFileStore
+
+            return ChatFileStore
         case "FileStore":
             from limner.actors.stores.files import FileStore
 

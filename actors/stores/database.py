@@ -10,13 +10,14 @@ from sqlalchemy import Connection, Engine, create_engine, event, inspect, select
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 
-from limner.actors.stores import registry
+from limner.actors.stores import tables
 from limner.actors.stores.durable import make_directory
+from limner.actors.stores.migration import migrate
 from limner.messages.errors import SettingsInvalid, StoreFailed
 
 
 class Database:
-    """A database with the tables of the registry, which are made if they are missing.
+    """A database with the tables of the registry, which are made or brought up to date.
 
     SQLite runs in WAL mode with `synchronous=FULL`: a commit is on the disk before it returns,
     so that what was reported as written survives a power cut (`NORMAL` may lose the last
@@ -161,19 +162,29 @@ class Database:
 
     def _prepare(self) -> None:
         try:
-            with self.reading() as connection:
-                version = _version(connection)
+            version = self._version()
         except (TypeError, ValueError) as error:  # the driver's, of a query in the URL
             raise SettingsInvalid(
                 f"{self.name}: the URL has an option that is not known"
             ) from error
         if version is None:
             self._create()
-        elif version > registry.SCHEMA:
+            version = self._version() or tables.SCHEMA
+        if version < tables.SCHEMA:
+            with self.writing() as connection:
+                migrate(connection)
+        elif version > tables.SCHEMA:
             raise StoreFailed(
                 f"{self.name} was made by a newer Limner (its tables are version {version}, "
-                f"this one knows {registry.SCHEMA}): upgrade Limner"
+                f"this one knows {tables.SCHEMA}): upgrade Limner"
             )
+
+    def _version(self) -> int | None:
+        with self.reading() as connection:
+            if not inspect(connection).has_table(tables.schema.name):
+                return None
+            version: int | None = connection.scalar(select(tables.schema.c.version))
+            return version
 
     def _create(self) -> None:
         if self._lock:
@@ -181,9 +192,9 @@ class Database:
         for last in (False, True):
             try:
                 with self.writing() as connection:
-                    registry.metadata.create_all(connection)
-                    version = {"id": 1, "version": registry.SCHEMA}
-                    registry.insert_one(connection, registry.schema, version)
+                    tables.metadata.create_all(connection)
+                    version = {"id": 1, "version": tables.SCHEMA}
+                    tables.insert_one(connection, tables.schema, version)
             except StoreFailed:
                 # of two that create at once on a server one fails, when the other is done
                 if last or self._lock:
@@ -216,13 +227,6 @@ class _Locked(StoreFailed):
 def _begin(connection: Connection) -> None:
     if statement := connection.get_execution_options()["limner_begin"]:
         connection.exec_driver_sql(statement)
-
-
-def _version(connection: Connection) -> int | None:
-    if not inspect(connection).has_table(registry.schema.name):
-        return None
-    version: int | None = connection.scalar(select(registry.schema.c.version))
-    return version
 
 
 def _understood(given: str | URL) -> URL:

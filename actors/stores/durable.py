@@ -3,6 +3,7 @@
 import errno
 import os
 import re
+from collections.abc import Iterable
 from itertools import count
 from pathlib import Path
 
@@ -48,12 +49,14 @@ def sync_directory(directory: Path) -> None:
         os.close(descriptor)
 
 
-def write_temporary(directory: Path, content: bytes, *, mode: int | None = None) -> Path:
+def write_temporary(
+    directory: Path, content: bytes | Iterable[bytes], *, mode: int | None = None
+) -> Path:
     """Write a new hidden file, to the disk, under a name that no other writer has.
 
     Args:
         directory: where it will be renamed, as a rename stays on one file system.
-        content: all of its bytes.
+        content: all of its bytes, or pieces of them, each taken once the one before is written.
         mode: its permission bits; by default those of any new file.
 
     Raises:
@@ -70,7 +73,7 @@ def write_temporary(directory: Path, content: bytes, *, mode: int | None = None)
         with os.fdopen(descriptor, "wb") as file:
             if mode is not None:
                 path.chmod(mode)
-            file.write(content)
+            file.writelines((content,) if isinstance(content, bytes) else content)
             file.flush()
             os.fsync(file.fileno())
     except BaseException:

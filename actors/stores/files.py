@@ -1,8 +1,8 @@
 """Texts that are files in a directory, each replaced as a whole; the registry stands beside them.
 
-A file has no transaction with a database. So a write registers its pictures as pending, renames
-the new file into place, and confirms them; after a crash the marks in the text decide, at the
-next load.
+A file has no transaction with a database. So a write notes what it will settle, renames the new
+file into place, and settles it; after a crash the next load does that, if the file has the text
+of the note, or the marks in it show that it had.
 
 What the compare-and-set cannot see: a file system has no rename that compares. The content is
 read again right before the rename, and within one `FileStore` nobody comes in between; a change
@@ -11,30 +11,28 @@ creation of a file has no such window. A replaced file is a new one: what is har
 old one, its owner and its extended attributes do not follow; its permission bits do.
 """
 
-import errno
 import os
 import re
-import stat
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from hashlib import blake2b
 from pathlib import Path
 from threading import Lock
 
 from sqlalchemy import URL
 
-from limner.actors.stores import registry
+from limner.actors.stores import notes, registry, tables
+from limner.actors.stores.contents import create, expect, read, version_of
 from limner.actors.stores.database import Database
 from limner.actors.stores.durable import make_directory, sweep, sync_directory, write_temporary
 from limner.actors.stores.picture_files import PictureFiles
-from limner.messages.errors import StoreFailed, UnknownMessage, VersionConflict
-from limner.messages.pictures import Picture
+from limner.messages.errors import StoreFailed, UnknownMessage
+from limner.messages.pictures import Picture, Prompt
+from limner.messages.registry import Link, Registry
 from limner.messages.tasks import Task
 from limner.messages.writing import Links, Version
 
 REGISTRY = ".limner.sqlite"
 _NOT_IN_A_NAME = re.compile(r"[\x00-\x1f\x7f/\\]")
-_NO_LINKS = {errno.EPERM, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EXDEV}
 
 
 class FileStore:
@@ -67,16 +65,16 @@ class FileStore:
             StoreFailed: if the file cannot be read, or is not UTF-8.
         """
         path = self._path(message_id)
-        content = _read(path)
+        content = read(path)
         if content is None:
-            self._settle(message_id, "")
             return None
         try:
             text = content.decode()
         except UnicodeDecodeError as error:
             raise StoreFailed(f"{path} is not UTF-8: byte {error.start} cannot be read") from error
-        self._settle(message_id, text)
-        return text, _version(content)
+        version = version_of(content)
+        self._settle(message_id, version, text)
+        return text, version
 
     def write(
         self,
@@ -100,23 +98,23 @@ class FileStore:
             raise StoreFailed(
                 f"{path}: half a surrogate pair at character {error.start} is no UTF-8"
             ) from error
-        mode = _expect(path, expected_version)
-        links = links or Links()
-        if links != Links():
-            with self._registry().writing() as connection:
-                registry.link(connection, message_id, links, "pending")
+        mode = expect(path, expected_version)
+        version = version_of(content)
+        note = None if links is None else self._announce(message_id, version, links)
         try:
             self._replace(path, content, expected_version, mode)
         except BaseException:
             with suppress(StoreFailed):  # else the next load finds out
-                held = _read(path)
-                self._settle(message_id, (held or b"").decode(errors="replace"))
+                held = read(path) or b""
+                self._settle(message_id, version_of(held), held.decode(errors="replace"))
+                self._forget(message_id, note)
             raise
-        if links.placed:
+        if links is not None and note is not None:
             # the text is in place, whatever becomes of this; the next load finds out too
             with suppress(StoreFailed), self._registry().writing() as connection:
-                registry.enter(connection, links.placed, "placed")
-        return _version(content)
+                registry.settle(connection, message_id, links, text)
+                notes.forget(connection, message_id, note)
+        return version
 
     def keep(self, task: Task, data: bytes, picture: Picture) -> Picture:
         """Keep a finished picture: its file first, then its row in the registry.
@@ -138,11 +136,68 @@ class FileStore:
             UnknownMessage: if the id is no plain file name.
             StoreFailed: if the file or the registry cannot be read.
         """
-        self.load(message_id)  # which settles what a crash left pending
+        self.load(message_id)  # which settles what a crash left
         if not self._registered():
             return {}
         with self._registry().reading() as connection:
             return registry.kept(connection, message_id, self._pictures.lost)
+
+    def registry(self, message_id: str) -> Registry:
+        """Give all that is known of a message: an empty `Registry` if nothing is.
+
+        Raises:
+            UnknownMessage: if the id is no plain file name.
+            StoreFailed: if the file or the registry cannot be read.
+        """
+        self.load(message_id)  # which settles what a crash left
+        if not self._registered():
+            return Registry()
+        with self._registry().reading() as connection:
+            return registry.read(connection, message_id)
+
+    def add(self, prompt: Prompt) -> None:
+        """Remember a prompt; one that is known already stays as it is.
+
+        Raises:
+            UnknownMessage: if its message id is no plain file name.
+            StoreFailed: if the registry cannot be written.
+        """
+        self._path(prompt.message_id)
+        with self._registry().writing() as connection:
+            registry.add(connection, prompt)
+
+    def prompt(self, prompt_id: str) -> Prompt | None:
+        """Give a prompt of any message by its id, or `None` if it is not known.
+
+        Raises:
+            StoreFailed: if the registry cannot be read.
+        """
+        if not self._registered():
+            return None
+        with self._registry().reading() as connection:
+            return registry.prompt(connection, prompt_id)
+
+    def pictures_of(self, prompt_id: str) -> Sequence[Link]:
+        """Give the pictures of a prompt, oldest first.
+
+        Raises:
+            StoreFailed: if the registry cannot be read.
+        """
+        if not self._registered():
+            return ()
+        with self._registry().reading() as connection:
+            return registry.pictures_of(connection, prompt_id)
+
+    def prompts_of(self, picture_id: str) -> Sequence[Prompt]:
+        """Give the prompts that a picture belongs to, over all messages.
+
+        Raises:
+            StoreFailed: if the registry cannot be read.
+        """
+        if not self._registered():
+            return ()
+        with self._registry().reading() as connection:
+            return registry.prompts_of(connection, picture_id)
 
     def close(self) -> None:
         """Close the registry, if it was needed."""
@@ -156,7 +211,7 @@ class FileStore:
         except UnicodeEncodeError:
             length = 0
         if (
-            not 0 < length <= registry.MAX_MESSAGE_ID
+            not 0 < length <= tables.MAX_MESSAGE_ID
             or message_id in {".", ".."}
             or _NOT_IN_A_NAME.search(message_id)
             or Path(message_id).name != message_id
@@ -164,7 +219,7 @@ class FileStore:
         ):
             raise UnknownMessage(
                 f"{message_id[:40]!r} names no text: it takes the plain name of a file, of 1 to "
-                f"{registry.MAX_MESSAGE_ID} bytes, no control characters, no .limner in front"
+                f"{tables.MAX_MESSAGE_ID} bytes, no control characters, no .limner in front"
             )
         # a symbolic link is followed, so that its target is replaced and not the link
         return Path(os.path.realpath(self._directory / message_id))
@@ -179,14 +234,32 @@ class FileStore:
                 self._database = Database(url, timeout=self._timeout)
             return self._database
 
-    def _settle(self, message_id: str, text: str) -> None:
+    def _announce(self, message_id: str, version: str, links: Links) -> int | None:
+        if links.but(anew=links.anew and self._registered()) == Links():
+            return None  # there is nothing to settle
+        with self._registry().writing() as connection:
+            try:
+                return notes.announce(connection, message_id, version, links)
+            except ValueError as error:
+                raise StoreFailed(
+                    f"{message_id}: a prompt with half a surrogate pair is no UTF-8"
+                ) from error
+
+    def _settle(self, message_id: str, version: str, text: str) -> None:
         if not self._registered():
             return
         with self._registry().reading() as connection:
-            changes = registry.by_marks(connection, message_id, text)
-        if changes:
+            done = notes.announced(connection, message_id, version, text)
+        if done:
             with self._registry().writing() as connection:
-                registry.change(connection, changes)
+                for note, links in done:
+                    registry.settle(connection, message_id, links, text)
+                    notes.forget(connection, message_id, note)
+
+    def _forget(self, message_id: str, note: int | None) -> None:
+        if note is not None:
+            with self._registry().writing() as connection:
+                notes.forget(connection, message_id, note)
 
     def _replace(
         self, path: Path, content: bytes, expected: Version | None, mode: int | None
@@ -200,9 +273,9 @@ class FileStore:
                 sweep(path.parent, now=temporary)
             with self._renaming:
                 if expected is None:
-                    _create(temporary, path)
+                    create(temporary, path)
                 else:
-                    _expect(path, expected)
+                    expect(path, expected)
                     temporary.replace(path)
             sync_directory(path.parent)
         except OSError as error:
@@ -210,52 +283,3 @@ class FileStore:
         finally:
             if temporary is not None:
                 temporary.unlink(missing_ok=True)
-
-
-def _version(content: bytes) -> str:
-    return blake2b(content, digest_size=16).hexdigest()
-
-
-def _read(path: Path) -> bytes | None:
-    try:
-        # asked first, as opening a named pipe would wait for its other end
-        if not stat.S_ISREG(path.stat().st_mode):
-            raise StoreFailed(f"{path} is a directory or a device, not a file of text")
-        return path.read_bytes()
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise StoreFailed(f"{path} cannot be read: {error.strerror or error}") from error
-
-
-def _expect(path: Path, expected: Version | None) -> int | None:
-    """Give the permission bits of a file that has the expected version, `None` for no file."""
-    content = _read(path)
-    held = None if content is None else _version(content)
-    if held != expected:
-        was = "is not there any more" if held is None else "was changed by another program"
-        raise VersionConflict(f"{path} " + ("is there already" if expected is None else was))
-    if held is None:
-        return None
-    if not os.access(path, os.W_OK):
-        raise StoreFailed(f"{path} is write-protected")
-    return stat.S_IMODE(path.stat().st_mode)
-
-
-def _create(temporary: Path, path: Path) -> None:
-    """Give a file its name if nothing has that name, in one step."""
-    try:
-        path.hardlink_to(temporary)
-    except FileExistsError:
-        pass
-    except OSError as error:
-        if error.errno not in _NO_LINKS:
-            raise
-        # no hard links here: the name is taken by an empty file first
-        with suppress(FileExistsError):
-            path.touch(exist_ok=False)
-            temporary.replace(path)
-            return
-    else:
-        return
-    raise VersionConflict(f"{path} is there already")

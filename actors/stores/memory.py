@@ -1,17 +1,20 @@
 """Texts that live as long as the process: for standard output, tests and benchmarks."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from threading import Lock
 
 from limner.actors.stores.picture_files import PictureFiles
 from limner.messages.errors import VersionConflict
-from limner.messages.pictures import Picture
+from limner.messages.pictures import Picture, Prompt
+from limner.messages.registry import Link, Registry
 from limner.messages.tasks import Task
 from limner.messages.writing import Links, Version
 
+_NOTHING = Registry()
+
 
 class MemoryStore:
-    """A store in memory. Versions are integers from 1; prompts and tasks are not remembered.
+    """A store in memory. Versions are integers from 1; tasks are not remembered.
 
     `texts` holds the text by message id, `pictures` the bytes by picture id: read them, and
     take a text out of `texts` to play a host that deleted the message.
@@ -27,7 +30,11 @@ class MemoryStore:
         self._files = pictures
         self._versions: dict[str, int] = {}
         self._known: dict[str, Picture] = {}
-        self._kept: dict[str, dict[tuple[str, str], Picture]] = {}
+        self._registries: dict[str, Registry] = {}
+        # finished, and not in a registry yet: they go there all at once, when it is asked for
+        self._finished: dict[str, list[tuple[Task, Picture]]] = {}
+        self._messages: dict[str, str] = {}  # by prompt id
+        self._prompts: dict[str, dict[str, None]] = {}  # by picture id
         self._lock = Lock()
 
     @property
@@ -61,13 +68,11 @@ class MemoryStore:
                 raise VersionConflict(
                     f"message {message_id!r} is at version {held}, not {expected_version}"
                 )
+            if links is not None:
+                before = self._registry(message_id)
+                self._remember(message_id, before, before.settle(message_id, links, text))
             self.texts[message_id] = text
             self._versions[message_id] = last + 1
-            if links is not None and (kept := self._kept.get(message_id)):
-                for placement in links.placed:
-                    kept.pop((placement.prompt_id, placement.picture.id), None)
-                if not kept:
-                    del self._kept[message_id]
             return last + 1
 
     def keep(self, task: Task, data: bytes, picture: Picture) -> Picture:
@@ -83,23 +88,80 @@ class MemoryStore:
             known = self._known.setdefault(picture.id, known)
             if self._files is None:
                 self.pictures.setdefault(picture.id, data)
-            kept = self._kept.setdefault(task.message_id, {})
-            kept.pop((task.prompt_id, picture.id), None)  # so that it is the newest
-            kept[task.prompt_id, picture.id] = known
+            self._finished.setdefault(task.message_id, []).append((task, known))
+            self._index(task.message_id, task.prompt_id, known.id)
         return known
 
     def kept(self, message_id: str) -> Mapping[str, Picture]:
         """Give the newest picture of each prompt that is kept but in no text yet."""
+        return self.registry(message_id).kept()
+
+    def registry(self, message_id: str) -> Registry:
+        """Give all that is known of a message: an empty `Registry` if nothing is."""
         with self._lock:
-            kept = self._kept.get(message_id)
-            return {prompt_id: picture for (prompt_id, _), picture in kept.items()} if kept else {}
+            return self._registry(message_id)
+
+    def add(self, prompt: Prompt) -> None:
+        """Remember a prompt; one that is known already stays as it is."""
+        with self._lock:
+            before = self._registry(prompt.message_id)
+            self._remember(prompt.message_id, before, before.add(prompt))
+
+    def prompt(self, prompt_id: str) -> Prompt | None:
+        """Give a prompt of any message by its id, or `None` if it is not known."""
+        with self._lock:
+            return self._registry(self._messages.get(prompt_id)).prompt(prompt_id)
+
+    def pictures_of(self, prompt_id: str) -> Sequence[Link]:
+        """Give the pictures of a prompt, oldest first."""
+        with self._lock:
+            return self._registry(self._messages.get(prompt_id)).pictures(prompt_id)
+
+    def prompts_of(self, picture_id: str) -> Sequence[Prompt]:
+        """Give the prompts that a picture belongs to, over all messages."""
+        with self._lock:
+            prompts = (
+                self._registry(self._messages.get(one)).prompt(one)
+                for one in self._prompts.get(picture_id, ())
+            )
+            return [prompt for prompt in prompts if prompt is not None]
 
     def forget(self, message_id: str) -> None:
-        """Forget a message and its versions, so that memory can be had back."""
+        """Forget a message, its versions and its registry, so that memory can be had back."""
         with self._lock:
             self.texts.pop(message_id, None)
             self._versions.pop(message_id, None)
-            self._kept.pop(message_id, None)
+            gone = self._registry(message_id)
+            self._registries.pop(message_id, None)
+            for placement in (link.placement for link in gone.links):
+                prompts = self._prompts[placement.picture.id]
+                prompts.pop(placement.prompt_id, None)
+                if not prompts:
+                    del self._prompts[placement.picture.id]
+            for prompt in gone.prompts:
+                self._messages.pop(prompt.id, None)
 
     def close(self) -> None:
         """Do nothing: what is in memory can still be read."""
+
+    def _registry(self, message_id: str | None) -> Registry:
+        if message_id is None:
+            return _NOTHING
+        registry = self._registries.get(message_id, _NOTHING)
+        if finished := self._finished.pop(message_id, None):
+            registry = self._registries[message_id] = registry.keep_all(finished)
+        return registry
+
+    def _remember(self, message_id: str, before: Registry, after: Registry) -> None:
+        # prompts and links are only ever added at the end here
+        if after is before:
+            return
+        self._registries[message_id] = after
+        for prompt in after.prompts[len(before.prompts) :]:
+            self._messages.setdefault(prompt.id, message_id)
+        for link in after.links[len(before.links) :]:
+            self._index(message_id, link.placement.prompt_id, link.placement.picture.id)
+
+    def _index(self, message_id: str, prompt_id: str, picture_id: str) -> None:
+        self._messages.setdefault(prompt_id, message_id)
+        self._prompts.setdefault(picture_id, {})[prompt_id] = None

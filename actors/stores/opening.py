@@ -10,8 +10,8 @@ from limner.messages.errors import SettingsInvalid
 
 _METHODS = ("load", "write", "keep", "kept", "close")
 _UNDERSTOOD = (
-    "a store is memory:, files:DIRECTORY, or a SQLAlchemy URL such as sqlite:///limner.db "
-    "or postgresql://HOST/NAME"
+    "a store is memory:, files:DIRECTORY, chat:FILE, or a SQLAlchemy URL such as "
+    "sqlite:///limner.db or postgresql://HOST/NAME"
 )
 
 
@@ -19,7 +19,7 @@ def open_store(name: object, *, pictures: Path, pictures_url: str | None) -> Sto
     """Give the store that a name stands for, or the one that is given.
 
     Args:
-        name: `memory:`, `files:DIRECTORY`, a SQLAlchemy URL, or an object with the methods of
+        name: `memory:`, `files:DIRECTORY`, `chat:FILE`, a SQLAlchemy URL, or an object with the methods of
             `Store`, which is given back as it is.
         pictures: the directory that pictures are kept in, `memory:` not excepted.
         pictures_url: how a text refers to that directory; by default as it is written.
@@ -40,6 +40,12 @@ def open_store(name: object, *, pictures: Path, pictures_url: str | None) -> Sto
         from limner.actors.stores.files import FileStore
 
         return FileStore(rest, files)
+    if scheme == "chat":
+        if not rest or "\0" in rest:
+            raise SettingsInvalid("store: chat: needs a file, as in chat:chats/ada.jsonl")
+        from limner.actors.stores.chat_file import ChatFileStore
+
+        return ChatFileStore(rest, files)
     if not rest.startswith("//"):
         # what comes after the scheme, or before an @, may be a password
         shown = repr(scheme[:40]) if "@" not in scheme else "this name"

@@ -1,18 +1,22 @@
 """Where texts and their registry live, as the rest of Limner sees it."""
 
-from collections.abc import Mapping
-from typing import Protocol
+from collections.abc import Mapping, Sequence
+from typing import Protocol, TypeGuard
 
-from limner.messages.pictures import Picture
+from limner.messages.pictures import Picture, Prompt
+from limner.messages.registry import Link, Registry
 from limner.messages.tasks import Task
 from limner.messages.writing import Links, Version
 
 
 class Store(Protocol):
-    """Where texts and their registry live. Called on worker threads, several at one time.
+    """Where texts and their finished pictures live: what streaming needs.
 
-    Every method may block; a store with an attribute `blocks` that is false says that none does,
-    and spares itself the threads. Any exception but those named here is a failure of the store.
+    Called on worker threads, several at one time. Every method may block; a store with an
+    attribute `blocks` that is false says that none does, and spares itself the threads. Any
+    exception but those named here is a failure of the store. `RegistryStore` adds what
+    regenerating, refining and reconciling need; `limner.actors.stores.conformance` is a suite
+    that shows whether a store keeps its word.
     """
 
     def load(self, message_id: str) -> tuple[str, Version] | None:
@@ -38,7 +42,7 @@ class Store(Protocol):
 
         Raises:
             VersionConflict: if the store holds another version, or none, or one where none
-                was expected. Nothing is written then.
+                was expected. Nothing is written then, and nothing settled.
         """
         ...
 
@@ -65,3 +69,49 @@ class Store(Protocol):
     def close(self) -> None:
         """Let go of what is open. Called once, when nobody uses the store any more."""
         ...
+
+
+class RegistryStore(Store, Protocol):
+    """A store that remembers each message's prompts and pictures: what regenerating needs.
+
+    A host derives its own from `limner.actors.stores.DocumentStore`, in 30 lines. One that does
+    without keeps one `Registry` a message beside its text: `keep` puts
+    `registry.keep(task, picture)` in its place, `write` puts
+    `registry.settle(message_id, links, text)`, `add` puts `registry.add(prompt)`, and `kept` is
+    `registry.kept()`. The three look-ups over all messages are then an index that it has, or a
+    table of message ids by prompt id and of prompt ids by picture id.
+    """
+
+    def registry(self, message_id: str) -> Registry:
+        """Give all that is known of a message: an empty `Registry` if nothing is.
+
+        What is known outlives the text: a message that is gone keeps its history.
+        """
+        ...
+
+    def add(self, prompt: Prompt) -> None:
+        """Remember a prompt of `prompt.message_id`, such as a refined one.
+
+        One that is known already is no error, and changes nothing.
+        """
+        ...
+
+    def prompt(self, prompt_id: str) -> Prompt | None:
+        """Give a prompt of any message by its id, or `None` if it is not known."""
+        ...
+
+    def pictures_of(self, prompt_id: str) -> Sequence[Link]:
+        """Give the pictures of a prompt, oldest first; none if it is not known."""
+        ...
+
+    def prompts_of(self, picture_id: str) -> Sequence[Prompt]:
+        """Give the prompts that a picture belongs to, over all messages, in any order."""
+        ...
+
+
+_OF_THE_REGISTRY = ("registry", "add", "prompt", "pictures_of", "prompts_of")
+
+
+def keeps_registry(store: Store) -> TypeGuard[RegistryStore]:
+    """Say whether a store has the methods of `RegistryStore`, which regenerating needs."""
+    return all(callable(getattr(store, name, None)) for name in _OF_THE_REGISTRY)

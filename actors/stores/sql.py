@@ -1,14 +1,15 @@
 """Texts and their registry in one SQL database: SQLite in a file, PostgreSQL, or another."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from sqlalchemy import URL, select, update
 
-from limner.actors.stores import registry
+from limner.actors.stores import registry, tables
 from limner.actors.stores.database import Database
 from limner.actors.stores.picture_files import PictureFiles
 from limner.messages.errors import UnknownMessage, VersionConflict
-from limner.messages.pictures import Picture
+from limner.messages.pictures import Picture, Prompt
+from limner.messages.registry import Link, Registry
 from limner.messages.tasks import Task
 from limner.messages.writing import Links, Version
 
@@ -41,7 +42,7 @@ class SqlStore:
             StoreFailed: if the database cannot be read.
         """
         _check(message_id)
-        columns = registry.messages.c
+        columns = tables.messages.c
         with self._database.reading() as connection:
             row = connection.execute(
                 select(columns.text, columns.version).where(columns.id == message_id)
@@ -64,12 +65,12 @@ class SqlStore:
             StoreFailed: if the database cannot be written, or cannot hold this text.
         """
         _check(message_id)
-        table = registry.messages
+        table = tables.messages
         with self._database.writing() as connection:
             if expected_version is None:
                 version = 1
                 row = {"id": message_id, "text": text, "version": version}
-                written = registry.insert_one(connection, table, row)
+                written = tables.insert_one(connection, table, row)
             elif isinstance(expected_version, int) and 0 < expected_version < 2**31 - 1:
                 version = expected_version + 1
                 update_it = (
@@ -87,7 +88,7 @@ class SqlStore:
                     else f"message {message_id!r} is there already"
                 )
             if links is not None:
-                registry.link(connection, message_id, links, "placed")
+                registry.settle(connection, message_id, links, text)
         return version
 
     def keep(self, task: Task, data: bytes, picture: Picture) -> Picture:
@@ -114,6 +115,55 @@ class SqlStore:
         with self._database.reading() as connection:
             return registry.kept(connection, message_id, self._pictures.lost)
 
+    def registry(self, message_id: str) -> Registry:
+        """Give all that is known of a message: an empty `Registry` if nothing is.
+
+        Raises:
+            UnknownMessage: if it can be no message's id.
+            StoreFailed: if the database cannot be read.
+        """
+        _check(message_id)
+        with self._database.reading() as connection:
+            return registry.read(connection, message_id)
+
+    def add(self, prompt: Prompt) -> None:
+        """Remember a prompt; one that is known already stays as it is.
+
+        Raises:
+            UnknownMessage: if its message id can be none.
+            StoreFailed: if the database cannot be written.
+        """
+        _check(prompt.message_id)
+        with self._database.writing() as connection:
+            registry.add(connection, prompt)
+
+    def prompt(self, prompt_id: str) -> Prompt | None:
+        """Give a prompt of any message by its id, or `None` if it is not known.
+
+        Raises:
+            StoreFailed: if the database cannot be read.
+        """
+        with self._database.reading() as connection:
+            return registry.prompt(connection, prompt_id)
+
+    def pictures_of(self, prompt_id: str) -> Sequence[Link]:
+        """Give the pictures of a prompt, oldest first.
+
+        Raises:
+            StoreFailed: if the database cannot be read.
+        """
+        with self._database.reading() as connection:
+            return registry.pictures_of(connection, prompt_id)
+
+    def prompts_of(self, picture_id: str) -> Sequence[Prompt]:
+        """Give the prompts that a picture belongs to, over all messages.
+
+        Raises:
+            StoreFailed: if the database cannot be read.
+        """
+        with self._database.reading() as connection:
+            return registry.prompts_of(connection, picture_id)
+
     def close(self) -> None:
         """Close every connection."""
         self._database.close()
@@ -125,7 +175,7 @@ def _check(message_id: str) -> None:
     except UnicodeEncodeError:
         reason = "holds half a surrogate pair"
     else:
-        if message_id and len(message_id) <= registry.MAX_MESSAGE_ID and "\0" not in message_id:
+        if message_id and len(message_id) <= tables.MAX_MESSAGE_ID and "\0" not in message_id:
             return
-        reason = f"is not 1 to {registry.MAX_MESSAGE_ID} characters without a NUL"
+        reason = f"is not 1 to {tables.MAX_MESSAGE_ID} characters without a NUL"
     raise UnknownMessage(f"message id {message_id[:40]!r} {reason}")

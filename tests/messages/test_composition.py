@@ -8,8 +8,11 @@ from hypothesis import strategies as st
 
 from limner.messages.composition import NO_PROMPT, compose, mark
 from limner.messages.ids import picture_id, prompt_id, task_id
+from limner.messages.marks import failure_mark
+from limner.messages.page import IN_A_TAG
 from limner.messages.patterns import DEFAULT_PATTERNS
-from limner.messages.pictures import Picture, Placement, Prompt
+from limner.messages.pictures import Claim, Failure, Picture, Placement, Prompt
+from limner.messages.registry import Registry
 from limner.messages.scanner import find_prompts
 from limner.messages.wellformed import wellformed
 
@@ -274,3 +277,55 @@ def test_a_markdown_picture_that_comes_later_stands_beside_the_one_on_its_own_li
     first, second = placement("cat", picture=b"a"), placement("cat", picture=b"b")
     text = composed(tag("cat"), [first], "markdown").text
     assert composed(text, [first, second], "markdown").text == text + mark(second, "markdown")
+
+
+def failed(prompt: Prompt, task: int = 0) -> Failure:
+    name = task_id("f", prompt.id, task)
+    return Failure(
+        task_id=name, prompt_id=prompt.id, prompt=prompt.text, state="failed", reason="no luck"
+    )
+
+
+@pytest.mark.parametrize("markup", MARKUPS)
+def test_failures_stand_after_the_pictures_of_their_tag_one_mark_for_each(markup):
+    text = f"One {tag('cat', 3)} two {tag('dog', 3)}"
+    cat, dog = (Prompt.of("m", match) for match in find_prompts(text, PATTERNS))
+    first, second, other = failed(cat), failed(cat, 1), failed(dog)
+    options = {"message_id": "m", "patterns": PATTERNS, "markup": markup}
+    once = compose(text, [], failures=[first, other, first], **options).text
+    one = placement("cat")
+    twice = compose(once, [one], failures=[second, first, other], **options)
+    expected = "".join(
+        [mark(one, markup), failure_mark(first, markup), failure_mark(second, markup)]
+    )
+    assert twice.text == f"One {tag('cat', 3)}{expected} two {tag('dog', 3)}" + failure_mark(
+        other, markup
+    )
+    assert twice.placed == (one,)
+    stranger = failed(cat.but(id="0" * 20))
+    assert compose(text, [], failures=[stranger], **options).text == text
+
+
+def test_a_picture_stands_beside_the_tag_that_the_registry_says():
+    text = f"{tag('cat')} {tag('cat')}"
+    cat, _ = (Prompt.of("m", match) for match in find_prompts(text, PATTERNS))
+    tiger = cat.refined("tiger", source="manual")
+    claim = Claim(prompt_id=tiger.id, text="cat", ordinal=1)
+    registry = Registry().add(cat, tiger).but(claims=(claim,))
+    ones = [placement("cat"), placement("cat").but(prompt_id=tiger.id)]
+    result = compose(text, ones, message_id="m", registry=registry)
+    first, second = (mark(one, "html") for one in ones)
+    assert result.text == f"{tag('cat')}{first} {tag('cat')}{second}"
+    assert compose(text, ones, message_id="m").placed == (ones[0],)
+
+
+def test_a_mark_that_a_pattern_would_read_on_over_is_left_out_and_named():
+    patterns = (r"<pic ([^|]*)>", r"\{\{([^{}]*)\}\}")
+    text = "<pic never closed {{cat}} and {{dog}}"
+    cat, dog = placement("cat"), placement("dog")
+    result = compose(text, [cat, dog], message_id="m", patterns=patterns)
+    assert result.text == text
+    assert [one.placement for one in result.unplaced] == [cat, dog]
+    assert {one.reason for one in result.unplaced} == {IN_A_TAG}
+    closed = f"<pic closed> {text[5:]}"
+    assert compose(closed, [cat, dog], message_id="m", patterns=patterns).placed == (cat, dog)

@@ -15,10 +15,16 @@ from limner.messages.scanner import PromptScanner, find_prompts
 MARK_ID = f"{'0a' * 10}:{'1b' * 16}"
 HTML_MARK = f'<img data-limner="{MARK_ID}" alt="{{x}} {{{{y}}}}" src="p.png">'
 MARKDOWN_MARK = f'![{{x}} \\[\\[z\\]\\]](p.png)<!--data-limner="{MARK_ID}"-->'
+FAILURE_ID = f"{'0a' * 10}:{'2c' * 10}"
+HTML_FAILURE = f'<span data-limner-failed="{FAILURE_ID}" title="{{x}}">⚠</span>'
+MARKDOWN_FAILURE = f'[⚠ {{x}} \\[z\\]]<!--data-limner-failed="{FAILURE_ID}"-->'
 MARKS = (
     rf'<img [^<>]*(?<= )data-limner="{MARK_ID}"[^<>]*>',
     rf'!\[([^\\\[\]<\n]|\\.)*\]\([^\s()]*\)<!--data-limner="{MARK_ID}"-->',
+    rf'<span [^<>]*(?<= )data-limner-failed="{FAILURE_ID}"[^<>]*>[^<>]*</span>',
+    rf'\[⚠([^\\\[\]<\n]|\\.)*\]<!--data-limner-failed="{FAILURE_ID}"-->',
 )
+OPENERS = ("<img ", "![", "<span ", "[⚠")
 
 # Each with the text that it begins with, by hand: the slow reading looks at no other start. Then
 # tags of it, which the drawn texts are made of, whole and in parts.
@@ -52,6 +58,7 @@ COMMON = (
     *(" ", "a", "x", "1", "\n", "é", "the sea", "<", ">", '"', "\\", '\\"', "!", "-", "|"),
     *("{", "}", "[", "]", "</", "![", "<img ", '">', '"-->'),
     *(HTML_MARK, HTML_MARK[:40], HTML_MARK[:-1], MARKDOWN_MARK, MARKDOWN_MARK[:-1]),
+    *(HTML_FAILURE, HTML_FAILURE[:-1], MARKDOWN_FAILURE, MARKDOWN_FAILURE[:-1]),
 )
 pattern_sets = st.just(DEFAULT_PATTERNS) | st.lists(
     st.sampled_from(sorted(PATTERNS)), min_size=1, max_size=4, unique=True
@@ -100,7 +107,7 @@ def slow(
 
 
 def may_begin(source: str, text: str, start: int) -> bool:
-    opener = ("<img ", "![")[MARKS.index(source)] if source in MARKS else PATTERNS[source][0]
+    opener = OPENERS[MARKS.index(source)] if source in MARKS else PATTERNS[source][0]
     return text.startswith(opener, start) or opener.startswith(text[start:])
 
 
@@ -215,7 +222,7 @@ def test_an_empty_prompt_is_skipped_with_its_tag():
     assert find_prompts('<img-prompt="  ">', (*DEFAULT_PATTERNS, r'="(.*?)">')) == []
 
 
-@pytest.mark.parametrize("mark", [HTML_MARK, MARKDOWN_MARK])
+@pytest.mark.parametrize("mark", [HTML_MARK, MARKDOWN_MARK, HTML_FAILURE, MARKDOWN_FAILURE])
 @pytest.mark.parametrize(
     ("source", "tag"),
     [

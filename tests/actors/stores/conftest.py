@@ -1,10 +1,14 @@
 """What the tests of the stores share: finished pictures, and stores that can be opened again."""
 
 import os
+import pwd
+import shutil
 import sqlite3
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,7 +16,7 @@ import pytest
 from sqlalchemy import create_engine, text
 
 from limner.actors.stores import FileStore, MemoryStore, PictureFiles, SqlStore, Store
-from limner.actors.stores.registry import metadata
+from limner.actors.stores.tables import metadata
 from limner.messages.ids import picture_id, prompt_id
 from limner.messages.pictures import Picture, Placement, Prompt
 from limner.messages.tasks import Task, TaskState
@@ -89,11 +93,70 @@ class Stores:
             store.close()
 
 
-POSTGRESQL = os.environ.get("TEST_POSTGRESQL_URL")
-"""A PostgreSQL database whose `limner_` tables may be dropped, such as `postgresql+psycopg:///test`."""
+def programs_of_postgresql() -> Path | None:
+    """Give the folder of the newest PostgreSQL server that is installed."""
+    if found := shutil.which("initdb"):
+        return Path(found).resolve().parent
+    versions = Path("/usr/lib/postgresql").glob("*/bin/initdb")
+    return max(
+        (path.parent for path in versions),
+        key=lambda path: tuple(map(int, path.parent.name.split("."))),
+        default=None,
+    )
 
 
-@pytest.fixture(params=["memory", "sql", "files", *(["postgresql"] if POSTGRESQL else [])])
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[str]:
+    """Start a PostgreSQL server of our own, and give the URL of a database there.
+
+    `TEST_POSTGRESQL_URL` names another one, whose `limner_` tables may be dropped.
+    """
+    if url := os.environ.get("TEST_POSTGRESQL_URL"):
+        yield url
+        return
+    programs = programs_of_postgresql()
+    if programs is None:
+        pytest.skip("no PostgreSQL server is installed (Debian: apt install postgresql)")
+    if find_spec("psycopg") is None:
+        pytest.skip("psycopg is not installed (pip install 'limner[postgresql]')")
+    # it refuses to run as root
+    owner = pwd.getpwnam("postgres") if os.geteuid() == 0 else None
+    # not one of pytest's folders, as those are closed to others; and short, as sockets' paths are
+    home = Path(tempfile.mkdtemp(prefix="limner-postgresql-"))
+    if owner:
+        os.chown(home, owner.pw_uid, owner.pw_gid)
+
+    def run(program: str, *arguments: str) -> None:
+        done = subprocess.run(
+            [programs / program, "-D", home / "data", *arguments],
+            user=owner and owner.pw_uid,
+            group=owner and owner.pw_gid,
+            extra_groups=[] if owner else None,
+            cwd=home,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        if done.returncode:
+            raise RuntimeError(f"{program} failed: {done.stdout}")
+
+    options = {"listen_addresses": "", "unix_socket_directories": str(home), "fsync": "off"}
+    given = " ".join(f"-c {name}='{value}'" for name, value in options.items())
+    try:
+        run("initdb", "-U", "limner", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync")
+        run("pg_ctl", "start", "-w", "-l", str(home / "log"), "-o", given)
+        try:
+            yield f"postgresql+psycopg://limner@/postgres?host={home}"
+        finally:
+            run("pg_ctl", "stop", "-m", "immediate")
+    finally:
+        shutil.rmtree(home)
+
+
+@pytest.fixture(params=["memory", "sql", "files", "postgresql"])
 def stores(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Stores]:
     pictures = PictureFiles(tmp_path / "pictures", "pictures")
     match request.param:
@@ -117,8 +180,8 @@ def stores(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Stores]:
                 lambda message_id: (directory / message_id).unlink(),
             )
         case _:
-            assert POSTGRESQL
-            engine = create_engine(POSTGRESQL)
+            url = request.getfixturevalue("postgresql")
+            engine = create_engine(url)
             metadata.drop_all(engine)
 
             def forget(message_id: str) -> None:
@@ -128,7 +191,7 @@ def stores(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Stores]:
                 engine.dispose()
 
             engine.dispose()
-            made = Stores("postgresql", lambda: SqlStore(POSTGRESQL, pictures), forget)
+            made = Stores("postgresql", lambda: SqlStore(url, pictures), forget)
     yield made
     made.close()
 

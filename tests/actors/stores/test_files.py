@@ -13,6 +13,8 @@ import pytest
 
 from limner.actors.stores import FileStore, PictureFiles, durable, files
 from limner.messages.errors import StoreFailed, UnknownMessage, VersionConflict
+from limner.messages.pictures import Claim, Prompt
+from limner.messages.registry import Registry
 from limner.messages.writing import Links
 
 Maker = Callable[..., Any]
@@ -39,6 +41,11 @@ def names(directory: Path) -> list[str]:
 def states(directory: Path) -> list[str]:
     with closing(sqlite3.connect(directory / ".limner.sqlite")) as connection:
         return [state for (state,) in connection.execute("SELECT state FROM limner_pictures")]
+
+
+def notes(directory: Path) -> list[str]:
+    with closing(sqlite3.connect(directory / ".limner.sqlite")) as connection:
+        return [links for (links,) in connection.execute("SELECT links FROM limner_writes")]
 
 
 @pytest.mark.parametrize(
@@ -100,6 +107,8 @@ def test_an_id_that_is_no_plain_name_of_a_text_touches_nothing(
         lambda: store.write(message_id, "text", expected_version=None),
         lambda: store.kept(message_id),
         lambda: store.keep(task, one.data, one.picture),
+        lambda: store.registry(message_id),
+        lambda: store.add(one.links.prompts[0].but(message_id=message_id)),
     )
     for call in calls:
         with pytest.raises(UnknownMessage, match=r"^[^\n]* names no text: [^\n]*$"):
@@ -303,9 +312,10 @@ def test_a_text_in_place_is_written_even_if_its_registry_is_locked_by_then(
             patch.setattr(files, "sync_directory", lambda _: other.execute("BEGIN IMMEDIATE"))
             version = store.write("story.md", one.mark, expected_version=None, links=one.links)
         other.execute("ROLLBACK")
-    assert states(directory) == ["pending"]
+    assert states(directory) == ["kept"]
     assert store.load("story.md") == (one.mark, version)
     assert states(directory) == ["placed"]
+    assert notes(directory) == []
 
 
 def test_a_registry_that_cannot_be_written_stops_the_write(
@@ -332,7 +342,7 @@ def test_leftovers_of_killed_processes_are_removed(store: FileStore, directory: 
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from limner.actors.stores import FileStore, PictureFiles, files, registry
+from limner.actors.stores import FileStore, PictureFiles, files, notes, registry
 from limner.messages.writing import Links
 
 def die(*arguments, **options):
@@ -348,8 +358,8 @@ directory, pictures, step, links, text = sys.argv[1:]
 store = FileStore(directory, PictureFiles(pictures, "pictures"))
 held = store.load("story.md")
 match step:
-    case "before the links are registered":
-        registry.link = die
+    case "before the links are noted":
+        notes.announce = die
     case "before the temporary file":
         files.write_temporary = die
     case "while the temporary file is written":
@@ -361,9 +371,10 @@ match step:
         Path.hardlink_to = dying_after(Path.hardlink_to)
     case "before the directory is on the disk":
         files.sync_directory = die
-    case "before the links are confirmed":
-        enter = registry.enter
-        registry.enter = lambda *given: die() if given[-1] == "placed" else enter(*given)
+    case "before the links are settled":
+        registry.settle = die
+    case "before what is settled is committed":
+        notes.forget = die
 store.write(
     "story.md",
     text,
@@ -372,20 +383,20 @@ store.write(
 )
 """
 
+STEPS = [
+    ("before the links are noted", False),
+    ("before the temporary file", False),
+    ("while the temporary file is written", False),
+    ("before the rename", False),
+    ("after the rename", True),
+    ("before the directory is on the disk", True),
+    ("before the links are settled", True),
+    ("before what is settled is committed", True),
+]
+
 
 @pytest.mark.parametrize("creating", [False, True])
-@pytest.mark.parametrize(
-    ("step", "placed"),
-    [
-        ("before the links are registered", False),
-        ("before the temporary file", False),
-        ("while the temporary file is written", False),
-        ("before the rename", False),
-        ("after the rename", True),
-        ("before the directory is on the disk", True),
-        ("before the links are confirmed", True),
-    ],
-)
+@pytest.mark.parametrize(("step", "placed"), STEPS)
 def test_a_crash_at_any_step_leaves_one_whole_text_and_the_registry_right_at_the_next_load(
     directory: Path,
     tmp_path: Path,
@@ -396,33 +407,115 @@ def test_a_crash_at_any_step_leaves_one_whole_text_and_the_registry_right_at_the
     make_finished: Maker,
     python: Maker,
 ) -> None:
-    one = make_finished()
+    one, two = make_finished(prompt="one"), make_finished(prompt="two")
     one = one._replace(picture=store.keep(*one))
-    old = (
-        None
-        if creating
-        else ("once\r\n", store.write("story.md", "once\r\n", expected_version=None))
-    )
+    two = two._replace(picture=store.keep(*two))
+    old = None
+    if not creating:
+        old = two.mark, store.write("story.md", two.mark, expected_version=None, links=two.links)
+    before = store.registry("story.md")
     new = f"once\r\n{one.mark}"
-    links = one.links.model_dump_json()
-    with python(KILLED, directory, tmp_path / "pictures", step, links, new) as process:
+    links = one.links.but(
+        removed=(two.placement.id,),
+        claims=(Claim(prompt_id="p", text="uno", ordinal=0),),
+        prompts=(*one.links.prompts, Prompt(id="p", message_id="story.md", text="3", ordinal=0)),
+        anew=True,
+    )
+    after = before.settle("story.md", links, new)
+    said = links.model_dump_json()
+    with python(KILLED, directory, tmp_path / "pictures", step, said, new) as process:
         said = process.communicate(timeout=60)
     assert (process.returncode, said) == (-9, ("", ""))
 
-    expected_state = "kept" if step == "before the links are registered" else "pending"
-    assert states(directory) == [expected_state]
-    assert len(store.kept("story.md")) == (not placed)
+    assert states(directory) == [link.state for link in before.links]
+    assert store.registry("story.md") == (after if placed else before)
     loaded = store.load("story.md")
     if placed:
         assert loaded is not None
         assert loaded[0] == new
         assert (directory / "story.md").read_bytes() == new.encode()
-        assert states(directory) == ["placed"]
-        assert store.kept("story.md") == {}
+        assert notes(directory) == []
     else:
         assert loaded == old
-        assert store.kept("story.md") == {one.task.prompt_id: one.picture}
     version = loaded and loaded[1]
-    store.write("story.md", new, expected_version=version, links=one.links)
+    store.write("story.md", new, expected_version=version, links=links)
     assert (directory / "story.md").read_bytes() == new.encode()
+    assert store.registry("story.md") == after
+    assert notes(directory) == []
+
+
+@pytest.mark.parametrize("stands", [False, True])
+def test_after_a_crash_and_a_change_by_another_program_the_marks_decide(
+    store: FileStore,
+    directory: Path,
+    tmp_path: Path,
+    make_finished: Maker,
+    python: Maker,
+    stands: bool,
+) -> None:
+    one, two = make_finished(prompt="one"), make_finished(prompt="two")
+    one = one._replace(picture=store.keep(*one))
+    two = two._replace(picture=store.keep(*two))
+    store.write("story.md", two.mark, expected_version=None, links=two.links)
+    links = one.links.but(removed=(two.placement.id,)).model_dump_json()
+    step = "before the links are settled"
+    with python(KILLED, directory, tmp_path / "pictures", step, links, one.mark) as process:
+        process.communicate(timeout=60)
+    (directory / "story.md").write_text(f"by an editor {one.mark if stands else two.mark}")
+    expected = ["placed", "past"] if stands else ["kept", "placed"]
+    known = {link.placement.id: link.state for link in store.registry("story.md").links}
+    assert [known[made.placement.id] for made in (one, two)] == expected
+
+
+def test_after_a_crash_a_write_that_placed_nothing_is_known_by_its_content(
+    store: FileStore, directory: Path, tmp_path: Path, make_finished: Maker, python: Maker
+) -> None:
+    one = make_finished()
+    one = one._replace(picture=store.keep(*one))
+    store.write("story.md", one.mark, expected_version=None, links=one.links)
+    claims = (Claim(prompt_id="p", text="uno", ordinal=0),)
+    links = Links(removed=(one.placement.id,), claims=claims).model_dump_json()
+    step = "before the links are settled"
+    with python(KILLED, directory, tmp_path / "pictures", step, links, "none") as process:
+        process.communicate(timeout=60)
+    known = store.registry("story.md")
+    assert ([link.state for link in known.links], known.claims) == (["past"], claims)
+    assert notes(directory) == []
+
+
+def test_a_load_while_another_thread_writes_settles_nothing_yet(
+    store: FileStore, directory: Path, monkeypatch: pytest.MonkeyPatch, make_finished: Maker
+) -> None:
+    one = make_finished()
+    one = one._replace(picture=store.keep(*one))
+    version = store.write("story.md", "once", expected_version=None)
+    seen: list[Any] = []
+
+    def look() -> None:
+        seen.append(store.load("story.md"))
+        seen.extend(states(directory))
+
+    changed_as_it_is_written(monkeypatch, look)
+    store.write("story.md", one.mark, expected_version=version, links=one.links)
+    assert seen == [("once", version), "kept"]
     assert states(directory) == ["placed"]
+    assert notes(directory) == []
+
+
+def test_what_no_registry_can_hold_stops_the_write_before_the_file_is_touched(
+    store: FileStore, make_finished: Maker
+) -> None:
+    one = make_finished()
+    version = store.write("story.md", "once", expected_version=None)
+    half = one.links.prompts[0].but(text="half \ud800")
+    with pytest.raises(StoreFailed, match="half a surrogate pair"):
+        store.write("story.md", "2", expected_version=version, links=Links(prompts=(half,)))
+    assert store.load("story.md") == ("once", version)
+
+
+def test_a_new_text_without_prompts_needs_no_registry(store: FileStore, directory: Path) -> None:
+    store.write("story.md", "once", expected_version=None, links=Links(anew=True))
+    assert store.registry("story.md") == Registry()
+    assert store.prompt("p") is None
+    assert (store.pictures_of("p"), store.prompts_of("p")) == ((), ())
+    assert names(directory) == ["story.md"]

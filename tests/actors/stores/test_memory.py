@@ -10,6 +10,7 @@ from typing import Any
 
 from limner.actors.stores import MemoryStore, PictureFiles
 from limner.messages.errors import VersionConflict
+from limner.messages.registry import Registry
 
 Maker = Callable[..., Any]
 
@@ -71,6 +72,25 @@ def test_pictures_go_to_files_if_there_is_a_place_for_them(
     assert picture.url == f"pictures/{picture.id}.png"
     assert (tmp_path / f"{picture.id}.png").read_bytes() == b"bytes"
     assert store.pictures == {}
+
+
+def test_a_message_that_is_forgotten_leaves_nothing_behind(make_finished: Maker) -> None:
+    store = MemoryStore()
+    mine, other = make_finished("story.md"), make_finished("other.md")
+    for one in (mine, other):
+        store.keep(*one)
+    store.write("story.md", "once", expected_version=None, links=mine.links)
+    child = mine.links.prompts[0].refined("redder", source="manual")
+    store.add(child)
+    store.forget("story.md")
+    assert store.registry("story.md") == Registry()
+    assert store.prompt(child.id) is None
+    assert store.pictures_of(mine.task.prompt_id) == ()
+    assert store.prompts_of(mine.picture.id) == list(other.links.prompts)
+    store.forget("other.md")
+    assert store.prompts_of(mine.picture.id) == []
+    left = {name: of for name, of in vars(store).items() if isinstance(of, dict) and of}
+    assert left.keys() == {"pictures", "_known"}
 
 
 WITHOUT_SQLALCHEMY = """

@@ -6,7 +6,14 @@ from typing import Any
 
 import pytest
 
-from limner.actors.stores import FileStore, MemoryStore, SqlStore, Store, open_store
+from limner.actors.stores import (
+    ChatFileStore,
+    FileStore,
+    MemoryStore,
+    SqlStore,
+    Store,
+    open_store,
+)
 from limner.messages.errors import SettingsInvalid, StoreFailed
 
 
@@ -35,6 +42,21 @@ def test_a_name_gives_its_store(name: str, kind: type) -> None:
     store.close()
 
 
+def test_a_name_of_a_chat_gives_the_store_of_that_file() -> None:
+    line = '{"name":"Ada","is_user":false,"mes":"once"}'
+    Path("ada: one.jsonl").write_text(f'{{"chat_metadata":{{}}}}\n{line}\n')
+    store = opened("chat:ada: one.jsonl")
+    assert type(store) is ChatFileStore
+    assert (store.load("2") or ())[:1] == ("once",)
+    store.close()
+
+
+@pytest.mark.parametrize("name", ["chat", "chat:", "chat:a\0b.jsonl"])
+def test_a_chat_without_a_file_that_can_be_is_refused_with_one_that_can(name: str) -> None:
+    with pytest.raises(SettingsInvalid, match=r"^store: chat: needs a file, as in chat:[^\0\n]+$"):
+        opened(name)
+
+
 def test_pictures_go_where_the_settings_say(tmp_path: Path, make_finished: Any) -> None:
     one = make_finished()
     for number, name in enumerate(("memory:", "files:stories", "sqlite:///limner.db")):
@@ -52,6 +74,7 @@ def test_pictures_go_where_the_settings_say(tmp_path: Path, make_finished: Any) 
         ("memory", "'memory' is not understood"),
         ("redis:6379", "'redis' is not understood"),
         ("files:", "needs a directory"),
+        ("files:a\0b", "needs a directory"),
         ("nosuch://there/db", "no database called 'nosuch'"),
         ("://there", "'' URL cannot be understood"),
         ("sqlite+aiosqlite:///x.db", "aiosqlite"),

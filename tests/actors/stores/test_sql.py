@@ -9,6 +9,7 @@ from threading import Event
 from typing import Any
 
 import pytest
+from sqlalchemy import Engine, event
 
 from limner.actors.stores import PictureFiles, SqlStore
 from limner.actors.stores.database import Database
@@ -106,7 +107,7 @@ def test_a_write_registers_its_prompts_tasks_and_pictures(
     ]
 
 
-def test_a_later_write_knows_better_where_a_prompt_came_from(
+def test_a_prompt_that_is_known_is_not_changed_by_a_later_write(
     store: SqlStore, path: Path, make_finished: Maker
 ) -> None:
     one = make_finished()
@@ -114,7 +115,7 @@ def test_a_later_write_knows_better_where_a_prompt_came_from(
     prompt = one.links.prompts[0].model_copy(update={"source": "manual", "parent_id": "p"})
     links = one.links.model_copy(update={"prompts": (prompt,)})
     store.write("story.md", "text", expected_version=None, links=links)
-    assert rows(path, "SELECT source, parent_id FROM limner_prompts") == [("manual", "p")]
+    assert rows(path, "SELECT source, parent_id FROM limner_prompts") == [("streamed", None)]
 
 
 def test_a_write_and_its_links_are_one_transaction(
@@ -132,6 +133,32 @@ def test_a_write_and_its_links_are_one_transaction(
         store.write("story.md", one.mark, expected_version=version, links=one.links)
     assert store.load("story.md") == ("once", version)
     assert store.kept("story.md") == {one.task.prompt_id: one.picture}
+    assert rows(path, "SELECT state FROM limner_pictures") == [("kept",)]
+
+
+def test_each_look_up_is_by_an_index(store: SqlStore, path: Path, make_finished: Maker) -> None:
+    plans: list[str] = []
+
+    def explain(
+        connection: Any, _cursor: Any, statement: str, parameters: Any, _context: Any, _many: bool
+    ) -> None:
+        if statement.startswith("SELECT"):
+            plan = connection.connection.execute(f"EXPLAIN QUERY PLAN {statement}", parameters)
+            plans.extend(row[-1] for row in plan.fetchall())
+
+    one = make_finished()
+    store.keep(*one)
+    event.listen(Engine, "before_cursor_execute", explain)
+    try:
+        store.registry("story.md")
+        store.prompt(one.task.prompt_id)
+        store.pictures_of(one.task.prompt_id)
+        store.prompts_of(one.picture.id)
+        store.kept("story.md")
+    finally:
+        event.remove(Engine, "before_cursor_execute", explain)
+    assert len(plans) > 6
+    assert not [step for step in plans if step.startswith("SCAN")]
 
 
 def test_a_conflict_registers_nothing(store: SqlStore, path: Path, make_finished: Maker) -> None:
@@ -278,9 +305,9 @@ def test_a_file_that_is_no_database_is_said_in_one_line_and_left_alone(tmp_path:
 def test_a_database_of_a_newer_limner_is_refused(path: Path, tmp_path: Path) -> None:
     SqlStore(f"sqlite:///{path}", PictureFiles(tmp_path)).close()
     with closing(sqlite3.connect(path)) as connection:
-        connection.execute("UPDATE limner_schema SET version = 2")
+        connection.execute("UPDATE limner_schema SET version = 3")
         connection.commit()
-    with pytest.raises(StoreFailed, match=r"newer Limner .*version 2.*1\): upgrade Limner$"):
+    with pytest.raises(StoreFailed, match=r"newer Limner .*version 3.*2\): upgrade Limner$"):
         SqlStore(f"sqlite:///{path}", PictureFiles(tmp_path))
 
 

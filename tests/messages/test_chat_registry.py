@@ -1,0 +1,106 @@
+"""The registry in a chat's header: written beside what is not Limner's, read without trust."""
+
+import json
+
+import pytest
+
+from limner.messages.chat_lines import BrokenLine
+from limner.messages.chat_registry import Merged, Row, read_registries, replayed, with_registries
+from limner.messages.ids import picture_id, prompt_id
+from limner.messages.pictures import Picture, Prompt
+from limner.messages.registry import Registry
+from limner.messages.tasks import Task
+
+HEADER = '{"user_name" : "You", "chat_metadata":{"a":1.0}}\n'
+
+
+def task(message_id: str, text: str) -> Task:
+    prompt = Prompt(id=prompt_id(message_id, text, 0), message_id=message_id, text=text, ordinal=0)
+    return Task.wish(prompt, session_id="session", owner=None, priority=3, at=0)
+
+
+def picture(data: bytes) -> Picture:
+    return Picture(id=picture_id(data), url="a.png", media_type="image/png", width=8, height=6)
+
+
+KNOWN = {
+    "2": Registry().keep(task("2", "ein Schloß \\ \u2028"), picture(b"one")),
+    "7": Registry().keep(task("7", "a"), picture(b"one")).keep(task("7", "b"), picture(b"two")),
+}
+
+
+def test_what_is_put_into_a_header_is_read_again() -> None:
+    merged = Merged("a journal", 2**40)
+    header = with_registries(HEADER, KNOWN, merged)
+    assert read_registries(header) == (KNOWN, merged)
+    more = {"3": Registry().add(Prompt(id="x", message_id="3", text="c", ordinal=0))}
+    assert read_registries(with_registries(header, more, None)) == ({**KNOWN, **more}, merged)
+
+
+def test_a_header_that_nothing_is_put_into_stays() -> None:
+    assert with_registries(HEADER, {}, None) == HEADER
+
+
+def test_registries_that_did_not_change_and_fields_of_later_versions_stay_as_they_are() -> None:
+    header = with_registries(HEADER, KNOWN, None).replace('"version":1', '"version": 1.0,"x" : 1e5')
+    changed = with_registries(header, {"2": Registry()}, None)
+    before, after = header.split('"7":')[1], changed.split('"7":')[1]
+    assert after == before
+    assert '"version": 1.0,"x" : 1e5' in changed
+
+
+def test_rows_of_a_journal_are_what_a_registry_does_with_them() -> None:
+    child = KNOWN["2"].prompts[0].refined("c", source="model")
+    rows = [
+        Row.kept(task("2", "b"), picture(b"two")),
+        Row(prompt=child),
+        Row.kept(task("9", "a"), picture(b"one")),
+        Row.kept(task("2", "d"), picture(b"two")),
+        Row(),
+    ]
+    rows = [Row.model_validate_json(row.model_dump_json(exclude_defaults=True)) for row in rows]
+    changed = replayed(KNOWN, rows[:4])
+    assert changed == {
+        "2": KNOWN["2"]
+        .keep(task("2", "b"), picture(b"two"))
+        .add(child)
+        .keep(task("2", "d"), picture(b"two")),
+        "9": Registry().keep(task("9", "a"), picture(b"one")),
+    }
+
+
+@pytest.mark.parametrize(
+    ("header", "says"),
+    [
+        ('{"mes":"Hi"}', "is no header of a chat: it has no chat_metadata; repair it"),
+        ('{"chat_metadata":7}', "has a chat_metadata that is no object; repair it"),
+        ('{"chat_metadata":{"limner":{"version":1e99}}}', "is of a newer Limner (version 1e+99);"),
+        ("7", "is JSON but no object"),
+    ],
+)
+def test_what_is_no_header_is_said(header: str, says: str) -> None:
+    with pytest.raises(BrokenLine) as caught:
+        read_registries(header)
+    assert str(caught.value).startswith(says)
+
+
+@pytest.mark.parametrize(
+    "ours",
+    [
+        {"version": 1},
+        {"version": 1, "messages": {"2": 7, "3": [], "4": {"links": [{}]}, "5": {"x": 1}}},
+        {"version": 1, "messages": {}, "merged": ["a"]},
+        {"version": 1, "messages": {}, "merged": ["a", 1.5]},
+        {"version": 1, "messages": {}, "merged": ["a", float("inf")]},
+        {"version": 1, "messages": {}, "merged": {}},
+        {"version": 0, "messages": {}},
+        {"messages": {}},
+        None,
+    ],
+)
+def test_what_cannot_be_read_is_nothing(ours: object) -> None:
+    header = json.dumps({"chat_metadata": {"limner": ours}})
+    known, merged = read_registries(header)
+    assert merged is None
+    assert set(known.values()) <= {Registry()}
+    assert read_registries(with_registries(header, KNOWN, None))[0].items() >= KNOWN.items()

@@ -1,0 +1,203 @@
+"""What another program has stripped comes back once, however the text was encoded since."""
+
+import html
+import re
+from urllib.parse import quote, unquote
+
+import pytest
+from drawn_texts import (
+    nothing_overlaps,
+    placement,
+    prompts,
+    put,
+    scan,
+    scenes,
+    tag,
+    urls,
+    without_marks,
+    written,
+)
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from limner.messages.cleaning import clean
+from limner.messages.marks import find_marks, marked
+from limner.messages.notation import Notation
+from limner.messages.page import NO_PROMPT
+from limner.messages.pictures import Prompt
+from limner.messages.reconciling import NO_TEXT, address, reconcile
+from limner.messages.registry import Registry
+from limner.messages.revision import remove
+from limner.messages.writing import Links
+
+HTML = Notation()
+TEXT = f"x {tag('cat', 1)} y {tag('dog', 1)} z"
+CAT, DOG = (Prompt.of("m", match) for match in scan(TEXT, HTML))
+A, B, C = (placement(CAT, one, url=f"p/{one.decode()}.png") for one in (b"a", b"b", b"c"))
+
+
+def registry_of(*placed):
+    return Registry().settle("m", Links(prompts=(CAT, DOG), placed=placed), frozenset())
+
+
+def reconciled(text, registry, notation=HTML):
+    return reconcile(text, registry, message_id="m", notation=notation)
+
+
+def page(*beside, text=TEXT):
+    return put(text, beside, notation=HTML).text
+
+
+@pytest.mark.parametrize("left", [(), (A,), (B,), (C,), (A, B), (B, C), (A, C)])
+def test_a_picture_that_was_stripped_comes_back_in_its_order(left):
+    result = reconciled(page(*left), registry_of(A, B, C))
+    assert result.text == page(A, B, C)
+    assert set(result.placed) == {A, B, C} - set(left)
+    again = reconciled(result.text, registry_of(A, B, C))
+    assert (again.text, again.placed, again.unplaced) == (result.text, (), ())
+
+
+def test_only_what_was_placed_comes_back():
+    registry = registry_of(A, B)
+    registry = registry.settle("m", Links(removed=(A.id,)), frozenset())
+    assert reconciled(TEXT, registry).text == page(B)
+
+
+def test_what_cannot_come_back_is_named_with_the_reason():
+    for text, reason in ((None, NO_TEXT), ("nothing", NO_PROMPT)):
+        result = reconciled(text, registry_of(A))
+        assert [(one.placement, one.reason) for one in result.unplaced] == [(A, reason)]
+        assert result.text == (text or "")
+
+
+def stripped(one, notation):
+    """Give a picture's mark without its name, as a sanitiser leaves it."""
+    return re.sub(r"<!--data-limner.*?-->| data-limner=\S*", "", written(one, notation)[1])
+
+
+@pytest.mark.parametrize("markup", ["html", "markdown"])
+def test_an_image_without_its_name_is_known_by_its_address(markup):
+    notation = Notation(markup=markup)
+    text = f"{tag('cat', 1)} {stripped(A, notation)} {tag('dog', 1)}"
+    assert "data-limner" not in text
+    assert reconciled(text, registry_of(A), notation).text == text
+    assert reconciled(text, registry_of(B), notation).text != text
+
+
+def test_a_link_to_a_picture_is_not_the_picture():
+    text = f"{TEXT} [a]({A.picture.url}) <a href='{A.picture.url}'>"
+    assert reconciled(text, registry_of(A)).placed == (A,)
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        "<img src='{}'>",
+        "<IMG alt=x SRC={}>",
+        '<img alt="a > b" src = "{}" />',
+        "![x]({})",
+        "![x](<{}>)",
+        '![x]({} "title")',
+        "[![x]({})](other)",
+        "![a](b) ![x [y]]({})",
+    ],
+)
+def test_an_image_is_known_however_it_is_written(image):
+    text = TEXT + image.format(A.picture.url)
+    assert reconciled(text, registry_of(A)).placed == ()
+    assert reconciled(TEXT + image.format("other"), registry_of(A)).placed == (A,)
+
+
+def test_two_pictures_with_one_address_need_two_images():
+    again = placement(DOG, b"a", url=A.picture.url)
+    image = f'<img src="{A.picture.url}">'
+    both = registry_of(A, again)
+    after_dog = TEXT.replace(" z", f"{image} z")
+    assert reconciled(after_dog, both).placed == (A,)
+    after_cat = TEXT.replace(" y", f"{image} y")
+    assert reconciled(after_cat, both).placed == (again,)
+    assert reconciled(image + TEXT, both).placed == (again,)
+    assert reconciled(TEXT + image + image, both).placed == ()
+    assert reconciled(page(A), both).placed == (again,)
+
+
+def test_a_comment_whose_image_was_taken_is_no_picture():
+    (one,) = find_marks(written(A, Notation(markup="markdown"))[1])
+    text = f'{tag("cat", 1)}<!--data-limner="{one.id}"-->'
+    assert reconciled(text, registry_of(A)).placed == (A,)
+
+
+ENCODINGS = st.lists(st.sampled_from([html.escape, html.unescape]), max_size=6)
+
+
+def mixed(text, encodings):
+    for encode in encodings:
+        text = encode(text)
+    return text
+
+
+@settings(max_examples=300, deadline=None)
+@given(urls, ENCODINGS)
+def test_an_address_is_the_same_however_often_it_was_encoded_or_decoded(url, encodings):
+    assert address(mixed(url, encodings)) == address(url)
+    assert address(quote(mixed(url, encodings))) == address(url)
+    assert address(address(url)) == address(url)
+
+
+@settings(max_examples=200, deadline=None)
+@given(prompts, urls, ENCODINGS, ENCODINGS, st.sampled_from(["html", "markdown"]), st.booleans())
+def test_a_picture_is_known_though_prompt_and_address_were_encoded(
+    said, url, on_alt, on_url, markup, named
+):
+    notation = Notation(markup=markup)
+    one = placement(CAT.but(text=said), url=url)
+    alt, encoded = mixed(said, on_alt), mixed(url, on_url)
+    if markup == "html":
+        name = f'data-limner="{one.id}" ' if named else ""
+        image = f'<img {name}alt="{html.escape(alt)}" src="{html.escape(encoded)}">'
+    else:
+        name = f'<!--data-limner="{one.id}"-->' if named else ""
+        kept = placement(CAT.but(text=alt), url=encoded)
+        image = stripped(kept, notation) + name
+    text = TEXT + image
+    assert reconciled(text, registry_of(one), notation).text == text
+
+
+@pytest.mark.parametrize("markup", ["html", "markdown"])
+@pytest.mark.parametrize("said", ['a <b> "c"', "a > b", "a ] b"])
+@pytest.mark.parametrize("url", ["p/a.png", 'p/"a" b.png', "p/a<b>.png", "data:,<svg/>", "p?src=a"])
+@pytest.mark.parametrize("named", [True, False])
+def test_a_mark_that_was_decoded_out_of_its_quotes_is_known(markup, said, url, named):
+    notation = Notation(markup=markup)
+    one = placement(CAT.but(text=said), url=url)
+    text = html.unescape(written(one, notation)[1] if named else stripped(one, notation))
+    text = f"{tag('cat', 1)}{text} and on > 'so' \"on\" (a)"
+    assert reconciled(text, registry_of(one), notation).text == text
+    if markup == "markdown" and not named:
+        text = unquote(text).replace("\\", "")
+        assert reconciled(text, registry_of(one), notation).text == text
+
+
+@settings(max_examples=100, deadline=None)
+@given(scenes(), st.data())
+def test_reconciling_puts_back_what_is_gone_once_and_changes_nothing_else(case, data):
+    bare, text, registry, notation = case
+    if find_marks(bare):
+        return
+    names = sorted(one.placement.id for one in registry.links)
+    gone = data.draw(st.lists(st.sampled_from(names), unique=True)) if names else []
+    shorter = text
+    for name in gone:
+        shorter = remove(shorter, name, notation=notation) or shorter
+    result = reconciled(shorter, registry, notation)
+    assert {one.id for one in result.placed} | {one.placement.id for one in result.unplaced} == {
+        *gone
+    }
+    assert without_marks(result.text, notation) == bare
+    assert nothing_overlaps(result.text, notation)
+    again = reconciled(result.text, registry, notation)
+    assert (again.text, again.placed) == (result.text, ())
+    if not result.unplaced:
+        assert marked(result.text) == marked(text)
+        cleaned = clean(text, ("prompts",), notation=notation)
+        assert clean(result.text, ("prompts",), notation=notation) == cleaned

@@ -1,0 +1,374 @@
+"""What becomes of wishes is applied to a text in one go; applied again it changes nothing."""
+
+import pytest
+from drawn_texts import (
+    cases,
+    failure,
+    nothing_overlaps,
+    placement,
+    prompts,
+    put,
+    scan,
+    scenes,
+    tag,
+    urls,
+    without_marks,
+    written,
+)
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from limner.messages import page as page_module
+from limner.messages import tags as tags_module
+from limner.messages.errors import SettingsInvalid, UnknownPicture
+from limner.messages.ids import task_id
+from limner.messages.marks import find_marks
+from limner.messages.notation import Notation
+from limner.messages.page import NO_PROMPT
+from limner.messages.pictures import Prompt
+from limner.messages.registry import Registry
+from limner.messages.revision import remove, revise, wish_for, wishes_again, wishes_retry
+from limner.messages.tags import Tags
+from limner.messages.wishes import Outcome, Wish
+from limner.messages.writing import Links
+
+HTML = Notation(placeholders=True)
+TEXT = f"x {tag('cat', 1)} y {tag('dog', 1)} z"
+CAT, DOG = (Prompt.of("m", match) for match in scan(TEXT, HTML))
+A, B, C, N, P = (placement(CAT, one) for one in (b"a", b"b", b"c", b"n", b"o"))
+REGISTRY = Registry().add(CAT, DOG)
+
+
+def page(*beside, after=(), cat="cat"):
+    """Give the text with marks beside its first tag, and beside its second."""
+    first, second = ("".join(written(one, HTML)[1] for one in ones) for ones in (beside, after))
+    return f"x {tag(cat, 1)}{first} y {tag('dog', 1)}{second} z"
+
+
+def got(place, target, one, *, prompt=CAT, rewrites=False):
+    target = target if isinstance(target, str) else written(target, HTML)[0]
+    wish = Wish(prompt=prompt, place=place, target=target, rewrites=rewrites)
+    kind = "failure" if hasattr(one, "reason") else "placement"
+    return Outcome(wish=wish, **{kind: one})
+
+
+def revised(text, *outcomes, registry=REGISTRY, notation=HTML):
+    return revise(text, outcomes, registry, message_id="m", notation=notation)
+
+
+F, G = failure(CAT, 0), failure(CAT, 1)
+
+
+@pytest.mark.parametrize(
+    ("before", "outcomes", "after", "removed"),
+    [
+        ((A, B), [("replace-image", A, N)], (N, B), [A]),
+        ((A, B), [("replace-image", A, N), ("replace-image", A, P)], (N, P, B), [A]),
+        ((A, B), [("replace-image", A, A)], (A, B), []),
+        ((A, B), [("replace-image", A, N), ("replace-image", A, A)], (A, N, B), []),
+        ((A, B), [("replace-image", A, F)], (A, F, B), []),
+        ((A, B), [("replace-image", A, F), ("replace-image", A, N)], (N, F, B), [A]),
+        ((A, B), [("replace-image", A, B)], (B,), [A]),
+        ((A, B), [("replace-image", A, B), ("replace-image", B, N)], (B, N), [A]),
+        ((A, B), [("append-after-image", A, N), ("append-after-image", A, P)], (A, N, P, B), []),
+        ((A, B), [("append-after-image", A, P), ("replace-image", A, N)], (N, P, B), [A]),
+        ((A, B), [("append-after-prompt", CAT.id, N)], (N, A, B), []),
+        ((A, B), [("append-after-prompt", A, N)], (N, A, B), []),
+        ((A, F), [("append", CAT.id, N), ("append", CAT.id, P)], (A, N, P, F), []),
+        ((A, F), [("append", CAT.id, G)], (A, F, G), []),
+        ((A, B, F), [("replace", CAT.id, N), ("replace", CAT.id, P)], (N, P, F), [A, B]),
+        ((A, B), [("replace", CAT.id, N), ("replace", CAT.id, F)], (N, F), [A, B]),
+        ((A, B), [("replace", CAT.id, F)], (A, B, F), []),
+        ((A, B), [("replace", CAT.id, B)], (B,), [A]),
+        ((A, F, B), [("retry", F, N)], (A, N, B), []),
+        ((A, F, B), [("retry", F, G)], (A, G, B), []),
+        ((A,), [("retry", F, N)], (A, N), []),
+        ((A,), [("replace-image", C, N)], (A, N), []),
+        ((A,), [("append-after-image", C, N)], (A, N), []),
+    ],
+)
+def test_an_outcome_goes_where_its_wish_says(before, outcomes, after, removed):
+    outcomes = [got(*one) for one in outcomes]
+    text = page(*before, after=(placement(DOG),))
+    result = revised(text, *outcomes)
+    assert result.text == page(*after, after=(placement(DOG),))
+    assert list(result.removed) == [one.id for one in removed]
+    assert {one.id for one in result.placed} == {
+        one.placement.id for one in outcomes if one.placement is not None
+    }
+    again = revised(result.text, *outcomes)
+    assert again.text == result.text
+    assert again.placed == result.placed
+    assert not again.removed
+
+
+@pytest.mark.parametrize("place", ["replace-image", "append", "retry"])
+def test_no_failure_leaves_a_mark_but_a_failed_one_if_marks_are_wanted(place):
+    text = page(A, F)
+    outcome = got(place, F if place == "retry" else A, G)
+    assert revised(text, outcome).text != text
+    assert revised(text, outcome, notation=Notation()).text == text
+    cancelled = got(place, F if place == "retry" else A, G.but(state="cancelled"))
+    assert revised(text, cancelled).text == text
+    assert revised(text, Outcome(wish=outcome.wish)).text == text
+
+
+def test_a_picture_without_target_and_tag_is_named_with_the_reason():
+    result = revised("nothing", got("replace-image", A, N), got("append", CAT.id, F))
+    assert result.text == "nothing"
+    (one,) = result.unplaced
+    assert (one.placement, one.reason) == (N, NO_PROMPT)
+
+
+def test_two_outcomes_with_one_picture_are_both_placed_by_one_mark():
+    twin = N.but(task_id=task_id("t", CAT.id, 0))
+    result = revised(page(A), got("append", CAT.id, N), got("append", CAT.id, twin))
+    assert result.text == page(A, N)
+    assert result.placed == (N, twin)
+
+
+def test_a_picture_that_a_program_has_doubled_leaves_altogether():
+    assert revised(page(A, B, A), got("replace-image", A, N)).text == page(N, B)
+    assert remove(page(A, B, A), A.id) == page(B)
+
+
+def test_a_successful_wish_for_another_prompt_rewrites_its_tag():
+    tiger = CAT.refined("tiger", source="manual")
+    new = placement(tiger, b"n")
+    outcome = got("replace-image", A, new, prompt=tiger, rewrites=True)
+    result = revised(page(A, B), outcome)
+    assert result.text == page(new, B, cat="tiger")
+    assert [one.prompt_id for one in result.claims] == [tiger.id]
+    registry = REGISTRY.settle(
+        "m", Links(prompts=(tiger,), placed=result.placed, claims=result.claims), frozenset()
+    )
+    again = revised(result.text, outcome, registry=registry)
+    assert (again.text, again.claims) == (result.text, result.claims)
+    (wish,) = [one for one in wishes_of(result.text, registry) if one.target == tiger.id]
+    assert wish.prompt == tiger
+
+
+def wishes_of(text, registry, **options):
+    return wishes_again(text, registry, "append", message_id="m", notation=HTML, **options)
+
+
+def test_a_failed_wish_for_another_prompt_rewrites_nothing():
+    tiger = CAT.refined("tiger", source="manual")
+    outcome = got("replace-image", A, failure(tiger), prompt=tiger, rewrites=True)
+    result = revised(page(A), outcome)
+    assert result.text == page(A, failure(tiger))
+    assert result.claims is None
+
+
+def test_of_two_prompts_for_one_tag_the_last_is_written():
+    tiger, lion = (CAT.refined(name, source="manual") for name in ("tiger", "lion"))
+    outcomes = [
+        got("append", CAT.id, placement(one), prompt=one, rewrites=True) for one in (tiger, lion)
+    ]
+    result = revised(page(A), *outcomes)
+    assert result.text == page(A, placement(tiger), placement(lion), cat="lion")
+
+
+def test_a_prompt_that_cannot_be_written_leaves_the_tag_and_places_the_picture():
+    notation = Notation(patterns=(r"\{(cat|dog)\}", r"\{\{(.*?)\}\}"))
+    text = "{cat} {{dog}}"
+    cat, dog = (Prompt.of("m", match) for match in scan(text, notation))
+    owl, fox = cat.refined("owl", source="manual"), dog.refined("fox", source="manual")
+    outcomes = [
+        got("append", parent.id, placement(one), prompt=one, rewrites=True)
+        for parent, one in ((cat, owl), (dog, fox))
+    ]
+    result = revised(text, *outcomes, notation=notation)
+    marks = [written(placement(one), notation)[1] for one in (owl, fox)]
+    assert result.text == f"{{cat}}{marks[0]} {{{{fox}}}}{marks[1]}"
+    assert [one.prompt_id for one in result.claims] == [fox.id]
+
+
+@st.composite
+def revisions(draw):
+    """A scene, and what became of wishes for it."""
+    bare, text, registry, notation = draw(scenes())
+    marks = [one.id for one in find_marks(text, scan(text, notation)) if one.kind == "picture"]
+    prompts_there = [Prompt.of("m", match) for match in scan(text, notation)]
+    wishes = list(wishes_retry(text, registry, message_id="m", notation=notation))
+    wishes += wishes_again(text, registry, "replace", message_id="m", notation=notation)
+    wishes += wishes_again(text, registry, "append", message_id="m", notation=notation)
+    for target in marks:
+        mode = draw(st.sampled_from(["replace-image", "append-after-image", "append-after-prompt"]))
+        said = draw(st.none() | prompts)
+        wishes.append(
+            wish_for(text, registry, target, mode, said, message_id="m", notation=notation)
+        )
+    outcomes = []
+    for wish in draw(st.lists(st.sampled_from(wishes), max_size=6) if wishes else st.just([])):
+        picture = draw(st.sampled_from([b"a", b"b", b"c", b"d", None]))
+        if picture is None:
+            one = failure(wish.prompt, draw(st.integers(0, 3)), reason=draw(prompts))
+            outcomes.append(Outcome(wish=wish, failure=one))
+        else:
+            one = placement(wish.prompt, picture, url=draw(urls))
+            outcomes.append(Outcome(wish=wish, placement=one))
+    assert len(prompts_there) == len(scan(bare, notation))
+    return bare, text, registry, notation, outcomes
+
+
+@settings(max_examples=100, deadline=None)
+@given(revisions())
+def test_a_revision_changes_marks_and_tags_alone_and_done_again_nothing(case):
+    bare, text, registry, notation, outcomes = case
+    if find_marks(bare):
+        return
+    result = revised(text, *outcomes, registry=registry, notation=notation)
+    completed = [one.placement for one in outcomes if one.placement is not None]
+    there = {one.id for one in find_marks(result.text, scan(result.text, notation))}
+    # each is in one of the two, once
+    assert sorted(
+        map(repr, [*result.placed, *(one.placement for one in result.unplaced)])
+    ) == sorted(map(repr, completed))
+    assert {one.id for one in result.placed} <= there
+    assert not {one.placement.id for one in result.unplaced} & there
+    before = {one.id for one in find_marks(text, scan(text, notation)) if one.kind == "picture"}
+    assert set(result.removed) == before - there
+    # nothing else than marks and the rewritten tags is changed
+    old, new = scan(text, notation), scan(result.text, notation)
+    plain = without_marks(result.text, notation)
+    rewritten = {
+        at: outcome.wish.prompt
+        for at in range(len(old))
+        for outcome in outcomes
+        if old[at].text != new[at].text and outcome.wish.rewrites
+    }
+    assert len(old) == len(new)
+    if not rewritten:
+        assert plain == bare
+    assert between(plain, notation) == between(bare, notation)
+    assert nothing_overlaps(result.text, notation)
+    # done again
+    links = Links(
+        prompts=tuple(one.wish.prompt for one in outcomes),
+        placed=result.placed,
+        removed=result.removed,
+        claims=result.claims,
+    )
+    registry = registry.settle("m", links, frozenset(there))
+    again = revised(result.text, *outcomes, registry=registry, notation=notation)
+    assert again.text == result.text
+    assert again.placed == result.placed
+    assert not again.removed
+    assert again.claims in {None, registry.claims}
+
+
+def between(text, notation):
+    """Give what stands between the tags of a text."""
+    ends = [0]
+    pieces = []
+    for match in scan(text, notation):
+        pieces.append(text[ends[-1] : match.start])
+        ends.append(match.end)
+    return [*pieces, text[ends[-1] :]]
+
+
+@settings(max_examples=100, deadline=None)
+@given(cases(), st.randoms(use_true_random=False))
+def test_removing_undoes_composing_in_any_order(case, random):
+    text, notation, placements, _ = case
+    if find_marks(text):
+        return
+    composed = put(text, placements, notation=notation)
+    left = list({one.id for one in composed.placed})
+    random.shuffle(left)
+    result = composed.text
+    for name in left:
+        result = remove(result, name, notation=notation)
+        assert nothing_overlaps(result, notation)
+    assert result == text
+    assert remove(result, A.id, notation=notation) is None
+
+
+def test_a_line_that_a_picture_shares_stays_until_the_last_one_leaves():
+    notation = Notation(markup="markdown")
+    text = f"{tag('cat', 1)} after"
+    both = put(text, [A, B], notation=notation).text
+    assert both.startswith(tag("cat", 1) + "\n![")
+    one = put(text, [B], notation=notation).text
+    assert remove(both, A.id, notation=notation) == one
+    assert remove(one, B.id, notation=notation) == text
+
+
+def wish(text, target=A.id, mode="replace-image", prompt=None, registry=REGISTRY):
+    return wish_for(text, registry, target, mode, prompt, message_id="m", notation=HTML)
+
+
+def test_a_wish_is_for_the_prompt_of_its_picture():
+    assert wish(page(A)) == Wish(prompt=CAT, place="replace-image", target=A.id)
+    assert wish(page(A), registry=Registry()).prompt == CAT
+    assert wish(page(A), mode="append-after-prompt").target == CAT.id
+    assert wish(page(A), prompt=" cat ").rewrites is False
+
+
+def test_a_wish_for_another_prompt_is_for_a_child_and_rewrites():
+    made = wish(page(A), prompt=" tiger ")
+    assert made.prompt == CAT.refined("tiger", source="manual")
+    assert (made.target, made.rewrites) == (A.id, True)
+
+
+@pytest.mark.parametrize("prompt", ["", "  ", "x" * 2_001])
+def test_a_prompt_that_is_empty_or_too_long_is_refused(prompt):
+    with pytest.raises(SettingsInvalid, match="1 to 2,000"):
+        wish(page(A), prompt=prompt)
+
+
+def test_a_picture_that_is_not_there_or_of_unknown_prompt_is_refused_in_one_line():
+    with pytest.raises(UnknownPicture, match="holds no picture"):
+        wish(page(B))
+    with pytest.raises(UnknownPicture, match="holds no picture") as refused:
+        wish(page(B), target="\n" * 10_000)
+    assert len(str(refused.value)) < 300
+    assert "\n" not in str(refused.value)
+    with pytest.raises(UnknownPicture, match="holds no picture"):
+        wish(page(F), target=f"{F.prompt_id}:{F.task_id}")
+    with pytest.raises(UnknownPicture, match="nothing is known"):
+        wish(written(A, HTML)[1], registry=Registry())
+
+
+def test_a_message_is_illustrated_again_tag_by_tag():
+    wishes = wishes_of(page(A), REGISTRY)
+    assert [(one.prompt, one.target) for one in wishes] == [(CAT, CAT.id), (DOG, DOG.id)]
+    (only,) = wishes_of(page(A), REGISTRY, only_missing=True)
+    assert only.prompt == DOG
+    apart = page().replace(" y ", f"</p>{written(A, HTML)[1]} y ")
+    assert [one.prompt for one in wishes_of(apart, REGISTRY, only_missing=True)] == [DOG]
+    registry = REGISTRY.settle("m", Links(placed=(A,)), frozenset())
+    unmarked = page().replace(" y ", f'<img src="{A.picture.url}"> y ')
+    assert [one.prompt for one in wishes_of(unmarked, registry, only_missing=True)] == [DOG]
+
+
+def test_a_mark_of_a_failure_is_retried_if_its_prompt_is_known():
+    stranger = DOG.but(id="0" * 20)
+    text = page(F, G, failure(stranger), F)
+    wishes = wishes_retry(text, REGISTRY, message_id="m", notation=HTML)
+    assert [(one.prompt, one.place) for one in wishes] == [(CAT, "retry")] * 2
+    assert [one.target for one in wishes] == [f"{CAT.id}:{one.task_id}" for one in (F, G)]
+
+
+def test_ten_thousand_tags_and_marks_are_looked_through_a_few_times_only(monkeypatch):
+    looked = []
+    for module in (page_module, tags_module):
+        find = module.find_prompts
+        monkeypatch.setattr(
+            module,
+            "find_prompts",
+            lambda text, *a, find=find, **k: looked.append(len(text)) or find(text, *a, **k),
+        )
+    text = "".join(f"{tag(f'p{at}', 1)} and " for at in range(2_000))
+    found = [Prompt.of("m", match) for match in Tags(text, message_id="m").matches]
+    outcomes = [got("append", one.id, placement(one), prompt=one) for one in found]
+    children = [one.refined(f"{one.text} b", source="manual") for one in found]
+    outcomes += [
+        got("append", parent.id, placement(one), prompt=one, rewrites=True)
+        for parent, one in zip(found, children, strict=True)
+    ]
+    looked.clear()
+    result = revised(text, *outcomes, registry=Registry().add(*found))
+    assert len(result.placed) == 4_000
+    assert sum(looked) < 4 * len(result.text)
