@@ -15,7 +15,13 @@ from limner.actors.session import SessionActor
 from limner.actors.stores.protocol import keeps_registry
 from limner.actors.system import CallReturned, Timer
 from limner.messages.errors import LimnerError, SessionCancelled, UnknownMessage, describe
-from limner.messages.opening import ApplyNow, Regenerate, SettleDue, WithdrawSession
+from limner.messages.opening import (
+    ApplyNow,
+    Regenerate,
+    ReportProgress,
+    SettleDue,
+    WithdrawSession,
+)
 from limner.messages.prompts import PromptDetected, TaskSettled
 from limner.messages.registry import Registry
 from limner.messages.streaming import SealReason
@@ -73,6 +79,8 @@ class RegenerationActor(SessionActor):
                 self.writer.tell(message)
             case WithdrawSession():
                 self.withdraw(message)
+            case ReportProgress():
+                return self.processor
             case _:
                 return super().on_receive(message)
         self.seal_if_settled()

@@ -104,7 +104,9 @@ class Revisions:
         target = _placement_of(placement)
         if mode not in get_args(Mode):
             raise SettingsInvalid(f"mode: one of {', '.join(get_args(Mode))}, not {mode!r:.80}")
-        if prompt is not None and not isinstance(prompt, Prompt):
+        if isinstance(prompt, Prompt):
+            _check_whose(prompt, message_id)
+        elif prompt is not None:
             prompt = wellformed(plain(prompt))
             if not prompt.strip():
                 raise SettingsInvalid("prompt: a prompt says what is to be drawn")
@@ -247,6 +249,7 @@ class Revisions:
                 `UnknownPrompt` if the text has no tag of its line, and `SettingsInvalid` if the
                 tag cannot say it.
         """
+        _check_whose(prompt, message_id)
         notation = self.settings.notation
 
         def change(text: str | None, registry: Registry) -> Composed:
@@ -469,6 +472,13 @@ class Revisions:
         if prompt is None:
             raise UnknownPrompt(f"the registry has no prompt {prompt_id!r:.80}")
         return prompt
+
+
+def _check_whose(prompt: Prompt, message_id: str) -> None:
+    if prompt.message_id != message_id:
+        raise SettingsInvalid(
+            f"prompt: it is one of message {prompt.message_id!r:.80}, not of {message_id!r:.80}"
+        )
 
 
 def _placement_of(given: object) -> str:

@@ -39,6 +39,7 @@ from limner.messages.opening import (
     CloseStudio,
     OpenStream,
     Regenerate,
+    ReportProgress,
     ReportStatus,
     WithdrawSession,
 )
@@ -146,6 +147,9 @@ class StudioActor(LimnerActor):
                 self.actor_ended(message)
             case CloseStudio():
                 self.close()
+            case ReportProgress():
+                known = self.live.get(message.message_id)
+                return None if known is None else known.ref
             case ReportStatus():
                 waiting = sum(len(live.waiting) for live in self.live.values())
                 return len(self.live), waiting, self.limiter, self.caller
@@ -350,8 +354,11 @@ class StudioActor(LimnerActor):
         """Give all who wished what became of it; who came after the seal is first in the next."""
         late: list[Waiting] = []
         for name, asked in live.asked.items():
-            if live.ended is not None and name not in ended.heard and self.cause is None:
-                late.append(asked)
+            if live.ended is not None and name not in ended.heard:
+                if self.cause is None:
+                    late.append(asked)
+                else:
+                    self.refuse(asked)
             elif ended.error is not None:
                 asked.future.give_up(ended.error)
             else:

@@ -14,6 +14,7 @@ from limner.actors.generators.protocol import GeneratorLike
 from limner.actors.limits import Limiter, threads_of
 from limner.actors.production import Production, lane_of
 from limner.actors.recorder import LogFile, Record, lost
+from limner.actors.regeneration import RegenerationActor
 from limner.actors.revisions import Revisions
 from limner.actors.root import StudioActor
 from limner.actors.stores.opening import open_store
@@ -182,7 +183,7 @@ class Studio(Revisions):
         with self._lock:
             stream = self._newest.get(message_id)
         if stream is None:
-            return Progress(message_id=message_id, state="none")
+            return self._regenerating(message_id)
         try:
             processor = stream.processor
             counts: Any = {} if processor is None else processor.ask(ReportProgress())
@@ -194,6 +195,16 @@ class Studio(Revisions):
             characters=stream.characters,
             **counts,
         )
+
+    def _regenerating(self, message_id: str) -> Progress:
+        """Say how far the regenerations of a message are that is not being streamed."""
+        report = ReportProgress(message_id=message_id)
+        with suppress(pykka.ActorDeadError):
+            session: PooledRef[Any] | None = self._root.ask(report)
+            if session is not None and session.actor_class is RegenerationActor:
+                counts = session.ask(report).ask(report)
+                return Progress(message_id=message_id, state="regenerating", **counts)
+        return Progress(message_id=message_id, state="none")
 
     def status(self) -> StudioStatus:
         """Say what the studio is doing now.

@@ -120,7 +120,9 @@ class WriterActor(LimnerActor):
         """Wait until nobody else writes this message."""
         self.stage = Stage.WAITING
         self.editor.tell(
-            AskTurn.trusted(session_id=self.session_id, message_id=self.message_id, reply_to=self.actor_ref)
+            AskTurn.trusted(
+                session_id=self.session_id, message_id=self.message_id, reply_to=self.actor_ref
+            )
         )
 
     def turn_given(self, message: TurnGiven) -> None:
@@ -135,7 +137,9 @@ class WriterActor(LimnerActor):
     def end_turn(self, *, written: bool) -> None:
         """Let others write."""
         self.editor.tell(
-            TurnOver.trusted(session_id=self.session_id, message_id=self.message_id, written=written)
+            TurnOver.trusted(
+                session_id=self.session_id, message_id=self.message_id, written=written
+            )
         )
 
     def write(self) -> None:

@@ -141,4 +141,9 @@ class ReportStatus(Message):
 
 
 class ReportProgress(Message):
-    """studio → processor: asked by the edge; the reply counts tasks by state."""
+    """studio → root, session, processor: asked by the edge.
+
+    The reply is whom to ask next; of the processor, how many tasks are in each state.
+    """
+
+    message_id: str = ""

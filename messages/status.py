@@ -40,13 +40,14 @@ class Progress(Value):
 
     Args:
         message_id: the message.
-        state: `streaming`, `settling` (sealed, not yet written) or `none` (no live session).
+        state: `streaming`, `settling` (sealed, not yet written), `regenerating`, or `none` (no
+            live session).
         characters: how many have been streamed.
         detected, queued, generating, completed, failed, cancelled: tasks by state.
     """
 
     message_id: str
-    state: Literal["streaming", "settling", "none"]
+    state: Literal["streaming", "settling", "regenerating", "none"]
     characters: int = 0
     detected: int = 0
     queued: int = 0

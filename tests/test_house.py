@@ -21,7 +21,7 @@ IMPORTED_BY = {
     "studio": {"__init__"},
     "root": {"__init__", "studio"},
     "session": {"studio", "root", "regeneration"},
-    "regeneration": {"root"},
+    "regeneration": {"studio", "root"},
     "editor": {"root"},
     "revisions": {"studio"},
     "writes": {"writer", "editor"},

@@ -19,8 +19,8 @@ def open_store(name: object, *, pictures: Path, pictures_url: str | None) -> Sto
     """Give the store that a name stands for, or the one that is given.
 
     Args:
-        name: `memory:`, `files:DIRECTORY`, `chat:FILE`, a SQLAlchemy URL, or an object with the methods of
-            `Store`, which is given back as it is.
+        name: `memory:`, `files:DIRECTORY`, `chat:FILE`, a SQLAlchemy URL, or an object with the
+            methods of `Store`, which is given back as it is.
         pictures: the directory that pictures are kept in, `memory:` not excepted.
         pictures_url: how a text refers to that directory; by default as it is written.
 

@@ -344,6 +344,30 @@ def test_a_failure_leaves_a_mark_that_a_retry_takes_the_place_of(open_written):
     assert stored(one).count("<img ") == 3
 
 
+def test_the_progress_of_regenerations_can_be_asked_for(open_written):
+    one = open_written()
+    assert one.studio.progress("m").state == "none"
+    one.painter.seconds = {"a street": 60}
+    one.studio.regenerate("m", one.roof)
+    future = one.studio.regenerate("m", one.street)
+    one.let_pass(30)
+    progress = one.studio.progress("m")
+    assert progress.state == "regenerating"
+    assert (progress.completed, progress.generating) == (1, 1)
+    future.get()
+    assert one.studio.progress("m").state == "none"
+
+
+def test_a_prompt_of_another_message_is_refused(open_written):
+    one = open_written()
+    one.studio.illustrate("n", TEXT).get()
+    prompt = one.studio.registry("n").prompts[0]
+    with pytest.raises(SettingsInvalid):
+        one.studio.regenerate("m", one.roof, prompt=prompt)
+    with pytest.raises(SettingsInvalid):
+        one.studio.rewrite("m", prompt)
+
+
 def test_a_session_that_regenerates_past_its_deadline_writes_nothing(open_written):
     one = open_written(slots=1, deadline=30, generation_timeout=1_000)
     one.painter.seconds = 500

@@ -8,6 +8,7 @@ some order of the whole operations gives.
 import functools
 from contextlib import closing, suppress
 from io import BytesIO
+from random import Random
 
 import orjson
 import pykka
@@ -16,8 +17,8 @@ import revision_model as model
 from invariants import violations
 from PIL import Image
 
-from limner.actors import Faults, PooledActor, Settings, SimulatedSystem, Studio
-from limner.actors.stores import MemoryStore
+from limner.actors import Faults, PooledActor, Settings, SimulatedSystem, Studio, System
+from limner.actors.stores import MemoryStore, PictureFiles, SqlStore
 from limner.messages import Illustrated, PictureBytes
 from limner.messages.errors import (
     GenerationFailed,
@@ -36,6 +37,11 @@ AT_ONCE = 100
 MESSAGES = ("m", "n")
 PROMPTS = ("a roof", "a street", "a lamp")
 PLACES = ("replace-image", "append-after-image", "append-after-prompt")
+STEPS = (
+    *("stream", "whole", "again", "again", "retry", "apply", "reconcile"),
+    *("remove", "remove", "edit", "edit", "hold", "release", "release"),
+    *["regenerate"] * 5,
+)
 UNSURE = 0.3
 """The share of seeds in which actors are made to fail."""
 
@@ -47,11 +53,11 @@ def picture(number):
     return PictureBytes(data=data.getvalue())
 
 
-class Store(MemoryStore):
-    """A store that remembers each write, and which of them no studio made."""
+class Recorded:
+    """What is added to a store: it remembers each write, and which of them no studio made."""
 
-    def __init__(self):
-        super().__init__()
+    def __init__(self, *given):
+        super().__init__(*given)
         self.written = {}
         self.foreign = set()
 
@@ -66,6 +72,14 @@ class Store(MemoryStore):
         self.foreign.add(
             (message_id, self.write(message_id, change(text), expected_version=version))
         )
+
+
+class Store(Recorded, MemoryStore):
+    """In memory, and yet with calls that take their time."""
+
+
+class OnDisk(Recorded, SqlStore):
+    """On a real disk."""
 
 
 class Backend:
@@ -120,7 +134,7 @@ class Host(PooledActor):
             for one in MESSAGES:
                 with suppress(StudioClosed):
                     self.world.studio.release(one)
-            self.world.hosts -= 1
+            self.world.leave()
             self.stop()
             return None
         self.left -= 1
@@ -134,7 +148,7 @@ class Host(PooledActor):
 
     def step(self, message_id):
         world, studio = self.world, self.world.studio
-        stored = world.store.texts.get(message_id, "")
+        stored = (world.store.load(message_id) or ("", None))[0]
         there = model.pictures(stored)
         name = f"{self.number}.{self.left}"
         match self.among(*world.steps):
@@ -148,11 +162,8 @@ class Host(PooledActor):
                 world.did("stream", message_id, studio.illustrate(message_id, text), text=text)
             case "regenerate" if there:
                 target, place = self.among(*there), self.among(*PLACES)
-                world.did(
-                    "regenerate",
-                    message_id,
-                    studio.regenerate(message_id, target, mode=place),
-                )
+                future = studio.regenerate(message_id, target, mode=place)
+                world.did("regenerate", message_id, future, single=True)
             case "again" if stored:
                 future = studio.illustrate_again(message_id, self.among("append", "replace"))
                 world.did("regenerate", message_id, future)
@@ -208,12 +219,12 @@ class World:
 
     def __init__(self, seed, path):
         self.path = path
-        self.store = Store()
         draws = SimulatedSystem(seed).random("world").random
         fails = 0.02 * draws() if draws() < UNSURE else 0
         names = ("Session", "Regeneration", "Monitor", "Processor", "Writer")
         slow, failing = 4 * draws(), 0.4 * draws()
         times = {"store": 0.5 * draws(), "image": slow}
+        self.store = Store()
         self.system = SimulatedSystem(
             seed,
             latency=lambda lane, _: round(1e6 * self.draw() * times[lane[:5]]),
@@ -222,14 +233,7 @@ class World:
         self.draw = self.system.random("load").random
         self.crashes = fails > 0
         self.pace = 4 * draws()
-        self.steps = [
-            *("stream", "whole", "again", "again", "retry", "apply", "reconcile"),
-            *("remove", "remove", "edit", "edit", "hold", "release", "release"),
-            *["regenerate"] * 5,
-        ]
-        if draws() < 0.5:
-            self.steps += ["clear", "meddle"]
-        self.done = []
+        self.steps = [*STEPS, *(("clear", "meddle") if draws() < 0.5 else ())]
         self.settings = Settings(
             events=path,
             settle_after=(0, 1, 2)[int(3 * draws())],
@@ -239,7 +243,13 @@ class World:
             pattern_timeout=None,
             attempts=1,
         )
-        self.hosts = 2 + int(3 * draws())
+        self.open(2 + int(3 * draws()), failing)
+
+    def open(self, hosts, failing):
+        """Open the studio, write each message once, and let the hosts begin."""
+        self.done = []
+        self.hosts = hosts
+        self.over = self.system.future()
         self.studio = Studio.open(
             self.settings,
             store=self.store,
@@ -249,8 +259,14 @@ class World:
         for message_id in MESSAGES:
             text = f"first {self.tag()} then {self.tag()} end."
             self.did("stream", message_id, self.studio.illustrate(message_id, text), text=text)
-        for number in range(self.hosts):
-            self.system.start(Host, self, number, 4 + int(12 * draws()))
+        for number in range(hosts):
+            self.system.start(Host, self, number, 4 + int(12 * self.draw()))
+
+    def leave(self):
+        """Let a host go; the last one ends it."""
+        self.hosts -= 1
+        if not self.hosts:
+            self.over.set()
 
     def tag(self):
         return f'<!--img-prompt="{PROMPTS[int(self.draw() * len(PROMPTS))]}"-->'
@@ -275,9 +291,33 @@ class World:
             stream.finish()
 
     def run(self):
-        self.system.run_until(lambda: not self.hosts)
+        self.over.get()
         self.studio.close()
         return [orjson.loads(line) for line in self.path.read_bytes().splitlines()]
+
+
+class RealWorld(World):
+    """The same on real threads, a real disk, in real time."""
+
+    def __init__(self, seed, folder):
+        self.path = folder / "events.jsonl"
+        self.store = OnDisk(f"sqlite:///{folder / 'texts.db'}", PictureFiles(folder / "pictures"))
+        self.system = System(threads=4)
+        random, lock = Random(seed), self.system.lock()
+
+        def draw():
+            with lock:
+                return random.random()
+
+        self.draw, self.crashes, self.pace = draw, False, 0.02
+        self.counting = self.system.lock()
+        self.steps = [*STEPS, "clear"]
+        self.settings = Settings(events=self.path, settle_after=0.05, placeholders=True, attempts=1)
+        self.open(6, failing=0.2)
+
+    def leave(self):
+        with self.counting:
+            super().leave()
 
 
 def check(world, events):
@@ -359,6 +399,9 @@ def judge(world, key, ones, before, text, wishes, edits):
                 yield f"reconciling made {text!r} of {before!r}"
         case "regenerate":
             yield from judge_regeneration(before, text, wishes, result)
+            single = sum(event["place"] in PLACES for event in wishes)
+            if single != sum(hasattr(one, "single") for one in ones):
+                yield f"{single} wishes were heard, and {len(ones)} calls were told of the outcome"
         case "lost" if model.bare(text) != model.bare(before) and not any(
             one.kind == "stream" and one.text.startswith(model.bare(text)) for one in world.done
         ):
@@ -422,3 +465,13 @@ def test_each_text_is_what_one_whole_operation_makes_of_the_one_before(tmp_path,
     for seed in range(first, first + AT_ONCE):
         wrong = run(seed, tmp_path / f"{seed}.jsonl")
         assert wrong == [], f"seed {seed}"
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_so_it_is_on_real_threads_and_a_real_disk(tmp_path, seed):
+    world = RealWorld(seed, tmp_path)
+    try:
+        assert check(world, world.run()) == []
+    finally:
+        world.system.close()
+        world.store.close()
