@@ -1,7 +1,10 @@
 """Everything that is said, and pure functions on it."""
 
+from limner.messages.cleaning import clean
 from limner.messages.composition import Composed, compose
+from limner.messages.editing import Pending
 from limner.messages.errors import LimnerError
+from limner.messages.notation import Notation
 from limner.messages.patterns import DEFAULT_PATTERNS
 from limner.messages.pictures import (
     Failure,
@@ -13,6 +16,7 @@ from limner.messages.pictures import (
     PromptMatch,
     Unplaced,
 )
+from limner.messages.registry import Link, Registry
 from limner.messages.scanner import PromptScanner, find_prompts
 from limner.messages.settings import LaneSettings, Settings
 from limner.messages.status import LaneStatus, Progress, StudioStatus
@@ -27,6 +31,9 @@ __all__ = [
     "LaneSettings",
     "LaneStatus",
     "LimnerError",
+    "Link",
+    "Notation",
+    "Pending",
     "Picture",
     "PictureBytes",
     "Placement",
@@ -34,12 +41,14 @@ __all__ = [
     "Prompt",
     "PromptMatch",
     "PromptScanner",
+    "Registry",
     "Settings",
     "StudioStatus",
     "Tally",
     "Task",
     "TaskState",
     "Unplaced",
+    "clean",
     "compose",
     "find_prompts",
 ]

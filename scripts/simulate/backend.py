@@ -2,7 +2,7 @@
 
 import struct
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from threading import Lock
 from time import sleep
 from typing import Any
@@ -10,7 +10,8 @@ from typing import Any
 from limner.actors.generators.protocol import Cancelled
 from limner.actors.stores import MemoryStore
 from limner.messages.errors import GenerationFailed, StoreFailed, VersionConflict
-from limner.messages.pictures import Picture, PictureBytes
+from limner.messages.pictures import Picture, PictureBytes, Prompt
+from limner.messages.registry import Link, Registry
 from limner.messages.tasks import Task
 from limner.messages.writing import Links, Version
 from limner.scripts.simulate.draws import Draws
@@ -166,6 +167,28 @@ class FaultyStore:
     def kept(self, message_id: str) -> Mapping[str, Picture]:
         """Give what is kept."""
         return self.inner.kept(message_id)
+
+    def registry(self, message_id: str) -> Registry:
+        """Give what is known of a message."""
+        self._fail("registry")
+        return self.inner.registry(message_id)
+
+    def add(self, prompt: Prompt) -> None:
+        """Remember a prompt."""
+        self._fail("add")
+        self.inner.add(prompt)
+
+    def prompt(self, prompt_id: str) -> Prompt | None:
+        """Give a prompt."""
+        return self.inner.prompt(prompt_id)
+
+    def pictures_of(self, prompt_id: str) -> Sequence[Link]:
+        """Give the pictures of a prompt."""
+        return self.inner.pictures_of(prompt_id)
+
+    def prompts_of(self, picture_id: str) -> Sequence[Prompt]:
+        """Give the prompts of a picture."""
+        return self.inner.prompts_of(picture_id)
 
     def close(self) -> None:
         """Do nothing."""

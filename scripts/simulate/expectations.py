@@ -7,6 +7,7 @@ from limner.actors.actor import LimnerActor
 from limner.actors.system import PooledRef, Timer
 from limner.messages.composition import NO_PROMPT, mark
 from limner.messages.errors import LimnerError, SessionTimedOut
+from limner.messages.marks import find_marks
 from limner.messages.pictures import Illustrated
 from limner.messages.scanner import find_prompts
 from limner.scripts.simulate.plans import Plan
@@ -38,6 +39,9 @@ def broken(
         if text.count(picture) != 1:
             yield f"{name}: the picture {placement} is {text.count(picture)} times in the text"
         text = text.replace(picture, "")
+    for one in reversed(find_marks(text)):
+        if one.kind == "failure":
+            text = text[: one.start] + text[one.end :]
     if text != plan.text and not (may_be_cut and plan.text.startswith(text)):
         yield f"{name}: its text is not what was streamed, but for the pictures"
         return

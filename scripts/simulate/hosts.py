@@ -10,7 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from limner.actors import PooledActor
-from limner.messages.composition import mark
+from limner.actors.system import ActorEnded, PooledRef
 from limner.messages.errors import (
     LimnerError,
     MessageBusy,
@@ -19,10 +19,12 @@ from limner.messages.errors import (
     StudioClosed,
     VersionConflict,
 )
+from limner.messages.marks import find_marks
 from limner.messages.pictures import Illustrated
 from limner.messages.wellformed import wellformed
 from limner.scripts.simulate.expectations import broken
 from limner.scripts.simulate.plans import End, Meddling, Plan, Way
+from limner.scripts.simulate.revising import RevisingActor
 
 if TYPE_CHECKING:
     import pykka
@@ -67,6 +69,7 @@ class HostActor(PooledActor):
         self.future: pykka.Future[Illustrated] | None = None
         self.pieces: Iterator[str] = plan.pieces()
         self.draw = world.draws("hosts")
+        self.revising: PooledRef[Any] | None = None
 
     def on_start(self) -> None:
         """Begin."""
@@ -81,6 +84,8 @@ class HostActor(PooledActor):
                 self.come_back()
             case Moment.SETTLED:
                 self.look()
+            case ActorEnded() if message.ref is self.revising:
+                self.stop()
             case _:
                 return super().on_receive(message)
         return None
@@ -220,11 +225,19 @@ class HostActor(PooledActor):
                 world.problems.append(f"{plan.message_id}: the store holds another text")
         if self.edited and plan.alone and isinstance(ended, Illustrated) and ended.written:
             held = world.store.inner.texts.get(plan.message_id, "")
-            for placement in ended.pictures:
-                held = held.replace(mark(placement, "html"), "")
+            for one in reversed(find_marks(held)):
+                held = held[: one.start] + held[one.end :]
             if held != self.edited:
                 world.problems.append(f"{plan.message_id}: the host's edit is lost")
-        self.stop()
+        self.let_revise()
+
+    def let_revise(self) -> None:
+        """Let somebody want the text otherwise, and leave after that."""
+        revised = self.world.params.revised
+        if revised and self.world.draws("revised")() < revised:
+            self.revising = RevisingActor.start(self.world, self.plan.message_id)
+        else:
+            self.stop()
 
     def in_seconds(self, seconds: float, moment: Moment) -> None:
         """Hear of a moment later."""

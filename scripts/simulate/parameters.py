@@ -54,6 +54,7 @@ class Parameters:
         lanes: the settings of the lanes and lane groups at the beginning.
         pictures: the lane that pictures are made in.
         settings: those of the studio, but for its event log.
+        revised: the share of messages that somebody wants otherwise.
         faults: the rate of each fault.
     """
 
@@ -69,6 +70,7 @@ class Parameters:
     lanes: dict[str, LaneSettings]
     pictures: str
     settings: Settings
+    revised: float
     faults: dict[str, float]
 
     @property
@@ -87,6 +89,7 @@ def draw_parameters(scenario: Scenario, draws: Draws) -> Parameters:
     """Draw the values of one run."""
     draw = draws("parameters")
     texts, people, patience = scenario.texts, scenario.people, scenario.patience
+    revisions, revising = scenario.revisions, draws("revisions")
     lanes = {"image": draw_lane(scenario.lane, scenario, draw)}
     pictures, is_grouped, inner = "image", False, draws("inner")
     if scenario.inner is not None and inner() >= scenario.left_out:
@@ -117,7 +120,13 @@ def draw_parameters(scenario: Scenario, draws: Draws) -> Parameters:
             grace=patience.grace.draw(draw),
             attempts=patience.attempts.draw_whole(draw),
             backoff=patience.backoff.draw(draw),
+            settle_after=revisions.settle_after.draw(revising),
+            reconcile_after=revisions.reconcile_after.draw(revising)
+            if revising() < revisions.reconciled.draw(revising)
+            else None,
+            placeholders=revising() < revisions.placeholders.draw(revising),
         ),
+        revised=revisions.share.draw(revising),
         faults={
             name: 0 if draw() < scenario.left_out else rate.draw(draw)
             for name, rate in rates(scenario.faults).items()

@@ -97,6 +97,31 @@ class Latency(Value):
     """How many times longer those take."""
 
 
+class Revisions(Value):
+    """What people want otherwise once it is written."""
+
+    share: Rate = fixed(0)
+    """The share of messages of which something is."""
+
+    times: Number = ranging(1, 8)
+    """How often, of one message."""
+
+    pause: Pause = ranging(0, 10)
+    """Seconds between two such wishes."""
+
+    settle_after: Pause = fixed(2)
+    """Seconds without a new wish after which pictures that were wished for are written."""
+
+    reconciled: Rate = fixed(0)
+    """The share of seeds in which a text is reconciled by itself after each write."""
+
+    reconcile_after: Seconds = ranging(1, 30)
+    """Seconds after which that is."""
+
+    placeholders: Rate = fixed(0)
+    """The share of seeds in which a failure leaves a mark."""
+
+
 class Patience(Value):
     """How long the studio waits for what, in seconds, and how often it tries."""
 
@@ -183,6 +208,7 @@ class Scenario(Value):
     """The share of seeds in which the back end has several of those, which come and go."""
 
     calls: Calls = Calls()
+    revisions: Revisions = Revisions()
     patience: Patience = Patience()
     faults: Faults = Faults()
 

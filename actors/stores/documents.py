@@ -1,0 +1,282 @@
+"""What a host derives its own store from: it says how a document is read, replaced and searched.
+
+A host's store as a whole, on the standard library's `sqlite3`; `texts` may be a table that it has:
+
+    import json
+    import sqlite3
+    from contextlib import closing
+    from limner.actors.stores import Document, DocumentStore, PictureFiles
+
+    class Texts(DocumentStore):
+        def __init__(self, path):
+            super().__init__(PictureFiles("pictures"))
+            self.path = path
+            self.sql("CREATE TABLE IF NOT EXISTS texts (id TEXT PRIMARY KEY, text, known)")
+
+        def sql(self, statement, *values):
+            with closing(sqlite3.connect(self.path)) as connection, connection:
+                return connection.execute(statement, values).fetchall()
+
+        def fetch(self, message_id):
+            for row in self.sql("SELECT text, known FROM texts WHERE id = ?", message_id):
+                return Document(row[0], row[1] and json.loads(row[1]), revision=row)
+
+        def replace(self, message_id, new):
+            values = message_id, new.text, json.dumps(new.known), *(new.revision or ())
+            change = "INSERT INTO texts(id, text, known) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING"
+            if new.revision is not None:
+                change = "UPDATE texts SET text = ?2, known = ?3 WHERE id = ?1"
+                change += " AND text IS ?4 AND known IS ?5"
+            return self.sql(change + " RETURNING id", *values) != []
+
+        def search(self, name):
+            return [row[0] for row in self.sql("SELECT id FROM texts WHERE instr(known, ?)", name)]
+
+Here the revision is the row itself, so that a change by a program that knows nothing of Limner is
+seen too. `limner.actors.stores.conformance` shows whether such a store keeps its word.
+"""
+
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
+
+from pydantic import ValidationError
+
+from limner.actors.stores.contents import version_of
+from limner.messages.errors import StoreFailed, VersionConflict
+from limner.messages.pictures import Picture, Prompt
+from limner.messages.registry import Link, Registry
+from limner.messages.tasks import Task
+from limner.messages.writing import Links, Version
+
+ATTEMPTS = 200
+"""Times that a change is tried on what others have made of the document meanwhile."""
+
+_NAME = re.compile(r"[0-9a-f]{1,128}")
+
+
+class Document(NamedTuple):
+    """All that a host keeps of one message.
+
+    Args:
+        text: the message's text; `None` if there is none, or none any more.
+        known: what is known of its prompts and pictures, as a dictionary that JSON can hold; to a
+            host it means nothing. `None` if nothing is known yet.
+        revision: the host's own name for this state of both, such as a counter, an ETag, or the
+            row itself. In a document that is to be put in place it is that of the one that has to
+            be there still; `None` if there was none.
+    """
+
+    text: str | None
+    known: dict[str, Any] | None
+    revision: object = None
+
+
+class Pictures(Protocol):
+    """Where the bytes of pictures are kept: `PictureFiles`, or what a host has instead."""
+
+    def put(self, picture: Picture, data: bytes) -> Picture:
+        """Keep a picture's bytes durably; give it with the URL by which a text refers to it."""
+        ...
+
+    def lost(self, picture: Picture) -> bool:
+        """Say whether a picture that was put here is not here any more."""
+        ...
+
+
+class DocumentStore(ABC):
+    """A `RegistryStore` over documents, of which a host gives `fetch`, `replace` and `search`.
+
+    These three are called on several threads at one time, also for the same message, and other
+    processes may call theirs on the same documents. No lock is held meanwhile: that `replace`
+    compares and sets in one step is all that keeps changes from being lost. A change that comes
+    too late is made again on what is there by then, so a picture that is kept never makes the
+    write of a text fail, nor is it lost by one.
+
+    A text's version is a hash of it, so a host needs no column for it, and one that changes the
+    text itself is noticed. Each change reads and writes the whole document of a message; tasks
+    are not remembered.
+
+    Args:
+        pictures: where the bytes of pictures are kept.
+    """
+
+    def __init__(self, pictures: Pictures) -> None:
+        self._pictures = pictures
+
+    @abstractmethod
+    def fetch(self, message_id: str) -> Document | None:
+        """Give the document of a message with its revision, which is not `None`.
+
+        Args:
+            message_id: as the host has given it to Limner, and unchecked.
+
+        Returns:
+            The document, or `None` if there is none.
+        """
+
+    @abstractmethod
+    def replace(self, message_id: str, new: Document) -> bool:
+        """Put a document in place, if the one that is there has the revision that the new names.
+
+        Comparing and setting is one step, which nobody comes in between, and the new document has
+        another revision. When this returns, it outlives a power cut. A host that makes the
+        messages itself raises an error where there is none.
+
+        Args:
+            message_id: whose document.
+            new: its text and what is known; `revision` is of the one to be replaced, or `None` if
+                there must be none.
+
+        Returns:
+            Whether it was put in place: false if there was another, or none, or one where there
+            must be none.
+        """
+
+    @abstractmethod
+    def search(self, name: str) -> Iterable[str]:
+        """Give the ids of the messages whose document has a name somewhere in `known`.
+
+        Ids of others do no harm, so all ids are an answer too, though a slow one: each of these
+        documents is fetched. A host of many messages has an index, or a table that it fills in
+        `replace`.
+
+        Args:
+            name: of a prompt or picture: 1 to 128 hexadecimal digits, so it is safe in any pattern.
+        """
+
+    def load(self, message_id: str) -> tuple[str, Version] | None:
+        """Give a message's text and its version, or `None` if there is none."""
+        held = self.fetch(message_id)
+        if held is None or held.text is None:
+            return None
+        return held.text, _version(held.text)
+
+    def write(
+        self,
+        message_id: str,
+        text: str,
+        *,
+        expected_version: Version | None,
+        links: Links | None = None,
+    ) -> Version:
+        """Write a text if the one that is there has the version that is expected.
+
+        Raises:
+            VersionConflict: if it has another, or there is none, or one where none was expected.
+            StoreFailed: if the document is broken, or others change it all the time.
+        """
+
+        def written(held: str | None, known: Registry) -> tuple[str, Registry]:
+            version = None if held is None else _version(held)
+            if version != expected_version:
+                raise VersionConflict(
+                    f"message {message_id[:40]!r} is at version {version}, not {expected_version}"
+                )
+            return text, known.settle(message_id, links or Links(), text)
+
+        self._change(message_id, written)
+        return _version(text)
+
+    def keep(self, task: Task, data: bytes, picture: Picture) -> Picture:
+        """Keep a finished picture: its bytes first, then what is known of it.
+
+        Raises:
+            StoreFailed: if the bytes cannot be written, the document is broken, or others change
+                it all the time.
+        """
+        picture = self._pictures.put(picture, data)
+        self._change(task.message_id, lambda text, known: (text, known.keep(task, picture)))
+        return picture
+
+    def kept(self, message_id: str) -> Mapping[str, Picture]:
+        """Give the newest picture of each prompt that is kept but in no text yet.
+
+        Raises:
+            StoreFailed: if the document is broken.
+        """
+        known = self.registry(message_id)
+        there = (one for one in known.links if not self._pictures.lost(one.placement.picture))
+        return known.but(links=tuple(there)).kept()
+
+    def registry(self, message_id: str) -> Registry:
+        """Give all that is known of a message: an empty `Registry` if nothing is.
+
+        Raises:
+            StoreFailed: if the document is broken.
+        """
+        return _registry(message_id, self.fetch(message_id))
+
+    def add(self, prompt: Prompt) -> None:
+        """Remember a prompt, such as a refined one; one that is known already stays as it is.
+
+        Raises:
+            StoreFailed: if the document is broken, or others change it all the time.
+        """
+        self._change(prompt.message_id, lambda text, known: (text, known.add(prompt)))
+
+    def prompt(self, prompt_id: str) -> Prompt | None:
+        """Give a prompt of any message by its id, or `None` if it is not known.
+
+        Raises:
+            StoreFailed: if a document that has the id is broken; so for the look-ups below.
+        """
+        found = (known.prompt(prompt_id) for known in self._with(prompt_id))
+        return next((prompt for prompt in found if prompt is not None), None)
+
+    def pictures_of(self, prompt_id: str) -> Sequence[Link]:
+        """Give the pictures of a prompt, oldest first."""
+        return [link for known in self._with(prompt_id) for link in known.pictures(prompt_id)]
+
+    def prompts_of(self, picture_id: str) -> Sequence[Prompt]:
+        """Give the prompts that a picture belongs to, over all messages."""
+        found = []
+        for known in self._with(picture_id):
+            placed = (link.placement for link in known.links)
+            ids = {one.prompt_id for one in placed if one.picture.id == picture_id}
+            found += [prompt for prompt in known.prompts if prompt.id in ids]
+        return found
+
+    def close(self) -> None:  # noqa: B027  # many hosts have nothing open
+        """Do nothing; a host that has something open closes it here."""
+
+    def _change(
+        self,
+        message_id: str,
+        change: Callable[[str | None, Registry], tuple[str | None, Registry]],
+    ) -> None:
+        for _ in range(ATTEMPTS):
+            held = self.fetch(message_id)
+            before = None if held is None else held.text, _registry(message_id, held)
+            text, known = after = change(*before)
+            if after == before:
+                return
+            revision = None if held is None else held.revision
+            if self.replace(message_id, Document(text, known.model_dump(mode="json"), revision)):
+                return
+        raise StoreFailed(
+            f"the document of message {message_id[:40]!r} could not be replaced: "
+            f"each of {ATTEMPTS} times it had another revision by then"
+        )
+
+    def _with(self, name: str) -> Iterator[Registry]:
+        # a name that Limner has not made is nobody's, and a host may put it into a query
+        return map(self.registry, dict.fromkeys(self.search(name) if _NAME.fullmatch(name) else ()))
+
+
+def _registry(message_id: str, held: Document | None) -> Registry:
+    if held is None or not held.known:
+        return Registry()
+    try:
+        return Registry.model_validate(held.known)
+    except ValidationError as error:
+        wrong = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(map(str, wrong["loc"]))[:80] or "it"
+        raise StoreFailed(
+            f"what is known of message {message_id[:40]!r} is broken: {where}: {wrong['msg']}"
+        ) from error
+
+
+def _version(text: str) -> str:
+    return version_of(text.encode(errors="surrogatepass"))
