@@ -13,38 +13,19 @@ from typing import Annotated, Any, cast
 import typer
 from typer.core import TyperGroup
 
+from limner.scripts.help_texts import (
+    CLEAN,
+    ILLUSTRATE,
+    INSPECT,
+    LIMNER,
+    PICTURES,
+    RECONCILE,
+    REGENERATE,
+    SIMULATE,
+)
+
 USAGE_ERROR: type[Exception] = typer.BadParameter.__bases__[0]  # which typer has no public name for
 
-# a paragraph a line, as it is wrapped for the terminal that it is shown on
-LIMNER = """\
-Illustrate text while it is still being written.
-
-A text asks for a picture with a tag such as <!--img-prompt="a lighthouse at dusk"-->. Limner \
-finds these tags as the text comes in, has the pictures made, and writes the text once, each \
-picture beside its tag.
-
-\b
-limner illustrate story.md
-some-llm "tell me a story" | limner illustrate - -o story.md
-"""
-ILLUSTRATE = """\
-Illustrate a text, also one that another program is still writing.
-
-\b
-limner illustrate story.md
-limner illustrate story.md -o out/story.md --rate 60
-some-llm "tell me a story" | limner illustrate - -o story.md
-
-A text asks for a picture with <!--img-prompt="…"-->, <img-prompt="…"> or <img_prompt="…">. \
-Each picture is begun the moment its tag is complete. The text is written once, when the last \
-picture is settled, and but for the pictures it stays byte for byte as it was.
-
-Ctrl-C writes what is finished by then; a second Ctrl-C writes nothing. A setting that no option \
-gives is taken from the environment (LIMNER_SLOTS=2), then from a TOML file (slots = 2).
-
-Exit status: 0 all illustrated, 1 failed, 2 wrong use or input, 3 written but some pictures are \
-missing, 130 interrupted.
-"""
 
 app = typer.Typer(
     name="limner",
@@ -61,6 +42,100 @@ class Markup(StrEnum):
 
     HTML = "html"
     MARKDOWN = "markdown"
+
+
+class Mode(StrEnum):
+    """Where the picture of a regeneration goes."""
+
+    REPLACE_IMAGE = "replace-image"
+    APPEND_AFTER_IMAGE = "append-after-image"
+    APPEND_AFTER_PROMPT = "append-after-prompt"
+
+
+class AgainMode(StrEnum):
+    """Where pictures go at prompts that have some."""
+
+    APPEND = "append"
+    REPLACE = "replace"
+
+
+class Kept(StrEnum):
+    """What a cleaning leaves in."""
+
+    PICTURES = "pictures"
+    FAILURES = "failures"
+    PROMPTS = "prompts"
+
+
+File = Annotated[str, typer.Argument(metavar="FILE", help="A text or a chat that is there.")]
+PicturesOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--pictures",
+        metavar="DIR",
+        help="Where the pictures go. By default pictures/ beside the output.",
+    ),
+]
+MarkupOption = Annotated[
+    Markup | None,
+    typer.Option(
+        "--markup",
+        help="How a picture is put into the text."
+        " By default as the name of the output or the source ends, else markdown.",
+    ),
+]
+PatternOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--pattern",
+        metavar="REGEX",
+        help="What a prompt tag looks like, in place of the usual three; its first group is"
+        " the prompt. May be repeated.",
+    ),
+]
+GeneratorOption = Annotated[
+    str | None,
+    typer.Option(
+        "--generator",
+        metavar="NAME",
+        help="What makes the pictures: sketch draws them here, instant gives a constant one."
+        " By default sketch.",
+    ),
+]
+SlotsOption = Annotated[
+    int | None,
+    typer.Option("--slots", metavar="N", help="Pictures in the making at one time. By default 3."),
+]
+MinTimeOption = Annotated[
+    float | None,
+    typer.Option(
+        "--min-time",
+        metavar="SECONDS",
+        help="Between the starts of two pictures, at least. By default 0.",
+    ),
+]
+EventsOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--events", metavar="FILE", help="Append the event log to this file, as JSON lines."
+    ),
+]
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--config",
+        metavar="FILE",
+        help="A TOML file of settings."
+        " By default LIMNER_CONFIG, or limner.toml in the working folder.",
+    ),
+]
+QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Show errors only.")]
+DryRunOption = Annotated[
+    bool,
+    typer.Option(
+        "--dry-run", help="Show what would change, as a diff; write nothing, draw nothing."
+    ),
+]
 
 
 class Bench(TyperGroup):
@@ -132,46 +207,12 @@ def illustrate(
             " for standard input, standard output.",
         ),
     ] = None,
-    pictures: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="DIR",
-            help="Where the pictures go. By default pictures/ beside the output.",
-        ),
-    ] = None,
-    markup: Annotated[
-        Markup | None,
-        typer.Option(
-            help="How a picture is put into the text."
-            " By default as the name of the output or the source ends, else markdown.",
-        ),
-    ] = None,
-    pattern: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="REGEX",
-            help="What a prompt tag looks like, in place of the usual three; its first group is"
-            " the prompt. May be repeated.",
-        ),
-    ] = None,
-    generator: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME",
-            help="What makes the pictures: sketch draws them here, instant gives a constant one."
-            " By default sketch.",
-        ),
-    ] = None,
-    slots: Annotated[
-        int | None,
-        typer.Option(metavar="N", help="Pictures in the making at one time. By default 3."),
-    ] = None,
-    min_time: Annotated[
-        float | None,
-        typer.Option(
-            metavar="SECONDS", help="Between the starts of two pictures, at least. By default 0."
-        ),
-    ] = None,
+    pictures: PicturesOption = None,
+    markup: MarkupOption = None,
+    pattern: PatternOption = None,
+    generator: GeneratorOption = None,
+    slots: SlotsOption = None,
+    min_time: MinTimeOption = None,
     rate: Annotated[
         float | None,
         typer.Option(
@@ -179,31 +220,38 @@ def illustrate(
             help="Read this many characters a second, to watch a file as if it were streamed.",
         ),
     ] = None,
-    events: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Append the event log to this file, as JSON lines."),
-    ] = None,
-    config: Annotated[
-        Path | None,
+    message: Annotated[
+        list[int] | None,
         typer.Option(
-            metavar="FILE",
-            help="A TOML file of settings."
-            " By default LIMNER_CONFIG, or limner.toml in the working folder.",
+            metavar="N",
+            help="Of a chat, illustrate the message on this line only. May be repeated.",
         ),
     ] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show errors only.")] = False,
+    only_missing: Annotated[
+        bool,
+        typer.Option(
+            "--only-missing",
+            help="Of a chat, pass over prompts that have a picture, as without --mode.",
+        ),
+    ] = False,
+    mode: Annotated[
+        AgainMode | None,
+        typer.Option(
+            help="Of a chat, make pictures of all prompts: append puts each after those that its"
+            " prompt has, replace in their place."
+        ),
+    ] = None,
+    no_backup: Annotated[
+        bool, typer.Option("--no-backup", help="Of a chat, keep no NAME.jsonl.bak.")
+    ] = False,
+    events: EventsOption = None,
+    config: ConfigOption = None,
+    quiet: QuietOption = False,
 ) -> int:
     """Illustrate a text."""
     from limner.scripts.illustrate import illustrate as run
+    from limner.scripts.revise.chat import Wanted
 
-    given = {
-        "slots": slots,
-        "min_time": min_time,
-        "patterns": tuple(pattern) if pattern else None,
-        "markup": None if markup is None else markup.value,
-        "generator": generator,
-        "events": events,
-    }
     return run(
         source,
         output=output,
@@ -211,30 +259,156 @@ def illustrate(
         rate=rate,
         quiet=quiet,
         config=config,
-        **{name: value for name, value in given.items() if value is not None},
+        wanted=Wanted(
+            messages=tuple(message or ()),
+            only_missing=only_missing,
+            mode=None if mode is None else mode.value,
+            backup=not no_backup,
+        ),
+        **settings(
+            slots=slots,
+            min_time=min_time,
+            patterns=pattern,
+            markup=markup,
+            generator=generator,
+            events=events,
+        ),
     )
 
 
-SIMULATE = """\
-Let messages stream through Limner in simulated time, and audit what it did.
+def settings(**given: Any) -> dict[str, Any]:
+    """Give the settings that options name, as `load_settings` takes them."""
+    values = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in given.items()
+    }
+    return {name: value for name, value in values.items() if value not in (None, ())}
 
-\b
-limner simulate
-limner simulate --scenario rush-hour --seed 7 --events day.jsonl
-limner simulate --scenario chaos --seeds 0..999
 
-The actors are the real ones; time, threads and chance are simulated, and drawn from the seed. The \
-same seed gives the same event log, byte for byte. Each seed draws its own values from the ranges \
-of the scenario.
+@app.command(help=PICTURES)
+def pictures(
+    file: File,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")] = False,
+    pattern: PatternOption = None,
+    config: ConfigOption = None,
+) -> int:
+    """Tell what is where."""
+    see_standard_output()
+    from limner.scripts.revise.listing import pictures as run
 
-A scenario is one of quiet, rush-hour, flaky-backend, chaos and day, or a TOML file: about, \
-messages, arrivals, texts, people, generation, store, lane, patience, faults. A range is a pair, \
-as in \\[faults] host_edits = [0, 0.3]. Without a scenario all values are the usual ones, without \
-faults.
+    return run(file, as_json=as_json, config=config, **settings(patterns=pattern))
 
-Exit status: 0 all is well, 1 an invariant is violated or something else is wrong, 2 wrong use, \
-130 interrupted.
-"""
+
+@app.command(help=REGENERATE)
+def regenerate(
+    file: File,
+    placement: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="PICTURE", help="The number or the id of a picture."),
+    ] = None,
+    mode: Annotated[
+        Mode, typer.Option(help="Where the new picture goes.", show_default=True)
+    ] = Mode.REPLACE_IMAGE,
+    prompt: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="Draw this in place of the prompt.")
+    ] = None,
+    failed: Annotated[
+        bool,
+        typer.Option("--failed", help="Try again what has left the mark of a failure."),
+    ] = False,
+    dry_run: DryRunOption = False,
+    pictures: PicturesOption = None,
+    markup: MarkupOption = None,
+    pattern: PatternOption = None,
+    generator: GeneratorOption = None,
+    slots: SlotsOption = None,
+    min_time: MinTimeOption = None,
+    events: EventsOption = None,
+    config: ConfigOption = None,
+    quiet: QuietOption = False,
+) -> int:
+    """Make other pictures."""
+    if dry_run:
+        see_standard_output()
+    from limner.scripts.revise.regenerate import regenerate as run
+
+    return run(
+        file,
+        placement or (),
+        mode=mode.value,
+        prompt=prompt,
+        failed=failed,
+        dry_run=dry_run,
+        pictures=pictures,
+        quiet=quiet,
+        config=config,
+        **settings(
+            slots=slots,
+            min_time=min_time,
+            patterns=pattern,
+            markup=markup,
+            generator=generator,
+            events=events,
+        ),
+    )
+
+
+@app.command(help=RECONCILE)
+def reconcile(
+    file: File,
+    dry_run: DryRunOption = False,
+    markup: MarkupOption = None,
+    pattern: PatternOption = None,
+    config: ConfigOption = None,
+    quiet: QuietOption = False,
+) -> int:
+    """Put back what was stripped."""
+    if dry_run:
+        see_standard_output()
+    from limner.scripts.revise.reconcile import reconcile as run
+
+    return run(
+        file,
+        dry_run=dry_run,
+        quiet=quiet,
+        config=config,
+        **settings(patterns=pattern, markup=markup),
+    )
+
+
+@app.command(help=CLEAN)
+def clean(
+    file: File,
+    output: Annotated[
+        str | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="Where the clean text goes, - for standard output. By default, in its place.",
+        ),
+    ] = None,
+    keep: Annotated[
+        list[Kept] | None, typer.Option(help="Leave these in. May be repeated.")
+    ] = None,
+    dry_run: DryRunOption = False,
+    pattern: PatternOption = None,
+    config: ConfigOption = None,
+    quiet: QuietOption = False,
+) -> int:
+    """Take all that is for pictures out."""
+    if dry_run:
+        see_standard_output()
+    from limner.scripts.revise.clean import clean as run
+
+    return run(
+        file,
+        output=output,
+        keep=[one.value for one in keep or ()],
+        dry_run=dry_run,
+        quiet=quiet,
+        config=config,
+        **settings(patterns=pattern),
+    )
 
 
 @app.command(help=SIMULATE)
@@ -302,22 +476,6 @@ def simulate(
         processes=processes,
         first=first,
     )
-
-
-INSPECT = """\
-Look into an event log; without an option, sum it up.
-
-\b
-limner inspect events.jsonl
-limner inspect events.jsonl --message msg-42
-limner inspect events.jsonl --check
-limner inspect events.jsonl --html timeline.html
-
-A log of several runs after each other, of an interrupted process, or with foreign lines is read \
-too; what was passed over is counted.
-
-Exit status: 0 done, 1 a violation or an unknown id, 2 wrong use or no usable log, 130 interrupted.
-"""
 
 
 @app.command(help=INSPECT)

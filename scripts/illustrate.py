@@ -4,32 +4,25 @@ All that happens (an event of the studio, the end of the text, a Ctrl-C) comes i
 which the main thread takes from; so a signal is heeded whatever else is being waited for.
 """
 
-import signal
-from collections.abc import Iterator
 from concurrent.futures import Future
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from types import FrameType
 from typing import Any
 
 from limner.actors import Settings, Stream, Studio
 from limner.actors.settings import load_settings
 from limner.actors.stores import MemoryStore, PictureFiles, Store
-from limner.messages.errors import (
-    LimnerError,
-    SessionCancelled,
-    SettingsInvalid,
-    StreamClosed,
-    TextTooLong,
-    UnknownMessage,
-)
+from limner.messages.errors import LimnerError, StreamClosed
 from limner.messages.pictures import Illustrated
-from limner.scripts.display import Display, open_display, shown
-from limner.scripts.outcome import FAILED, INTERRUPTED, MISUSED, deliver
+from limner.scripts.display import Display, open_display
+from limner.scripts.outcome import deliver, give_up
 from limner.scripts.places import Places, find_places
-from limner.scripts.reading import Reader, Source, Unusable, check_rate, open_source
+from limner.scripts.reading import Reader, Source, check_rate, open_source
+from limner.scripts.revise.chat import Wanted, illustrate_chat
+from limner.scripts.revise.document import is_chat
+from limner.scripts.signals import heeding_signals
 
 
 @dataclass(frozen=True)
@@ -57,6 +50,7 @@ def illustrate(
     rate: float | None = None,
     quiet: bool = False,
     config: Path | None = None,
+    wanted: Wanted = Wanted(),  # noqa: B008  # it is immutable
     **given: Any,
 ) -> int:
     """Illustrate a text, and show on standard error how that goes.
@@ -68,6 +62,7 @@ def illustrate(
         rate: characters a second to read, 0.01 to 1,000,000; as fast as they come by default.
         quiet: whether to show errors only.
         config: a file of settings.
+        wanted: what is meant of a chat.
         given: fields of `Settings`.
 
     Returns:
@@ -77,6 +72,10 @@ def illustrate(
     display = Display()
     try:
         settings = load_settings(config, **given)
+        chat = source != "-" and is_chat(source)
+        wanted.check(chat=chat, output=output, rate=rate)
+        if chat:
+            return illustrate_chat(source, output, pictures, settings, wanted, quiet=quiet)
         opened = open_source(source)
         places = find_places(source, output, pictures, settings)
         if "markup" not in settings.model_fields_set:
@@ -91,15 +90,8 @@ def illustrate(
         finally:
             display.close()
         return deliver(result, places, settings, display, interrupted=course.interrupts > 0)
-    except (SettingsInvalid, Unusable, UnknownMessage, TextTooLong) as error:
-        display.complain(shown(str(error), 500))
-        return MISUSED
-    except SessionCancelled:
-        display.complain("interrupted; the text was not written")
-        return INTERRUPTED
     except LimnerError as error:
-        display.complain(shown(str(error), 500))
-        return FAILED
+        return give_up(error, display)
 
 
 def open_store(places: Places) -> Store:
@@ -149,7 +141,10 @@ class Course:
             LimnerError: whatever the studio or the reading raised.
         """
         put = self._happenings.put
-        with Studio.open(settings, store=store) as studio, self._heeding_signals():
+        with (
+            Studio.open(settings, store=store) as studio,
+            heeding_signals(lambda: put(Interrupted())),
+        ):
             self._display.begin(self._source.name)
             studio.subscribe(put)
             stream = studio.stream(message_id)
@@ -205,27 +200,3 @@ class Course:
             stream.interrupt()
         else:
             stream.cancel()
-
-    @contextmanager
-    def _heeding_signals(self) -> Iterator[None]:
-        """Let Ctrl-C and the wish to terminate come into the queue; a third ends the process."""
-        before: dict[signal.Signals, Any] = {}
-        received = 0
-
-        def heed(_number: int, _frame: FrameType | None) -> None:
-            nonlocal received
-            received += 1
-            self._happenings.put(Interrupted())  # which may be called within itself
-            if received == 2:
-                for each in before:
-                    signal.signal(each, signal.SIG_DFL)
-
-        for number in (signal.SIGINT, signal.SIGTERM):
-            # who was started with a signal ignored, by nohup or a shell's &, goes on ignoring it
-            if signal.getsignal(number) is not signal.SIG_IGN:
-                before[number] = signal.signal(number, heed)
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)

@@ -4,12 +4,24 @@ import sys
 from collections.abc import Iterator, Sequence
 
 from limner.actors import Settings
+from limner.messages.errors import (
+    LimnerError,
+    SessionCancelled,
+    SettingsInvalid,
+    TextTooLong,
+    UnknownMessage,
+    UnknownPicture,
+)
 from limner.messages.pictures import Illustrated
 from limner.scripts.display import Display, shown
 from limner.scripts.places import Places
+from limner.scripts.reading import Unusable
 
 DONE, FAILED, MISUSED, INCOMPLETE, INTERRUPTED = 0, 1, 2, 3, 130
 """The exit statuses of the command."""
+
+MISUSES = (SettingsInvalid, Unusable, UnknownMessage, UnknownPicture, TextTooLong)
+"""What is wrong with how a command was used, or with what it was used on."""
 
 MAX_NAMED = 20
 """Pictures of one kind of trouble that are named."""
@@ -32,16 +44,34 @@ def deliver(
         display.complain(trouble)
     if places.output is None and not print_text(result.text, display):
         return FAILED
+    tell_written(result, places, settings, display)
+    if interrupted:
+        return INTERRUPTED
+    return INCOMPLETE if is_incomplete(result) else DONE
+
+
+def tell_written(result: Illustrated, places: Places, settings: Settings, display: Display) -> None:
+    """Say what was written, and where."""
     number = len(result.pictures)
     noun = "picture" if number == 1 else "pictures"
     where = f" in {shown(str(places.pictures), 300)}" if number else ""
     display.say(f"written {shown(places.output_name, 300)}, {number} {noun}{where}")
     if settings.events is not None:
         display.say(f"events  {shown(str(settings.events), 300)}")
-    if interrupted:
+
+
+def is_incomplete(result: Illustrated) -> bool:
+    """Say whether pictures are missing."""
+    return bool(result.failures or result.unplaced or result.over_limit or result.dropped_patterns)
+
+
+def give_up(error: LimnerError, display: Display) -> int:
+    """Say what has ended a command, and give the exit status."""
+    if isinstance(error, SessionCancelled):
+        display.complain("interrupted; the text was not written")
         return INTERRUPTED
-    missing = result.failures or result.unplaced or result.over_limit or result.dropped_patterns
-    return INCOMPLETE if missing else DONE
+    display.complain(shown(str(error), 500))
+    return MISUSED if isinstance(error, MISUSES) else FAILED
 
 
 def print_text(text: str, display: Display) -> bool:

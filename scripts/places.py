@@ -3,11 +3,12 @@
 import os
 import sys
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import quote
 
-from limner.messages.settings import Markup, Settings
+from limner.messages.notation import Markup
+from limner.messages.settings import Settings
 from limner.scripts.reading import Unusable
 
 PICTURES = "pictures"
@@ -64,18 +65,41 @@ def find_places(
     if file is None and sys.stdout is None:
         raise Unusable("standard output is closed; name a file with -o")
     in_place = file is not None and _check_output(file, source, named=output is not None)
+    places = _places(source, file, pictures, settings)
+    _check_directory(places.pictures, "--pictures")
+    return replace(places, in_place=in_place)
+
+
+def places_of(
+    file: str, pictures: Path | None, settings: Settings, *, writes: bool = False
+) -> Places:
+    """Say where a file that is there, and its pictures, are.
+
+    Args:
+        file: the file.
+        pictures: a directory, or `None` for the one in the settings, or beside the file.
+        settings: what they name explicitly counts.
+        writes: whether it is seen to that the file can be written; its pictures may not be.
+
+    Raises:
+        Unusable: if it cannot.
+    """
+    if writes:
+        _check_output(Path(file), file, named=True)
+    return replace(_places(file, Path(file), pictures, settings), in_place=True)
+
+
+def _places(source: str, file: Path | None, pictures: Path | None, settings: Settings) -> Places:
     folder = Path() if file is None else file.parent
     if pictures is None:
         named = "pictures" in settings.model_fields_set
         pictures = settings.pictures if named else folder / PICTURES
-    _check_directory(pictures, "--pictures")
     url = settings.pictures_url
     return Places(
         output=file,
         pictures=pictures,
         pictures_url=_reference(pictures, folder) if url is None else url,
         markup=_markup(source, file),
-        in_place=in_place,
     )
 
 

@@ -8,20 +8,18 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable
+from contextlib import closing
+from functools import partial
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import Any
 
+import command_line
 import pytest
+from command_line import COMMAND, PATIENCE, clear_environment, end_of, wait_for
 from PIL import Image
 
 from limner.scripts.app import run
-
-COMMAND = [sys.executable, "-m", "limner.scripts.app"]
-PATIENCE = 60
-"""Seconds after which a process that does not end is killed, and its test fails."""
 
 MARKDOWN_MARK = re.compile(rb'\n?!\[[^]]*\]\(([^)]*)\)<!--data-limner="[^"]*"-->')
 HTML_MARK = re.compile(rb'\n?<img data-limner="[^"]*" alt="[^"]*" src="([^"]*)">')
@@ -38,66 +36,19 @@ THREE = f"One. {tag('a red door')} Two. {tag('a blue door')} Three. {tag('a gree
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Give an empty working folder, in an environment that says nothing to it."""
     monkeypatch.chdir(tmp_path)
-    for name in os.environ:
-        if name.startswith("LIMNER_") or name == "PYTHONUNBUFFERED":
-            monkeypatch.delenv(name)
+    clear_environment(monkeypatch)
     monkeypatch.setenv("LIMNER_GENERATOR", "instant")
     return tmp_path
 
 
-def reset_signals() -> None:
-    for number in (signal.SIGINT, signal.SIGTERM):  # which a shell's & may have had ignored
-        signal.signal(number, signal.SIG_DFL)
-
-
-@contextmanager
-def started(*arguments: str, **streams: Any) -> Iterator[subprocess.Popen[bytes]]:
-    streams = {"stdin": subprocess.PIPE, "stderr": subprocess.PIPE} | streams
-    with subprocess.Popen(
-        [*COMMAND, "illustrate", *arguments],
-        preexec_fn=reset_signals,  # noqa: PLW1509
-        **streams,
-    ) as process:
-        guard = threading.Timer(PATIENCE, process.kill)
-        guard.start()
-        try:
-            yield cast("subprocess.Popen[bytes]", process)
-        finally:
-            guard.cancel()
-            process.kill()
-
-
-def completed(*arguments: str, text: bytes = b"") -> subprocess.CompletedProcess[bytes]:
-    with started(*arguments, stdout=subprocess.PIPE) as process:
-        out, err = process.communicate(text)
-    assert b"Traceback" not in err
-    return subprocess.CompletedProcess(process.args, process.returncode, out, err)
-
-
-def wait_for(stream: IO[bytes] | None, beginning: bytes) -> list[bytes]:
-    """Read lines until one begins as that; the end of the stream is a failure."""
-    assert stream is not None
-    lines: list[bytes] = []
-    for line in stream:
-        lines.append(line)
-        if line.startswith(beginning):
-            return lines
-    raise AssertionError(f"no {beginning!r} in {lines}")
+started = partial(command_line.started, "illustrate")
+completed = partial(command_line.completed, "illustrate")
 
 
 def put(process: subprocess.Popen[bytes], text: str) -> None:
     assert process.stdin is not None
     process.stdin.write(text.encode())
     process.stdin.flush()
-
-
-def end_of(process: subprocess.Popen[bytes]) -> bytes:
-    """Wait for the end; give what it said until then."""
-    assert process.stderr is not None
-    said = process.stderr.read()
-    process.wait()
-    assert b"Traceback" not in said
-    return said
 
 
 def events(path: str) -> list[dict[str, Any]]:

@@ -1,0 +1,1 @@
+"""The commands for files that are illustrated already: what is where, and changing that."""

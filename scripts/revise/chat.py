@@ -1,0 +1,179 @@
+"""`limner illustrate` on a chat: its messages are illustrated where they stand."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import pykka
+
+from limner.actors import Studio
+from limner.actors.stores import PictureFiles
+from limner.messages.pictures import Illustrated
+from limner.messages.revision import wishes_again
+from limner.messages.settings import Settings
+from limner.messages.wishes import AgainMode
+from limner.scripts.display import Display, open_display, shown
+from limner.scripts.outcome import DONE, INCOMPLETE, few
+from limner.scripts.places import find_places
+from limner.scripts.reading import Unusable
+from limner.scripts.revise.copying import copy_file
+from limner.scripts.revise.course import Course, Job, conclude
+from limner.scripts.revise.document import Document, opened
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is to be illustrated of a chat, and how.
+
+    Args:
+        messages: the lines of those that are meant; none for all.
+        only_missing: whether prompts that have a picture are named to be passed over.
+        mode: what happens to those; they are passed over if `None`.
+        backup: whether the untouched chat is kept beside it.
+    """
+
+    messages: Sequence[int] = ()
+    only_missing: bool = False
+    mode: AgainMode | None = None
+    backup: bool = True
+
+    def check(self, *, chat: bool, output: str | None, rate: float | None) -> None:
+        """See that it goes together.
+
+        Raises:
+            Unusable: if it does not.
+        """
+        if not chat:
+            if self != Wanted():
+                raise Unusable(
+                    "--message, --only-missing, --mode and --no-backup are for chats; "
+                    "see limner regenerate for pictures of a text"
+                )
+            return
+        if rate is not None:
+            raise Unusable("--rate: a chat is illustrated where it stands, not as a stream")
+        if output == "-":
+            raise Unusable("-o -: a chat is illustrated where it stands; name a file")
+        if self.only_missing and self.mode:
+            raise Unusable(
+                "--only-missing passes over what has a picture, so --mode has nothing to do; "
+                "leave one out"
+            )
+
+
+def illustrate_chat(
+    source: str,
+    output: str | None,
+    pictures: Path | None,
+    settings: Settings,
+    wanted: Wanted,
+    *,
+    quiet: bool,
+) -> int:
+    """Illustrate the messages of a chat, in its place or in a copy.
+
+    Args:
+        source: the chat.
+        output: a file for the copy; the chat itself if `None`.
+        pictures: the directory of the pictures; by default beside what is written.
+        settings: of the studio.
+        wanted: what is meant.
+        quiet: whether to show errors only.
+
+    Returns:
+        The exit status, as of `illustrate`.
+
+    Raises:
+        LimnerError: what ended it.
+    """
+    places = find_places(source, output or source, pictures, settings)
+    assert places.output is not None
+    if not places.in_place:
+        if not wanted.backup:
+            raise Unusable("--no-backup: with -o the chat itself is left as it is")
+        check_messages(source, wanted.messages)
+        copy_file(source, places.output)
+    broken: list[str] = []
+    untouched = places.output.with_name(f"{places.output.name}.bak")
+    was_there = untouched.exists()
+    with opened(places, settings, chat=True, backup=wanted.backup and places.in_place) as document:
+        check_messages(str(places.output), wanted.messages)
+        display = open_display(settings.slots, quiet=quiet)
+        course = Course(display)
+        try:
+            jobs = find_jobs(document, wanted, broken)
+            course.run(document.name, document.settings, document.store, jobs)
+        finally:
+            display.close()
+        for line in few(broken):
+            display.complain(line)
+        if untouched.exists() and not was_there:
+            display.say(f"kept    {shown(str(untouched), 300)}, the chat as it was")
+        if course.results or course.errors or course.interrupts:
+            return conclude(course, document, display) or (INCOMPLETE if broken else DONE)
+        tell_nothing(document, wanted, display, copied=not places.in_place)
+        return INCOMPLETE if broken else DONE
+
+
+def find_jobs(document: Document, wanted: Wanted, broken: list[str]) -> Iterator[Job]:
+    """Say what is wished for, message by message.
+
+    Raises:
+        StoreFailed, TextTooLong: if the chat cannot be read.
+    """
+    only = {str(number) for number in wanted.messages}
+    notation = document.settings.notation
+    mode, only_missing = wanted.mode or "append", wanted.mode is None
+    for message_id, text in document.messages(
+        broken=lambda error: broken.append(shown(str(error), 300))
+    ):
+        if only and message_id not in only:
+            continue
+        wishes = wishes_again(
+            text,
+            document.store.registry(message_id),
+            mode,
+            message_id=message_id,
+            notation=notation,
+            only_missing=only_missing,
+        )
+        if wishes:
+            yield Job(message_id, len(text), partial(ask, message_id, mode, only_missing))
+
+
+def ask(
+    message_id: str, mode: AgainMode, only_missing: bool, studio: Studio
+) -> list[pykka.Future[Illustrated]]:
+    """Wish for the pictures of a message."""
+    return [studio.illustrate_again(message_id, mode, only_missing=only_missing)]
+
+
+def check_messages(file: str, numbers: Sequence[int]) -> None:
+    """See that lines of a chat are messages that can be illustrated.
+
+    Raises:
+        Unusable: if there is no such line.
+        UnknownMessage: if it is none of the assistant's.
+        StoreFailed: if it is broken.
+    """
+    if not numbers:
+        return
+    from limner.actors.stores.chat_file import ChatFileStore
+
+    store = ChatFileStore(file, PictureFiles(Path()), backup=False)
+    for number in numbers:
+        if number < 2:
+            raise Unusable(f"--message {number}: line 1 is the header; messages begin at line 2")
+        if store.load(str(number)) is None:
+            raise Unusable(f"--message {number}: {file!r} ends before that line")
+
+
+def tell_nothing(document: Document, wanted: Wanted, display: Display, *, copied: bool) -> None:
+    """Say that there was nothing to illustrate."""
+    name = shown(document.name, 300)
+    there = f"{name} is a copy now" if copied else f"{name} was left as it is"
+    why = "no message that is meant holds a prompt"
+    if wanted.mode is None and document.illustrated():
+        why = "every prompt that is meant has a picture; --mode append or replace makes more"
+    display.say(f"{there}: {why}")

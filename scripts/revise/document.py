@@ -1,0 +1,201 @@
+"""A file that is there: one text, or a chat of many; with the store that it lives in."""
+
+import os
+import stat
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+from limner.actors.stores import PictureFiles, RegistryStore
+from limner.messages.chat_lines import BrokenLine, members
+from limner.messages.chat_registry import read_registries
+from limner.messages.errors import StoreFailed, TextTooLong
+from limner.messages.registry import Registry
+from limner.messages.settings import Settings
+from limner.scripts.places import Places
+from limner.scripts.reading import Unusable, open_source
+
+MAX_HEADER = 2**28
+"""Bytes of the first line of a chat; what is longer is none."""
+
+_BEFORE = b"\xef\xbb\xbf \t\r\n"
+
+
+@dataclass(frozen=True)
+class Document:
+    """A file and the store that it lives in.
+
+    Args:
+        places: where the file and its pictures are.
+        store: the store.
+        chat: whether it is a chat, whose messages are named by their lines.
+        settings: what holds for it.
+    """
+
+    places: Places
+    store: RegistryStore
+    chat: bool
+    settings: Settings
+
+    @property
+    def name(self) -> str:
+        """The file, as a person calls it."""
+        return self.places.output_name
+
+    def messages(
+        self, broken: Callable[[StoreFailed], object] | None = None
+    ) -> Iterator[tuple[str, str]]:
+        """Give the id and the text of each message, one by one; of a text there is one.
+
+        Args:
+            broken: is called with what is wrong with each line of a chat that is no message.
+
+        Raises:
+            StoreFailed: if the file cannot be read.
+            TextTooLong: if one has more characters than the settings allow.
+        """
+        for message_id, text in self._messages(broken):
+            if len(text) > self.settings.max_text:
+                raise TextTooLong(
+                    f"{self.called(message_id)} has {len(text):,} characters; Settings.max_text "
+                    f"(LIMNER_MAX_TEXT) allows {self.settings.max_text:,}"
+                )
+            yield message_id, text
+
+    def _messages(
+        self, broken: Callable[[StoreFailed], object] | None
+    ) -> Iterator[tuple[str, str]]:
+        if self.chat:
+            from limner.actors.stores.chat_file import ChatFileStore
+
+            yield from cast("ChatFileStore", self.store).messages(broken=broken)
+        elif loaded := self.store.load(self.places.message_id):
+            yield self.places.message_id, loaded[0]
+
+    def illustrated(self) -> list[str]:
+        """Give the ids of the messages that have pictures by the registry, there or not.
+
+        Raises:
+            StoreFailed: if the file or the registry cannot be read.
+        """
+        assert self.places.output is not None
+        ids = [self.places.message_id]
+        if self.chat:
+            known = _registered(self.places.output)
+            ids = sorted(known, key=lambda one: (len(one), one))
+        return [
+            one
+            for one in ids
+            if any(link.state == "placed" for link in self.store.registry(one).links)
+        ]
+
+    def called(self, message_id: str) -> str:
+        """Say which message that is, as a person calls it."""
+        return f"{self.name}:{message_id}" if self.chat else self.name
+
+
+@contextmanager
+def opened(
+    places: Places, settings: Settings, *, chat: bool, backup: bool = True
+) -> Iterator[Document]:
+    """Open a file that is there.
+
+    Args:
+        places: where it and its pictures are.
+        settings: what holds; its markup is that of the file's name if nothing names one.
+        chat: whether it is a chat.
+        backup: whether a chat that Limner has never changed is kept as it is, beside it, before
+            it is changed.
+
+    Raises:
+        Unusable, TextTooLong, StoreFailed: if it cannot be read.
+    """
+    file = places.output
+    assert file is not None
+    pictures = PictureFiles(places.pictures, places.pictures_url)
+    if "markup" not in settings.model_fields_set:
+        settings = settings.model_copy(update={"markup": places.markup})
+    store: RegistryStore
+    if chat:
+        from limner.actors.stores.chat_file import ChatFileStore
+
+        store = ChatFileStore(file, pictures, backup=backup and not _registered(file))
+    else:
+        from limner.actors.stores import FileStore
+
+        # which says what is wrong with it as it is said of any source
+        open_source(str(file)).whole(settings.max_text)
+        store = FileStore(file.parent, pictures)
+    try:
+        yield Document(places, store, chat, settings)
+    finally:
+        store.close()
+
+
+def is_chat(source: str) -> bool:
+    """Say whether a file is a chat of SillyTavern, by its first line.
+
+    Raises:
+        Unusable: if it cannot be read, or is JSON lines that are no such chat: a picture in these
+            would break the JSON.
+    """
+    header = _first_line(source)
+    if not header.lstrip(_BEFORE).startswith(b"{"):
+        return False
+    fields: Collection[str] = ()
+    with suppress(BrokenLine, UnicodeDecodeError):
+        fields = members(header.decode()).keys()
+    lines = Path(source).suffix.lower() == ".jsonl"
+    if "chat_metadata" in fields or (lines and {"user_name", "character_name"} & set(fields)):
+        return True
+    if lines:
+        raise Unusable(
+            f"{source!r} is JSON lines but no chat of SillyTavern: its first line has no "
+            "chat_metadata; a picture in it would break the JSON"
+        )
+    return False
+
+
+def check_file(file: str) -> None:
+    """See that a file is one that can be read.
+
+    Raises:
+        Unusable: if it is not.
+    """
+    try:
+        mode = Path(file).stat().st_mode
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise Unusable(f"{file!r} cannot be read: {reason}") from error
+    if stat.S_ISDIR(mode):
+        raise Unusable(f"{file!r} is a directory; name a file")
+    if not stat.S_ISREG(mode):  # and opening a named pipe would wait for its other end
+        raise Unusable(f"{file!r} is no regular file, so it cannot be changed where it stands")
+    if not os.access(file, os.R_OK):
+        raise Unusable(f"{file!r} cannot be read: Permission denied")
+
+
+def _first_line(source: str) -> bytes:
+    """Give the first line of a file that may be a chat; nothing of any other."""
+    path = Path(source)
+    try:
+        if not path.is_file():  # and opening a named pipe would wait for its other end
+            return b""
+        with path.open("rb") as file:
+            start = file.read(64).lstrip(_BEFORE)
+            if start and not start.startswith(b"{"):
+                return b""
+            file.seek(0)
+            return file.readline(MAX_HEADER)
+    except OSError as error:
+        raise Unusable(f"{source!r} cannot be read: {error.strerror}") from error
+
+
+def _registered(file: Path) -> Mapping[str, Registry]:
+    """Give what the header of a chat says of its messages; nothing if that cannot be read."""
+    try:
+        return read_registries(_first_line(str(file)).decode())[0]
+    except (BrokenLine, UnicodeDecodeError):
+        return {}  # the store says what is wrong with it

@@ -1,0 +1,286 @@
+"""What is where in a text: its prompt tags, their history, their pictures, what has failed."""
+
+import html
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Literal
+
+from limner.messages.errors import UnknownPicture
+from limner.messages.marks import Mark
+from limner.messages.notation import Notation
+from limner.messages.page import Page
+from limner.messages.pictures import Prompt
+from limner.messages.reconciling import standing
+from limner.messages.registry import Registry
+from limner.messages.tags import Tags
+
+State = Literal["stands", "unmarked", "missing", "kept", "pending", "past"]
+"""What became of a picture: it stands in the text; so it does, but without Limner's mark; another
+program has stripped it; it is finished and in no text yet; it is being written; it stood there once
+and was taken out on purpose."""
+
+LEAST = 4
+"""Characters that the beginning of an id has at least."""
+
+MAX_COMPARED = 2_000
+"""Pictures whose ids a mistyped one is compared with."""
+
+MAX_HISTORY = 50
+"""Prompts of a line that are given before one, and after it."""
+
+_BEGINNING = re.compile(rf"[0-9a-f]{{{LEAST},32}}|[0-9a-f]{{{LEAST},20}}:[0-9a-f]{{0,32}}")
+_ADDRESS = re.compile(r'\bsrc="([^"<>]*)"|\]\(([^\s()]*)\)<!--')
+_REASON = re.compile(r'\btitle="([^"<>]*)"|^\[⚠ (.*)\]<!--', re.DOTALL)
+_ESCAPED = re.compile(r"\\(.)", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A picture of a prompt.
+
+    Args:
+        placement: its id.
+        state: what became of it.
+        url: its address; empty if it is not known.
+        number: how many pictures stand before it in the file, and one; `None` unless it stands.
+    """
+
+    placement: str
+    state: State
+    url: str
+    number: int | None
+
+
+@dataclass(frozen=True)
+class Failed:
+    """The mark of a picture that could not be made: its id, and why."""
+
+    id: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Spot:
+    """A prompt tag and what belongs to it; or what belongs to a prompt whose tag is gone.
+
+    Args:
+        line: of the text, from 1; `None` if there is no tag any more.
+        prompt_id: of the prompt that holds the tag.
+        prompt: what it says; empty if that is not known.
+        history: where it comes from, the oldest first, and what was last refined from it.
+        pictures: those that stand in the text first.
+        failures: what could not be made.
+    """
+
+    line: int | None
+    prompt_id: str
+    prompt: str
+    history: tuple[Prompt, ...]
+    pictures: tuple[Entry, ...]
+    failures: tuple[Failed, ...]
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """What is where in one text.
+
+    Args:
+        message_id: its message.
+        spots: the tags in their order, then what has none any more.
+    """
+
+    message_id: str
+    spots: tuple[Spot, ...]
+
+    @property
+    def pictures(self) -> Iterator[Entry]:
+        """All pictures."""
+        return (one for spot in self.spots for one in spot.pictures)
+
+
+class History:
+    """The lines of the prompts of a message.
+
+    Args:
+        registry: what is known of it.
+    """
+
+    def __init__(self, registry: Registry) -> None:
+        self._known = {one.id: one for one in registry.prompts}
+        self._newest = {one.parent_id: one for one in registry.prompts if one.parent_id}
+
+    def line(self, prompt_id: str) -> tuple[Prompt, ...]:
+        """Give a prompt's line from its root to its tip; of a long one, what is nearest to it."""
+        before: list[Prompt] = []
+        one = self._known.get(prompt_id)
+        while one and len(before) < MAX_HISTORY:
+            before.append(one)
+            one = self._known.get(one.parent_id or "")
+        after: list[Prompt] = []
+        one = self._newest.get(prompt_id)
+        while one and len(after) < MAX_HISTORY:
+            after.append(one)
+            one = self._newest.get(one.id)
+        return (*reversed(before), *after)
+
+
+def inventory(
+    message_id: str, text: str, registry: Registry, notation: Notation, *, first: int = 1
+) -> Sheet:
+    """Say what is where in a text.
+
+    Args:
+        message_id: its message.
+        text: the text.
+        registry: what is known of the message.
+        notation: how prompts and pictures stand in it.
+        first: the number of the first picture that stands in it.
+    """
+    tags = Tags(text, registry, message_id=message_id, notation=notation)
+    page = Page(tags)
+    there = standing(page, [one.placement for one in registry.links if one.state == "placed"])
+    history = History(registry)
+    links = {one.placement.id: one for one in registry.links}
+    by_prompt: dict[str, list[str]] = {}  # the ids of pictures, those that stand first
+    failures: dict[str, list[Failed]] = {}
+    for name, marks in page.there.items():
+        if marks[0].kind == "picture":
+            by_prompt.setdefault(marks[0].prompt_id, []).append(name)
+        else:
+            failed = Failed(name, _reason(text, marks[0]))
+            failures.setdefault(marks[0].prompt_id, []).append(failed)
+    for name, link in links.items():
+        if name not in page.there:
+            by_prompt.setdefault(link.placement.prompt_id, []).append(name)
+    at_tag: dict[int | None, list[str]] = {}
+    for prompt_id in dict.fromkeys([*by_prompt, *failures]):
+        at_tag.setdefault(tags.index(prompt_id), []).append(prompt_id)
+
+    number = first
+
+    def entries(prompts: Iterable[str]) -> Iterator[Entry]:
+        nonlocal number
+        names = [name for prompt_id in prompts for name in by_prompt.get(prompt_id, ())]
+        names.sort(key=lambda name: page.there[name][0].start if name in page.there else len(text))
+        for name in names:
+            link = links.get(name)
+            marked = name in page.there
+            url = link.placement.picture.url if link else _address(text, page.there[name][0])
+            state: State = "stands"
+            if not marked and link:
+                state = "missing" if link.state == "placed" else link.state
+                if name in there and link.state == "placed":
+                    state = "unmarked"
+            yield Entry(name, state, url, number if marked else None)
+            number += marked
+
+    spots, line, counted = [], 1, 0
+    for at, match in enumerate(tags.matches):
+        line += text.count("\n", counted, match.start)
+        counted = match.start
+        prompts = at_tag.get(at, [])
+        spots.append(
+            Spot(
+                line=line,
+                prompt_id=tags.holders[at],
+                prompt=tags.prompt(at).text,
+                history=history.line(tags.holders[at]),
+                pictures=tuple(entries(prompts)),
+                failures=tuple(one for each in prompts for one in failures.get(each, ())),
+            )
+        )
+    for prompt_id in at_tag.get(None, []):
+        known = tags.known.get(prompt_id)
+        spots.append(
+            Spot(
+                line=None,
+                prompt_id=prompt_id,
+                prompt=known.text if known else "",
+                history=history.line(prompt_id),
+                pictures=tuple(entries([prompt_id])),
+                failures=tuple(failures.get(prompt_id, ())),
+            )
+        )
+    return Sheet(message_id, tuple(spots))
+
+
+def find(given: str, sheets: Sequence[Sheet], *, file: str) -> tuple[str, str]:
+    """Give the message and the placement of a picture that stands in a text.
+
+    Args:
+        given: its number; or a beginning that no other has, of 4 digits at least, of its
+            placement's id, of its picture's id, or of both with a colon between.
+        sheets: what is where.
+        file: what the person calls the file.
+
+    Raises:
+        UnknownPicture: if it is no picture that stands there, or may be several.
+    """
+    everywhere = {one.placement: (sheet, one) for sheet in sheets for one in sheet.pictures}
+    wanted = given.strip().lower()
+    found = [name for name in everywhere if _begins(name, wanted)]
+    if wanted.isdecimal() and wanted.isascii() and len(wanted) < 10:
+        numbers = {one.number: name for name, (_, one) in everywhere.items() if one.number}
+        found = list(dict.fromkeys([*found, *filter(None, [numbers.get(int(wanted))])]))
+    if wanted in everywhere:
+        found = [wanted]
+    standing = [name for name in found if everywhere[name][1].number]
+    if len(standing or found) > 1:
+        raise UnknownPicture(
+            f"{given[:60]!r} may be {_listed(standing or found)}; give more of its id"
+        )
+    if standing:
+        return everywhere[standing[0]][0].message_id, standing[0]
+    if found:
+        raise UnknownPicture(f"picture {found[0]} {_WHY_NOT[everywhere[found[0]][1].state]}")
+    close = get_close_matches(wanted[:60], _ids(everywhere), n=3, cutoff=0.5)
+    names = list(dict.fromkeys(name for one in close for name in everywhere if one in name))
+    said = f"; the closest is {names[0]}" if names else ""
+    raise UnknownPicture(
+        f"no picture {given[:60]!r} stands in {file}{said}; limner pictures {file} names all"
+    )
+
+
+_WHY_NOT = {
+    "stands": "stands in the text",
+    "unmarked": "stands in the text without Limner's mark, so it cannot be told from others",
+    "missing": "was taken out by another program; limner reconcile puts it back",
+    "kept": "is kept, but stands in no text",
+    "pending": "is being written by another process",
+    "past": "was taken out; it stands in the text no more",
+}
+
+
+def _begins(name: str, wanted: str) -> bool:
+    if not _BEGINNING.fullmatch(wanted):
+        return False
+    prompt, _, picture = name.partition(":")
+    if ":" in wanted:
+        first, _, second = wanted.partition(":")
+        return prompt.startswith(first) and picture.startswith(second)
+    return prompt.startswith(wanted) or picture.startswith(wanted)
+
+
+def _ids(names: Iterable[str]) -> list[str]:
+    """Give what a mistyped id is compared with."""
+    some = list(names)[:MAX_COMPARED]
+    return [*some, *dict.fromkeys(part for name in some for part in name.split(":"))]
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" or {len(names) - 3:,} more" if len(names) > 3 else ""
+    return ", ".join(names[:3]) + more
+
+
+def _address(text: str, mark: Mark) -> str:
+    found = _ADDRESS.search(text, mark.start, mark.end)
+    return "" if found is None else html.unescape(found[1] or found[2] or "")
+
+
+def _reason(text: str, mark: Mark) -> str:
+    found = _REASON.search(text[mark.start : mark.end])
+    if found is None:
+        return ""
+    return html.unescape(found[1] if found[2] is None else _ESCAPED.sub(r"\1", found[2]))

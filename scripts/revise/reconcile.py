@@ -1,0 +1,111 @@
+"""`limner reconcile`: what another program has stripped from a file is put back."""
+
+from pathlib import Path
+from typing import Any
+
+from limner.actors import Studio
+from limner.actors.settings import load_settings
+from limner.messages.errors import LimnerError, UnknownMessage
+from limner.messages.pictures import Illustrated
+from limner.messages.reconciling import reconcile as reconciled
+from limner.scripts.display import Display, Lines, shown
+from limner.scripts.outcome import DONE, INCOMPLETE, few, give_up
+from limner.scripts.places import places_of
+from limner.scripts.revise.diff import show_diff
+from limner.scripts.revise.document import Document, check_file, is_chat, opened
+
+
+def reconcile(
+    file: str,
+    *,
+    dry_run: bool = False,
+    quiet: bool = False,
+    config: Path | None = None,
+    **given: Any,
+) -> int:
+    """Put back what another program has stripped from a file.
+
+    Args:
+        file: a text or a chat.
+        dry_run: whether it is only shown what would change.
+        quiet: whether to show errors only.
+        config: a file of settings.
+        given: fields of `Settings`.
+
+    Returns:
+        The exit status: 0 all stands where it should, 1 failed, 2 wrong use or input, 3 some
+        pictures could not be put back.
+    """
+    display = Display() if quiet else Lines()
+    results: list[Illustrated] = []
+    try:
+        settings = load_settings(config, **given)
+        check_file(file)
+        places = places_of(file, None, settings, writes=not dry_run)
+        with opened(places, settings, chat=is_chat(file)) as document:
+            known = document.illustrated()
+            if dry_run or not known:
+                results = [rehearsed(document, one) for one in known]
+            else:
+                with Studio.open(
+                    document.settings, store=document.store, generator="instant"
+                ) as studio:
+                    results = [put_back(document, studio, one) for one in known]
+    except LimnerError as error:
+        return give_up(error, display)
+    back = [one for result in results for one in result.pictures]
+    lost = [one for result in results for one in result.unplaced]
+    for line in few([f"back    {one.id}  {shown(one.prompt)}" for one in back]):
+        display.say(line)
+    for line in few(
+        [
+            f"not put back: {one.placement.id}, of {shown(one.placement.prompt)!r}: {one.reason}"
+            for one in lost
+        ]
+    ):
+        display.complain(line)
+    name, number = shown(document.name, 300), len(back)
+    noun = "picture" if number == 1 else "pictures"
+    if not number:
+        display.say(f"nothing {'could' if lost else 'is'} to be put back in {name}")
+    elif not dry_run:
+        display.say(f"written {name}, {number} {noun} put back")
+    return INCOMPLETE if lost else DONE
+
+
+def put_back(document: Document, studio: Studio, message_id: str) -> Illustrated:
+    """Put back what is missing in one message."""
+    try:
+        result: Illustrated = studio.reconcile(message_id).get()
+    except UnknownMessage:  # it is a user's by now
+        return looked_into(document, message_id, None)
+    return result.but(text="")
+
+
+def rehearsed(document: Document, message_id: str) -> Illustrated:
+    """Show what would change in one message."""
+    try:
+        loaded = document.store.load(message_id)
+    except UnknownMessage:
+        loaded = None
+    return looked_into(document, message_id, loaded and loaded[0])
+
+
+def looked_into(document: Document, message_id: str, text: str | None) -> Illustrated:
+    """Say what is missing in a text, and show what would change in it."""
+    composed = reconciled(
+        text,
+        document.store.registry(message_id),
+        message_id=message_id,
+        notation=document.settings.notation,
+    )
+    if text is not None:
+        show_diff(shown(document.called(message_id), 300), text, composed.text)
+    return Illustrated(
+        message_id=message_id,
+        text="",
+        version=None,
+        pictures=composed.placed,
+        unplaced=composed.unplaced,
+        written=False,
+    )

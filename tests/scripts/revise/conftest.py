@@ -1,0 +1,12 @@
+from pathlib import Path
+
+import pytest
+from command_line import clear_environment
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Give an empty working folder, in an environment that says nothing to the command."""
+    monkeypatch.chdir(tmp_path)
+    clear_environment(monkeypatch)
+    return tmp_path

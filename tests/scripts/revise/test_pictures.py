@@ -1,0 +1,193 @@
+"""`limner pictures`, and how a picture is named."""
+
+import json
+import os
+import pty
+import subprocess
+from pathlib import Path
+
+import pytest
+from command_line import COMMAND, completed, started
+from illustrated import PICTURE, THREE, chat, placements, story, tag
+
+from limner.messages.errors import UnknownPicture
+from limner.scripts.app import run
+from limner.scripts.revise.inventory import Entry, Sheet, Spot, find
+
+
+def test_a_pipe_gets_a_line_for_each_prompt_and_picture():
+    file = story()
+    done = completed("pictures", "story.md")
+    assert (done.returncode, done.stderr) == (0, b"")
+    lines = [line.split("\t") for line in done.stdout.decode().splitlines()]
+    assert [(line[0], line[1], line[3]) for line in lines[::2]] == [
+        ("story.md:1", "prompt", "a red door"),
+        ("story.md:1", "prompt", "a blue door"),
+        ("story.md:2", "prompt", "a green door"),
+    ]
+    assert [line[2:5] for line in lines[1::2]] == [
+        [str(number), name, "stands"] for number, name in enumerate(placements(file), 1)
+    ]
+    assert all(Path(line[5]).is_file() for line in lines[1::2])
+
+
+def test_a_program_gets_json_with_the_history_and_what_became_of_each_picture(capsys):
+    file = story()
+    old = placements(file)
+    assert run(["regenerate", "-q", "story.md", "2", "--prompt", "a door, blue"]) == 0
+    text = file.read_text()
+    file.write_text(PICTURE.sub("", text, count=1))
+    assert run(["pictures", "--json", "story.md"]) == 0
+    [told] = json.loads(capsys.readouterr().out)["messages"]
+    assert told["message"] == "story.md"
+    red, blue, green = told["prompts"]
+    assert [one["state"] for one in red["pictures"]] == ["missing"]
+    assert [one["number"] for one in red["pictures"]] == [None]
+    assert [one["prompt"] for one in blue["history"]] == ["a blue door", "a door, blue"]
+    assert [one["source"] for one in blue["history"]] == ["streamed", "manual"]
+    assert [(one["number"], one["state"]) for one in blue["pictures"]] == [
+        (1, "stands"),
+        (None, "past"),
+    ]
+    assert blue["pictures"][1]["placement"] == old[1]
+    assert [(one["number"], one["state"]) for one in green["pictures"]] == [(2, "stands")]
+
+
+def test_what_could_not_be_made_is_listed_with_the_reason(monkeypatch, capsys):
+    monkeypatch.setenv("LIMNER_PLACEHOLDERS", "true")
+    monkeypatch.setenv("LIMNER_MAX_PICTURE_PIXELS", "1")
+    Path("story.md").write_text(tag("a door"))
+    assert run(["illustrate", "story.md", "-o", "story.md", "-q"]) == 3
+    capsys.readouterr()
+    assert run(["pictures", "story.md"]) == 0
+    out = capsys.readouterr().out
+    assert "\tfailure\t" in out
+    assert "pixels" in out
+
+
+def test_a_file_that_limner_never_illustrated_is_called_that(capsys, folder):
+    Path("story.md").write_text(THREE)
+    assert run(["pictures", "story.md"]) == 0
+    captured = capsys.readouterr()
+    assert captured.out.count("\tprompt\t") == 3
+    assert captured.err == (
+        "limner: story.md has not been illustrated by Limner; it holds 3 prompts\n"
+    )
+    assert [path.name for path in folder.iterdir()] == ["story.md"]  # not even a registry
+
+
+def test_pictures_are_told_from_the_marks_where_the_registry_is_lost(capsys):
+    file = story()
+    before = placements(file)
+    Path(".limner.sqlite").unlink()
+    assert run(["pictures", "story.md"]) == 0
+    out = capsys.readouterr().out
+    assert all(f"{name}\tstands\tpictures/" in out for name in before)
+
+
+def test_a_terminal_gets_a_table_that_prompts_cannot_drive(monkeypatch):
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("COLUMNS", "100")
+    story(text=tag("\x1b]0;owned\x07[bold red]a\x1b[2J door[/bold red]\u202e"))
+    terminal, end = pty.openpty()
+    with started("pictures", "story.md", stdout=end) as process:
+        os.close(end)
+        shown = b""
+        try:
+            while block := os.read(terminal, 65_536):
+                shown += block
+        except OSError:  # how Linux tells that the other end is closed
+            pass
+        process.wait()
+    os.close(terminal)
+    assert process.returncode == 0
+    assert b"owned" not in shown
+    assert b"\x1b[2J" not in shown
+    assert "\u202e".encode() not in shown
+    assert b"[bold red]a door[/bold red]" in shown
+    assert b"stands" in shown
+
+
+def test_a_reader_that_leaves_gets_no_traceback():
+    story()
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(
+        [*COMMAND, "pictures", "story.md"], stdout=writing, stderr=subprocess.PIPE, check=False
+    )
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (1, b"")
+
+
+def test_broken_lines_of_a_chat_are_told_and_give_status_3(capsys):
+    file = chat()
+    file.write_text(file.read_text() + "{broken\n")
+    assert run(["pictures", "chat.jsonl"]) == 3
+    captured = capsys.readouterr()
+    assert captured.out.count("\tprompt\t") == 3
+    assert "line 7" in captured.err
+
+
+# how a picture is named
+
+RED, BLUE = "3f2a" + "0" * 16, "99" + "1" * 18
+ONE, OTHER = "51d0" + "2" * 28, "51d1" + "3" * 28
+
+
+def sheet(*pictures: tuple[str, str]) -> list[Sheet]:
+    entries = [
+        Entry(name, "stands" if state == "stands" else "past", "", number)
+        for number, (name, state) in enumerate(pictures, 1)
+    ]
+    entries = [
+        one if one.state == "stands" else Entry(one.placement, "past", "", None) for one in entries
+    ]
+    return [Sheet("7", (Spot(1, RED, "", (), tuple(entries), ()),))]
+
+
+BOTH = sheet((f"{RED}:{ONE}", "stands"), (f"{RED}:{OTHER}", "stands"))
+
+
+@pytest.mark.parametrize(
+    "given", ["1", f"{RED}:{ONE}", "51d0", f"{RED}:51d0", "3f2a:51d0", f"  {ONE.upper()} "]
+)
+def test_a_picture_is_named_by_its_number_or_by_a_beginning_of_its_id(given):
+    assert find(given, BOTH, file="f") == ("7", f"{RED}:{ONE}")
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ("3f2a", f"'3f2a' may be {RED}:{ONE}, {RED}:{OTHER}; give more of its id"),
+        ("3", "no picture '3' stands in f"),
+        ("0", "no picture '0' stands in f"),
+        ("51d", "no picture '51d' stands in f"),
+        ("", "no picture '' stands in f"),
+        (f"51d0{'2' * 20}9", f"the closest is {RED}:{ONE}; limner pictures f names all"),
+        ("\uff19" * 5, "no picture"),
+        ("9" * 5_000, "no picture"),
+    ],
+)
+def test_what_names_no_picture_or_several_is_told(given, told):
+    with pytest.raises(UnknownPicture) as raised:
+        find(given, BOTH, file="f")
+    assert told in str(raised.value)
+    assert len(str(raised.value)) < 300
+
+
+def test_a_beginning_that_only_one_standing_picture_has_is_enough():
+    known = sheet((f"{RED}:{ONE}", "past"), (f"{RED}:{OTHER}", "stands"))
+    assert find("3f2a", known, file="f") == ("7", f"{RED}:{OTHER}")
+
+
+def test_a_picture_that_does_not_stand_in_the_text_is_told_why():
+    with pytest.raises(UnknownPicture, match="was taken out; it stands in the text no more"):
+        find("51d0", sheet((f"{RED}:{ONE}", "past")), file="f")
+
+
+def test_what_may_be_a_number_or_an_id_is_told_to_be_either():
+    many = [(f"{RED}:{number:032x}", "stands") for number in range(1, 1_235)]
+    known = sheet(*many, (f"{BLUE}:1234{'a' * 28}", "stands"))
+    with pytest.raises(UnknownPicture, match=r"'1234' may be .*; give more of its id"):
+        find("1234", known, file="f")
+    assert find("12", known, file="f")[1] == many[11][0]
