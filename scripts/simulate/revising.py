@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any, NamedTuple, get_args
 
 from limner.actors import PooledActor
 from limner.messages.errors import LimnerError, MessageBusy, StudioClosed
@@ -21,6 +21,12 @@ KINDS = (
     *("regenerate",) * 4,
     *("again", "retry", "apply", "remove", "edit", "reconcile", "strip", "clear"),
 )
+
+
+class Settled(NamedTuple):
+    """What was wished for has an outcome."""
+
+    future: pykka.Future[Any]
 
 
 class RevisingActor(PooledActor):
@@ -55,9 +61,9 @@ class RevisingActor(PooledActor):
                 except (MessageBusy, StudioClosed):
                     self.world.count("wishes refused")
                 self.go_on_later()
-            case "settled", future:
+            case Settled():
                 self.open -= 1
-                self.look(future)
+                self.look(message.future)
             case _:
                 return super().on_receive(message)
         if not self.left and not self.open:
@@ -106,7 +112,7 @@ class RevisingActor(PooledActor):
         """Hear of a future's end."""
         self.open += 1
         when_done: Any = future
-        when_done.when_done(partial(self.actor_ref.deliver, ("settled", future)))
+        when_done.when_done(partial(self.actor_ref.deliver, Settled(future)))
 
     def look(self, future: pykka.Future[Any]) -> None:
         """Look at what became of a wish."""
