@@ -22,7 +22,7 @@ from limner.messages.opening import (
     SettleDue,
     WithdrawSession,
 )
-from limner.messages.prompts import PromptDetected, TaskSettled
+from limner.messages.prompts import LetGo, PromptDetected, TaskSettled
 from limner.messages.registry import Registry
 from limner.messages.streaming import SealReason
 from limner.messages.tasks import Task
@@ -56,6 +56,8 @@ class RegenerationActor(SessionActor):
         self.quiet: Timer | None = None
         self.still = False
         self.applying = False
+        self.cut_short = False
+        self.missed = False
         self.sealed_as: SealReason | None = None
 
     def on_start(self) -> None:
@@ -89,6 +91,7 @@ class RegenerationActor(SessionActor):
     def ask(self, message: Regenerate) -> None:
         """Take one more wish, unless it comes too late for this session."""
         if self.sealed_as is not None or self.ended is not None:
+            self.missed = True
             return
         self.heard.add(message.session_id)
         self.asked.append(message)
@@ -114,10 +117,14 @@ class RegenerationActor(SessionActor):
             super().sealed()
 
     def apply(self, message: ApplyNow) -> None:
-        """Gather no longer."""
-        if self.sealed_as is None and self.ended is None:
-            self.heard.add(message.name)
-            self.applying = True
+        """Gather no longer; wait no longer for what is open, if that is wanted."""
+        if self.missed or self.ended is not None:
+            return  # it is for the next session
+        self.heard.add(message.name)
+        self.applying = True
+        self.cut_short = self.cut_short or not message.waits
+        if self.cut_short and self.sealed_as is not None:
+            self.processor.tell(LetGo(reason="interrupted"))
 
     def read(self) -> None:
         """Read what the store holds, for all that has been asked by now."""
@@ -217,7 +224,7 @@ class RegenerationActor(SessionActor):
         if self.asked or self.reading:
             return
         if self.applying or (self.still and not self.open):
-            self.seal("complete")
+            self.seal("interrupted" if self.cut_short else "complete")
 
     def seal(self, reason: SealReason) -> None:
         """Say which tasks the write has to wait for; nothing more is gathered."""
@@ -227,6 +234,8 @@ class RegenerationActor(SessionActor):
         if self.quiet is not None:
             self.quiet.cancel()
         self.say("session_sealed", reason=reason, tasks=sorted(self.wishes))
+        if reason == "interrupted":
+            self.processor.tell(LetGo(reason=reason))
         super().sealed()
         self.writer.tell(
             TotalsSealed(

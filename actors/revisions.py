@@ -166,10 +166,14 @@ class Revisions:
 
         return self._regenerate(message_id, wishes, owner, priority)
 
-    def apply(self, message_id: str) -> pykka.Future[Illustrated | None]:
+    def apply(self, message_id: str, *, wait: bool = True) -> pykka.Future[Illustrated | None]:
         """Gather no longer: write once all that was wished for is settled.
 
         The future gives what those of the wishes give; `None` if nothing gathers.
+
+        Args:
+            message_id: whose regenerations.
+            wait: whether for the pictures that are not finished; else they are let go of.
 
         Raises:
             UnknownMessage, StudioClosed: as `stream` does.
@@ -177,7 +181,7 @@ class Revisions:
         message_id = message_id_of(message_id)
         future = self._future(f"the regenerations of message {message_id!r}")
         name = self._system.new_id()
-        self._send(ApplyNow(name=name, message_id=message_id, future=future), future)
+        self._send(ApplyNow(name=name, message_id=message_id, waits=wait, future=future), future)
         return future
 
     def remove(self, message_id: str, placement: str | Placement) -> pykka.Future[Illustrated]:

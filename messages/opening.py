@@ -101,11 +101,13 @@ class ApplyNow(Message):
     Args:
         name: its own.
         message_id: whose regenerations.
+        waits: whether for what is open; else that is let go of.
         future: of what the session gives; of `None` if nothing gathers.
     """
 
     name: str
     message_id: str
+    waits: bool = True
     future: SkipValidation[Any] = Field(repr=False)
 
 

@@ -170,14 +170,15 @@ class Course:
         ]
 
     def _interrupt(self, studio: Studio) -> None:
-        """Write what is finished, or being made now; the second time, write nothing more."""
+        """Write what is finished; the second time, write nothing more."""
         self.interrupts += 1
         if self.interrupts == 1:
-            self.display.say("interrupted: writing what is begun; again to write nothing more")
-            studio.limiter.stop()
-        else:
-            for message_id in self._live:
-                with suppress(LimnerError):
+            self.display.say("interrupted: writing what is finished; again to write nothing")
+        for message_id in self._live:
+            with suppress(LimnerError):
+                if self.interrupts == 1:
+                    studio.apply(message_id, wait=False)
+                else:
                     studio.clear(message_id)
 
 

@@ -143,6 +143,33 @@ def test_applying_writes_at_once(open_written):
     assert one.studio.apply("m").get() is None
 
 
+def test_applying_without_waiting_writes_what_is_finished(open_written):
+    one = open_written(settle_after=600)
+    one.painter.seconds = {"a street": 100}
+    futures = [one.studio.regenerate("m", name) for name in (one.roof, one.street)]
+    one.let_pass(30)
+    before = one.now
+    if one.draw(2) < 1:
+        one.studio.apply("m")
+        one.let_pass(1)
+    result = one.studio.apply("m", wait=False).get()
+    assert one.now - before < 10
+    assert [future.get() for future in futures] == [result, result]
+    assert one.prompts_of(result.pictures) == ["a roof"]
+    assert [failure.state for failure in result.failures] == ["cancelled"]
+
+
+def test_applying_is_of_the_wishes_before_it(open_written):
+    one = open_written(settle_after=600, latency=lambda lane, _: 5_000_000 * ("store" in lane))
+    first = one.studio.regenerate("m", one.roof)
+    one.studio.apply("m")
+    one.until("session_sealed", times=2)
+    second = one.studio.regenerate("m", one.street)
+    applied = one.studio.apply("m")
+    assert applied.get() == second.get() != first.get()
+    assert one.now < 300
+
+
 def test_without_a_time_to_settle_the_write_comes_with_the_last_picture(open_written):
     one = open_written(settle_after=0, latency=lambda *_: 1_000)
     one.painter.seconds = 3

@@ -176,7 +176,7 @@ def test_the_first_ctrl_c_writes_what_is_finished(number):
     new = placements(file)
     assert new[1:] == [blue, green]
     assert new[0] != red
-    assert b"interrupted: writing what is begun" in said
+    assert b"interrupted: writing what is finished" in said
     assert said.endswith(b"written story.md, 1 picture in pictures\n")
 
 
