@@ -94,6 +94,8 @@ class Page:
         self._refused: dict[str, str] = {}  # why, by their ids
         self._ids: set[str] = set()
         self._on_own_line: set[int] = set()  # by where they begin
+        self.pictured: set[int] = set()
+        """Which tags have a picture directly after them, of whichever prompt."""
         self.runs = self._runs()
 
     def _runs(self) -> tuple[tuple[Mark, ...], ...]:
@@ -106,6 +108,8 @@ class Page:
             while one := starts.get(end) or starts.get(end + self.text.startswith("\n", end)):
                 if one.start > end and one.markup == "markdown":
                     self._on_own_line.add(one.start)
+                if one.kind == "picture":
+                    self.pictured.add(at)
                 if self.tags.index(one.prompt_id) == at:
                     run.append(one)
                 end = one.end

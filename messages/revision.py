@@ -172,7 +172,8 @@ def wishes_again(
         mode: whether the new pictures come beside those that are there or in place of them.
         message_id: the message.
         notation: how prompts and pictures stand in the text.
-        only_missing: whether to pass over the tags of which a picture stands in the text.
+        only_missing: whether to pass over the tags of which a picture stands in the text, or that
+            have one directly after them, also one that another message's prompt has left there.
 
     Raises:
         SettingsInvalid: if a pattern cannot be used.
@@ -181,8 +182,9 @@ def wishes_again(
     illustrated: set[int | None] = set()
     if only_missing:
         placed = [one.placement for one in registry.links if one.state == "placed"]
-        there = standing(Page(tags), placed)
-        illustrated = {tags.index(one.partition(":")[0]) for one in there}
+        page = Page(tags)
+        there = standing(page, placed)
+        illustrated = {*page.pictured, *(tags.index(one.partition(":")[0]) for one in there)}
     prompts = {
         tags.holders[at]: tags.prompt(at)
         for at in range(len(tags.matches))

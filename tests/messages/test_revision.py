@@ -343,6 +343,13 @@ def test_a_message_is_illustrated_again_tag_by_tag():
     assert [one.prompt for one in wishes_of(unmarked, registry, only_missing=True)] == [DOG]
 
 
+def test_a_picture_directly_after_a_tag_counts_whatever_prompt_it_names():
+    stranger = A.but(prompt_id="0" * 20)
+    text = page().replace(" y ", f"{written(stranger, HTML)[1]} y ", 1)
+    assert len(wishes_of(text, REGISTRY)) == 2
+    assert len(wishes_of(text, REGISTRY, only_missing=True)) == 1
+
+
 def test_a_mark_of_a_failure_is_retried_if_its_prompt_is_known():
     stranger = DOG.but(id="0" * 20)
     text = page(F, G, failure(stranger), F)
