@@ -14,14 +14,15 @@ from typing import Any
 
 from limner.actors.actor import LimnerActor
 from limner.actors.production import Production
-from limner.actors.stores.protocol import Store, keeps_registry
+from limner.actors.stores.protocol import Store
 from limner.actors.system import Call, CallReturned, Timer
 from limner.actors.trail import EventLog
-from limner.actors.writes import Draft, write_text
+from limner.actors.writes import Draft, registry_of, write_text
 from limner.messages.composition import Composed
 from limner.messages.editing import (
     AskTurn,
     ClearWrites,
+    EditBegun,
     EditOverdue,
     EditText,
     EndWhenIdle,
@@ -38,7 +39,6 @@ from limner.messages.editing import (
 from limner.messages.errors import SessionCancelled, StoreFailed, UnknownMessage, describe
 from limner.messages.pictures import Illustrated
 from limner.messages.reconciling import reconcile
-from limner.messages.registry import Registry
 from limner.messages.results import UNCHANGED
 from limner.messages.settings import Settings
 from limner.messages.slots import SessionGone
@@ -79,6 +79,7 @@ class EditorActor(LimnerActor):
         self.settings = settings
         self.store: Store = production.store
         self.lane = production.edit_lane
+        self.change_lane = production.change_lane
         self.queues: dict[str, Queue] = {}
         self.message_of: dict[str, str] = {}
         self.closing = False
@@ -99,6 +100,8 @@ class EditorActor(LimnerActor):
                 self.ask(message.message_id, message.edit_id, message)
             case CallReturned():
                 self.returned(message)
+            case EditBegun():
+                self.begun(message)
             case EditOverdue():
                 self.overdue(message)
             case ReconcileDue():
@@ -147,6 +150,10 @@ class EditorActor(LimnerActor):
         queue = self.queues.get(message_id)
         if queue is None:
             return
+        if queue.turns.under_way is None:
+            for future in queue.holds:
+                future.offer(None)
+            queue.holds.clear()
         turn = queue.turns.next()
         if turn is not None:
             _, wanted = turn
@@ -154,12 +161,8 @@ class EditorActor(LimnerActor):
                 self.begin(queue, wanted)
             else:
                 wanted.reply_to.tell(TurnGiven.trusted(written=queue.written))
-        elif queue.turns.under_way is None:
-            for future in queue.holds:
-                future.offer(None)
-            queue.holds.clear()
-            if queue.turns.idle and queue.reconciling is None:
-                del self.queues[message_id]
+        elif queue.turns.idle and queue.reconciling is None:
+            del self.queues[message_id]
 
     def turn_over(self, message: TurnOver) -> None:
         """Let the next one write, after a session."""
@@ -181,18 +184,32 @@ class EditorActor(LimnerActor):
 
     def begin(self, queue: Queue, edit: EditText) -> None:
         """Make a change, on a worker's thread: what a host gave may block, too."""
+        names = {"edit_id": edit.edit_id, "message_id": edit.message_id}
         queue.edit = edit
         queue.call = self.call(
-            self.lane, lambda _: self.perform(edit), tag=(edit.message_id, edit.edit_id)
+            self.change_lane if edit.kind == "edit" else self.lane,
+            lambda call: self.perform(edit, call),
+            begun=lambda _: self.actor_ref.deliver(EditBegun(**names)),
+            tag=edit,
+            late=self.landed_late,
         )
-        if queue.edit is edit and not queue.call.over:
+
+    def begun(self, message: EditBegun) -> None:
+        """Let its time run, now that a thread is free for it."""
+        queue = self.queues.get(message.message_id)
+        if queue is not None and queue.edit is not None and queue.edit.edit_id == message.edit_id:
             queue.overdue = self.system.clock.after(
                 self.settings.store_timeout,
                 self.actor_ref,
-                EditOverdue(edit_id=edit.edit_id, message_id=edit.message_id),
+                EditOverdue(edit_id=message.edit_id, message_id=message.message_id),
             )
 
-    def perform(self, edit: EditText) -> Illustrated:
+    def landed_late(self, call: Call, result: Illustrated) -> None:
+        """Tell of a change that was written though it was given up. Runs on the call's thread."""
+        if result.written:
+            self.say("text_edited", **said_of(call.tag), **outcome_of(result), late=True)
+
+    def perform(self, edit: EditText, call: Call) -> Illustrated:
         """Load, change, write. Runs on a worker's thread.
 
         Raises:
@@ -217,7 +234,13 @@ class EditorActor(LimnerActor):
             composed, stored, new_version = change(None), None, None
         else:
             written = write_text(
-                store, message_id, Draft(change, links), stored=text, version=version, say=self.say
+                store,
+                message_id,
+                Draft(change, links),
+                stored=text,
+                version=version,
+                say=self.say,
+                given_up=call.is_set,
             )
             if written.gone:
                 raise UnknownMessage(f"the store has no message {message_id!r} any more")
@@ -236,18 +259,17 @@ class EditorActor(LimnerActor):
 
     def returned(self, returned: CallReturned) -> None:
         """Say how an edit has ended, and let the next one write."""
-        message_id, edit_id = returned.call.tag
-        queue = self.queues.get(message_id)
-        if queue is None or queue.edit is None or queue.edit.edit_id != edit_id:
+        edit, result, error = returned.call.tag, returned.value, returned.error
+        queue = self.queues.get(edit.message_id)
+        if queue is None or queue.edit is not edit:
             return
-        edit, result, error = queue.edit, returned.value, returned.error
         if error is not None:
             self.ended(queue, error=error)
             return
         if result.written:
             queue.written = result.version
             if edit.kind != "reconcile":  # else two programs that differ would never rest
-                self.reconcile_later(message_id, queue)
+                self.reconcile_later(edit.message_id, queue)
         self.ended(queue, result=result)
 
     def ended(
@@ -260,17 +282,13 @@ class EditorActor(LimnerActor):
             queue.overdue.cancel()
         queue.edit = queue.call = queue.overdue = None
         queue.turns.over(edit.edit_id)
-        said = {"edit_id": edit.edit_id, "kind": edit.kind, "message_id": edit.message_id}
         if error is not None:
-            self.say("edit_failed", **said, reason=describe(error))
+            self.say("edit_failed", **said_of(edit), reason=describe(error))
             edit.future.give_up(error)
         else:
             assert result is not None
-            self.say(
-                "text_edited" if result.written else "edit_unneeded",
-                **said,
-                **({"version": result.version} if result.written else {}),
-            )
+            event = "text_edited" if result.written else "edit_unneeded"
+            self.say(event, **said_of(edit), **outcome_of(result))
             edit.future.offer(result)
         self.go_on(edit.message_id)
 
@@ -338,9 +356,7 @@ class EditorActor(LimnerActor):
         if queue is not None:
             taken = queue.turns.take(lambda wanted: isinstance(wanted, EditText))
         for edit in taken:
-            self.say(
-                "edit_cleared", edit_id=edit.edit_id, kind=edit.kind, message_id=edit.message_id
-            )
+            self.say("edit_cleared", **said_of(edit))
             edit.future.give_up(
                 SessionCancelled(f"the {edit.kind} of message {edit.message_id!r} was cleared")
             )
@@ -376,11 +392,21 @@ class EditorActor(LimnerActor):
             self.go_on(message_id)
 
 
+def said_of(edit: EditText) -> dict[str, Any]:
+    """Give what every event of an edit says."""
+    return {"edit_id": edit.edit_id, "kind": edit.kind, "message_id": edit.message_id}
+
+
+def outcome_of(result: Illustrated) -> dict[str, Any]:
+    """Give what an event says of what an edit did to a text and to its pictures, by their ids."""
+    return {
+        **({"version": result.version} if result.written else {}),
+        "placed": [one.id for one in result.pictures],
+        "removed": list(result.removed),
+        "unplaced": {one.placement.id: one.reason for one in result.unplaced},
+    }
+
+
 def kind_of(wanted: Any) -> str:
     """Say what kind of write waits."""
     return wanted.kind if isinstance(wanted, EditText) else "session"
-
-
-def registry_of(store: Store, message_id: str) -> Registry:
-    """Give what a store knows of a message; nothing, if it keeps no registry."""
-    return store.registry(message_id) if keeps_registry(store) else Registry()

@@ -189,10 +189,11 @@ class Edits:
     def clear(self, message_id: str) -> int:
         """Forget what waits: edits, removals, and regenerations that are not being written yet.
 
-        Their futures raise `SessionCancelled`. What is streamed is never forgotten.
+        Their futures raise `SessionCancelled`. What is streamed is never forgotten, and what is
+        being written just now is written.
 
         Returns:
-            How many wishes were forgotten.
+            How many wishes had no outcome yet, and are not wanted any more.
 
         Raises:
             UnknownMessage, StudioClosed: as `stream` does.

@@ -62,6 +62,7 @@ class Production:
         self.clock = clock
         self.slot_lane = slot_lane
         self.edit_lane = f"store:{name}"
+        self.change_lane = f"change:{name}"
         self.store_lane = self.edit_lane if getattr(store, "blocks", True) else None
         blocks = self.store_lane or getattr(generator, "blocks", True)
         self.lane = f"{group_of(self.slot_lane)}{name}" if blocks else None

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from limner.actors.session import SessionActor
 from limner.actors.stores.protocol import keeps_registry
 from limner.actors.system import CallReturned, Timer
-from limner.messages.errors import LimnerError, SessionCancelled, UnknownMessage, describe
+from limner.messages.errors import SessionCancelled, UnknownMessage, describe
 from limner.messages.opening import (
     ApplyNow,
     Regenerate,
@@ -36,7 +36,7 @@ class Resolved(NamedTuple):
 
     message: Regenerate
     wishes: tuple[Wish, ...]
-    error: LimnerError | None
+    error: Exception | None
 
 
 class RegenerationActor(SessionActor):
@@ -73,9 +73,11 @@ class RegenerationActor(SessionActor):
                 self.ask(message)
             case ApplyNow():
                 self.apply(message)
-            case SettleDue():
+            case SettleDue() if message.waits == self.waits:
                 self.quiet, self.still = None, True
                 self.settle_in_time()
+            case SettleDue():
+                pass  # it was due just as something new was asked for
             case TaskSettled():
                 self.open.discard(message.task.id)
                 self.writer.tell(message)
@@ -104,12 +106,15 @@ class RegenerationActor(SessionActor):
         for timer in (self.quiet, self.deadline):
             if timer is not None:
                 timer.cancel()
+        self.waits += 1
         seconds, self.deadline = self.settings.settle_after, None
         self.still = not seconds
         if self.still:
             self.settle_in_time()
         else:
-            self.quiet = self.system.clock.after(seconds, self.actor_ref, SettleDue())
+            self.quiet = self.system.clock.after(
+                seconds, self.actor_ref, SettleDue(waits=self.waits)
+            )
 
     def settle_in_time(self) -> None:
         """Let the time run in which all that was asked for must settle."""
@@ -159,14 +164,14 @@ class RegenerationActor(SessionActor):
             )
         try:
             return Resolved(message, tuple(message.wishes(text, registry)), None)
-        except LimnerError as error:
+        except Exception as error:  # noqa: BLE001  # one wish must not end the others
             return Resolved(message, (), error)
 
     def loaded(self, returned: CallReturned) -> None:
         """Begin what was asked for, now that the text and its registry are known."""
         if self.overdue is not None:
             self.overdue.cancel()
-        if self.ended is not None:
+        if self.ended is not None or (self.opened and self.sealed_as is not None):
             return
         if returned.error is not None:
             self.fail(returned.error)
@@ -176,6 +181,8 @@ class RegenerationActor(SessionActor):
             self.opened = True
             self.processor.tell(loaded)
             self.writer.tell(loaded)
+        if self.sealed_as is not None:
+            return  # too late for the wishes
         self.asked = self.asked[self.reading :]
         self.reading = 0
         for one in resolved:
@@ -248,7 +255,14 @@ class RegenerationActor(SessionActor):
         )
 
     def deadline_passed(self, message: DeadlinePassed) -> None:
-        """Write what is finished, or nothing, as the settings say."""
+        """Write what is finished, or nothing, as the settings say.
+
+        What is still being read is of the next session, which has time for it.
+        """
+        if message.waits != self.waits:
+            return
+        self.heard.difference_update(one.session_id for one in self.asked)
+        self.asked, self.reading = [], 0
         self.seal("timed_out")
         super().deadline_passed(message)
 

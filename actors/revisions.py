@@ -267,6 +267,15 @@ def _wish_for(
     wish = revision.wish_for(
         text, registry, target, mode, wanted, message_id=message_id, notation=settings.notation
     )
-    if isinstance(prompt, Prompt) and prompt.id != wish.prompt.id:
-        wish = wish.but(prompt=prompt, rewrites=True)
-    return (wish,)
+    if not isinstance(prompt, Prompt):
+        return (wish,)
+    known = registry.prompt(prompt.id)
+    if known is None:
+        raise UnknownPrompt(f"the registry has no prompt {prompt.id!r:.80}; make it with refine")
+    own, line = registry.line(wish.prompt.id), registry.line(known.id)
+    if line[0].id != (own[0].id if own else wish.prompt.id):
+        raise SettingsInvalid(
+            f"prompt: {known.text!r:.80} was not refined from that of the picture, "
+            f"{wish.prompt.text!r:.80}"
+        )
+    return (wish if known.id == wish.prompt.id else wish.but(prompt=known, rewrites=True),)

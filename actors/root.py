@@ -47,6 +47,9 @@ from limner.messages.settings import Settings
 from limner.messages.slots import SessionGone
 from limner.messages.writing import SessionEnded
 
+CLEARED = "they were cleared"
+OVERTAKEN = "a stream of it was opened"
+
 Waiting = OpenStream | Regenerate | ApplyNow
 
 
@@ -62,6 +65,7 @@ class Live:
         reason: why it failed, if it had none.
         waiting: what comes after it, in order.
         asked: what a session that regenerates was told of, by name.
+        cleared: names of those that are not wanted any more.
     """
 
     opening: OpenStream | Regenerate
@@ -71,6 +75,7 @@ class Live:
     reason: BaseException | None = None
     waiting: tuple[Waiting, ...] = ()
     asked: dict[str, Regenerate | ApplyNow] = field(default_factory=dict)
+    cleared: set[str] = field(default_factory=set)
 
     @property
     def gathers(self) -> bool:
@@ -165,10 +170,9 @@ class StudioActor(LimnerActor):
         elif live is None:
             self.begin(opening, ())
         else:
-            why = "a stream of it was opened"
             if live.gathers:
-                live.ref.deliver(WithdrawSession(reason=why))
-            self.forget_waiting(live, why)
+                live.ref.deliver(WithdrawSession(reason=OVERTAKEN))
+            self.forget_waiting(live, OVERTAKEN)
             live.waiting += (opening,)
 
     def regenerate(self, message: Regenerate) -> None:
@@ -237,33 +241,45 @@ class StudioActor(LimnerActor):
         )
 
     def gathering(self, message_id: str) -> list[Regenerate]:
-        """Give the regenerations of a message that are not written yet."""
+        """Give the regenerations of a message that have no outcome yet, and are still wanted."""
         live = self.live.get(message_id)
         asked = () if live is None else (*live.asked.values(), *live.waiting)
-        return [one for one in asked if isinstance(one, Regenerate)]
+        return [
+            one
+            for one in asked
+            if isinstance(one, Regenerate)
+            and not one.future.done
+            and live is not None
+            and one.session_id not in live.cleared
+        ]
 
     def clear(self, message: ClearWrites) -> None:
         """Forget the regenerations that wait, and let the editor forget the edits."""
         cleared = self.gathering(message.message_id)
         if cleared:
             live = self.live[message.message_id]
+            live.cleared.update(one.session_id for one in cleared)
             if isinstance(live.opening, Regenerate):
-                live.ref.deliver(WithdrawSession(reason="they were cleared", sealed_too=True))
-            self.forget_waiting(live, "they were cleared")
+                live.ref.deliver(WithdrawSession(reason=CLEARED, sealed_too=True))
+            self.forget_waiting(live, CLEARED)
         self.editor.deliver(message.but(cleared=len(cleared)))
 
     def forget_waiting(self, live: Live, why: str) -> None:
         """Cancel the regenerations that wait for a session to end."""
-        message_id = live.opening.message_id
         for one in live.waiting:
-            if isinstance(one, Regenerate):
-                self.say("regeneration_cancelled", message_id=message_id, reason=why)
-                one.future.give_up(
-                    SessionCancelled(f"the regeneration of {message_id!r} was cancelled: {why}")
-                )
-            elif isinstance(one, ApplyNow):
-                one.future.offer(None)
+            if not isinstance(one, OpenStream):
+                self.forget(one, why)
         live.waiting = tuple(one for one in live.waiting if isinstance(one, OpenStream))
+
+    def forget(self, one: Regenerate | ApplyNow, why: str) -> None:
+        """Cancel a wish that no session has heard."""
+        if isinstance(one, ApplyNow):
+            one.future.offer(None)
+            return
+        self.say("regeneration_cancelled", message_id=one.message_id, reason=why)
+        one.future.give_up(
+            SessionCancelled(f"the regeneration of {one.message_id!r} was cancelled: {why}")
+        )
 
     def close(self) -> None:
         """Take nothing new, and let what gathers or is held be written."""
@@ -355,10 +371,14 @@ class StudioActor(LimnerActor):
         late: list[Waiting] = []
         for name, asked in live.asked.items():
             if live.ended is not None and name not in ended.heard:
-                if self.cause is None:
-                    late.append(asked)
-                else:
+                if self.cause is not None:
                     self.refuse(asked)
+                elif name in live.cleared:
+                    self.forget(asked, CLEARED)
+                elif any(isinstance(one, OpenStream) for one in live.waiting):
+                    self.forget(asked, OVERTAKEN)
+                else:
+                    late.append(asked)
             elif ended.error is not None:
                 asked.future.give_up(ended.error)
             else:

@@ -66,6 +66,7 @@ class SessionActor(LimnerActor):
         self.limiter = limiter
         self.editor = editor
         self.children = 3
+        self.waits = 0
         self.ended: SessionEnded | None = None
         self.deadline: Timer | None = None
 
@@ -159,7 +160,7 @@ class SessionActor(LimnerActor):
         """Let the time run, once, in which all must settle."""
         if self.ended is None and self.deadline is None:
             self.deadline = self.system.clock.after(
-                self.settings.deadline, self.actor_ref, DeadlinePassed()
+                self.settings.deadline, self.actor_ref, DeadlinePassed(waits=self.waits)
             )
 
     def loaded(self, returned: CallReturned) -> None:

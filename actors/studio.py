@@ -39,6 +39,8 @@ from limner.messages.settings import LaneSettings, Settings
 from limner.messages.status import Progress, StudioStatus
 
 STORE_THREADS = 4
+CHANGE_THREADS = 4
+"""For hosts' own changes of texts, which may block, and must not keep the store from others."""
 
 
 class Studio(Revisions):
@@ -111,7 +113,8 @@ class Studio(Revisions):
         for lane, named in workers.items():
             of = lanes[lane] if lane in lanes else LaneSettings(max_concurrent=None)
             self._system.workers.open_lane(named, threads_of(of))
-        self._system.workers.open_lane(f"store:{name}", STORE_THREADS)
+        self._system.workers.open_lane(production.edit_lane, STORE_THREADS)
+        self._system.workers.open_lane(production.change_lane, CHANGE_THREADS)
         self._root = self._system.start(StudioActor, self._log, settings, production, file)
         self._system.watch(self._root, self._root_ended)
         try:

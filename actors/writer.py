@@ -12,10 +12,10 @@ from enum import Enum
 from typing import Any, Literal
 
 from limner.actors.actor import LimnerActor
-from limner.actors.stores.protocol import Store, keeps_registry
+from limner.actors.stores.protocol import Store
 from limner.actors.system import Call, CallReturned, PooledRef, Timer
 from limner.actors.trail import EventLog
-from limner.actors.writes import Draft, write_text
+from limner.actors.writes import Draft, registry_of, write_text
 from limner.messages.composition import Composed, compose
 from limner.messages.editing import AskTurn, TurnGiven, TurnOver
 from limner.messages.errors import StoreFailed
@@ -164,13 +164,13 @@ class WriterActor(LimnerActor):
             return
         self.stage = Stage.WRITING
         perform = self.perform if streamed else self.perform_again
-        self.under_way = self.call(self.lane, lambda _: perform(totals, tasks))
+        self.under_way = self.call(self.lane, lambda call: perform(totals, tasks, call))
         if not self.under_way.over:
             self.overdue = self.system.clock.after(
                 self.settings.store_timeout, self.actor_ref, WriteOverdue()
             )
 
-    def perform(self, totals: TotalsSealed, tasks: tuple[Task, ...]) -> Illustrated:
+    def perform(self, totals: TotalsSealed, tasks: tuple[Task, ...], call: Call) -> Illustrated:
         """Write a text that was streamed. Runs on a worker's thread.
 
         Raises:
@@ -181,13 +181,16 @@ class WriterActor(LimnerActor):
         failures = tuple(lost for task in tasks if (lost := failure_of(task)) is not None)
         dropped = totals.dropped_patterns
         patterns = tuple(one for one in self.settings.patterns if one not in dropped)
+        anew = True
 
         def compose_on(stored: str | None) -> Composed:
             # a host that saves while it streams has the beginning of our text; any other text
             # is newer than ours, and is what the pictures go into
+            nonlocal anew
             text = totals.text
             if stored is not None and not text.startswith(stored):
                 text = stored
+            anew = text is totals.text
             return compose(
                 text,
                 placements,
@@ -198,6 +201,7 @@ class WriterActor(LimnerActor):
                 timeout=self.settings.pattern_timeout,
                 matches=totals.matches if text is totals.text else None,
                 failures=failures if self.settings.placeholders else (),
+                registry=None if anew else registry_of(self.store, self.message_id),
             )
 
         def links(composed: Composed) -> Links:
@@ -207,27 +211,28 @@ class WriterActor(LimnerActor):
                 placed=composed.placed,
                 removed=(),
                 claims=None,
-                anew=True,
+                anew=anew,
             )
 
         draft = Draft(compose_on, links, always=True)
-        return self.carry_out(draft, totals, tasks, stored=None, version=self.version)
+        return self.carry_out(draft, totals, tasks, call, stored=None, version=self.version)
 
-    def perform_again(self, totals: TotalsSealed, tasks: tuple[Task, ...]) -> Illustrated:
+    def perform_again(
+        self, totals: TotalsSealed, tasks: tuple[Task, ...], call: Call
+    ) -> Illustrated:
         """Write what was regenerated, on the text as it is now. Runs on a worker's thread.
 
         Raises:
             VersionConflict: if the text changes faster than it can be written.
         """
-        store, outcomes = self.store, outcomes_of(totals, tasks)
-        assert keeps_registry(store)  # the studio sees to that
+        outcomes = outcomes_of(totals, tasks)
 
         def compose_on(stored: str | None) -> Composed:
             assert stored is not None
             return revise(
                 stored,
                 outcomes,
-                store.registry(self.message_id),
+                registry_of(self.store, self.message_id),
                 message_id=self.message_id,
                 notation=self.settings.notation,
             )
@@ -254,20 +259,28 @@ class WriterActor(LimnerActor):
             self.say("write_skipped", reason="gone")
             return illustrated(self.message_id, totals, tasks, nothing, None, gone=True)
         text, version = loaded
-        return self.carry_out(Draft(compose_on, links), totals, tasks, stored=text, version=version)
+        draft = Draft(compose_on, links)
+        return self.carry_out(draft, totals, tasks, call, stored=text, version=version)
 
     def carry_out(
         self,
         draft: Draft,
         totals: TotalsSealed,
         tasks: tuple[Task, ...],
+        call: Call,
         *,
         stored: str | None,
         version: Version | None,
     ) -> Illustrated:
         """Write, say so, and give the result. Runs on a worker's thread."""
         written = write_text(
-            self.store, self.message_id, draft, stored=stored, version=version, say=self.say
+            self.store,
+            self.message_id,
+            draft,
+            stored=stored,
+            version=version,
+            say=self.say,
+            given_up=call.is_set,
         )
         composed = written.composed
         if written.version is None:

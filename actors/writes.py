@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from limner.actors.stores.protocol import Store
+from limner.actors.stores.protocol import Store, keeps_registry
 from limner.messages.composition import Composed
 from limner.messages.errors import StoreFailed, VersionConflict
+from limner.messages.registry import Registry
 from limner.messages.writing import Links, Version
 
 CONFLICTS = 8
@@ -53,6 +54,7 @@ def write_text(
     stored: str | None,
     version: Version | None,
     say: Callable[..., None],
+    given_up: Callable[[], bool],
 ) -> Written:
     """Write a text; on a conflict, load what is there and do it again. May block.
 
@@ -63,10 +65,11 @@ def write_text(
         stored: the text that the store holds, if it was read.
         version: of that text; `None` creates it.
         say: tells the event log of conflicts.
+        given_up: whether nobody waits for it any more; then nothing more is written.
 
     Raises:
         VersionConflict: if the text changes faster than it can be written.
-        StoreFailed: if the store fails, or gives no version.
+        StoreFailed: if the store fails, or gives no version, or it was given up.
     """
     known = version is not None
     for _ in range(CONFLICTS):
@@ -74,6 +77,8 @@ def write_text(
         if not draft.always and composed.text == stored and not composed.placed:
             return Written(composed, None, stored)
         links = draft.links(composed)
+        if given_up():
+            raise StoreFailed(f"the write of message {message_id!r} was given up")
         try:
             new_version = store.write(
                 message_id, composed.text, expected_version=version, links=links
@@ -106,3 +111,8 @@ def checked(version: Any) -> Version:
             f"{type(version).__name__}; the text may be written"
         )
     return version
+
+
+def registry_of(store: Store, message_id: str) -> Registry:
+    """Give what a store knows of a message; nothing, if it keeps no registry. May block."""
+    return store.registry(message_id) if keeps_registry(store) else Registry()

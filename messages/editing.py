@@ -118,6 +118,13 @@ class ReconcileDue(Message):
     message_id: str
 
 
+class EditBegun(Message):
+    """worker → editor: a thread was free for a change, and it is under way."""
+
+    edit_id: str
+    message_id: str
+
+
 class EditOverdue(Message):
     """editor's timer → editor: the store, or a host's change, does not come back."""
 

@@ -124,7 +124,13 @@ class WithdrawSession(Message):
 
 
 class SettleDue(Message):
-    """session's timer → session: nothing new was asked for a while."""
+    """session's timer → session: nothing new was asked for a while.
+
+    Args:
+        waits: which of its waits is over; of an earlier one it tells nothing.
+    """
+
+    waits: int
 
 
 class CancelSession(Message):

@@ -68,7 +68,7 @@ class Registry(Value):
     def keep(self, task: Task, picture: Picture) -> "Registry":
         """Give it with a finished picture as the newest, in no text yet.
 
-        One that was placed before is kept again: it was made for a wish that is not written yet.
+        One that is placed stays so, as a picture is in a text once. One that was is kept again.
         """
         return self.keep_all([(task, picture)])
 
@@ -81,8 +81,9 @@ class Registry(Value):
                 prompt_id=task.prompt_id, prompt=task.prompt, picture=picture, task_id=task.id
             )
             name = placement.id
-            links.pop(name, None)  # so that it is the newest
-            links[name] = Link.trusted(placement=placement, state="kept")
+            before = links.pop(name, None)  # so that it is the newest
+            state: State = "placed" if before and before.state == "placed" else "kept"
+            links[name] = Link.trusted(placement=placement, state=state)
             if placement.prompt_id not in prompts:
                 prompts[placement.prompt_id] = _named(task.message_id, placement, task.ordinal)
         return self.but(prompts=tuple(prompts.values()), links=tuple(links.values()))

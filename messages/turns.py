@@ -1,5 +1,6 @@
 """One message's queue of writes: whose turn it is, so that no two of them interleave."""
 
+from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
@@ -14,7 +15,8 @@ class Turns:
     def __init__(self) -> None:
         self.held = False
         self.under_way: str | None = None
-        self._waiting: dict[str, Any] = {}  # whose turn: what it is for, or None if reserved
+        # whose turn, and what it is for, None if reserved; the first of a dict is not found at once
+        self._waiting: OrderedDict[str, Any] = OrderedDict()
 
     @property
     def idle(self) -> bool:

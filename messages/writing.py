@@ -49,7 +49,13 @@ class CancelWrite(Message):
 
 
 class DeadlinePassed(Message):
-    """session's timer → session → writer: the session's time is over."""
+    """session's timer → session → writer: the session's time is over.
+
+    Args:
+        waits: which of a session's waits is over; of an earlier one it tells nothing.
+    """
+
+    waits: int = 0
 
 
 class LoadOverdue(Message):

@@ -30,9 +30,10 @@ from limner.messages.writing import Links
 def keep(connection: Connection, task: Task, picture: Picture) -> None:
     """Register a finished picture as `Registry.keep` does."""
     message_id = task.message_id
-    after = Registry().keep(task, picture)
-    _add(connection, message_id, after.prompts)
     of_link = pictures.c.prompt_id == task.prompt_id, pictures.c.picture_id == picture.id
+    before = Registry.trusted(prompts=(), links=links_of(connection, *of_link), claims=())
+    after = before.keep(task, picture)
+    _add(connection, message_id, after.prompts)
     connection.execute(delete(pictures).where(*of_link))
     insert_new(connection, pictures, _picture_rows(connection, message_id, after.links))
 

@@ -86,7 +86,11 @@ class PooledFuture(pykka.ThreadingFuture[T]):
         return self._result is not None
 
     def when_done(self, callback: Callable[[], None]) -> None:
-        """Call back once it has its value, on the thread that gives it; at once if it has one."""
+        """Call back once it has its value, on the thread that gives it; at once if it has one.
+
+        That thread may be an actor's turn: a callback that waits for anything keeps it from going
+        on, and for ever if it waits for that very actor. `concurrent` gives one that may wait.
+        """
         with _making:
             if self._result is None:
                 self._callbacks = [*(self._callbacks or ()), callback]

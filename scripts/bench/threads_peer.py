@@ -253,6 +253,10 @@ class Writer(Part):
         self.session.tell(TextWritten(version))
 
 
+OPENING = 60
+"""Seconds in which all threads begin; one that has no memory to begin with never says so."""
+
+
 def run_threads(work: Workload, store: Store, generator: Generator, course: Course) -> None:
     """Illustrate the workload with four threads a message.
 
@@ -268,11 +272,11 @@ def run_threads(work: Workload, store: Store, generator: Generator, course: Cour
             for message_id, one in zip(work.ids, written, strict=True)
         ]
         opened = [session.ask(OpenStream(), block=False) for session in sessions]
-        monitors: list[Ref] = [one.get(timeout=PATIENCE) for one in opened]
-    except RuntimeError as error:
+        monitors: list[Ref] = [one.get(timeout=OPENING) for one in opened]
+    except (RuntimeError, pykka.Timeout) as error:
         pykka.ActorRegistry.stop_all(block=False)
         raise ThreadsExhausted(
-            f"{len(work.ids)} messages with four threads each: {error}"
+            f"{len(work.ids)} messages with four threads each: {error or 'some never began'}"
         ) from error
     for chunks in work.rounds():
         for monitor, chunk in zip(monitors, chunks, strict=True):

@@ -113,7 +113,8 @@ class Story:
         del now, told
         owner = text(event, "owner")
         whose = f" for {shown(owner, 40)}" if owner else ""
-        return f"the session opens{whose}: {shown(text(event, 'session_id'), 40)}"
+        why = " to regenerate" if event.get("kind") == "regeneration" else ""
+        return f"the session opens{why}{whose}: {shown(text(event, 'session_id'), 40)}"
 
     def detected(self, event: Event, now: int, told: Told, _: Waiting | None) -> str:
         """Tell the prompt."""
@@ -250,7 +251,28 @@ class Story:
         what = f"{numbers[0]:,} pictures placed" + (f", {numbers[1]:,} not" if numbers[1] else "")
         if self._of_task and isinstance(unplaced, dict) and self._wanted[1] in unplaced:
             what = f"this picture not placed: {shown(str(unplaced[self._wanted[1]]), 200)}"
+        removed = event.get("removed")
+        if isinstance(removed, list) and removed and not self._of_task:
+            what += f", {len(removed):,} taken out"
         return f"the text is written{after}; {what}"
+
+    def edited(self, event: Event, now: int, told: Told, _: Waiting | None) -> str:
+        """Tell what a change of the text, outside of a session, was."""
+        del now, told
+        numbers = [
+            f"{len(event[name]):,} pictures {what}"
+            for name, what in (
+                ("placed", "put in"),
+                ("removed", "taken out"),
+                ("unplaced", "not placed"),
+            )
+            if isinstance(event.get(name), list | dict) and event[name]
+        ]
+        kind = shown(text(event, "kind"), 30)
+        how = {"text_edited": "changes the text", "edit_unneeded": "changes nothing"}
+        said = how.get(event["event"], "fails")
+        late = ", after it was given up" if event.get("late") is True else ""
+        return f"{kind} {said}{late}{why(event)}" + "".join(f", {one}" for one in numbers)
 
     def skipped(self, event: Event, now: int, told: Told, _: Waiting | None) -> str:
         """Tell why nothing was written."""
@@ -296,6 +318,9 @@ STEPS: dict[str, Callable[[Story, Event, int, Told, Waiting | None], str]] = {
     "task_settled": Story.settled,
     "text_written": Story.written,
     "write_skipped": Story.skipped,
+    "text_edited": Story.edited,
+    "edit_unneeded": Story.edited,
+    "edit_failed": Story.edited,
     "session_ended": Story.ended,
 }
 WISHED = frozenset(["prompt_detected", "picture_wanted"])

@@ -218,7 +218,8 @@ def _simulated(
     seed: int, params: Parameters, backend: Backend, store: FaultyStore
 ) -> SimulatedSystem:
     def latency(lane: str, _tag: Any) -> int | None:
-        return store.microseconds() if lane.startswith("store") else backend.microseconds()
+        of_the_store = lane.startswith(("store", "change"))
+        return store.microseconds() if of_the_store else backend.microseconds()
 
     rates = params.faults
     return SimulatedSystem(

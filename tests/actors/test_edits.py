@@ -1,11 +1,16 @@
 """One message's queue of writes: edits, removals, holds; in virtual time and drawn orders."""
 
+from threading import Event
+
+import pykka
 import pytest
+from simulated_actors import actor_of
 
 from limner.actors import Settings, Studio
 from limner.actors.stores import MemoryStore
 from limner.messages.errors import (
     SessionCancelled,
+    SessionFailed,
     SettingsInvalid,
     StoreFailed,
     StudioClosed,
@@ -94,7 +99,10 @@ def test_a_change_that_does_not_come_back_is_given_up_and_the_next_is_made(open_
     with pytest.raises(StoreFailed, match="10 s"):
         stuck.get()
     assert good.get().text == "text!"
+    one.studio.hold("m").get()
     never.set("late")
+    one.let_pass(100)
+    assert one.store.load("m") == ("text!", good.get().version)
 
 
 def test_an_edit_of_a_message_that_streams_comes_after_its_write(one):
@@ -228,6 +236,65 @@ def test_closing_the_studio_writes_what_is_held_and_refuses_what_comes_then(open
         one.studio.edit("m", str.lower)
     with pytest.raises(StudioClosed):
         one.studio.release("m")
+
+
+def test_hosts_changes_that_block_keep_nobody_elses_message_waiting(tmp_path):
+    go_on = Event()
+    settings = Settings(store=f"sqlite:///{tmp_path}/chat.db", pictures=tmp_path, store_timeout=60)
+    with Studio.open(settings, generator="instant") as studio:
+        for number in range(8):
+            studio.illustrate(str(number), "text").get(timeout=30)
+        blocked = [
+            studio.edit(str(number), lambda text: go_on.wait(60) and text + "!")
+            for number in range(8)
+        ]
+        try:
+            assert studio.illustrate("m", TEXT).get(timeout=30).written
+        finally:
+            go_on.set()
+        assert [one.get(timeout=30).text for one in blocked] == ["text!"] * 8
+
+
+def test_a_hold_is_in_force_between_two_writes_whatever_comes_after_it(open_simulated):
+    one = open_simulated(latency=lambda lane, _: 5_000_000 * ("change" in lane))
+    one.studio.illustrate("m", "text").get()
+    edits = [one.studio.edit("m", lambda text: text + "!") for _ in range(5)]
+    one.let_pass(1)
+    held = one.studio.hold("m")
+    one.studio.release("m")
+    before = one.now
+    held.get()
+    assert one.now - before < 7
+    assert edits[-1].get().text == "text!!!!!"
+
+
+def test_the_log_says_what_an_edit_did_to_which_picture(one):
+    one.studio.remove("m", one.roof).get()
+    one.studio.edit("m", lambda _: one.first.text).get()
+    one.store.write("m", TEXT, expected_version=one.store.load("m")[1])
+    one.studio.reconcile("m").get()
+    one.store.write("m", "gone", expected_version=one.store.load("m")[1])
+    one.studio.reconcile("m").get()
+    removed, put_back, reconciled = one.events("text_edited")
+    assert removed["removed"] == put_back["placed"] == reconciled["placed"] == [one.roof]
+    assert list(one.events("edit_unneeded")[0]["unplaced"]) == [one.roof]
+
+
+def test_an_editor_that_fails_closes_the_studio_and_leaves_nobody_waiting(open_simulated):
+    one = open_simulated(audited=False)
+    one.studio.illustrate("m", TEXT).get()
+    one.studio.hold("m").get()
+    waiting = [one.studio.edit("m", str.upper), one.studio.illustrate_again("m")]
+    one.let_pass(20)
+    (editor,) = pykka.ActorRegistry.get_by_class_name("EditorActor")
+    actor_of(editor).queues = None
+    with pytest.raises(StudioClosed):
+        one.studio.pending("m")
+    for future in waiting:
+        with pytest.raises((StudioClosed, SessionFailed)):
+            future.get()
+    with pytest.raises(StudioClosed):
+        one.studio.edit("m", str.upper)
 
 
 class Plain:

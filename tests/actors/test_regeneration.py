@@ -1,5 +1,6 @@
 """Regenerations of one message gather in one session: in virtual time and drawn orders."""
 
+from contextlib import suppress
 from io import BytesIO
 
 import pytest
@@ -13,7 +14,9 @@ from limner.messages.errors import (
     SettingsInvalid,
     UnknownMessage,
     UnknownPicture,
+    UnknownPrompt,
 )
+from limner.scripts.inspect.story import Story
 
 TEXT = 'It rained. <!--img-prompt="a roof"--> It stopped. <!--img-prompt="a street"--> End.'
 
@@ -43,6 +46,13 @@ class Colours:
         data = BytesIO()
         Image.new("RGB", (4, 4), tuple(task.seed.to_bytes(4)[:3])).save(data, "PNG")
         return PictureBytes(data=data.getvalue())
+
+
+class Same(Colours):
+    """One that gives every prompt the same picture."""
+
+    def generate(self, task, cancelled):
+        return super().generate(task.but(seed=0), cancelled)
 
 
 @pytest.fixture
@@ -393,6 +403,112 @@ def test_a_prompt_of_another_message_is_refused(open_written):
         one.studio.regenerate("m", one.roof, prompt=prompt)
     with pytest.raises(SettingsInvalid):
         one.studio.rewrite("m", prompt)
+
+
+def slow_store(lane, _):
+    return 5_000_000 * ("store" in lane)
+
+
+def test_what_is_cleared_is_not_written_though_it_came_after_a_seal(open_written):
+    one = open_written(settle_after=0, latency=slow_store)
+    first = one.studio.regenerate("m", one.roof)
+    one.until("session_sealed", times=2)
+    second = one.studio.regenerate("m", one.street)
+    one.studio.clear("m")
+    assert one.studio.pending("m").gathering == 0
+    with suppress(SessionCancelled):  # if its write had not begun
+        assert first.get().written
+    with pytest.raises(SessionCancelled):
+        second.get()
+    assert one.studio.clear("m") == 0
+
+
+def test_a_wish_that_was_refused_is_not_pending(open_written):
+    one = open_written(settle_after=600)
+    with pytest.raises(UnknownPicture):
+        one.studio.regenerate("m", one.roof[:20] + ":" + "0" * 32).get()
+    assert one.studio.pending("m").gathering == 0
+    one.studio.regenerate("m", one.roof)
+    assert one.studio.pending("m").gathering == 1
+    assert one.studio.clear("m") == 1
+
+
+def test_a_stream_cancels_what_was_wished_after_the_seal_before_it(open_written):
+    one = open_written(settle_after=0, latency=slow_store)
+    first = one.studio.regenerate("m", one.roof)
+    one.until("session_sealed", times=2)
+    one.painter.seconds = 100
+    second = one.studio.regenerate("m", one.street)
+    streamed = one.studio.illustrate("m", "Anew.")
+    assert first.get().written
+    assert streamed.get().written
+    assert one.now < 90
+    with pytest.raises(SessionCancelled):
+        second.get()
+    assert len(one.events("regeneration_cancelled")) == 1
+
+
+def test_what_is_read_as_the_deadline_passes_is_of_the_next_session(open_written):
+    one = open_written(
+        settle_after=1, deadline=12, write_at_deadline=True, latency=lambda *_: 5_000_000
+    )
+    one.painter.seconds = 40
+    first = one.studio.regenerate("m", one.roof)
+    one.until("session_sealed", times=2)
+    one.painter.seconds = 0
+    assert [failure.state for failure in first.get().failures] == ["cancelled"]
+    slow = one.studio.regenerate("m", one.street)
+    assert len(slow.get().pictures) + len(slow.get().failures) == 1
+
+
+@pytest.mark.parametrize("early", [0, 0.0001, 0.0003, 0.0006])
+def test_the_time_to_settle_begins_anew_with_a_wish_that_comes_as_it_ends(open_written, early):
+    one = open_written(latency=lambda *_: 1_000)
+    one.studio.regenerate("m", one.roof)
+    asked = one.now
+    one.system.run_until(asked + 2 + early)
+    one.studio.regenerate("m", one.street)
+    second = one.now
+    one.studio.apply("n")
+    one.let_pass(30)
+    written = one.events("text_written")[1:]
+    assert len(written) == 2 or written[0]["t"] - second >= 2
+
+
+def test_a_prompt_that_is_not_of_the_pictures_line_is_refused_and_harms_no_other(open_written):
+    one = open_written()
+    street = one.studio.refine(one.street[:20], "a lane at dusk")
+    made_up = street.but(id="zz", text="x" * 50_000)
+    wrong = [one.studio.regenerate("m", one.roof, prompt=prompt) for prompt in (street, made_up)]
+    right = one.studio.regenerate("m", one.street, prompt=street)
+    with pytest.raises(SettingsInvalid, match="was not refined from"):
+        wrong[0].get()
+    with pytest.raises(UnknownPrompt):
+        wrong[1].get()
+    assert right.get().pictures[0].prompt == "a lane at dusk"
+    assert '"a lane at dusk"' in stored(one)
+
+
+def test_a_picture_of_the_same_bytes_stays_in_the_text(open_written):
+    one = open_written(generator=Same(), settle_after=60)
+    future = one.studio.regenerate("m", one.roof)
+    one.until("task_settled", times=3)
+    one.studio.clear("m")
+    with pytest.raises(SessionCancelled):
+        future.get()
+    one.store.write("m", TEXT, expected_version=one.store.load("m")[1])
+    assert len(one.studio.reconcile("m").get().pictures) == 2
+
+
+def test_the_story_of_a_regenerated_message_can_be_read(open_written):
+    one = open_written()
+    one.studio.regenerate("m", one.roof).get()
+    one.studio.remove("m", one.street).get()
+    told = "\n".join(Story(message="m").lines(one.events()))
+    assert "the session opens to regenerate" in told
+    assert "one more picture wanted" in told
+    assert "1 pictures placed, 1 taken out" in told
+    assert "remove changes the text, 1 pictures taken out" in told
 
 
 def test_a_session_that_regenerates_past_its_deadline_writes_nothing(open_written):

@@ -25,6 +25,8 @@ from limner.messages.errors import (
     LimnerError,
     MessageBusy,
     SessionCancelled,
+    SessionTimedOut,
+    StoreFailed,
     StreamClosed,
     StudioClosed,
     UnknownMessage,
@@ -199,6 +201,15 @@ class Host(PooledActor):
         return f"text{name} " + " and ".join(tags) + " end."
 
     def change(self, name):
+        if self.world.hanging and self.draw() < 0.3:
+            seconds = 4 * self.draw()
+
+            def hang(text):
+                with suppress(pykka.Timeout):
+                    self.world.system.future(about="a change").get(timeout=seconds)
+                return text + f" late{name}"
+
+            return hang
         if self.draw() < 0.5:
             return lambda text: text + f" edit{name}"
         return lambda text: f"edit{name} " + text
@@ -223,11 +234,16 @@ class World:
         fails = 0.02 * draws() if draws() < UNSURE else 0
         names = ("Session", "Regeneration", "Monitor", "Processor", "Writer")
         slow, failing = 4 * draws(), 0.4 * draws()
-        times = {"store": 0.5 * draws(), "image": slow}
+        stores = 0.5 * draws()
+
+        def latency(lane, _):
+            seconds = slow if lane.startswith("image") else stores
+            return round(1e6 * self.draw() * seconds)
+
         self.store = Store()
         self.system = SimulatedSystem(
             seed,
-            latency=lambda lane, _: round(1e6 * self.draw() * times[lane[:5]]),
+            latency=latency,
             faults=Faults(failure={f"{name}Actor": fails for name in names}),
         )
         self.draw = self.system.random("load").random
@@ -242,7 +258,13 @@ class World:
             slots=1 + int(3 * draws()),
             pattern_timeout=None,
             attempts=1,
+            deadline=(300, 10)[int(2 * draws())],
+            write_at_deadline=draws() < 0.5,
+            store_timeout=60,
         )
+        self.hanging = draws() < 0.3
+        if self.hanging:
+            self.settings = self.settings.but(store_timeout=1.5)
         self.open(2 + int(3 * draws()), failing)
 
     def open(self, hosts, failing):
@@ -309,7 +331,7 @@ class RealWorld(World):
             with lock:
                 return random.random()
 
-        self.draw, self.crashes, self.pace = draw, False, 0.02
+        self.draw, self.crashes, self.hanging, self.pace = draw, False, False, 0.02
         self.counting = self.system.lock()
         self.steps = [*STEPS, "clear"]
         self.settings = Settings(events=self.path, settle_after=0.05, placeholders=True, attempts=1)
@@ -347,8 +369,11 @@ def check(world, events):
         elif not isinstance(outcome, LimnerError):
             wrong.append(f"the {one.kind} of {one.message_id} raised {outcome!r}")
         elif not world.crashes and not isinstance(
-            outcome, SessionCancelled | UnknownPicture | UnknownMessage | StudioClosed
+            outcome, SessionCancelled | SessionTimedOut | UnknownPicture | UnknownMessage
         ):
+            if world.hanging and isinstance(outcome, StoreFailed):
+                continue
+
             wrong.append(f"the {one.kind} of {one.message_id} failed: {outcome!r}")
     for message_id, texts in world.store.written.items():
         before = ""
