@@ -171,7 +171,7 @@ class RegenerationActor(SessionActor):
         """Begin what was asked for, now that the text and its registry are known."""
         if self.overdue is not None:
             self.overdue.cancel()
-        if self.ended is not None or (self.opened and self.sealed_as is not None):
+        if self.ended is not None:
             return
         if returned.error is not None:
             self.fail(returned.error)
@@ -181,8 +181,6 @@ class RegenerationActor(SessionActor):
             self.opened = True
             self.processor.tell(loaded)
             self.writer.tell(loaded)
-        if self.sealed_as is not None:
-            return  # too late for the wishes
         self.asked = self.asked[self.reading :]
         self.reading = 0
         for one in resolved:
@@ -257,12 +255,15 @@ class RegenerationActor(SessionActor):
     def deadline_passed(self, message: DeadlinePassed) -> None:
         """Write what is finished, or nothing, as the settings say.
 
-        What is still being read is of the next session, which has time for it.
+        What is still being read has no task yet: its time begins anew, and the store's own is
+        bounded.
         """
         if message.waits != self.waits:
             return
-        self.heard.difference_update(one.session_id for one in self.asked)
-        self.asked, self.reading = [], 0
+        if self.asked and self.sealed_as is None:
+            self.deadline = None
+            self.settle_in_time()
+            return
         self.seal("timed_out")
         super().deadline_passed(message)
 

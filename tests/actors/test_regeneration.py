@@ -448,17 +448,24 @@ def test_a_stream_cancels_what_was_wished_after_the_seal_before_it(open_written)
     assert len(one.events("regeneration_cancelled")) == 1
 
 
-def test_what_is_read_as_the_deadline_passes_is_of_the_next_session(open_written):
-    one = open_written(
-        settle_after=1, deadline=12, write_at_deadline=True, latency=lambda *_: 5_000_000
-    )
-    one.painter.seconds = 40
-    first = one.studio.regenerate("m", one.roof)
-    one.until("session_sealed", times=2)
-    one.painter.seconds = 0
-    assert [failure.state for failure in first.get().failures] == ["cancelled"]
-    slow = one.studio.regenerate("m", one.street)
-    assert len(slow.get().pictures) + len(slow.get().failures) == 1
+@pytest.mark.parametrize("asked_before", [False, True])
+def test_a_wish_that_is_read_as_the_deadline_passes_is_heard(open_written, asked_before):
+    seconds = {"store": 0}
+
+    def latency(lane, _):
+        return round(1e6 * seconds["store"]) * lane.startswith("store")
+
+    one = open_written(settle_after=1, deadline=5, write_at_deadline=True, latency=latency)
+    futures = []
+    if asked_before:
+        one.painter.seconds = {"a street": 60}
+        futures.append(one.studio.regenerate("m", one.street))
+        one.let_pass(0.5)
+    seconds["store"] = 10
+    futures.append(one.studio.regenerate("m", one.roof))
+    results = [future.get() for future in futures]
+    assert one.prompts_of(results[-1].pictures) == ["a roof"]
+    assert len(one.events("session_opened", kind="regeneration")) == 1
 
 
 @pytest.mark.parametrize("early", [0, 0.0001, 0.0003, 0.0006])
