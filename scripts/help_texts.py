@@ -10,8 +10,8 @@ picture beside its tag.
 \b
 limner illustrate story.md
 some-llm "tell me a story" | limner illustrate - -o story.md
-limner pictures story.md
-limner regenerate story.md 2 --prompt "a lighthouse at dawn"
+limner pictures story.illustrated.md
+limner regenerate story.illustrated.md 2 --prompt "a lighthouse at dawn"
 """
 ILLUSTRATE = """\
 Illustrate a text, also one that another program is still writing.
@@ -29,7 +29,9 @@ A chat of SillyTavern (NAME.jsonl) is illustrated where it stands, or with -o in
 messages of the assistant, each written once when its pictures are settled. Prompts that have a \
 picture are passed over unless --mode says otherwise, so the command may be given again. The chat \
 as it was before the first time is kept as NAME.jsonl.bak. Close a chat in SillyTavern first: it \
-saves what it has open over what is on the disk.
+saves what it has open over what is on the disk. Its page shows pictures from its own folders, not \
+from beside the chat: --pictures says which folder they go to, LIMNER_PICTURES_URL how the chat \
+refers to it.
 
 Ctrl-C writes what is finished by then; a second Ctrl-C writes nothing. A setting that no option \
 gives is taken from the environment (LIMNER_SLOTS=2), then from a TOML file (slots = 2).

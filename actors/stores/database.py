@@ -1,5 +1,6 @@
 """A SQL database that holds Limner's tables: opening it, its transactions, its failures."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,6 +24,9 @@ class Database:
     so that what was reported as written survives a power cut (`NORMAL` may lose the last
     commits). Within a process one thread writes at a time; other processes are waited for.
 
+    A SQLite file that may not be written, or whose folder may not, can still be read. `writable`
+    says whether it is another one.
+
     Args:
         url: a SQLAlchemy URL. Missing directories above a SQLite file are made.
         timeout: seconds to wait for another writer, above 0; for a thread of this process and
@@ -38,9 +42,11 @@ class Database:
         self._timeout = timeout
         self._lock = Lock() if self._url.get_backend_name() == "sqlite" else None
         self._closed = False
+        self.writable = True
         if self._lock:
             self.name = f"SQLite file {self._url.database}"
             self._make_directory()
+            self._see_whether_writable()
         else:
             self.name = f"{self._url.get_backend_name()} database {self._url.database or ''!r}"
         self._engine = self._make_engine()
@@ -120,6 +126,17 @@ class Database:
             raise StoreFailed(f"{self.name}: its directory cannot be made: {reason}") from error
         if path.is_dir():
             raise StoreFailed(f"{self.name} is a directory")
+
+    def _see_whether_writable(self) -> None:
+        file = Path(self._url.database or "")
+        if not file.is_file() or all(os.access(one, os.W_OK) for one in (file, file.parent)):
+            return
+        self.writable = False
+        query = {**self._url.query, "mode": "ro", "uri": "true"}
+        if not file.with_name(f"{file.name}-wal").exists():
+            # nobody has it open, and SQLite cannot make the files that it shares with others
+            query["immutable"] = "1"
+        self._url = self._url.set(database=file.absolute().as_uri(), query=query)
 
     def _make_engine(self) -> Engine:
         # parameters are texts of users, so errors never quote them

@@ -250,7 +250,7 @@ class FileStore:
             return
         with self._registry().reading() as connection:
             done = notes.announced(connection, message_id, version, text)
-        if done:
+        if done and self._registry().writable:
             with self._registry().writing() as connection:
                 for note, links in done:
                     registry.settle(connection, message_id, links, text)

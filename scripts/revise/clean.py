@@ -81,8 +81,9 @@ def clean(
     for line in few(cleaning.broken):
         display.complain(line)
     if not dry_run:
+        hint = "" if cleaning.taken["picture"] else cleaning.hint
         done = "written" if cleaning.taken or output else "unchanged"
-        display.say(f"{done} {shown(name, 300)}, {cleaning.told} taken out")
+        display.say(f"{done} {shown(name, 300)}, {cleaning.told} taken out{hint}")
     return INCOMPLETE if cleaning.broken else DONE
 
 
@@ -96,6 +97,7 @@ class Cleaning:
         dry_run: whether it is only shown what would change.
         taken: how much of each kind was taken out.
         broken: what is wrong with lines that were passed over.
+        hint: where the pictures may be that the file does not have.
     """
 
     settings: Settings
@@ -103,6 +105,7 @@ class Cleaning:
     dry_run: bool
     taken: Counter[str] = field(default_factory=Counter)
     broken: list[str] = field(default_factory=list)
+    hint: str = ""
 
     def write(self, file: str, output: str | None, *, chat: bool) -> str:
         """Clean a file in its place, or write it elsewhere; give the name of what is clean then."""
@@ -128,7 +131,7 @@ class Cleaning:
     def in_place(self, places: Places, *, chat: bool, backup: bool) -> None:
         """Clean each message of a file where it stands."""
         with opened(places, self.settings, chat=chat, backup=backup) as document:
-            settings = document.settings
+            settings, self.hint = document.settings, document.hint
             with Studio.open(settings, store=document.store, generator="instant") as studio:
                 for message_id, text in document.messages(broken=self._pass_over):
                     after = self.clean(text)

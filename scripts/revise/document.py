@@ -14,6 +14,7 @@ from limner.messages.chat_registry import read_registries
 from limner.messages.errors import StoreFailed, TextTooLong
 from limner.messages.registry import Registry
 from limner.messages.settings import Settings
+from limner.scripts.display import shown
 from limner.scripts.places import Places
 from limner.scripts.reading import Unusable, open_source
 
@@ -43,6 +44,15 @@ class Document:
     def name(self) -> str:
         """The file, as a person calls it."""
         return self.places.output_name
+
+    @property
+    def hint(self) -> str:
+        """What to add where the file has no picture: the file that its pictures may be in."""
+        file = self.places.output
+        beside = file and file.with_name(f"{file.stem}.illustrated{file.suffix}")
+        if self.chat or beside is None or not beside.is_file():
+            return ""
+        return f". {shown(str(beside), 300)} is beside it"
 
     def messages(
         self, broken: Callable[[StoreFailed], object] | None = None

@@ -27,8 +27,8 @@ LEAST = 4
 MAX_COMPARED = 2_000
 """Pictures whose ids a mistyped one is compared with."""
 
-MAX_HISTORY = 50
-"""Prompts of a line that are given before one, and after it."""
+MAX_FAMILY = 200
+"""Prompts that come from one another, of which a history is made; the next ones begin another."""
 
 _BEGINNING = re.compile(rf"[0-9a-f]{{{LEAST},32}}|[0-9a-f]{{{LEAST},20}}:[0-9a-f]{{0,32}}")
 _ADDRESS = re.compile(r'\bsrc="([^"<>]*)"|\]\(([^\s()]*)\)<!--')
@@ -101,29 +101,23 @@ class Sheet:
 
 
 class History:
-    """The lines of the prompts of a message.
+    """The lines of the prompts of a message, each looked for among its own family.
 
     Args:
         registry: what is known of it.
     """
 
     def __init__(self, registry: Registry) -> None:
-        self._known = {one.id: one for one in registry.prompts}
-        self._newest = {one.parent_id: one for one in registry.prompts if one.parent_id}
+        self._families: dict[str, list[Prompt]] = {}
+        for one in registry.prompts:  # a parent comes before its children
+            family = self._families.get(one.parent_id or "", [])
+            family = self._families[one.id] = family if len(family) < MAX_FAMILY else []
+            family.append(one)
 
     def line(self, prompt_id: str) -> tuple[Prompt, ...]:
-        """Give a prompt's line from its root to its tip; of a long one, what is nearest to it."""
-        before: list[Prompt] = []
-        one = self._known.get(prompt_id)
-        while one and len(before) < MAX_HISTORY:
-            before.append(one)
-            one = self._known.get(one.parent_id or "")
-        after: list[Prompt] = []
-        one = self._newest.get(prompt_id)
-        while one and len(after) < MAX_HISTORY:
-            after.append(one)
-            one = self._newest.get(one.id)
-        return (*reversed(before), *after)
+        """Give a prompt's line from its root to its tip."""
+        family = tuple(self._families.get(prompt_id, ()))
+        return Registry.trusted(prompts=family, links=(), claims=()).line(prompt_id)
 
 
 def inventory(
@@ -218,25 +212,30 @@ def find(given: str, sheets: Sequence[Sheet], *, file: str) -> tuple[str, str]:
     Raises:
         UnknownPicture: if it is no picture that stands there, or may be several.
     """
-    everywhere = {one.placement: (sheet, one) for sheet in sheets for one in sheet.pictures}
+    everywhere = [(sheet.message_id, one) for sheet in sheets for one in sheet.pictures]
     wanted = given.strip().lower()
-    found = [name for name in everywhere if _begins(name, wanted)]
-    if wanted.isdecimal() and wanted.isascii() and len(wanted) < 10:
-        numbers = {one.number: name for name, (_, one) in everywhere.items() if one.number}
-        found = list(dict.fromkeys([*found, *filter(None, [numbers.get(int(wanted))])]))
-    if wanted in everywhere:
-        found = [wanted]
-    standing = [name for name in found if everywhere[name][1].number]
-    if len(standing or found) > 1:
+    number = int(wanted) if wanted.isdecimal() and wanted.isascii() and len(wanted) < 10 else 0
+    found = [
+        (message_id, one)
+        for message_id, one in everywhere
+        if _begins(one.placement, wanted) or (number and one.number == number)
+    ]
+    found = [each for each in found if each[1].number] or found
+    names = list(dict.fromkeys(one.placement for _, one in found))
+    if len(names) > 1:
+        raise UnknownPicture(f"{given[:60]!r} may be {_listed(names)}; give more of its id")
+    if found and not found[0][1].number:
+        raise UnknownPicture(f"picture {names[0]} {_WHY_NOT[found[0][1].state]}")
+    if len(found) > 1:  # as in a chat whose message was copied
+        numbers = _listed([str(one.number) for _, one in found])
         raise UnknownPicture(
-            f"{given[:60]!r} may be {_listed(standing or found)}; give more of its id"
+            f"picture {names[0]} stands in several messages; name it by its number: {numbers}"
         )
-    if standing:
-        return everywhere[standing[0]][0].message_id, standing[0]
     if found:
-        raise UnknownPicture(f"picture {found[0]} {_WHY_NOT[everywhere[found[0]][1].state]}")
-    close = get_close_matches(wanted[:60], _ids(everywhere), n=3, cutoff=0.5)
-    names = list(dict.fromkeys(name for one in close for name in everywhere if one in name))
+        return found[0][0], names[0]
+    known = list(dict.fromkeys(one.placement for _, one in everywhere))
+    close = get_close_matches(wanted[:60], _ids(known), n=3, cutoff=0.5)
+    names = list(dict.fromkeys(name for one in close for name in known if one in name))
     said = f"; the closest is {names[0]}" if names else ""
     raise UnknownPicture(
         f"no picture {given[:60]!r} stands in {file}{said}; limner pictures {file} names all"

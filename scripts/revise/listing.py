@@ -23,16 +23,13 @@ SHORT = 8
 COLOURS = {"stands": "green", "missing": "red", "unmarked": "yellow", "kept": "yellow"}
 
 
-def pictures(
-    file: str, *, as_json: bool, config: Path | None, pictures: Path | None = None, **given: Any
-) -> int:
+def pictures(file: str, *, as_json: bool, config: Path | None, **given: Any) -> int:
     """Say what is where in a file, from which prompt, with its history.
 
     Args:
         file: a text or a chat.
         as_json: whether a program reads it.
         config: a file of settings.
-        pictures: the directory of the pictures.
         given: fields of `Settings`.
 
     Returns:
@@ -43,7 +40,7 @@ def pictures(
     try:
         settings = load_settings(config, **given)
         check_file(file)
-        places = places_of(file, pictures, settings)
+        places = places_of(file, None, settings)
         with opened(places, settings, chat=is_chat(file)) as document:
             sheets = list(
                 take_stock(document, broken=lambda error: broken.append(shown(str(error), LONG)))
@@ -59,8 +56,8 @@ def pictures(
             print(line)
     for text in few(broken):
         display.complain(text)
-    if not any(spot.pictures or spot.failures for sheet in sheets for spot in sheet.spots):
-        display.complain(never(document, sheets))
+    if said := never(document, sheets):
+        display.complain(said)
     return INCOMPLETE if broken else DONE
 
 
@@ -80,16 +77,14 @@ def take_stock(document: Document, *, broken: Any = None) -> Iterator[Sheet]:
 
 
 def never(document: Document, sheets: list[Sheet]) -> str:
-    """Say that Limner knows of no picture of a file."""
+    """Say that Limner knows of no picture of a file; nothing if it knows of one."""
+    if any(spot.pictures or spot.failures for sheet in sheets for spot in sheet.spots):
+        return ""
     prompts = sum(len(sheet.spots) for sheet in sheets)
     noun = "prompt" if prompts == 1 else "prompts"
     said = f"{shown(document.name, LONG)} has not been illustrated by Limner; "
     said += f"it holds {prompts:,} {noun}" if prompts else "it holds no prompt"
-    file = document.places.output
-    beside = file and file.with_name(f"{file.stem}.illustrated{file.suffix}")
-    if beside and not document.chat and beside.is_file():
-        said += f". {shown(str(beside), LONG)} is beside it"
-    return said
+    return said + document.hint
 
 
 def where(document: Document, sheet: Sheet, spot: Spot) -> str:

@@ -67,7 +67,8 @@ def reconcile(
     name, number = shown(document.name, 300), len(back)
     noun = "picture" if number == 1 else "pictures"
     if not number:
-        display.say(f"nothing {'could' if lost else 'is'} to be put back in {name}")
+        hint = "" if known else document.hint
+        display.say(f"nothing {'could' if lost else 'is'} to be put back in {name}{hint}")
     elif not dry_run:
         display.say(f"written {name}, {number} {noun} put back")
     return INCOMPLETE if lost else DONE

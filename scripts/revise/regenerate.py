@@ -9,7 +9,7 @@ import pykka
 
 from limner.actors import Studio
 from limner.actors.settings import load_settings
-from limner.messages.errors import LimnerError
+from limner.messages.errors import LimnerError, UnknownPicture
 from limner.messages.pictures import Illustrated
 from limner.messages.wishes import Mode
 from limner.scripts.display import Display, open_display, shown
@@ -20,7 +20,7 @@ from limner.scripts.revise.course import Course, Job, conclude
 from limner.scripts.revise.diff import show_diff
 from limner.scripts.revise.document import Document, check_file, is_chat, opened
 from limner.scripts.revise.inventory import find
-from limner.scripts.revise.listing import take_stock
+from limner.scripts.revise.listing import never, take_stock
 from limner.scripts.revise.rehearsal import Rehearsal, in_rehearsal, stand_in
 
 
@@ -96,11 +96,13 @@ def find_jobs(
     """Say what is to be wished for, a job a message.
 
     Raises:
-        UnknownPicture: if a placement is none that stands in the file.
+        UnknownPicture: if a placement is none that stands in the file, or none ever stood there.
         Unusable: if a prompt is given for pictures of several.
         StoreFailed, TextTooLong: if the file cannot be read.
     """
     sheets = list(take_stock(document))
+    if said := never(document, sheets):
+        raise UnknownPicture(said)
     targets = [find(one, sheets, file=document.name) for one in placements]
     if prompt is not None and len({name.partition(":")[0] for _, name in targets}) != 1:
         raise Unusable("--prompt goes with pictures of one prompt; name those of one at a time")

@@ -6,10 +6,12 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from threading import Event
 from typing import Any
 
 import pytest
+from illustrated import contents
 
 from limner.actors.stores import FileStore, PictureFiles, durable, files
 from limner.messages.errors import StoreFailed, UnknownMessage, VersionConflict
@@ -519,3 +521,62 @@ def test_a_new_text_without_prompts_needs_no_registry(store: FileStore, director
     assert store.prompt("p") is None
     assert (store.pictures_of("p"), store.prompts_of("p")) == ((), ())
     assert names(directory) == ["story.md"]
+
+
+READING = """
+import os, sys
+from limner.actors.stores import FileStore, PictureFiles
+from limner.messages.errors import StoreFailed
+from limner.messages.pictures import Prompt
+
+prompt = Prompt(id="p", message_id="story.md", text="a", ordinal=0)
+FileStore(sys.argv[2], PictureFiles("pictures")).add(prompt)  # which imports what is needed
+if os.geteuid() == 0:
+    os.setgroups([]), os.setgid(65534), os.setuid(65534)
+store = FileStore(sys.argv[1], PictureFiles("pictures"))
+text, version = store.load("story.md")
+print(text)
+print(store.registry("story.md").model_dump_json())
+try:
+    store.add(prompt)
+except StoreFailed as error:
+    print(error)
+"""
+
+
+@pytest.mark.parametrize("in_use", [False, True])
+@pytest.mark.parametrize("folder", [False, True])
+def test_what_may_not_be_written_can_be_read_and_is_left_as_it_is(
+    tmp_path: Path, make_finished: Maker, python: Maker, in_use: bool, folder: bool
+) -> None:
+    with TemporaryDirectory() as home:
+        directory = Path(home) / "a #1 ?"
+        directory.mkdir()
+        store = FileStore(directory, PictureFiles(tmp_path, "pictures"))
+        one = make_finished()
+        one = one._replace(picture=store.keep(*one))
+        store.write("story.md", one.mark, expected_version=None, links=one.links)
+        known = store.registry("story.md").model_dump_json()
+        text = one.mark
+        if not in_use:
+            store.close()
+        else:  # by one who has left the registry in its log, and by another one who died
+            text, links = "none", Links(removed=(one.placement.id,)).model_dump_json()
+            step = "before the links are settled"
+            with python(KILLED, directory, tmp_path, step, links, text) as process:
+                process.communicate(timeout=60)
+        before = contents(directory)
+        for path in directory.iterdir():
+            path.chmod(0o666 if folder else 0o444)
+        Path(home).chmod(0o755)
+        directory.chmod(0o555 if folder else 0o777)
+        with python(READING, directory, tmp_path) as process:
+            output, errors = process.communicate(timeout=60)
+        directory.chmod(0o755)
+        after = contents(directory)
+        store.close()
+        assert errors == ""
+        *read, refused = output.splitlines()
+        assert read == [text, known]
+        assert refused.endswith("attempt to write a readonly database")
+        assert after == before

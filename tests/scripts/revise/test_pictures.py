@@ -11,8 +11,12 @@ from command_line import COMMAND, completed, started
 from illustrated import PICTURE, THREE, chat, placements, story, tag
 
 from limner.messages.errors import UnknownPicture
+from limner.messages.ids import prompt_id
+from limner.messages.notation import Notation
+from limner.messages.pictures import Prompt
+from limner.messages.registry import Registry
 from limner.scripts.app import run
-from limner.scripts.revise.inventory import Entry, Sheet, Spot, find
+from limner.scripts.revise.inventory import Entry, Sheet, Spot, find, inventory
 
 
 def test_a_pipe_gets_a_line_for_each_prompt_and_picture():
@@ -85,12 +89,10 @@ def test_pictures_are_told_from_the_marks_where_the_registry_is_lost(capsys):
     assert all(f"{name}\tstands\tpictures/" in out for name in before)
 
 
-def test_a_terminal_gets_a_table_that_prompts_cannot_drive(monkeypatch):
-    monkeypatch.setenv("TERM", "xterm-256color")
-    monkeypatch.setenv("COLUMNS", "100")
-    story(text=tag("\x1b]0;owned\x07[bold red]a\x1b[2J door[/bold red]\u202e"))
+def on_a_terminal(*arguments: str) -> tuple[int, bytes]:
+    """Run the command on a terminal; give its status, and what is shown there."""
     terminal, end = pty.openpty()
-    with started("pictures", "story.md", stdout=end) as process:
+    with started(*arguments, stdout=end) as process:
         os.close(end)
         shown = b""
         try:
@@ -100,12 +102,41 @@ def test_a_terminal_gets_a_table_that_prompts_cannot_drive(monkeypatch):
             pass
         process.wait()
     os.close(terminal)
-    assert process.returncode == 0
+    return process.returncode, shown
+
+
+def test_a_diff_cannot_drive_the_terminal():
+    story(text=f"{tag('a door')} \x1b]0;owned\x07\n")
+    status, shown = on_a_terminal("clean", "--dry-run", "story.md")
+    assert status == 0
+    assert "�]0;owned�".encode() in shown
+
+
+def test_a_terminal_gets_a_table_that_prompts_cannot_drive(monkeypatch):
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("COLUMNS", "100")
+    story(text=tag("\x1b]0;owned\x07[bold red]a\x1b[2J door[/bold red]\u202e"))
+    status, shown = on_a_terminal("pictures", "story.md")
+    assert status == 0
     assert b"owned" not in shown
     assert b"\x1b[2J" not in shown
     assert "\u202e".encode() not in shown
     assert b"[bold red]a door[/bold red]" in shown
     assert b"stands" in shown
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "ascii"])
+def test_a_prompt_is_told_whatever_letters_the_standard_output_knows(monkeypatch, encoding):
+    monkeypatch.setenv("PYTHONIOENCODING", encoding)
+    monkeypatch.setenv("TERM", "xterm")
+    story(text=f"{tag('a door, 門')}\n")
+    done = completed("pictures", "story.md")
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert "a door, 門" in done.stdout.decode()
+    for arguments in (["pictures"], ["clean", "--dry-run"]):
+        status, shown = on_a_terminal(*arguments, "story.md")
+        assert status == 0
+        assert b"a door, ?" in shown
 
 
 def test_a_reader_that_leaves_gets_no_traceback():
@@ -126,6 +157,28 @@ def test_broken_lines_of_a_chat_are_told_and_give_status_3(capsys):
     captured = capsys.readouterr()
     assert captured.out.count("\tprompt\t") == 3
     assert "line 7" in captured.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status"),
+    [
+        (["pictures", "story.md"], 0),
+        (["regenerate", "story.md", "1"], 2),
+        (["regenerate", "story.md", "--failed"], 2),
+        (["reconcile", "story.md"], 0),
+        (["clean", "story.md"], 0),
+    ],
+)
+def test_who_names_the_file_without_the_pictures_is_told_of_the_other_one(
+    capsys, arguments, status
+):
+    Path("story.md").write_text(THREE)
+    assert run(["illustrate", "-q", "story.md"]) == 0
+    assert run(arguments) == status
+    [said] = capsys.readouterr().err.splitlines()
+    assert said.endswith(". story.illustrated.md is beside it")
+    assert run([arguments[0], "story.illustrated.md", *arguments[2:]]) in {0, status}
+    assert "beside" not in capsys.readouterr().err
 
 
 # how a picture is named
@@ -191,3 +244,55 @@ def test_what_may_be_a_number_or_an_id_is_told_to_be_either():
     with pytest.raises(UnknownPicture, match=r"'1234' may be .*; give more of its id"):
         find("1234", known, file="f")
     assert find("12", known, file="f")[1] == many[11][0]
+
+
+def test_a_picture_of_two_messages_is_told_apart_by_its_number():
+    entries = [Entry(f"{RED}:{ONE}", "stands", "", number) for number in (1, 2)]
+    both = [
+        Sheet(line, (Spot(1, RED, "", (), (one,), ()),))
+        for line, one in zip("27", entries, strict=True)
+    ]
+    assert find("1", both, file="f") == ("2", f"{RED}:{ONE}")
+    assert find("2", both, file="f") == ("7", f"{RED}:{ONE}")
+    for given in ("51d0", f"{RED}:{ONE}"):
+        with pytest.raises(UnknownPicture, match="several messages; name it by its number: 1, 2"):
+            find(given, both, file="f")
+
+
+def test_the_one_of_two_messages_where_a_picture_stands_is_meant():
+    gone = Sheet("2", (Spot(1, RED, "", (), (Entry(f"{RED}:{ONE}", "past", "", None),), ()),))
+    assert find("51d0", [gone, *BOTH], file="f") == ("7", f"{RED}:{ONE}")
+
+
+# where a prompt comes from
+
+
+def refined(number: int) -> list[Prompt]:
+    """Give a prompt and those that were refined from it, one from another."""
+    first = prompt_id("m", "a door", 0)
+    ids = [first, *(f"{each:020x}" for each in range(1, number))]
+    return [
+        Prompt.trusted(
+            id=one,
+            message_id="m",
+            text="a door",
+            ordinal=0,
+            parent_id=parent,
+            source="manual",
+            feedback=None,
+        )
+        for one, parent in zip(ids, [None, *ids], strict=False)
+    ]
+
+
+def test_a_ring_of_prompts_is_gone_through_once():
+    first, second = refined(2)
+    ring = Registry(prompts=(first.but(parent_id=second.id), second))
+    [spot] = inventory("m", tag("a door"), ring, Notation()).spots
+    assert [one.id for one in spot.history] == [second.id, first.id]
+
+
+def test_a_history_that_is_too_long_is_cut():
+    prompts = refined(1_000)
+    [spot] = inventory("m", tag("a door"), Registry(prompts=tuple(prompts)), Notation()).spots
+    assert [one.id for one in spot.history] == [one.id for one in prompts[:200]]
