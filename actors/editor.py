@@ -259,7 +259,8 @@ class EditorActor(LimnerActor):
 
     def returned(self, returned: CallReturned) -> None:
         """Say how an edit has ended, and let the next one write."""
-        edit, result, error = returned.call.tag, returned.value, returned.error
+        edit: EditText = returned.call.tag
+        result, error = returned.value, returned.error
         queue = self.queues.get(edit.message_id)
         if queue is None or queue.edit is not edit:
             return

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 from limner.messages.base import Value
+from limner.messages.spelling import respelled, stringified
 from limner.messages.wellformed import wellformed
 
 Speaker = Literal["assistant", "user", "system"]
@@ -21,9 +22,6 @@ Speaker = Literal["assistant", "user", "system"]
 _DECODER = json.JSONDecoder(parse_int=float)
 _SPACE = re.compile(r"[ \t\r\n]*")
 _START = re.compile(r"\ufeff?[ \t\r\n]*")
-_ESCAPE = re.compile(
-    r"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|.)"
-)
 
 
 class BrokenLine(ValueError):
@@ -68,6 +66,13 @@ class ChatMessage(Value):
         for start, end in sorted(self.strings, reverse=True):
             line = line[:start] + respelled(line[start:end], text) + line[end:]
         return line
+
+    def other_swipes(self) -> list[str]:
+        """Give what the swipes say that are not chosen."""
+        fields = members(self.line)
+        swipes, chosen = _swipes(fields), _chosen(fields)
+        others = (one for number, one in enumerate(swipes) if number != chosen)
+        return [wellformed(one) for one in others if isinstance(one, str)]
 
 
 def read_message(line: str) -> ChatMessage:
@@ -138,32 +143,6 @@ def put(line: str, path: Sequence[str], values: Mapping[str, str]) -> str:
     return "".join((*pieces, line[done:]))
 
 
-def respelled(raw: str, text: str) -> str:
-    """Spell another string in JSON, as JavaScript does, but what is the same as it was spelled.
-
-    Args:
-        raw: a string in JSON, with its quotes.
-        text: what it shall say; at its beginning and its end, what is the same stays.
-    """
-    old = wellformed(json.loads(raw))
-    if old == text:
-        return raw
-    before = _shared(old, text)
-    rest = min(len(old), len(text)) - before
-    after = _shared(old[::-1][:rest], text[::-1][:rest])
-    inner = raw[1:-1]
-    first, last = _offset(inner, before), _offset(inner, len(old) - after)
-    middle = stringified(text[before : len(text) - after])[1:-1]
-    spelled = f'"{inner[:first]}{middle}{inner[last:]}"'
-    # two halves of a character that have come together are a whole one now
-    return spelled if wellformed(json.loads(spelled)) == text else stringified(text)
-
-
-def stringified(value: Any) -> str:
-    """Give a value in JSON, as `JSON.stringify` spells it."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-
-
 def _whole(line: str) -> int:
     """Give where the object begins that a line is."""
     start = _START.match(line)
@@ -173,7 +152,7 @@ def _whole(line: str) -> int:
     try:
         value, end = _DECODER.raw_decode(line, at)
     except json.JSONDecodeError as error:
-        reason = error.msg[:1].lower() + error.msg[1:]
+        reason = (error.msg[:1].lower() + error.msg[1:]).removesuffix(" at")
         raise BrokenLine(f"is not JSON ({reason} at character {error.pos + 1})") from None
     except RecursionError:
         raise BrokenLine("is nested too deeply") from None
@@ -211,37 +190,24 @@ def _true(fields: Mapping[str, Found], key: str) -> bool:
 
 def _chosen_swipe(line: str, fields: Mapping[str, Found], text: str) -> Iterator[Found]:
     """Give the swipe that is chosen, if it says the text."""
-    swipes, chosen = fields.get("swipes"), fields.get("swipe_id")
-    if swipes is None or chosen is None or not isinstance(swipes.value, list):
-        return
-    if isinstance(chosen.value, float) and chosen.value in range(len(swipes.value)):
-        _, swipe = list(_entries(line, swipes.start))[int(chosen.value)]
+    chosen = _chosen(fields)
+    if chosen is not None:
+        _, swipe = list(_entries(line, fields["swipes"].start))[chosen]
         if swipe.value == text:
             yield swipe
 
 
+def _swipes(fields: Mapping[str, Found]) -> Sequence[object]:
+    swipes = fields["swipes"].value if "swipes" in fields else None
+    return swipes if isinstance(swipes, list) else ()
+
+
+def _chosen(fields: Mapping[str, Found]) -> int | None:
+    chosen = fields["swipe_id"].value if "swipe_id" in fields else None
+    if isinstance(chosen, float) and chosen in range(len(_swipes(fields))):
+        return int(chosen)
+    return None
+
+
 def _object(values: Mapping[str, str]) -> str:
     return "{" + ",".join(f"{stringified(key)}:{value}" for key, value in values.items()) + "}"
-
-
-def _shared(one: str, other: str) -> int:
-    """Give how many characters two strings begin with in common."""
-    low, high = 0, min(len(one), len(other))
-    while low < high:
-        middle = (low + high + 1) // 2
-        if one[low:middle] == other[low:middle]:
-            low = middle
-        else:
-            high = middle - 1
-    return low
-
-
-def _offset(raw: str, count: int) -> int:
-    """Give where the first `count` characters end in the inside of a string in JSON."""
-    at = seen = 0
-    for escape in _ESCAPE.finditer(raw):
-        if seen + escape.start() - at >= count:
-            break
-        seen += escape.start() - at + 1
-        at = escape.end()
-    return at + count - seen

@@ -5,8 +5,9 @@
 
 `messages` holds a `Registry` for each message that has one; `merged` says up to where the journal
 beside the file is in it. Whatever else stands there is not Limner's: it is kept as `replaced`. A
-registry of one message that cannot be read, or that names what cannot be, is taken for an empty
-one, and is replaced by the next that is known of the message.
+registry of one message that cannot be read is taken for an empty one, what names what cannot be is
+passed over, and both are replaced by the next that is known of the message. A `LINE` that is no
+number from 2 on names no message.
 """
 
 import re
@@ -17,9 +18,10 @@ from typing import NamedTuple
 from pydantic import ValidationError
 
 from limner.messages.base import Value
-from limner.messages.chat_lines import BrokenLine, members, put, stringified
+from limner.messages.chat_lines import BrokenLine, members, put
 from limner.messages.pictures import Picture, Prompt
 from limner.messages.registry import Link, Registry
+from limner.messages.spelling import stringified
 from limner.messages.tasks import Task
 from limner.messages.wellformed import wellformed
 
@@ -29,6 +31,10 @@ VERSION = 1
 _WHERE = ("chat_metadata", "limner")
 _OF_A_HEADER = ("chat_metadata", "user_name", "character_name")
 _PLACEMENT = re.compile(r"[0-9a-f]{20}:[0-9a-f]{32}")
+_PROMPT = re.compile(r"[0-9a-f]{20}")
+
+LINE_NUMBER = re.compile(r"[2-9]|[1-9][0-9]{1,8}")
+"""What names a message: line 1 is the header."""
 
 
 class Merged(NamedTuple):
@@ -106,6 +112,7 @@ def read_registries(header: str) -> tuple[dict[str, Registry], Merged | None]:
     registries = {
         message_id: _registry(message_id, header[found.start : found.end])
         for message_id, found in messages.items()
+        if LINE_NUMBER.fullmatch(message_id)
     }
     match fields["merged"].value if "merged" in fields else None:
         case [str(journal), float(size)] if size.is_integer():
@@ -180,14 +187,20 @@ def _ours(header: str) -> int | None:
 def _registry(message_id: str, raw: str) -> Registry:
     """Read a registry, without what Limner could not have named.
 
-    Chat files are passed from hand to hand, and a picture whose id cannot be stops the writing
-    of its text.
+    Chat files are passed from hand to hand, and an id that cannot be stops the writing of its text.
     """
     try:
         found = Registry.model_validate_json(raw)
     except (ValidationError, UnicodeEncodeError):
         return Registry()
     return found.but(
-        prompts=tuple(one for one in found.prompts if one.message_id == message_id),
+        prompts=tuple(
+            one
+            for one in found.prompts
+            if one.message_id == message_id
+            and _PROMPT.fullmatch(one.id)
+            and (one.parent_id is None or _PROMPT.fullmatch(one.parent_id))
+        ),
         links=tuple(one for one in found.links if _PLACEMENT.fullmatch(one.placement.id)),
+        claims=tuple(one for one in found.claims if _PROMPT.fullmatch(one.prompt_id)),
     )

@@ -94,8 +94,8 @@ class Page:
         self._refused: dict[str, str] = {}  # why, by their ids
         self._ids: set[str] = set()
         self._on_own_line: set[int] = set()  # by where they begin
-        self.pictured: set[int] = set()
-        """Which tags have a picture directly after them, of whichever prompt."""
+        self.after: dict[str, int] = {}
+        """Directly after which tag each mark stands first, of whichever prompt, by its id."""
         self.runs = self._runs()
 
     def _runs(self) -> tuple[tuple[Mark, ...], ...]:
@@ -108,8 +108,7 @@ class Page:
             while one := starts.get(end) or starts.get(end + self.text.startswith("\n", end)):
                 if one.start > end and one.markup == "markdown":
                     self._on_own_line.add(one.start)
-                if one.kind == "picture":
-                    self.pictured.add(at)
+                self.after.setdefault(one.id, at)
                 if self.tags.index(one.prompt_id) == at:
                     run.append(one)
                 end = one.end
@@ -134,7 +133,7 @@ class Page:
         if name in self.there or name in self._ids:
             return
         if len(written) > MAX_MARK:
-            self._refused[name] = TOO_LONG
+            self.refuse(name, TOO_LONG)
             return
         self._ids.add(name)
         self._new.setdefault(at, []).append(_New(rank, len(self._ids), name, written))
@@ -152,6 +151,10 @@ class Page:
             if failed or one.kind == "picture":
                 end = one.end
         self.put(end, Rank.FAILED_LAST if failed else Rank.LAST, item)
+
+    def refuse(self, name: str, reason: str) -> None:
+        """Say why a picture is not put in, by its id."""
+        self._refused[name] = reason
 
     def take(self, one: Mark | PromptMatch) -> None:
         """Take a mark, or a tag, out."""

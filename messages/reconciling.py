@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Collection, Iterator
+from functools import cached_property
 from itertools import islice, zip_longest
 from typing import NamedTuple
 from urllib.parse import unquote
@@ -13,9 +14,15 @@ from limner.messages.registry import Registry
 from limner.messages.tags import PASSES, Tags, decoded
 
 NO_TEXT = "the text is gone"
+ENCODED = "it stands in the text, but encoded; decode the text"
+PROMPT_ENCODED = "its prompt stands in the text, but encoded; decode the text"
+STRANGER = "its tag has a picture that is not known here, as if lines or files were moved"
 
 TRIES = 8
-"""How many beginnings and ends of an address are tried, where decoding has broken its quotes."""
+"""How many ends of an image's addresses are tried, where decoding has broken its quotes."""
+
+GROWTH = 64
+"""How many times as long as it is an address may be written: longer ones are not decoded."""
 
 _ID = r'data-limner="([0-9a-f]{20}:[0-9a-f]{32})"'
 _HTML = re.compile(rf"<img\b(?:[^<>]*?\s{_ID})?", re.IGNORECASE)
@@ -36,7 +43,9 @@ def reconcile(
 
     A picture is there if its mark is, or an image with its address, as HTML or as Markdown,
     however often that was encoded or decoded. One that is not goes after the pictures at its tag
-    that are older; doing so again changes nothing.
+    that are older; doing so again changes nothing. None is put beside a picture of a prompt that
+    is not known, directly after its tag: what is known may be of another text. None is put in
+    whose mark is in the text only encoded: it would be there twice once that is decoded.
 
     Args:
         text: the text, which UTF-8 can carry; `None` if it is gone.
@@ -57,17 +66,63 @@ def reconcile(
     page = Page(Tags(text, registry, message_id=message_id, notation=notation))
     there = standing(page, links)
     missing = []
+    strangers = {at for name, at in page.after.items() if _strange(page, name)}
+    encoded = _Encoded(page)
     ends: dict[int, tuple[int, Rank]] = {}  # where the pictures that are older end, by the tag
     for one in links:
         at = page.tags.index(one.prompt_id)
         marks = page.there.get(one.id)
         if one.id not in there:
             missing.append(one)
-            if at is not None:
+            if one.id in encoded.images:
+                page.refuse(one.id, ENCODED)
+            elif at in strangers:
+                page.refuse(one.id, STRANGER)
+            elif at is None and encoded.holds(one.prompt_id):
+                page.refuse(one.id, PROMPT_ENCODED)
+            elif at is not None:
                 page.put(*ends.get(at, (page.tags.matches[at].end, Rank.FIRST)), one)
         elif at is not None and marks and marks[0] in page.runs[at]:
             ends[at] = max(ends.get(at, (0, Rank.FIRST)), (marks[0].end, Rank.AFTER))
     return page.composed(missing)
+
+
+def _strange(page: Page, name: str) -> bool:
+    """Say whether a mark is a picture of a prompt that nothing is known of."""
+    mark = page.there[name][0]
+    unknown = mark.prompt_id not in page.tags.known and page.tags.index(mark.prompt_id) is None
+    return unknown and mark.kind == "picture"
+
+
+class _Encoded:
+    """What a text would hold if it were decoded, looked up if it is asked for."""
+
+    def __init__(self, page: Page) -> None:
+        self._page = page
+
+    @cached_property
+    def images(self) -> Collection[str]:
+        """The ids of the placements that images name."""
+        text = self._plain
+        if text is None:
+            return ()
+        return {one.name for one in (*_in_html(text), *_in_markdown(text)) if one.name is not None}
+
+    def holds(self, prompt: str) -> bool:
+        """Say whether a tag is there that the pictures of a prompt belong beside."""
+        return self._tags is not None and self._tags.index(prompt) is not None
+
+    @cached_property
+    def _tags(self) -> Tags | None:
+        tags = self._page.tags
+        if self._plain is None:
+            return None
+        return Tags(self._plain, tags.registry, message_id=tags.message_id, notation=tags.notation)
+
+    @cached_property
+    def _plain(self) -> str | None:
+        plain = decoded(self._page.text)
+        return None if plain == self._page.text else plain
 
 
 def standing(page: Page, placements: Collection[Placement]) -> set[str]:
@@ -92,10 +147,12 @@ def standing(page: Page, placements: Collection[Placement]) -> set[str]:
             at = page.tags.index(one.prompt_id)
             end = len(page.text) if at is None else page.tags.matches[at].end
             wanted.setdefault(address(one.picture.url), []).append((end, name))
+    longest = GROWTH * max(map(len, wanted), default=0)
     unmarked: dict[str, list[int]] = {}
     for at, named, urls in images:
         if named is None:
-            found = next((one for one in map(address, urls) if one in wanted), None)
+            short = (url for url in urls if len(url) <= longest)
+            found = next((one for one in map(address, short) if one in wanted), None)
             if found is not None:
                 unmarked.setdefault(found, []).append(at)
     for known, places in unmarked.items():
@@ -106,11 +163,11 @@ def standing(page: Page, placements: Collection[Placement]) -> set[str]:
 def address(url: str) -> str:
     """Give an address as it is compared: entities and percent-encoding decoded, no line ends."""
     for _ in range(PASSES):
-        plain = unquote(decoded(url))
+        plain = _DROPPED.sub("", unquote(decoded(url))).strip()
         if plain == url:
             break
         url = plain
-    return _DROPPED.sub("", url).strip()
+    return url
 
 
 class _Image(NamedTuple):
@@ -130,12 +187,17 @@ def _in_html(text: str) -> Iterator[_Image]:
 
 
 def _sources(text: str, start: int, stop: int) -> Iterator[str]:
-    for source in islice(_SOURCE.finditer(text, start, stop), TRIES):
+    """Give what the address of an `<img>` tag may be: of each `src` the nearest end first."""
+
+    def ways(source: "re.Match[str]") -> Iterator[str]:
         if source[2]:
-            yield source[2]
-            continue
-        for end in _ends(text, source[1], source.end(), stop):
-            yield text[source.end() : end]
+            return iter((source[2],))
+        first = source.end()
+        return (text[first:end] for end in _ends(text, source[1], first, stop))
+
+    sources = map(ways, islice(_SOURCE.finditer(text, start, stop), TRIES))
+    urls = (url for nearest in zip_longest(*sources) for url in nearest if url is not None)
+    return islice(urls, TRIES)
 
 
 def _in_markdown(text: str) -> Iterator[_Image]:

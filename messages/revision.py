@@ -124,15 +124,17 @@ def wish_for(
         notation: how prompts and pictures stand in the text.
 
     Raises:
-        UnknownPicture: if that picture is not in the text, or nothing is known of its prompt.
-        SettingsInvalid: if the prompt is empty or too long, or a pattern cannot be used.
+        UnknownPicture: if that picture is not in the text, or nothing is known of its prompt and
+            it stands directly after no tag.
+        SettingsInvalid: if the prompt is empty or too long, or cannot be written in its tag, or a
+            pattern cannot be used.
     """
     page = Page(Tags(text, registry, message_id=message_id, notation=notation))
     marks = [one for one in page.there.get(target, ()) if one.kind == "picture"]
     shown = repr(target if len(target) <= 80 else target[:79] + "…")
     if not marks:
         raise UnknownPicture(f"the text holds no picture {shown}; name one that it holds")
-    known = _prompt(page.tags, marks[0].prompt_id)
+    known = _prompt(page, target)
     if known is None:
         raise UnknownPicture(
             f"nothing is known of the prompt of picture {shown}; "
@@ -147,6 +149,8 @@ def wish_for(
             )
         if prompt != known.text:
             wished, rewrites = known.refined(prompt, source="manual"), True
+            if (at := page.tags.index(known.id)) is not None:
+                page.tags.rewritten({at: wished})  # refused before anything is drawn
     return Wish(
         prompt=wished,
         place=place,
@@ -184,7 +188,8 @@ def wishes_again(
         placed = [one.placement for one in registry.links if one.state == "placed"]
         page = Page(tags)
         there = standing(page, placed)
-        illustrated = {*page.pictured, *(tags.index(one.partition(":")[0]) for one in there)}
+        pictured = (at for name, at in page.after.items() if page.there[name][0].kind == "picture")
+        illustrated = {*pictured, *(tags.index(one.partition(":")[0]) for one in there)}
     prompts = {
         tags.holders[at]: tags.prompt(at)
         for at in range(len(tags.matches))
@@ -204,7 +209,8 @@ def wishes_retry(
 
     Args:
         text: the text, which UTF-8 can carry.
-        registry: what is known of the message; a mark of whose prompt nothing is known is left.
+        registry: what is known of the message; a mark of whose prompt nothing is known, and that
+            stands directly after no tag, is left.
         message_id: the message.
         notation: how prompts and pictures stand in the text.
 
@@ -214,18 +220,24 @@ def wishes_retry(
     page = Page(Tags(text, registry, message_id=message_id, notation=notation))
     wishes = []
     for name, marks in page.there.items():
-        prompt = _prompt(page.tags, marks[0].prompt_id) if marks[0].kind == "failure" else None
+        prompt = _prompt(page, name) if marks[0].kind == "failure" else None
         if prompt is not None:
             wishes.append(Wish(prompt=prompt, place="retry", target=name))
     return tuple(wishes)
 
 
-def _prompt(tags: Tags, prompt_id: str) -> Prompt | None:
-    """Give a prompt as the registry knows it, else as the tag that it holds has it."""
-    known = tags.known.get(prompt_id)
-    if known is None and (at := tags.index(prompt_id)) is not None:
-        return tags.prompt(at)
-    return known
+def _prompt(page: Page, name: str) -> Prompt | None:
+    """Give the prompt of a mark by its id, as the registry knows it, else as its tag has it.
+
+    The tag of a mark that names a prompt of another message, as after lines of a chat were taken
+    out, is the one that it stands directly after.
+    """
+    prompt_id = name.partition(":")[0]
+    if known := page.tags.known.get(prompt_id):
+        return known
+    at = page.tags.index(prompt_id)
+    at = page.after.get(name) if at is None else at
+    return None if at is None else page.tags.prompt(at)
 
 
 def _rewritten(tags: Tags, outcomes: Sequence[Outcome]) -> Tags:

@@ -17,6 +17,7 @@ PASSES = 16
 """How often a text is decoded at most: other programs that encode do it a few times."""
 
 _ENDS_EARLY = re.compile(r"[<>]|(?<=-)-")
+_ENDS_ATTRIBUTE = re.compile(r"""[<>="'`]|(?<=-)-""")
 _SYMBOL = re.compile(r"[!-%'-/:<-@[-`{-~]")
 _BEFORE_QUOTE = re.compile(r'["\\]')
 
@@ -120,9 +121,10 @@ class Tags:
         r"""Give the text with other prompts in some of its tags, which these hold then.
 
         Each prompt is escaped for its tag: `\"` and `\\` as the scanner reads them; `<`, `>` and
-        `--` as HTML entities, so that no tag or comment ends early; other symbols and ends of
-        lines only where the tag's pattern takes them in no other way. A tag that says the same
-        already is left as it is. The other tags stay with the prompts that held them.
+        `--` as HTML entities, so that no tag or comment ends early; in an element also `=`, quotes
+        and backquotes, so that no attribute comes of it; other symbols and ends of lines only
+        where the tag's pattern takes them in no other way. A tag that says the same already is
+        left as it is. The other tags stay with the prompts that held them.
 
         Args:
             changes: the new prompts, each by which of `matches` it goes into.
@@ -219,7 +221,9 @@ class Tags:
         """Give a tag with another prompt in it, and the prompt as it is read from there."""
         wanted = canonical(prompt)
         for before, after in self._frames(match):
-            for said in _ways(prompt):
+            in_comment = before.rfind("<!--") > before.rfind("-->")
+            in_element = not in_comment and bool(set("<=") & set(before))
+            for said in _ways(prompt, _ENDS_ATTRIBUTE if in_element else _ENDS_EARLY):
                 tag = f"{before}{said}{after}"
                 read = _found(tag, self.notation)
                 if len(read) == 1 and read[0].tag == tag and canonical(read[0].text) == wanted:
@@ -253,9 +257,9 @@ def _entity(found: "re.Match[str]") -> str:
     return {"<": "&lt;", ">": "&gt;", '"': "&quot;"}.get(found[0], f"&#{ord(found[0])};")
 
 
-def _ways(prompt: str) -> Iterator[str]:
-    """Give the ways to write a prompt in a tag, the plainest first."""
-    plain = _ENDS_EARLY.sub(_entity, prompt.strip())
+def _ways(prompt: str, ends: "re.Pattern[str]") -> Iterator[str]:
+    """Give the ways to write a prompt in a tag that `ends` would end, the plainest first."""
+    plain = ends.sub(_entity, prompt.strip())
     for way in (
         _BEFORE_QUOTE.sub(r"\\\g<0>", plain),
         _BEFORE_QUOTE.sub(_entity, plain),

@@ -1,7 +1,8 @@
 """A SillyTavern chat file as a store: its messages are illustrated where they stand.
 
 The registry lives in the file's header, and goes in with the text in one rename. What is known
-between two writes waits in a journal beside it (`.limner-NAME.kept`), which a write empties.
+between two writes waits in a journal beside it (`.limner-NAME.kept`, with a hash of a name that is
+too long for that), which a write empties.
 
 What the compare-and-set cannot see: a file system has no rename that compares. The file's identity,
 size and time of change are compared right before the rename; a change by another program after
@@ -13,10 +14,10 @@ What no store can prevent: SillyTavern holds an open chat in its memory, and wri
 its next save. A chat that was illustrated while it was open there has to be opened anew first.
 
 Messages are named by their lines. When another program takes lines out above a message, what is
-known under its old number does not follow it.
+known under its old number does not follow it. A message whose pictures stand directly after its
+tags counts as illustrated all the same, and these can be replaced where they stand.
 """
 
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from hashlib import blake2b
@@ -24,10 +25,11 @@ from pathlib import Path
 from typing import TypeVar
 
 from limner.actors.stores.chat_journal import Journal
-from limner.actors.stores.line_file import Line, LineFile, Lines, Signature, signature
+from limner.actors.stores.line_file import Line, LineFile, Lines, Signature, beside, signature
 from limner.actors.stores.picture_files import PictureFiles
 from limner.messages.chat_lines import BrokenLine, ChatMessage, read_message
 from limner.messages.chat_registry import (
+    LINE_NUMBER,
     Known,
     Merged,
     Row,
@@ -36,14 +38,13 @@ from limner.messages.chat_registry import (
     with_registries,
 )
 from limner.messages.errors import StoreFailed, UnknownMessage, VersionConflict
+from limner.messages.marks import marked
 from limner.messages.pictures import Picture, Prompt
 from limner.messages.registry import Link, Registry
 from limner.messages.tasks import Task
 from limner.messages.writing import Links, Version
 
 T = TypeVar("T")
-
-_LINE_NUMBER = re.compile(r"[1-9][0-9]{0,8}")
 
 
 class ChatFileStore:
@@ -70,8 +71,7 @@ class ChatFileStore:
         self._file = LineFile(path)
         self._pictures = pictures
         self._backup = backup
-        name = self._file.path.name
-        self._journal = Journal(self._file.path.with_name(f".limner-{name}.kept"))
+        self._journal = Journal(beside(self._file.path, ".limner-", ".kept"))
         self._last: tuple[tuple[Signature, Signature | None], Known] | None = None
         self._look_up()
 
@@ -172,19 +172,27 @@ class ChatFileStore:
             UnknownMessage: if the id is no line number.
             StoreFailed: if the file or its journal cannot be read.
         """
-        registry = self.registry(message_id)
+        _number(message_id)
+        registry = self._look_up().registries.get(message_id, Registry())
         there = (one for one in registry.links if not self._pictures.lost(one.placement.picture))
         return registry.but(links=tuple(there)).kept()
 
     def registry(self, message_id: str) -> Registry:
         """Give all that is known of a message: an empty `Registry` if nothing is.
 
+        A picture whose mark stands in swipes that are not chosen alone is given as `past`: it is
+        where it belongs. What is kept of it stays, so that it is placed when one is chosen.
+
         Raises:
             UnknownMessage: if the id is no line number.
             StoreFailed: if the file or its journal cannot be read.
         """
-        _number(message_id)
-        return self._look_up().registries.get(message_id, Registry())
+        number = _number(message_id)
+        with self._file.locked(), self._file.opened() as lines:
+            registry = self._known(lines).registries.get(message_id, Registry())
+            placed = any(one.state == "placed" for one in registry.links)
+            found = lines.line(number) if placed else None
+        return _as_chosen(registry, found.content) if found else registry
 
     def add(self, prompt: Prompt) -> None:
         """Remember a prompt, such as a refined one; one that is known already stays as it is.
@@ -287,13 +295,32 @@ def _header(line: str) -> tuple[str, dict[str, Registry], Merged | None]:
     return line, *read_registries(line)
 
 
+def _as_chosen(registry: Registry, content: bytes) -> Registry:
+    """Give what is known of a message, with what stands in its other swipes alone as past."""
+    try:
+        message = read_message(content.decode())
+    except ValueError:  # not UTF-8, or a broken line; that matters to who asks for its text
+        return registry
+    elsewhere = {name for swipe in message.other_swipes() for name in marked(swipe)}
+    if elsewhere:
+        elsewhere -= marked(message.text)
+    return registry.but(
+        links=tuple(
+            one.but(state="past")
+            if one.state == "placed" and one.placement.id in elsewhere
+            else one
+            for one in registry.links
+        )
+    )
+
+
 def _number(message_id: str) -> int:
-    if not _LINE_NUMBER.fullmatch(message_id):
+    if message_id == "1":
+        raise UnknownMessage("line 1 of a chat file is its header; the first message is line 2")
+    if not LINE_NUMBER.fullmatch(message_id):
         raise UnknownMessage(
             f"{message_id[:40]!r} names no message of a chat file: it takes the number of its line"
         )
-    if message_id == "1":
-        raise UnknownMessage("line 1 of a chat file is its header; the first message is line 2")
     return int(message_id)
 
 

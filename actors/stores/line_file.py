@@ -5,6 +5,7 @@ import stat
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from hashlib import blake2b
 from pathlib import Path
 from threading import Lock
 from typing import BinaryIO, NamedTuple
@@ -16,6 +17,8 @@ if sys.platform != "win32":
     import fcntl
 
 _BLOCK = 1 << 18
+_LONGEST = 255
+"""Bytes of a file's name that the usual file systems take."""
 
 
 class Signature(NamedTuple):
@@ -51,6 +54,20 @@ def signature(path: Path) -> Signature | None:
         return Signature.of(path.stat())
     except FileNotFoundError:
         return None
+
+
+def beside(path: Path, before: str, after: str) -> Path:
+    """Give the path of a file that is named after one beside it: by a hash if that is too long.
+
+    Args:
+        path: of the other file.
+        before: what stands before its name.
+        after: what stands after it.
+    """
+    name = os.fsencode(path.name)
+    if len(before) + len(name) + len(after) > _LONGEST:
+        return path.with_name(f"{before}{blake2b(name, digest_size=16).hexdigest()}{after}")
+    return path.with_name(f"{before}{path.name}{after}")
 
 
 class Line(NamedTuple):
@@ -175,13 +192,14 @@ class LineFile:
         Args:
             lines: the file as it was opened.
             edits: the lines, in their order.
-            backup: whether the file as it is now is kept as `NAME.bak`, unless that is there.
+            backup: whether the file as it is now is kept as `NAME.bak`, or by a hash of a name that
+                is too long for that, unless it is there.
 
         Raises:
             VersionConflict: if it has changed; nothing is replaced then.
             StoreFailed: if it cannot be written.
         """
-        untouched = self.path.with_name(f"{self.path.name}.bak")
+        untouched = beside(self.path, "", ".bak")
         try:
             if not os.access(self.path, os.W_OK):
                 raise StoreFailed(f"{self.path} is write-protected")

@@ -134,7 +134,7 @@ def the_newest_picture_of_each_prompt_is_the_one_that_is_kept(trial: Trial) -> N
 
 @promise()
 def a_picture_that_was_placed_is_no_longer_kept(trial: Trial) -> None:
-    """A write settles the pictures that it places, and no others; a new wish keeps one again."""
+    """A write settles what it places, and no more; what it takes out can be kept again."""
     trial.write("once")
     one, two = (trial.keep(Finished.of(found(trial.message_id, name))) for name in ("one", "two"))
     trial.write(in_html(one.placement), Links(placed=(one.placement,), tasks=(one.settled,)))
@@ -143,6 +143,7 @@ def a_picture_that_was_placed_is_no_longer_kept(trial: Trial) -> None:
     trial.write("told anew")
     kept = trial.store.kept(trial.message_id)
     equal(dict(kept), {two.task.prompt_id: two.picture}, "kept() after a write without links")
+    trial.write("without", Links(removed=(one.placement.id,)))
     again = trial.keep(Finished.of(found(trial.message_id, "one"), session="another"))
     kept = trial.store.kept(trial.message_id)
     equal(kept.get(one.task.prompt_id), again.picture, "kept() after it was made once more")

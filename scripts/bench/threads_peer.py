@@ -276,7 +276,7 @@ def run_threads(work: Workload, store: Store, generator: Generator, course: Cour
     except (RuntimeError, pykka.Timeout) as error:
         pykka.ActorRegistry.stop_all(block=False)
         raise ThreadsExhausted(
-            f"{len(work.ids)} messages with four threads each: {error or 'some never began'}"
+            f"{len(work.ids)} messages with four threads each: {str(error) or 'some never began'}"
         ) from error
     for chunks in work.rounds():
         for monitor, chunk in zip(monitors, chunks, strict=True):

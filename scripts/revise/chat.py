@@ -9,6 +9,7 @@ import pykka
 
 from limner.actors import Studio
 from limner.actors.stores import PictureFiles
+from limner.actors.stores.line_file import beside
 from limner.messages.pictures import Illustrated
 from limner.messages.revision import wishes_again
 from limner.messages.settings import Settings
@@ -95,7 +96,7 @@ def illustrate_chat(
         check_messages(source, wanted.messages)
         copy_file(source, places.output)
     broken: list[str] = []
-    untouched = places.output.with_name(f"{places.output.name}.bak")
+    untouched = beside(places.output, "", ".bak")
     was_there = untouched.exists()
     with opened(places, settings, chat=True, backup=wanted.backup and places.in_place) as document:
         check_messages(str(places.output), wanted.messages)

@@ -8,7 +8,8 @@ from drawn_chats import TEXTS, VALUES, Drawn, messages, spelled
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from limner.messages.chat_lines import BrokenLine, members, put, read_message, respelled
+from limner.messages.chat_lines import BrokenLine, members, put, read_message
+from limner.messages.spelling import respelled
 from limner.messages.wellformed import wellformed
 
 
@@ -92,6 +93,43 @@ def test_what_is_added_to_a_run_of_one_character_leaves_its_spelling() -> None:
     assert respelled('"\\u0061a\\u0061"', "aa") == '"\\u0061a"'
 
 
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("{}{}{}", "{}(1){}(2){}"),
+        ("{}(1){}(2){}", "{}{}{}"),
+        ("{} <img a=1 b> {} <img a=2 b> {}", "{} <img a=3 b> {} <img a=4 b> {}"),
+        ("{}{} <img a=1 b>{}", "{} <img a=2 b>{}{}"),
+        ("{}(1){}{}", "{}{}(2){}"),
+        ("{}{}{}", "{}" + "x" * 10_000 + "{}" + "x" * 10_000 + "{}"),
+    ],
+)
+def test_what_stands_between_two_changes_stays_as_it_was_spelled(old: str, new: str) -> None:
+    plain = ["it was a café \U0001f600 by the sea", "a house of 14 floors\n", "the end it was"]
+    raws = [
+        "it was a caf\\u00e9 \\uD83d\\uDE00 by the sea",
+        "a house \\u006ff 14 floors\\n",
+        "the \\u0065nd it was",
+    ]
+    spelling = respelled(f'"{old.format(*raws)}"', new.format(*plain))
+    assert spelling == f'"{new.format(*raws)}"'
+
+
+def test_texts_that_have_much_or_little_in_common_take_no_longer_than_their_length() -> None:
+    pieces = [f"{number:09d} of the pieces" for number in range(20_000)]
+    for old, new in (
+        ("".join(pieces), "<1>".join(pieces)),
+        ("<1>".join(pieces), "".join(pieces)),
+        ("<1>".join(pieces), "<2>".join(pieces)),
+        ("a" * 600_000 + "b", "b" + "a" * 500_000),
+        ("ab" * 300_000, "ba" * 300_000 + "c"),
+        ("".join(pieces), "".join(pieces[::-1])),
+    ):
+        began = time.process_time()
+        assert json.loads(respelled(f'"{old}"', new)) == new
+        assert time.process_time() - began < 3
+
+
 def test_new_characters_are_spelled_as_javascript_does() -> None:
     text = 'é😀"\\\n\x01\x7f\u2028/'
     assert respelled('""', text) == '"é😀\\"\\\\\\n\\u0001\x7f\u2028/"'
@@ -104,7 +142,7 @@ def test_new_characters_are_spelled_as_javascript_does() -> None:
         (" \n", "is blank"),
         ("{", "is not JSON (expecting property name enclosed in double quotes at character 2)"),
         ('{"mes":"a"', "is not JSON (expecting ',' delimiter at character 11)"),
-        ('{"mes":"a\nb"}', "is not JSON (invalid control character at at character 10)"),
+        ('{"mes":"a\nb"}', "is not JSON (invalid control character at character 10)"),
         ('{"mes":"a"} {}', "is not JSON (more than one value at character 12)"),
         ("[1]", "is JSON but no object"),
         ("7", "is JSON but no object"),

@@ -7,7 +7,7 @@ import pytest
 from limner.messages.chat_lines import BrokenLine
 from limner.messages.chat_registry import Merged, Row, read_registries, replayed, with_registries
 from limner.messages.ids import picture_id, prompt_id
-from limner.messages.pictures import Picture, Prompt
+from limner.messages.pictures import Claim, Picture, Prompt
 from limner.messages.registry import Registry
 from limner.messages.tasks import Task
 
@@ -33,7 +33,7 @@ def test_what_is_put_into_a_header_is_read_again() -> None:
     merged = Merged("a journal", 2**40)
     header = with_registries(HEADER, KNOWN, merged)
     assert read_registries(header) == (KNOWN, merged)
-    more = {"3": Registry().add(Prompt(id="x", message_id="3", text="c", ordinal=0))}
+    more = {"3": Registry().add(Prompt(id="c" * 20, message_id="3", text="c", ordinal=0))}
     assert read_registries(with_registries(header, more, None)) == ({**KNOWN, **more}, merged)
 
 
@@ -104,3 +104,27 @@ def test_what_cannot_be_read_is_nothing(ours: object) -> None:
     assert merged is None
     assert set(known.values()) <= {Registry()}
     assert read_registries(with_registries(header, KNOWN, None))[0].items() >= KNOWN.items()
+
+
+def test_what_limner_could_not_have_named_is_passed_over() -> None:
+    whole = Prompt(id="a" * 20, message_id="2", text="cat", ordinal=0)
+    child = whole.refined("tiger", source="manual")
+    claim = Claim(prompt_id=child.id, text="tiger", ordinal=0)
+    bent = Registry(
+        prompts=(
+            whole,
+            child,
+            whole.but(id="../etc"),
+            child.but(id="b" * 20, parent_id="zzz"),
+            whole.but(id="c" * 20, message_id="3"),
+        ),
+        claims=(claim, claim.but(prompt_id="zzz"), claim.but(prompt_id="a" * 21)),
+    )
+    known, _ = read_registries(with_registries(HEADER, {"2": bent}, None))
+    assert known == {"2": Registry(prompts=(whole, child), claims=(claim,))}
+
+
+def test_what_is_no_number_of_a_message_is_passed_over() -> None:
+    names = ["0", "1", "02", "x", "", "-2", "2.0", "2\n", "9" * 10, "²", *KNOWN]
+    header = with_registries(HEADER, dict.fromkeys(names, KNOWN["2"]), None)
+    assert set(read_registries(header)[0]) == set(KNOWN)

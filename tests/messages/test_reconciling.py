@@ -2,10 +2,12 @@
 
 import html
 import re
+import time
 from urllib.parse import quote, unquote
 
 import pytest
 from drawn_texts import (
+    BRACES,
     nothing_overlaps,
     placement,
     prompts,
@@ -17,7 +19,7 @@ from drawn_texts import (
     without_marks,
     written,
 )
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from limner.messages.cleaning import clean
@@ -25,7 +27,14 @@ from limner.messages.marks import find_marks, marked
 from limner.messages.notation import Notation
 from limner.messages.page import NO_PROMPT
 from limner.messages.pictures import Prompt
-from limner.messages.reconciling import NO_TEXT, address, reconcile
+from limner.messages.reconciling import (
+    ENCODED,
+    NO_TEXT,
+    PROMPT_ENCODED,
+    STRANGER,
+    address,
+    reconcile,
+)
 from limner.messages.registry import Registry
 from limner.messages.revision import remove
 from limner.messages.writing import Links
@@ -127,6 +136,69 @@ def test_a_comment_whose_image_was_taken_is_no_picture():
     assert reconciled(text, registry_of(A)).placed == (A,)
 
 
+def test_a_link_whose_bracket_is_escaped_is_no_image():
+    text = f"{TEXT} ![x\\]({A.picture.url})"
+    assert reconciled(text, registry_of(A)).placed == (A,)
+    assert reconciled(text.replace("]", "\\]"), registry_of(A)).placed == ()
+
+
+def test_a_picture_does_not_come_beside_one_that_is_of_another_message():
+    stranger = B.but(prompt_id="0" * 20)
+    dog = placement(DOG, b"dog")
+    text = TEXT.replace(" y", f"{written(stranger, HTML)[1]} y")
+    registry = Registry().settle("m", Links(prompts=(CAT, DOG), placed=(A, dog)), "")
+    result = reconciled(text, registry)
+    assert result.placed == (dog,)
+    assert [(one.placement, one.reason) for one in result.unplaced] == [(A, STRANGER)]
+    assert result.text == text.replace(" z", f"{written(dog, HTML)[1]} z")
+    apart = text.replace(tag("cat", 1), f"{tag('cat', 1)} ")
+    assert reconciled(apart, registry).placed == (A, dog)
+    assert reconciled(page(C), registry).placed == (A, dog)  # of the same prompt
+
+
+@pytest.mark.parametrize("markup", ["html", "markdown"])
+@pytest.mark.parametrize("times", [1, 3])
+@pytest.mark.parametrize("quotes", [True, False])
+def test_a_text_that_is_encoded_as_a_whole_gets_no_second_picture(markup, times, quotes):
+    notation = Notation(markup=markup, patterns=(BRACES, *Notation().patterns))
+    bare = f"{tag('a > b', 3)} {tag('dog', 1)}"
+    found = [Prompt.of("m", match) for match in scan(bare, notation)]
+    one, two = (placement(prompt, url="p/a.png?a=1&b=2") for prompt in found)
+    composed = put(bare, [one, two], notation=notation)
+    registry = Registry().settle("m", Links(prompts=(*found,), placed=composed.placed), "")
+    text = composed.text
+    for _ in range(times):
+        text = html.escape(text, quote=quotes)
+    result = reconciled(text, registry, notation)
+    assert (result.text, result.placed) == (text, ())
+    known = [ENCODED] * 2 if markup == "html" else []  # brackets stand as they did
+    assert [entry.reason for entry in result.unplaced] == known
+    text = html.escape(bare)
+    result = reconciled(text, registry, notation)
+    assert [entry.reason for entry in result.unplaced] == [PROMPT_ENCODED]
+    assert result.placed == (one,)
+
+
+def test_of_several_addresses_each_has_its_nearest_end_tried_first():
+    image = '<img data-src="x" src="{}" a="1" b="2" c="3" d="4">'
+    text = TEXT + image.format(A.picture.url)
+    assert reconciled(text, registry_of(A)).placed == ()
+
+
+def test_hostile_images_take_no_longer_than_their_length():
+    many = 400_000
+    for text in (
+        "<img " + 'src="' * 8 + "%" + "25" * many + '"' * 8,
+        "![](%" + "25" * many + ")" * 8,
+        '<img src="' + "&amp;" * many + '"' * 8,
+        '<img src="' * (many // 32),
+        "![](" * (many // 32),
+    ):
+        began = time.process_time()
+        assert reconciled(TEXT + text, registry_of(A)).placed == (A,)
+        assert time.process_time() - began < 2
+
+
 ENCODINGS = st.lists(st.sampled_from([html.escape, html.unescape]), max_size=6)
 
 
@@ -138,6 +210,7 @@ def mixed(text, encodings):
 
 @settings(max_examples=300, deadline=None)
 @given(urls, ENCODINGS)
+@example("p/%\n44?", [])
 def test_an_address_is_the_same_however_often_it_was_encoded_or_decoded(url, encodings):
     assert address(mixed(url, encodings)) == address(url)
     assert address(quote(mixed(url, encodings))) == address(url)

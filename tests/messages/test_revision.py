@@ -295,8 +295,8 @@ def test_a_line_that_a_picture_shares_stays_until_the_last_one_leaves():
     assert remove(one, B.id, notation=notation) == text
 
 
-def wish(text, target=A.id, mode="replace-image", prompt=None, registry=REGISTRY):
-    return wish_for(text, registry, target, mode, prompt, message_id="m", notation=HTML)
+def wish(text, target=A.id, mode="replace-image", prompt=None, registry=REGISTRY, notation=HTML):
+    return wish_for(text, registry, target, mode, prompt, message_id="m", notation=notation)
 
 
 def test_a_wish_is_for_the_prompt_of_its_picture():
@@ -331,6 +331,36 @@ def test_a_picture_that_is_not_there_or_of_unknown_prompt_is_refused_in_one_line
         wish(written(A, HTML)[1], registry=Registry())
 
 
+def test_a_picture_of_another_message_has_the_prompt_of_the_tag_that_it_stands_after():
+    stranger, more = (A.but(prompt_id=digit * 20) for digit in "01")
+    text = page(A, stranger, more)
+    made = wish(text, target=more.id)
+    assert made == Wish(prompt=CAT, place="replace-image", target=more.id)
+    assert revised(text, Outcome(wish=made, placement=N)).text == page(A, stranger, N)
+    made = wish(text, target=more.id, mode="append-after-image")
+    assert revised(text, Outcome(wish=made, placement=N)).text == page(A, stranger, more, N)
+    made = wish(text, target=stranger.id, prompt="tiger")
+    new = placement(made.prompt, b"n")
+    result = revised(text, Outcome(wish=made, placement=new))
+    assert result.text == page(A, new, more, cat="tiger")
+    with pytest.raises(UnknownPicture, match="nothing is known"):
+        wish(text.replace(written(stranger, HTML)[1], "x"), target=more.id)
+
+
+def test_a_failure_of_another_message_is_retried_with_the_tag_that_it_stands_after():
+    stranger = F.but(prompt_id="0" * 20)
+    (made,) = wishes_retry(page(stranger), REGISTRY, message_id="m", notation=HTML)
+    assert made.prompt == CAT
+    assert revised(page(stranger), Outcome(wish=made, placement=N)).text == page(N)
+
+
+def test_a_prompt_that_its_tag_cannot_say_is_refused_before_anything_is_drawn():
+    notation = Notation(patterns=(r"<img-prompt=\"(cat|dog)\">",))
+    with pytest.raises(SettingsInvalid, match="cannot be written in its tag"):
+        wish(page(A), prompt="owl", notation=notation)
+    assert wish(page(A), prompt="dog", notation=notation).rewrites
+
+
 def test_a_message_is_illustrated_again_tag_by_tag():
     wishes = wishes_of(page(A), REGISTRY)
     assert [(one.prompt, one.target) for one in wishes] == [(CAT, CAT.id), (DOG, DOG.id)]
@@ -352,7 +382,7 @@ def test_a_picture_directly_after_a_tag_counts_whatever_prompt_it_names():
 
 def test_a_mark_of_a_failure_is_retried_if_its_prompt_is_known():
     stranger = DOG.but(id="0" * 20)
-    text = page(F, G, failure(stranger), F)
+    text = page(F, G, F) + written(failure(stranger), HTML)[1]
     wishes = wishes_retry(text, REGISTRY, message_id="m", notation=HTML)
     assert [(one.prompt, one.place) for one in wishes] == [(CAT, "retry")] * 2
     assert [one.target for one in wishes] == [f"{CAT.id}:{one.task_id}" for one in (F, G)]

@@ -1,6 +1,7 @@
 """Each tag is held by one prompt, through rewriting, history, and other programs' encoding."""
 
 import html
+from html.parser import HTMLParser
 
 import pytest
 from drawn_texts import BRACES, failure, notations, placement, prompts, put, scan, tag, texts
@@ -148,11 +149,42 @@ def test_every_form_of_tag_takes_any_prompt_but_ends_nowhere_early(form, said):
     new = tags_of(text, registry).rewritten({0: child})
     (match,) = scan(new.text, BOTH)
     assert canonical(match.text) == canonical(said)
-    if not set("<>") & set(said) and "--" not in said:
+    ends = '<>"' if form in {1, 2} else "<>"
+    if not set(ends) & set(said) and "--" not in said:
         assert match.text == said
     opener, closer = tag("|", form).split("|")
     inner = match.tag.removeprefix(opener).removesuffix(closer)
     assert not any(end in inner for end in ("<", ">", "--"))
+
+
+class Attributes(HTMLParser):
+    """The attributes of the elements of a text."""
+
+    def __init__(self, text):
+        super().__init__(convert_charrefs=False)
+        self.found = []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.found += attrs
+
+
+@pytest.mark.parametrize(
+    ("pattern", "text"),
+    [(DEFAULT_PATTERNS[1], tag("cat", 1)), (r"<p title='([^']*)'>", "<p title='cat'>")],
+)
+@pytest.mark.parametrize(
+    "said",
+    ['x" onerror=alert(1) y="', "x' onerror=alert(1) y='", "x onerror = alert(1)", "a `=` b"],
+)
+def test_a_prompt_adds_no_attribute_to_the_element_that_it_stands_in(pattern, text, said):
+    notation = Notation(patterns=(pattern,))
+    registry, (cat,) = known(text, notation)
+    new = tags_of(text, registry, notation).rewritten({0: cat.refined(said, source="manual")})
+    assert canonical(new.matches[0].text) == canonical(said)
+    before = [one for one, value in Attributes(text).found if value]
+    assert [one for one, value in Attributes(new.text).found if value] == before
+    assert not set(new.text[len(text.partition("cat")[0]) : -2]) & set("\"'=`")
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from limner.actors.generators import Instant
 from limner.actors.stores import PictureFiles
 from limner.actors.stores.chat_file import ChatFileStore
 from limner.messages.chat_lines import members
+from limner.messages.chat_registry import with_registries
 from limner.messages.errors import StoreFailed, UnknownMessage, VersionConflict
 from limner.messages.ids import prompt_id
 from limner.messages.pictures import Claim, Prompt
@@ -491,6 +492,68 @@ def test_a_hostile_registry_names_nothing_that_limner_could_not_have(
     assert b'"state":"\\ud83d"' in path.read_bytes()  # and stands until more is known
 
 
+def test_a_registry_that_was_bent_leaves_its_message_writable(
+    path: Path, pictures: PictureFiles
+) -> None:
+    prompt = Prompt(id="zzz", message_id="4", text="a lighthouse", ordinal=0)
+    claim = Claim(prompt_id="zzz", text="a lighthouse", ordinal=0)
+    bent = Registry(prompts=(prompt,), claims=(claim,))
+    header, _, rest = path.read_text().partition("\n")
+    path.write_text(with_registries(header, {"4": bent}, None) + "\n" + rest)
+    store = ChatFileStore(path, pictures)
+    assert store.registry("4") == Registry()
+    with Studio.open(Settings(), store=store, generator="instant") as studio:
+        result = studio.illustrate_again("4", mode="append").get(timeout=WAIT)
+    assert len(result.pictures) == 1
+
+
+def test_a_picture_that_stands_in_another_swipe_alone_is_past_until_that_is_chosen(
+    path: Path, pictures: PictureFiles, make_finished: Maker
+) -> None:
+    path.write_bytes(lines(HEADER, said("one", swipes=["one", "two", 7], swipe_id=0)))
+    store = ChatFileStore(path, pictures)
+    one = make_finished("2")
+    one = one._replace(picture=store.keep(*one))
+    text = f"one {one.mark}"
+    store.write("2", text, expected_version=version_of(store, "2"), links=one.links)
+
+    def save(mes: str, chosen: object) -> str:
+        header = path.read_bytes().splitlines(keepends=True)[0]
+        path.write_bytes(header + lines(said(mes, swipes=[text, "two", 7], swipe_id=chosen)))
+        (link,) = store.registry("2").links
+        return link.state
+
+    assert save(text, 0) == "placed"
+    assert save("two", 1) == "past"
+    assert save("two", None) == "past"
+    assert save(text, 1) == "placed"
+    assert save("one", 0) == "placed"  # what is chosen has lost it
+    store.write("2", "three", expected_version=version_of(store, "2"))
+    assert save("two", 1) == "past"
+    assert save(text, 0) == "placed"
+    path.write_bytes(path.read_bytes().splitlines(keepends=True)[0] + b"{\n")
+    assert [one.state for one in store.registry("2").links] == ["placed"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a name has no such limit in bytes")
+@pytest.mark.parametrize("length", [242, 243, 251, 252, 255])
+def test_a_chat_may_have_the_longest_name_that_a_file_has(
+    path: Path, pictures: PictureFiles, make_finished: Maker, length: int
+) -> None:
+    stem = "é" * 50
+    names = [f"{stem}{letter * (length - 106)}.jsonl" for letter in "ab"]
+    for name, text in zip(names, "xy", strict=True):
+        path.with_name(name).write_bytes(path.read_bytes())
+        store = ChatFileStore(path.with_name(name), pictures)
+        store.keep(*make_finished("2"))
+        assert len(store.kept("2")) == 1
+        store.write("4", text, expected_version=version_of(store, "4"))
+        assert len(ChatFileStore(path.with_name(name), pictures).kept("2")) == 1
+    assert [texts(path.with_name(name))[-1] for name in names] == ["x", "y"]
+    assert len(list(path.parent.glob("*.bak"))) == 2
+    assert not list(path.parent.glob(".limner-*"))
+
+
 def test_a_registry_of_a_newer_limner_is_not_touched(path: Path, pictures: PictureFiles) -> None:
     path.write_bytes(b'{"chat_metadata":{"limner":{"version":2,"messages":{}}}}\n')
     with pytest.raises(StoreFailed, match=r"line 1, is of a newer Limner \(version 2\); upgrade"):
@@ -509,6 +572,10 @@ def test_a_torn_row_of_the_journal_is_passed_over_and_replaced(
         assert store.kept("2") == {}
         store.keep(*two)
         assert list(store.kept("4")) == [two.task.prompt_id]
+    journal.write_bytes(whole + b"x" * 10_000)  # longer than the row that takes its place
+    store.keep(*two)
+    assert journal.read_bytes().endswith(b"}\n")
+    assert b"x" * 100 not in journal.read_bytes()
     with journal.open("ab") as file:
         file.write(b'{"task":7}\n\0\0\n{}\n')
     store.keep(*one)
@@ -534,6 +601,8 @@ def test_a_journal_that_a_crash_left_is_not_taken_in_twice(
     assert again.kept("4") == {two.task.prompt_id: two.picture}
     again.write("4", two.mark, expected_version=version_of(again, "4"), links=two.links)
     assert again.kept("2") == again.kept("4") == {}
+    gone = Links(removed=(one.links.placed[0].id,))
+    again.write("2", "Ho", expected_version=version_of(again, "2"), links=gone)
     one = one._replace(picture=again.keep(*one))  # the same row in a new journal is a new one
     assert again.kept("2") == {one.task.prompt_id: one.picture}
 
