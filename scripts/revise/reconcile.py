@@ -68,7 +68,7 @@ def reconcile(
     noun = "picture" if number == 1 else "pictures"
     if not number:
         hint = "" if known else document.hint
-        display.say(f"nothing {'could' if lost else 'is'} to be put back in {name}{hint}")
+        display.say(f"nothing {'could' if lost else 'is to'} be put back in {name}{hint}")
     elif not dry_run:
         display.say(f"written {name}, {number} {noun} put back")
     return INCOMPLETE if lost else DONE
