@@ -220,13 +220,11 @@ BUGS = (
         "if self.tally.complete and self.loaded:",
     ),
     Bug(
-        "cancelled-though-written",
-        "A cancel that comes while the text is written ends the session as cancelled.",
-        "actors/writer.py",
-        "        if self.stage in UNBEGUN:\n            self.skip(WriteSkipped("
-        'reason="cancelled"))',
-        "        if self.stage is not Stage.OVER:\n            self.skip(WriteSkipped("
-        'reason="cancelled"))',
+        "turn-not-taken-back",
+        "The turn to write of a session that has ended without a write is not taken back.",
+        "actors/root.py",
+        "        self.editor.tell(SessionGone(session_id=opening.session_id))\n",
+        "",
     ),
     Bug(
         "timed-out-though-written",
