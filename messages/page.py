@@ -176,8 +176,12 @@ class Page:
             if one.kind == "picture" and one.start in self._gone and one.id not in places
         )
         placed.sort(key=lambda one: places[one.id])
-        return Composed(
-            text=text, placed=tuple(placed), unplaced=tuple(unplaced), removed=tuple(removed)
+        return Composed.trusted(
+            text=text,
+            placed=tuple(placed),
+            unplaced=tuple(unplaced),
+            removed=tuple(removed),
+            claims=None,
         )
 
     def _written(self) -> tuple[str, dict[str, int]]:

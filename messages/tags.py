@@ -92,9 +92,10 @@ class Tags:
 
     def index(self, prompt: str) -> int | None:
         """Give which of `matches` `of` gives, counted from 0."""
-        for known in (self._held, self._of_kin):
-            if prompt in known:
-                return known[prompt]
+        if prompt in self._held:
+            return self._held[prompt]
+        if prompt in self._of_kin:
+            return self._of_kin[prompt]
         return self._of_decoded.get(prompt)
 
     @property
