@@ -100,8 +100,12 @@ def line(record: Record, prompt: str) -> str | None:
 class Display:
     """Shows nothing but errors, and is what the other displays are made from."""
 
-    interval: float | None = None
-    """Seconds after which it wants to be refreshed; never if `None`."""
+    interval = 0.25
+    """Seconds to wait for what happens, at most; then it wants to be refreshed.
+
+    A wait must end by itself: Python hears a signal between two steps of the main thread, so one
+    that comes as a wait begins, or to another thread, is heard only after it.
+    """
 
     names_failures = False
     """Whether it has named each failed picture when it happened."""
