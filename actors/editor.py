@@ -2,12 +2,14 @@
 
 Hears `EditText`, `HoldWrites`, `ReleaseWrites`, `ClearWrites` and `ReportPending` from the edge by
 way of the root, `ReserveTurn` and `SessionGone` from the root, `AskTurn` and `TurnOver` from
-sessions' writers, whom it tells `TurnGiven`. Started by the root, once a studio; ends by itself
+sessions' writers, whom it tells `TurnGiven`, and `AwaitEdits` from sessions that regenerate, whom
+it tells `EditsOver`. Started by the root, once a studio; ends by itself
 after `EndWhenIdle`. If it fails, the studio closes.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -18,12 +20,15 @@ from limner.actors.stores.protocol import Store
 from limner.actors.system import Call, CallReturned, Timer
 from limner.actors.trail import EventLog
 from limner.actors.writes import Draft, registry_of, write_text
+from limner.messages.base import Address
 from limner.messages.composition import Composed
 from limner.messages.editing import (
     AskTurn,
+    AwaitEdits,
     ClearWrites,
     EditBegun,
     EditOverdue,
+    EditsOver,
     EditText,
     EndWhenIdle,
     HoldNothing,
@@ -57,7 +62,9 @@ class Queue:
         call: of the store, for that.
         overdue: the timer of the call.
         reconciling: the timer of the next reconciling that comes by itself.
+        written_again: when a text was last written while that timer ran, in µs.
         holds: futures of who waits for the queue to be still.
+        readers: sessions that read the text once changes are over, and the names of these.
     """
 
     turns: Turns = field(default_factory=Turns)
@@ -66,7 +73,22 @@ class Queue:
     call: Call | None = None
     overdue: Timer | None = None
     reconciling: Timer | None = None
+    written_again: int | None = None
     holds: list[Any] = field(default_factory=list)
+    readers: list[tuple[set[str], Address]] = field(default_factory=list)
+
+    def over(self, edit_id: str) -> None:
+        """Let those read who waited for this change alone."""
+        for changes, _ in self.readers:
+            changes.discard(edit_id)
+        self.let_read(lambda changes: not changes)
+
+    def let_read(self, which: Callable[[set[str]], bool]) -> None:
+        """Tell sessions that they wait no longer for changes."""
+        for changes, reader in self.readers:
+            if which(changes):
+                reader.tell(EditsOver())
+        self.readers = [one for one in self.readers if not which(one[0])]
 
 
 class EditorActor(LimnerActor):
@@ -82,6 +104,7 @@ class EditorActor(LimnerActor):
         self.change_lane = production.change_lane
         self.queues: dict[str, Queue] = {}
         self.message_of: dict[str, str] = {}
+        self.withdrawn: set[str] = set()
         self.closing = False
         self.ending = False
 
@@ -98,6 +121,8 @@ class EditorActor(LimnerActor):
                 self.session_gone(message.session_id)
             case EditText():
                 self.ask(message.message_id, message.edit_id, message)
+            case AwaitEdits():
+                self.await_edits(message)
             case CallReturned():
                 self.returned(message)
             case EditBegun():
@@ -141,6 +166,8 @@ class EditorActor(LimnerActor):
     def ask(self, message_id: str, name: str, wanted: AskTurn | EditText) -> None:
         """Put a wish to write into its place."""
         if isinstance(wanted, AskTurn):
+            if name in self.withdrawn:
+                return
             self.message_of[name] = message_id
         self.queue_of(message_id).turns.ask(name, wanted)
         self.go_on(message_id)
@@ -175,8 +202,21 @@ class EditorActor(LimnerActor):
             self.reconcile_later(message.message_id, queue)
         self.go_on(message.message_id)
 
+    def await_edits(self, message: AwaitEdits) -> None:
+        """Let a session read the text after the changes that were asked for before.
+
+        It reads at once if the queue is held, as pictures go on being made then.
+        """
+        queue = self.queues.get(message.message_id) or Queue()
+        changes = {one.edit_id for one in queue.turns.waiting if isinstance(one, EditText)}
+        if queue.edit is not None:
+            changes.add(queue.edit.edit_id)
+        queue.readers.append((changes, message.reply_to))
+        queue.let_read(lambda changes: queue.turns.held or not changes)
+
     def session_gone(self, session_id: str) -> None:
         """Take back the turn of a session that has ended, however it did."""
+        self.withdrawn.discard(session_id)
         message_id = self.message_of.pop(session_id, None)
         if message_id is not None:
             self.queue_of(message_id).turns.over(session_id)
@@ -283,6 +323,7 @@ class EditorActor(LimnerActor):
             queue.overdue.cancel()
         queue.edit = queue.call = queue.overdue = None
         queue.turns.over(edit.edit_id)
+        queue.over(edit.edit_id)
         if error is not None:
             self.say("edit_failed", **said_of(edit), reason=describe(error))
             edit.future.give_up(error)
@@ -309,16 +350,22 @@ class EditorActor(LimnerActor):
             )
 
     def reconcile_later(self, message_id: str, queue: Queue) -> None:
-        """Let a text be reconciled a while after it was written, if that is set."""
+        """Let a text be reconciled a while after it was written, if that is set.
+
+        A timer that runs is left to run, or a text that is written often would never be.
+        """
+        if self.settings.reconcile_after is None or self.closing:
+            return
         if queue.reconciling is not None:
-            queue.reconciling.cancel()
-            queue.reconciling = None
-        if self.settings.reconcile_after is not None and not self.closing:
-            queue.reconciling = self.system.clock.after(
-                self.settings.reconcile_after,
-                self.actor_ref,
-                ReconcileDue(message_id=message_id),
-            )
+            queue.written_again = self.system.clock.now
+            return
+        since, queue.written_again = queue.written_again, None
+        passed = 0 if since is None else self.system.clock.now - since
+        queue.reconciling = self.system.clock.after(
+            max(0, self.settings.reconcile_after - passed / 1_000_000),
+            self.actor_ref,
+            ReconcileDue(message_id=message_id),
+        )
 
     def reconcile(self, message_id: str) -> None:
         """Reconcile a text by itself."""
@@ -326,6 +373,8 @@ class EditorActor(LimnerActor):
         if queue is None or queue.reconciling is None:
             return
         queue.reconciling = None
+        if queue.written_again is not None:
+            self.reconcile_later(message_id, queue)
         name = self.system.new_id()
         change = partial(reconcile, message_id=message_id, notation=self.settings.notation)
         future = self.system.future(about=f"the reconciling of {message_id!r}")
@@ -339,6 +388,7 @@ class EditorActor(LimnerActor):
         queue = self.queue_of(message.message_id)
         queue.turns.held = not self.closing
         queue.holds.append(message.future)
+        queue.let_read(lambda _: queue.turns.held)
         self.say("writes_held", message_id=message.message_id)
         self.go_on(message.message_id)
 
@@ -351,12 +401,20 @@ class EditorActor(LimnerActor):
             self.go_on(message_id)
 
     def clear(self, message: ClearWrites) -> None:
-        """Forget the edits that wait."""
-        queue = self.queues.get(message.message_id)
-        taken: tuple[Any, ...] = ()
-        if queue is not None:
-            taken = queue.turns.take(lambda wanted: isinstance(wanted, EditText))
+        """Forget the changes that wait, and a session's write that has not begun.
+
+        Its writer is told so by way of the session, and may ask for its turn before it hears that.
+        """
+        queue = self.queue_of(message.message_id)
+        if message.withdrawn is not None and message.withdrawn != queue.turns.under_way:
+            self.withdrawn.add(message.withdrawn)
+            queue.turns.over(message.withdrawn)
+        taken = (
+            *queue.turns.take(lambda wanted: isinstance(wanted, EditText)),
+            *message.edits,
+        )
         for edit in taken:
+            queue.over(edit.edit_id)
             self.say("edit_cleared", **said_of(edit))
             edit.future.give_up(
                 SessionCancelled(f"the {edit.kind} of message {edit.message_id!r} was cleared")
@@ -377,7 +435,7 @@ class EditorActor(LimnerActor):
                 else "session"
                 if queue.edit is None
                 else queue.edit.kind,
-                waiting=tuple(map(kind_of, queue.turns.waiting)),
+                waiting=(*map(kind_of, queue.turns.waiting), *message.later),
                 gathering=message.gathering,
             )
         )

@@ -1,9 +1,10 @@
 """The session that regenerates: wishes of one message gather, and are written together.
 
 Started by the root, in place of a session that streams. Hears `Regenerate`, `ApplyNow` and
-`WithdrawSession` from the root, `TaskSettled` from its processor, which it passes on to its writer;
-tells the processor `PromptDetected`, the writer `TotalsSealed`. Gathers until nothing new was asked
-for a while and all is settled; what comes after that is not heard, and is of the next session.
+`WithdrawSession` from the root, `EditsOver` from the editor, whom it tells `AwaitEdits` before it
+reads, `TaskSettled` from its processor, which it passes on to its writer; tells the processor
+`PromptDetected`, the writer `TotalsSealed`. Gathers until nothing new was asked for a while and all
+is settled; what comes after that is not heard, and is of the next session.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any, NamedTuple
 from limner.actors.session import SessionActor
 from limner.actors.stores.protocol import keeps_registry
 from limner.actors.system import CallReturned, Timer
+from limner.messages.editing import AwaitEdits, EditsOver
 from limner.messages.errors import SessionCancelled, UnknownMessage, describe
 from limner.messages.opening import (
     ApplyNow,
@@ -28,7 +30,13 @@ from limner.messages.streaming import SealReason
 from limner.messages.tasks import Task
 from limner.messages.totals import TotalsSealed
 from limner.messages.wishes import Wish
-from limner.messages.writing import CancelWrite, DeadlinePassed, MessageLoaded, SessionEnded
+from limner.messages.writing import (
+    CancelWrite,
+    DeadlinePassed,
+    MessageLoaded,
+    SessionEnded,
+    WriteSkipped,
+)
 
 
 class Resolved(NamedTuple):
@@ -59,6 +67,7 @@ class RegenerationActor(SessionActor):
         self.cut_short = False
         self.missed = False
         self.sealed_as: SealReason | None = None
+        self.withdrawn: SessionCancelled | None = None
 
     def on_start(self) -> None:
         """Start the two; the first wish is in the mailbox."""
@@ -83,6 +92,9 @@ class RegenerationActor(SessionActor):
                 self.writer.tell(message)
             case WithdrawSession():
                 self.withdraw(message)
+            case EditsOver():
+                if self.ended is None:
+                    super().read()
             case ReportProgress():
                 return self.processor
             case _:
@@ -132,9 +144,12 @@ class RegenerationActor(SessionActor):
             self.processor.tell(LetGo(reason="interrupted"))
 
     def read(self) -> None:
-        """Read what the store holds, for all that has been asked by now."""
+        """Read what the store holds, for all that has been asked by now.
+
+        The changes that were asked for before are in it then.
+        """
         self.reading = len(self.asked)
-        super().read()
+        self.editor.tell(AwaitEdits(message_id=self.message_id, reply_to=self.actor_ref))
 
     def load(self) -> tuple[MessageLoaded, list[Resolved]]:
         """Read what the store holds, and what that makes of the wishes. Runs on a worker's thread.
@@ -269,11 +284,20 @@ class RegenerationActor(SessionActor):
 
     def withdraw(self, message: WithdrawSession) -> None:
         """End without a write, if there is time for that."""
+        what = f"the regenerations of message {self.message_id!r} were cancelled"
+        withdrawn = SessionCancelled(f"{what}: {message.reason}")
         if self.sealed_as is None:
-            what = f"the regenerations of message {self.message_id!r} were cancelled"
-            self.end("cancelled", error=SessionCancelled(f"{what}: {message.reason}"))
+            self.end("cancelled", error=withdrawn)
         elif message.sealed_too:
+            self.withdrawn = withdrawn
             self.writer.tell(CancelWrite())
+
+    def write_skipped(self, message: WriteSkipped) -> None:
+        """End without a write."""
+        if message.reason == "cancelled" and self.withdrawn is not None:
+            self.end("cancelled", error=self.withdrawn)
+        else:
+            super().write_skipped(message)
 
     def end_source(self, why: str) -> None:  # noqa: ARG002
         """Gather no longer."""

@@ -14,7 +14,7 @@ from typing import Any
 
 from limner.actors.actor import LimnerActor
 from limner.actors.calls import CallerActor
-from limner.actors.editor import EditorActor
+from limner.actors.editor import EditorActor, kind_of
 from limner.actors.limiter import LimiterActor
 from limner.actors.production import Production
 from limner.actors.recorder import LogFile, RecorderActor
@@ -50,7 +50,7 @@ from limner.messages.writing import SessionEnded
 CLEARED = "they were cleared"
 OVERTAKEN = "a stream of it was opened"
 
-Waiting = OpenStream | Regenerate | ApplyNow
+Waiting = OpenStream | Regenerate | ApplyNow | EditText
 
 
 @dataclass(slots=True)
@@ -135,13 +135,13 @@ class StudioActor(LimnerActor):
                 self.regenerate(message)
             case ApplyNow():
                 self.apply(message)
-            case EditText() if self.closing:
-                message.future.give_up(StudioClosed(self.why_closed()))
+            case EditText():
+                self.edit(message)
             case ClearWrites():
                 self.clear(message)
             case ReportPending():
-                self.editor.deliver(message.but(gathering=len(self.gathering(message.message_id))))
-            case EditText() | HoldWrites() | ReleaseWrites():
+                self.report(message)
+            case HoldWrites() | ReleaseWrites():
                 self.editor.deliver(message)
             case CancelSession():
                 self.cancel(message)
@@ -199,6 +199,31 @@ class StudioActor(LimnerActor):
         else:
             message.future.offer(None)
 
+    def edit(self, message: EditText) -> None:
+        """Let a change into the queue of writes, behind the streams that were opened before it.
+
+        A stream has no place in that queue until it begins.
+        """
+        live = self.live.get(message.message_id)
+        if self.closing:
+            self.refuse(message)
+        elif live is not None and any(isinstance(one, OpenStream) for one in live.waiting):
+            live.waiting += (message,)
+        else:
+            self.editor.deliver(message)
+
+    def let_through(self, waiting: tuple[Waiting, ...]) -> tuple[Waiting, ...]:
+        """Pass on the changes that no stream is before any more; give what still waits."""
+        left: list[Waiting] = []
+        for index, one in enumerate(waiting):
+            if isinstance(one, OpenStream):
+                return (*left, *waiting[index:])
+            if isinstance(one, EditText):
+                self.editor.deliver(one)
+            else:
+                left.append(one)
+        return tuple(left)
+
     def begin(self, opening: OpenStream | Regenerate, waiting: tuple[Waiting, ...]) -> None:
         """Start the session of a message that has none."""
         regenerates = isinstance(opening, Regenerate)
@@ -223,12 +248,12 @@ class StudioActor(LimnerActor):
             limiter=self.limiter,
             editor=self.editor,
         )
-        live = Live(opening=opening, ref=ref, actors={ref}, waiting=waiting)
+        live = Live(opening=opening, ref=ref, actors={ref}, waiting=self.let_through(waiting))
         self.live[opening.message_id] = self.whose[ref] = live
         self.message_of[opening.session_id] = opening.message_id
         if isinstance(opening, Regenerate):
             live.pass_on(opening)
-            while live.waiting and not isinstance(first := live.waiting[0], OpenStream):
+            while live.waiting and isinstance(first := live.waiting[0], Regenerate | ApplyNow):
                 live.waiting = live.waiting[1:]
                 live.pass_on(first)
             if self.closing:
@@ -255,21 +280,33 @@ class StudioActor(LimnerActor):
 
     def clear(self, message: ClearWrites) -> None:
         """Forget the regenerations that wait, and let the editor forget the edits."""
-        cleared = self.gathering(message.message_id)
-        if cleared:
-            live = self.live[message.message_id]
-            live.cleared.update(one.session_id for one in cleared)
-            if isinstance(live.opening, Regenerate):
+        live = self.live.get(message.message_id)
+        if live is not None:
+            cleared = self.gathering(message.message_id)
+            edits = tuple(one for one in live.waiting if isinstance(one, EditText))
+            message = message.but(cleared=len(cleared), edits=edits)
+            if cleared and isinstance(live.opening, Regenerate):
                 live.ref.deliver(WithdrawSession(reason=CLEARED, sealed_too=True))
+                message = message.but(withdrawn=live.opening.session_id)
+            live.cleared.update(one.session_id for one in cleared)
             self.forget_waiting(live, CLEARED)
-        self.editor.deliver(message.but(cleared=len(cleared)))
+            live.waiting = tuple(one for one in live.waiting if not isinstance(one, EditText))
+        self.editor.deliver(message)
+
+    def report(self, message: ReportPending) -> None:
+        """Let the editor say what waits, with what it has not heard of."""
+        live = self.live.get(message.message_id)
+        waiting = () if live is None else live.waiting
+        later = tuple(kind_of(one) for one in waiting if isinstance(one, OpenStream | EditText))
+        gathering = len(self.gathering(message.message_id))
+        self.editor.deliver(message.but(gathering=gathering, later=later))
 
     def forget_waiting(self, live: Live, why: str) -> None:
         """Cancel the regenerations that wait for a session to end."""
         for one in live.waiting:
-            if not isinstance(one, OpenStream):
+            if isinstance(one, Regenerate | ApplyNow):
                 self.forget(one, why)
-        live.waiting = tuple(one for one in live.waiting if isinstance(one, OpenStream))
+        live.waiting = tuple(one for one in live.waiting if isinstance(one, OpenStream | EditText))
 
     def forget(self, one: Regenerate | ApplyNow, why: str) -> None:
         """Cancel a wish that no session has heard."""
@@ -298,7 +335,8 @@ class StudioActor(LimnerActor):
             live.ref.deliver(message)
             return
         if live is not None and any(is_of(one, stream) for one in live.waiting):
-            live.waiting = tuple(one for one in live.waiting if not is_of(one, stream))
+            left = tuple(one for one in live.waiting if not is_of(one, stream))
+            live.waiting = self.let_through(left)
             stream.future.fail(SessionCancelled(f"message {stream.message_id!r} was cancelled"))
 
     def actor_ended(self, message: ActorEnded) -> None:
@@ -361,7 +399,7 @@ class StudioActor(LimnerActor):
     def begin_next(self, live: Live) -> None:
         """Begin what waited for a session, unless that is only for what is written already."""
         for index, first in enumerate(live.waiting):
-            if not isinstance(first, ApplyNow):
+            if isinstance(first, OpenStream | Regenerate):
                 self.begin(first, live.waiting[index + 1 :])
                 return
             first.future.offer(None)

@@ -68,6 +68,17 @@ class EditText(Message):
     future: SkipValidation[Any] = Field(repr=False)
 
 
+class AwaitEdits(Message):
+    """session → editor: say when the changes that were asked for before this are over."""
+
+    message_id: str
+    reply_to: Address
+
+
+class EditsOver(Message):
+    """editor → session: they are, or the queue is held."""
+
+
 class HoldWrites(Message):
     """studio → root → editor: let nothing be written until `ReleaseWrites`.
 
@@ -90,11 +101,15 @@ class ClearWrites(Message):
     Args:
         message_id: whose.
         cleared: how many wishes were taken out so far.
+        withdrawn: the regeneration session that may not write any more, if it has not begun to.
+        edits: the changes that waited for a stream to begin.
         future: of how many there were in all.
     """
 
     message_id: str
     cleared: int = 0
+    withdrawn: str | None = None
+    edits: SkipValidation[tuple[EditText, ...]] = ()
     future: SkipValidation[Any] = Field(repr=False)
 
 
@@ -104,11 +119,13 @@ class ReportPending(Message):
     Args:
         message_id: whose.
         gathering: wishes that gather in a regeneration session.
+        later: kinds of what waits for the streams before it to begin.
         future: of a `Pending`.
     """
 
     message_id: str
     gathering: int = 0
+    later: tuple[str, ...] = ()
     future: SkipValidation[Any] = Field(repr=False)
 
 

@@ -7,7 +7,14 @@ import pytest
 from simulated_actors import actor_of
 
 from limner.actors import Settings, Studio
-from limner.actors.stores import MemoryStore
+from limner.actors.stores import (
+    ChatFileStore,
+    DocumentStore,
+    FileStore,
+    MemoryStore,
+    PictureFiles,
+    SqlStore,
+)
 from limner.messages.errors import (
     SessionCancelled,
     SessionFailed,
@@ -20,6 +27,7 @@ from limner.messages.errors import (
     VersionConflict,
 )
 from limner.messages.marks import marked
+from limner.messages.writing import Links
 
 TEXT = 'It rained. <!--img-prompt="a roof"--> It stopped.'
 
@@ -48,6 +56,51 @@ def test_a_picture_is_removed_and_its_history_stays(one):
         one.studio.remove("m", "a roof")
     (event,) = one.events("text_edited")
     assert (event["kind"], event["message_id"]) == ("remove", "m")
+
+
+@pytest.mark.parametrize("kind", ["memory", "sqlite", "files", "documents", "chat"])
+def test_a_picture_that_was_stripped_can_be_removed_for_good_in_any_store(tmp_path, kind):
+    chat = tmp_path / "chat.jsonl"
+    chat.write_text('{"chat_metadata": {}}\n{"mes": "", "is_user": false}\n')
+    pictures = PictureFiles(tmp_path / "pictures")
+    store = {
+        "memory": lambda: MemoryStore(pictures),
+        "sqlite": lambda: SqlStore(f"sqlite:///{tmp_path}/texts.db", pictures),
+        "files": lambda: FileStore(tmp_path / "texts", pictures),
+        "documents": lambda: Held(pictures),
+        "chat": lambda: ChatFileStore(chat, pictures),
+    }[kind]()
+    with Studio.open(Settings(), store=store, generator="instant") as studio:
+        (roof,) = studio.illustrate("2", TEXT).get(timeout=10).pictures
+        store.write("2", TEXT, expected_version=store.load("2")[1], links=Links())
+        removed = studio.remove("2", roof).get(timeout=10)
+        assert (removed.text, removed.removed, removed.written) == (TEXT, (roof.id,), True)
+        assert store.load("2") == (TEXT, removed.version)
+        assert [link.state for link in studio.registry("2").links] == ["past"]
+        assert not studio.reconcile("2").get(timeout=10).written
+        with pytest.raises(UnknownPicture):
+            studio.remove("2", roof).get(timeout=10)
+
+
+class Held(DocumentStore):
+    """A host's own store: documents in memory."""
+
+    def __init__(self, pictures):
+        super().__init__(pictures)
+        self.held = {}
+
+    def fetch(self, message_id):
+        return self.held.get(message_id)
+
+    def replace(self, message_id, new):
+        held = self.held.get(message_id)
+        if (held and held.revision) != new.revision:
+            return False
+        self.held[message_id] = new._replace(revision=(new.revision or 0) + 1)
+        return True
+
+    def search(self, name):
+        return tuple(self.held)
 
 
 def test_edits_of_one_message_are_made_one_after_the_other(one):
@@ -223,6 +276,21 @@ def test_a_text_is_reconciled_by_itself_a_while_after_its_write(open_simulated):
     assert [event["kind"] for event in one.events("text_edited")] == ["reconcile"]
     one.let_pass(100)
     assert len(one.events("edit_unneeded")) == 0  # what it wrote itself needs no other look
+
+
+def test_a_text_that_is_written_again_and_again_is_reconciled_all_the_same(open_simulated):
+    one = open_simulated(reconcile_after=30)
+    first = one.studio.illustrate("m", TEXT).get()
+    one.store.write("m", TEXT, expected_version=one.store.load("m")[1])
+    for _ in range(5):
+        one.let_pass(10)
+        one.studio.edit("m", lambda text: text + ".").get()
+    assert marked(stored(one)) == {placement.id for placement in first.pictures}
+    one.store.write("m", TEXT, expected_version=one.store.load("m")[1])
+    one.let_pass(35)  # since the last of those writes
+    assert marked(stored(one)) == {placement.id for placement in first.pictures}
+    one.let_pass(100)
+    assert len(one.events("text_edited", kind="reconcile")) == 2
 
 
 def test_closing_the_studio_writes_what_is_held_and_refuses_what_comes_then(open_simulated):
