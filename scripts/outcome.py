@@ -1,7 +1,10 @@
 """What became of a text: told in a summary, printed if that is wanted, summed up as a status."""
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+
+import pykka
 
 from limner.actors import Settings
 from limner.messages.errors import (
@@ -58,6 +61,23 @@ def tell_written(result: Illustrated, places: Places, settings: Settings, displa
     display.say(f"written {shown(places.output_name, 300)}, {number} {noun}{where}")
     if settings.events is not None:
         display.say(f"events  {shown(str(settings.events), 300)}")
+
+
+def tell_changed(name: str, asked: Iterable[pykka.Future[Illustrated]], display: Display) -> None:
+    """Say how far a command came that was interrupted as it changed one message after another.
+
+    Args:
+        name: of the file.
+        asked: what it has asked for, of a studio that is closed.
+        display: who is told.
+    """
+    messages = 0
+    for one in asked:
+        with suppress(LimnerError):
+            messages += one.get(timeout=0).written
+    were = "message was" if messages == 1 else "messages were"
+    changed = f"{messages:,} {were} changed in {shown(name, 300)}; run it again for the rest"
+    display.complain(f"interrupted; {changed if messages else 'nothing was changed'}")
 
 
 def is_incomplete(result: Illustrated) -> bool:

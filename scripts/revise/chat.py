@@ -16,11 +16,11 @@ from limner.messages.settings import Settings
 from limner.messages.wishes import AgainMode
 from limner.scripts.display import Display, open_display, shown
 from limner.scripts.outcome import DONE, INCOMPLETE, few
-from limner.scripts.places import find_places
+from limner.scripts.places import Places, find_places
 from limner.scripts.reading import Unusable
 from limner.scripts.revise.copying import copy_file
-from limner.scripts.revise.course import Course, Job, conclude
-from limner.scripts.revise.document import Document, opened
+from limner.scripts.revise.course import Course, Job, conclude, tell_removed
+from limner.scripts.revise.document import Document, check_copy, opened, pictures_in
 
 
 @dataclass(frozen=True)
@@ -94,6 +94,7 @@ def illustrate_chat(
         if not wanted.backup:
             raise Unusable("--no-backup: with -o the chat itself is left as it is")
         check_messages(source, wanted.messages)
+        check_copy(places.output)
         copy_file(source, places.output)
     broken: list[str] = []
     untouched = beside(places.output, "", ".bak")
@@ -101,6 +102,7 @@ def illustrate_chat(
     with opened(places, settings, chat=True, backup=wanted.backup and places.in_place) as document:
         check_messages(str(places.output), wanted.messages)
         display = open_display(settings.slots, quiet=quiet)
+        tell_lost(places, source, display)
         course = Course(display)
         try:
             jobs = find_jobs(document, wanted, broken)
@@ -111,6 +113,7 @@ def illustrate_chat(
             display.complain(line)
         if untouched.exists() and not was_there:
             display.say(f"kept    {shown(str(untouched), 300)}, the chat as it was")
+        tell_removed(course.results, display)
         if course.results or course.errors or course.interrupts:
             return conclude(course, document, display) or (INCOMPLETE if broken else DONE)
         tell_nothing(document, wanted, display, copied=not places.in_place)
@@ -148,6 +151,20 @@ def ask(
 ) -> list[pykka.Future[Illustrated]]:
     """Wish for the pictures of a message."""
     return [studio.illustrate_again(message_id, mode, only_missing=only_missing)]
+
+
+def tell_lost(places: Places, source: str, display: Display) -> None:
+    """Say that pictures of a chat did not come with it when it was copied."""
+    assert places.output is not None
+    if places.in_place:
+        return
+    files = PictureFiles(places.pictures, places.pictures_url)
+    lost = sum(map(files.lost, pictures_in(places.output)))
+    if lost:
+        display.complain(
+            f"{lost:,} picture{'s' * (lost != 1)} of {shown(source, 300)} did not come with the "
+            f"copy: put the files into {shown(str(places.pictures), 300)}"
+        )
 
 
 def check_messages(file: str, numbers: Sequence[int]) -> None:

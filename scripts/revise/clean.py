@@ -10,6 +10,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import pykka
+
 from limner.actors import Studio
 from limner.actors.settings import load_settings
 from limner.actors.stores import FileStore, PictureFiles
@@ -18,16 +20,26 @@ from limner.messages.cleaning import clean as cleaned
 from limner.messages.errors import LimnerError, StoreFailed
 from limner.messages.marks import find_marks
 from limner.messages.notation import Notation
+from limner.messages.pictures import Illustrated
 from limner.messages.scanner import find_prompts
 from limner.messages.settings import Settings
 from limner.messages.writing import Links
 from limner.scripts.display import Display, Lines, shown
-from limner.scripts.outcome import DONE, FAILED, INCOMPLETE, few, give_up, print_text
+from limner.scripts.outcome import (
+    DONE,
+    FAILED,
+    INCOMPLETE,
+    INTERRUPTED,
+    few,
+    give_up,
+    print_text,
+    tell_changed,
+)
 from limner.scripts.places import Places, find_places, places_of
 from limner.scripts.reading import Unusable, open_source
 from limner.scripts.revise.copying import copy_file
 from limner.scripts.revise.diff import show_diff
-from limner.scripts.revise.document import check_file, is_chat, opened
+from limner.scripts.revise.document import check_copy, check_file, is_chat, opened
 
 NOUNS = {
     "picture": ("picture", "pictures"),
@@ -58,9 +70,11 @@ def clean(
         given: fields of `Settings`.
 
     Returns:
-        The exit status: 0 done, 1 failed, 2 wrong use or input, 3 some lines of a chat are broken.
+        The exit status: 0 done, 1 failed, 2 wrong use or input, 3 some lines of a chat are broken,
+        130 interrupted.
     """
     display = Display() if quiet else Lines()
+    cleaning: Cleaning | None = None
     try:
         settings = load_settings(config, **given)
         check_file(file)
@@ -78,6 +92,10 @@ def clean(
             name = cleaning.write(file, output, chat=chat)
     except LimnerError as error:
         return give_up(error, display)
+    except KeyboardInterrupt:
+        if cleaning is not None and output is None:
+            tell_changed(file, cleaning.asked, display)
+        return INTERRUPTED
     for line in few(cleaning.broken):
         display.complain(line)
     if not dry_run:
@@ -97,6 +115,7 @@ class Cleaning:
         dry_run: whether it is only shown what would change.
         taken: how much of each kind was taken out.
         broken: what is wrong with lines that were passed over.
+        asked: the changes of messages where they stand.
         hint: where the pictures may be that the file does not have.
     """
 
@@ -105,6 +124,7 @@ class Cleaning:
     dry_run: bool
     taken: Counter[str] = field(default_factory=Counter)
     broken: list[str] = field(default_factory=list)
+    asked: list[pykka.Future[Illustrated]] = field(default_factory=list)
     hint: str = ""
 
     def write(self, file: str, output: str | None, *, chat: bool) -> str:
@@ -115,6 +135,7 @@ class Cleaning:
             places = find_places(file, output, None, self.settings)
         if places.in_place or chat:
             if not places.in_place and places.output is not None:
+                check_copy(places.output)
                 copy_file(file, places.output)
             self.in_place(places, chat=chat, backup=places.in_place)
         elif places.output is not None:
@@ -141,7 +162,8 @@ class Cleaning:
                         show_diff(shown(document.called(message_id), 300), text, after)
                     else:
                         change = partial(cleaned, keep=self.keep, notation=settings.notation)
-                        studio.edit(message_id, change).get()
+                        self.asked.append(studio.edit(message_id, change))
+                        self.asked[-1].get()
 
     def print(self, file: str, display: Display, *, chat: bool) -> bool:
         """Print a file as it is when it is clean; say whether somebody took it."""
@@ -152,7 +174,11 @@ class Cleaning:
             copy = Path(folder) / "chat.jsonl"
             copy_file(file, copy)
             places = places_of(str(copy), None, self.settings)
-            self.in_place(places, chat=True, backup=False)
+            try:
+                self.in_place(places, chat=True, backup=False)
+            except LimnerError as error:
+                raise Unusable(str(error).replace(str(copy), file)) from error
+            self.broken = [line.replace(str(copy), shown(file, 300)) for line in self.broken]
             with copy.open("rb") as clean_one:
                 try:
                     shutil.copyfileobj(clean_one, sys.stdout.buffer)

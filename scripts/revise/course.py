@@ -23,6 +23,7 @@ from limner.scripts.outcome import (
     INCOMPLETE,
     INTERRUPTED,
     MAX_NAMED,
+    few,
     give_up,
     is_incomplete,
     name_troubles,
@@ -207,6 +208,12 @@ def conclude(course: Course, document: Document, display: Display) -> int:
     if not result.written:
         return FAILED
     return INCOMPLETE if is_incomplete(result) else DONE
+
+
+def tell_removed(results: Sequence[Illustrated], display: Display) -> None:
+    """Say which pictures went."""
+    for line in few([f"removed {one}" for result in results for one in result.removed]):
+        display.say(line)
 
 
 def together(name: str, results: Sequence[Illustrated]) -> Illustrated:

@@ -12,6 +12,7 @@ from limner.actors.stores import PictureFiles, RegistryStore
 from limner.messages.chat_lines import BrokenLine, members
 from limner.messages.chat_registry import read_registries
 from limner.messages.errors import StoreFailed, TextTooLong
+from limner.messages.pictures import Picture
 from limner.messages.registry import Registry
 from limner.messages.settings import Settings
 from limner.scripts.display import shown
@@ -142,6 +143,34 @@ def opened(
         yield Document(places, store, chat, settings)
     finally:
         store.close()
+
+
+def pictures_in(chat: Path) -> list[Picture]:
+    """Give the pictures that stand in a chat by what its header says; none if that is unreadable.
+
+    Raises:
+        Unusable: if the file cannot be read.
+    """
+    return [
+        link.placement.picture
+        for registry in _registered(chat).values()
+        for link in registry.links
+        if link.state == "placed"
+    ]
+
+
+def check_copy(target: Path) -> None:
+    """See that a copy of a chat goes over no illustrated one: what is known of that is in it.
+
+    Raises:
+        Unusable: if it would.
+    """
+    if target.is_file() and (pictures := pictures_in(target)):
+        number = f"{len(pictures):,} picture{'s' * (len(pictures) != 1)}"
+        raise Unusable(
+            f"output {str(target)!r} is a chat with {number}, which a copy would take out; "
+            "work on it where it stands, or name another file"
+        )
 
 
 def is_chat(source: str) -> bool:

@@ -3,13 +3,15 @@
 from pathlib import Path
 from typing import Any
 
+import pykka
+
 from limner.actors import Studio
 from limner.actors.settings import load_settings
 from limner.messages.errors import LimnerError, UnknownMessage
 from limner.messages.pictures import Illustrated
 from limner.messages.reconciling import reconcile as reconciled
 from limner.scripts.display import Display, Lines, shown
-from limner.scripts.outcome import DONE, INCOMPLETE, few, give_up
+from limner.scripts.outcome import DONE, INCOMPLETE, INTERRUPTED, few, give_up, tell_changed
 from limner.scripts.places import places_of
 from limner.scripts.revise.diff import show_diff
 from limner.scripts.revise.document import Document, check_file, is_chat, opened
@@ -34,9 +36,10 @@ def reconcile(
 
     Returns:
         The exit status: 0 all stands where it should, 1 failed, 2 wrong use or input, 3 some
-        pictures could not be put back.
+        pictures could not be put back, 130 interrupted.
     """
     display = Display() if quiet else Lines()
+    asked: list[pykka.Future[Illustrated]] = []
     results: list[Illustrated] = []
     try:
         settings = load_settings(config, **given)
@@ -50,9 +53,14 @@ def reconcile(
                 with Studio.open(
                     document.settings, store=document.store, generator="instant"
                 ) as studio:
-                    results = [put_back(document, studio, one) for one in known]
+                    for one in known:
+                        asked.append(studio.reconcile(one))
+                        results.append(outcome(document, asked[-1], one))
     except LimnerError as error:
         return give_up(error, display)
+    except KeyboardInterrupt:
+        tell_changed(file, asked, display)
+        return INTERRUPTED
     back = [one for result in results for one in result.pictures]
     lost = [one for result in results for one in result.unplaced]
     for line in few([f"back    {one.id}  {shown(one.prompt)}" for one in back]):
@@ -74,10 +82,10 @@ def reconcile(
     return INCOMPLETE if lost else DONE
 
 
-def put_back(document: Document, studio: Studio, message_id: str) -> Illustrated:
-    """Put back what is missing in one message."""
+def outcome(document: Document, asked: pykka.Future[Illustrated], message_id: str) -> Illustrated:
+    """Wait until what is missing in one message is put back."""
     try:
-        result: Illustrated = studio.reconcile(message_id).get()
+        result: Illustrated = asked.get()
     except UnknownMessage:  # it is a user's by now
         return looked_into(document, message_id, None)
     return result.but(text="")

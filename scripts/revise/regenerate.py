@@ -13,13 +13,20 @@ from limner.messages.errors import LimnerError, UnknownPicture
 from limner.messages.pictures import Illustrated
 from limner.messages.wishes import Mode
 from limner.scripts.display import Display, open_display, shown
-from limner.scripts.outcome import DONE, few, give_up
+from limner.scripts.outcome import (
+    DONE,
+    INCOMPLETE,
+    few,
+    give_up,
+    is_incomplete,
+    name_troubles,
+)
 from limner.scripts.places import find_places, places_of
 from limner.scripts.reading import Unusable
-from limner.scripts.revise.course import Course, Job, conclude
+from limner.scripts.revise.course import Course, Job, conclude, tell_removed, together
 from limner.scripts.revise.diff import show_diff
 from limner.scripts.revise.document import Document, check_file, is_chat, opened
-from limner.scripts.revise.inventory import find
+from limner.scripts.revise.inventory import Sheet, find
 from limner.scripts.revise.listing import never, take_stock
 from limner.scripts.revise.rehearsal import Rehearsal, in_rehearsal, stand_in
 
@@ -97,13 +104,16 @@ def find_jobs(
 
     Raises:
         UnknownPicture: if a placement is none that stands in the file, or none ever stood there.
-        Unusable: if a prompt is given for pictures of several.
+        Unusable: if a prompt is given for pictures of several, or there is no tag that the mode
+            asks for.
         StoreFailed, TextTooLong: if the file cannot be read.
     """
     sheets = list(take_stock(document))
     if said := never(document, sheets):
         raise UnknownPicture(said)
     targets = [find(one, sheets, file=document.name) for one in placements]
+    if mode == "append-after-prompt":
+        check_tags(targets, sheets)
     if prompt is not None and len({name.partition(":")[0] for _, name in targets}) != 1:
         raise Unusable("--prompt goes with pictures of one prompt; name those of one at a time")
     wishes: dict[str, list[str]] = {message_id: [] for message_id, _ in targets}
@@ -116,6 +126,27 @@ def find_jobs(
         Job(one, 0, partial(ask, one, wishes.get(one, ()), mode, prompt, one in again))
         for one in dict.fromkeys([*wishes, *sorted(again)])
     ]
+
+
+def check_tags(targets: Iterable[tuple[str, str]], sheets: Iterable[Sheet]) -> None:
+    """See that the prompts of some pictures still stand in the text.
+
+    Raises:
+        Unusable: if one does not.
+    """
+    gone = {
+        (sheet.message_id, entry.placement)
+        for sheet in sheets
+        for spot in sheet.spots
+        if spot.line is None
+        for entry in spot.pictures
+    }
+    for target in targets:
+        if target in gone:
+            raise Unusable(
+                f"--mode append-after-prompt: the prompt of picture {target[1]} stands in the text "
+                "no more; name another mode"
+            )
 
 
 def ask(
@@ -138,7 +169,11 @@ def rehearse(course: Course, document: Document, jobs: Sequence[Job], display: D
     course.run(document.name, settings, store, jobs, generator=stand_in)
     for message_id, (before, after) in store.changes.items():
         show_diff(shown(document.called(message_id), 300), before, after)
-    return max([give_up(error, display) for error in course.errors], default=DONE)
+    result = together(document.name, course.results)
+    for trouble in name_troubles(result, settings, failures=True):
+        display.complain(trouble)
+    statuses = [give_up(error, display) for error in course.errors]
+    return max([*statuses, INCOMPLETE if is_incomplete(result) else DONE])
 
 
 def tell_changes(results: Sequence[Illustrated], display: Display) -> None:
@@ -146,5 +181,4 @@ def tell_changes(results: Sequence[Illustrated], display: Display) -> None:
     came = [one for result in results for one in result.pictures]
     for line in few([f"new     {one.id}  {shown(one.prompt)}" for one in came]):
         display.say(line)
-    for line in few([f"removed {one}" for result in results for one in result.removed]):
-        display.say(line)
+    tell_removed(results, display)

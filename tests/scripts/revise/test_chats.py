@@ -84,6 +84,48 @@ def test_a_chat_may_be_illustrated_in_a_copy():
     assert [path.name for path in Path().iterdir() if path.name != "new"] == ["chat.jsonl"]
 
 
+@pytest.mark.parametrize("command", ["illustrate", "clean"])
+def test_a_copy_goes_over_no_illustrated_chat(command, capsys):
+    there = chat("there.jsonl")
+    assert run(["illustrate", "-q", "there.jsonl"]) == 0
+    before = there.read_bytes()
+    chat()
+    assert run([command, "-q", "chat.jsonl", "-o", "there.jsonl"]) == 2
+    err = capsys.readouterr().err
+    assert err.startswith("limner: output 'there.jsonl' is a chat with 3 pictures, which a copy")
+    assert there.read_bytes() == before
+
+
+def test_a_clean_copy_may_be_made_again():
+    chat()
+    assert run(["illustrate", "-q", "chat.jsonl"]) == 0
+    for _ in range(2):
+        assert run(["clean", "-q", "chat.jsonl", "-o", "clean.jsonl"]) == 0
+    assert "data-limner" not in said("clean.jsonl", 2)
+
+
+def test_pictures_that_did_not_come_with_a_copy_are_told(capsys):
+    chat()
+    assert run(["illustrate", "-q", "chat.jsonl", "--message", "2"]) == 0
+    assert run(["illustrate", "-q", "chat.jsonl", "-o", "new/copy.jsonl"]) == 0
+    assert (
+        "limner: 2 pictures of chat.jsonl did not come with the copy: put the files into "
+        "new/pictures\n"
+    ) in capsys.readouterr().err
+    assert run(["illustrate", "-q", "chat.jsonl", "-o", "beside.jsonl"]) == 0
+    assert "did not come" not in capsys.readouterr().err
+
+
+def test_pictures_that_are_replaced_are_told(capsys):
+    file = chat()
+    assert run(["illustrate", "chat.jsonl"]) == 0
+    assert "removed" not in capsys.readouterr().err
+    marks = [found[2] for found in PICTURE.finditer(said(file, 5))]
+    assert run(["illustrate", "chat.jsonl", "--mode", "replace", "--message", "5"]) == 0
+    lines = capsys.readouterr().err.splitlines()
+    assert [f"removed {one}" for one in marks] == [one for one in lines if one[:7] == "removed"]
+
+
 def test_no_backup_is_kept_if_none_is_wanted_or_the_chat_is_not_untouched():
     chat()
     assert run(["illustrate", "-q", "chat.jsonl", "--no-backup"]) == 0

@@ -1,13 +1,27 @@
 """`limner reconcile` and `limner clean`."""
 
+import re
+import signal
 from pathlib import Path
 
 import pytest
-from command_line import completed
-from illustrated import MESSAGES, PICTURE, THREE, chat, contents, placements, said, story, tag
+from command_line import completed, end_of, started
+from illustrated import (
+    MESSAGES,
+    PICTURE,
+    THREE,
+    chat,
+    contents,
+    message,
+    placements,
+    said,
+    story,
+    tag,
+)
 
 from limner.scripts.app import run
 
+IN_JSON = re.compile(rb'(\\n)?!\[[^]]*\]\([^)]*\)<!--data-limner=\\"[^"]*\\"-->')
 CLEAN = "One.  Two. \nThree.  End.\n"
 
 
@@ -174,3 +188,33 @@ def test_a_chat_is_cleaned_and_nothing_else_of_it_changes():
     assert said(file, 2) == "Hello  there ."
     assert said(file, 3) == MESSAGES[1]["mes"]  # what a user said is the user's
     assert said(file, 5) == "End "
+
+
+@pytest.mark.parametrize("command", ["clean", "reconcile"])
+def test_ctrl_c_says_how_many_messages_were_changed(command):
+    file = chat("chat.jsonl", *(message(tag(f"door {number}")) for number in range(40)))
+    assert run(["illustrate", "-q", "chat.jsonl", "--generator", "instant"]) == 0
+    if command == "reconcile":
+        lines = file.read_bytes().split(b"\r\n")
+        file.write_bytes(b"\r\n".join([lines[0], *(IN_JSON.sub(b"", one) for one in lines[1:])]))
+    before, marks = file.stat().st_ino, file.read_bytes().count(b'data-limner=\\"')
+    with started(command, "chat.jsonl") as process:
+        while file.stat().st_ino == before:
+            assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        told = end_of(process).decode()
+    changed = abs(marks - file.read_bytes().count(b'data-limner=\\"'))
+    assert process.returncode == 130
+    assert 0 < changed < 40
+    were = "message was" if changed == 1 else "messages were"
+    assert told == (
+        f"limner: interrupted; {changed} {were} changed in chat.jsonl; run it again for the rest\n"
+    )
+    assert run([command, "-q", "chat.jsonl"]) == 0
+
+
+def test_what_is_wrong_with_a_chat_that_is_printed_is_said_of_the_chat(capfd):
+    file = chat()
+    file.write_bytes(file.read_bytes() + b"broken\n")
+    assert run(["clean", "chat.jsonl", "-o", "-"]) == 3
+    assert "limner: chat.jsonl, line 7," in capfd.readouterr().err

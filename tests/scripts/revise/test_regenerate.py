@@ -197,6 +197,21 @@ def test_the_second_ctrl_c_writes_nothing():
     assert said.splitlines()[-1] == b"limner: interrupted; nothing was written"
 
 
+def test_what_has_no_tag_to_stand_after_is_not_drawn(capsys):
+    file = story(text=f"a {tag('a door')} b")
+    assert run(["clean", "-q", "story.md", "--keep", "pictures"]) == 0
+    before = file.read_bytes()
+    for more in ([], ["--dry-run"]):
+        arguments = ["regenerate", "story.md", "1", "--mode", "append-after-prompt", *more]
+        assert run(arguments) == 2
+        err = capsys.readouterr().err
+        assert err.startswith("limner: --mode append-after-prompt: the prompt of picture ")
+        assert err.count("\n") == 1
+    assert file.read_bytes() == before
+    assert len(list(Path("pictures").iterdir())) == 1
+    assert run(["regenerate", "-q", "story.md", "1"]) == 0
+
+
 def prepare() -> None:
     Path("dir").mkdir()
     Path("latin.md").write_bytes("Grüße".encode("latin-1"))
