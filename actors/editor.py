@@ -19,9 +19,8 @@ from limner.actors.production import Production
 from limner.actors.stores.protocol import Store
 from limner.actors.system import Call, CallReturned, Timer
 from limner.actors.trail import EventLog
-from limner.actors.writes import Draft, registry_of, write_text
+from limner.actors.writes import change_text
 from limner.messages.base import Address
-from limner.messages.composition import Composed
 from limner.messages.editing import (
     AskTurn,
     AwaitEdits,
@@ -41,14 +40,13 @@ from limner.messages.editing import (
     TurnGiven,
     TurnOver,
 )
-from limner.messages.errors import SessionCancelled, StoreFailed, UnknownMessage, describe
+from limner.messages.errors import SessionCancelled, StoreFailed, describe
 from limner.messages.pictures import Illustrated
 from limner.messages.reconciling import reconcile
-from limner.messages.results import UNCHANGED
 from limner.messages.settings import Settings
 from limner.messages.slots import SessionGone
 from limner.messages.turns import Turns
-from limner.messages.writing import Links, Version
+from limner.messages.writing import Version
 
 
 @dataclass(slots=True)
@@ -228,7 +226,7 @@ class EditorActor(LimnerActor):
         queue.edit = edit
         queue.call = self.call(
             self.change_lane if edit.kind == "edit" else self.lane,
-            lambda call: self.perform(edit, call),
+            lambda call: change_text(self.store, edit, say=self.say, given_up=call.is_set),
             begun=lambda _: self.actor_ref.deliver(EditBegun(**names)),
             tag=edit,
             late=self.landed_late,
@@ -248,54 +246,6 @@ class EditorActor(LimnerActor):
         """Tell of a change that was written though it was given up. Runs on the call's thread."""
         if result.written:
             self.say("text_edited", **said_of(call.tag), **outcome_of(result), late=True)
-
-    def perform(self, edit: EditText, call: Call) -> Illustrated:
-        """Load, change, write. Runs on a worker's thread.
-
-        Raises:
-            UnknownMessage: if the store has no such message.
-            VersionConflict: if the text changes faster than it can be written.
-        """
-        store, message_id = self.store, edit.message_id
-        loaded = store.load(message_id)
-        text, version = (None, None) if loaded is None else loaded
-        if text is None and edit.kind != "reconcile":
-            raise UnknownMessage(f"the store has no message {message_id!r}")
-
-        def change(stored: str | None) -> Composed:
-            changed = edit.change(stored, registry_of(store, message_id))
-            return Composed(text=stored or "") if changed is None else changed
-
-        def links(composed: Composed) -> Links:
-            return Links(placed=composed.placed, removed=composed.removed, claims=composed.claims)
-
-        stored: str | None
-        if text is None:
-            composed, stored, new_version = change(None), None, None
-        else:
-            written = write_text(
-                store,
-                message_id,
-                Draft(change, links),
-                stored=text,
-                version=version,
-                say=self.say,
-                given_up=call.is_set,
-            )
-            if written.gone:
-                raise UnknownMessage(f"the store has no message {message_id!r} any more")
-            composed, stored, new_version = written.composed, written.stored, written.version
-        changed = new_version is not None
-        return Illustrated(
-            message_id=message_id,
-            text=composed.text if changed else stored or "",
-            version=new_version,
-            pictures=composed.placed if changed else (),
-            unplaced=composed.unplaced,
-            removed=composed.removed if changed else (),
-            written=changed,
-            reason=None if changed else UNCHANGED,
-        )
 
     def returned(self, returned: CallReturned) -> None:
         """Say how an edit has ended, and let the next one write."""

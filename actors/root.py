@@ -9,13 +9,13 @@ limiter, caller or editor fails, all sessions fail with the cause, and the studi
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Any
 
 from limner.actors.actor import LimnerActor
 from limner.actors.calls import CallerActor
 from limner.actors.editor import EditorActor, kind_of
 from limner.actors.limiter import LimiterActor
+from limner.actors.live import Live, Waiting, is_of
 from limner.actors.production import Production
 from limner.actors.recorder import LogFile, RecorderActor
 from limner.actors.regeneration import RegenerationActor
@@ -49,44 +49,6 @@ from limner.messages.writing import SessionEnded
 
 CLEARED = "they were cleared"
 OVERTAKEN = "a stream of it was opened"
-
-Waiting = OpenStream | Regenerate | ApplyNow | EditText
-
-
-@dataclass(slots=True)
-class Live:
-    """A session that has not ended, and how it has said that it will.
-
-    Args:
-        opening: what it was opened for; a `Regenerate` if it regenerates.
-        actors: those of it that have not ended.
-        ref: the session itself.
-        ended: its last word.
-        reason: why it failed, if it had none.
-        waiting: what comes after it, in order.
-        asked: what a session that regenerates was told of, by name.
-        cleared: names of those that are not wanted any more.
-    """
-
-    opening: OpenStream | Regenerate
-    actors: set[PooledRef[Any]]
-    ref: PooledRef[Any]
-    ended: SessionEnded | None = None
-    reason: BaseException | None = None
-    waiting: tuple[Waiting, ...] = ()
-    asked: dict[str, Regenerate | ApplyNow] = field(default_factory=dict)
-    cleared: set[str] = field(default_factory=set)
-
-    @property
-    def gathers(self) -> bool:
-        """Whether a further regeneration may gather with it."""
-        return isinstance(self.opening, Regenerate) and not self.waiting
-
-    def pass_on(self, message: Regenerate | ApplyNow) -> None:
-        """Tell the session of one more wish, which it may not hear any more."""
-        name = message.name if isinstance(message, ApplyNow) else message.session_id
-        self.asked[name] = message
-        self.ref.deliver(message)
 
 
 class StudioActor(LimnerActor):
@@ -207,22 +169,15 @@ class StudioActor(LimnerActor):
         live = self.live.get(message.message_id)
         if self.closing:
             self.refuse(message)
-        elif live is not None and any(isinstance(one, OpenStream) for one in live.waiting):
+        elif live is not None and live.streams_wait:
             live.waiting += (message,)
         else:
             self.editor.deliver(message)
 
-    def let_through(self, waiting: tuple[Waiting, ...]) -> tuple[Waiting, ...]:
-        """Pass on the changes that no stream is before any more; give what still waits."""
-        left: list[Waiting] = []
-        for index, one in enumerate(waiting):
-            if isinstance(one, OpenStream):
-                return (*left, *waiting[index:])
-            if isinstance(one, EditText):
-                self.editor.deliver(one)
-            else:
-                left.append(one)
-        return tuple(left)
+    def let_through(self, live: Live) -> None:
+        """Pass on the changes that no stream is before any more."""
+        for edit in live.take_edits(before_streams=True):
+            self.editor.deliver(edit)
 
     def begin(self, opening: OpenStream | Regenerate, waiting: tuple[Waiting, ...]) -> None:
         """Start the session of a message that has none."""
@@ -248,7 +203,8 @@ class StudioActor(LimnerActor):
             limiter=self.limiter,
             editor=self.editor,
         )
-        live = Live(opening=opening, ref=ref, actors={ref}, waiting=self.let_through(waiting))
+        live = Live(opening=opening, ref=ref, actors={ref}, waiting=waiting)
+        self.let_through(live)
         self.live[opening.message_id] = self.whose[ref] = live
         self.message_of[opening.session_id] = opening.message_id
         if isinstance(opening, Regenerate):
@@ -265,41 +221,27 @@ class StudioActor(LimnerActor):
             ApplyNow(name="", message_id=live.opening.message_id, future=self.system.future())
         )
 
-    def gathering(self, message_id: str) -> list[Regenerate]:
-        """Give the regenerations of a message that have no outcome yet, and are still wanted."""
-        live = self.live.get(message_id)
-        asked = () if live is None else (*live.asked.values(), *live.waiting)
-        return [
-            one
-            for one in asked
-            if isinstance(one, Regenerate)
-            and not one.future.done
-            and live is not None
-            and one.session_id not in live.cleared
-        ]
-
     def clear(self, message: ClearWrites) -> None:
         """Forget the regenerations that wait, and let the editor forget the edits."""
         live = self.live.get(message.message_id)
         if live is not None:
-            cleared = self.gathering(message.message_id)
-            edits = tuple(one for one in live.waiting if isinstance(one, EditText))
+            cleared, edits = live.gathering, live.take_edits()
             message = message.but(cleared=len(cleared), edits=edits)
             if cleared and isinstance(live.opening, Regenerate):
                 live.ref.deliver(WithdrawSession(reason=CLEARED, sealed_too=True))
                 message = message.but(withdrawn=live.opening.session_id)
             live.cleared.update(one.session_id for one in cleared)
             self.forget_waiting(live, CLEARED)
-            live.waiting = tuple(one for one in live.waiting if not isinstance(one, EditText))
         self.editor.deliver(message)
 
     def report(self, message: ReportPending) -> None:
         """Let the editor say what waits, with what it has not heard of."""
         live = self.live.get(message.message_id)
-        waiting = () if live is None else live.waiting
-        later = tuple(kind_of(one) for one in waiting if isinstance(one, OpenStream | EditText))
-        gathering = len(self.gathering(message.message_id))
-        self.editor.deliver(message.but(gathering=gathering, later=later))
+        if live is not None:
+            writes = (one for one in live.waiting if isinstance(one, OpenStream | EditText))
+            later = tuple(map(kind_of, writes))
+            message = message.but(gathering=len(live.gathering), later=later)
+        self.editor.deliver(message)
 
     def forget_waiting(self, live: Live, why: str) -> None:
         """Cancel the regenerations that wait for a session to end."""
@@ -335,8 +277,8 @@ class StudioActor(LimnerActor):
             live.ref.deliver(message)
             return
         if live is not None and any(is_of(one, stream) for one in live.waiting):
-            left = tuple(one for one in live.waiting if not is_of(one, stream))
-            live.waiting = self.let_through(left)
+            live.waiting = tuple(one for one in live.waiting if not is_of(one, stream))
+            self.let_through(live)
             stream.future.fail(SessionCancelled(f"message {stream.message_id!r} was cancelled"))
 
     def actor_ended(self, message: ActorEnded) -> None:
@@ -413,7 +355,7 @@ class StudioActor(LimnerActor):
                     self.refuse(asked)
                 elif name in live.cleared:
                     self.forget(asked, CLEARED)
-                elif any(isinstance(one, OpenStream) for one in live.waiting):
+                elif live.streams_wait:
                     self.forget(asked, OVERTAKEN)
                 else:
                     late.append(asked)
@@ -466,8 +408,3 @@ class StudioActor(LimnerActor):
                 self.say("studio_closed", cause=describe(self.cause))
                 raise self.cause
             self.editor.tell(EndWhenIdle())
-
-
-def is_of(waiting: Waiting, stream: Any) -> bool:
-    """Say whether what waits is this stream's opening."""
-    return isinstance(waiting, OpenStream) and waiting.stream is stream

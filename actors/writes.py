@@ -7,8 +7,11 @@ from typing import Any, NamedTuple
 
 from limner.actors.stores.protocol import Store, keeps_registry
 from limner.messages.composition import Composed
-from limner.messages.errors import StoreFailed, VersionConflict
+from limner.messages.editing import EditText
+from limner.messages.errors import StoreFailed, UnknownMessage, VersionConflict
+from limner.messages.pictures import Illustrated
 from limner.messages.registry import Registry
+from limner.messages.results import UNCHANGED
 from limner.messages.writing import Links, Version
 
 CONFLICTS = 8
@@ -22,7 +25,7 @@ class Draft(NamedTuple):
         compose: gives it, over the text that the store holds; is given `None` while that is not
             known, or if there is none.
         links: gives what it settles in the registry.
-        always: whether it is written even if it changes nothing.
+        always: whether it is written even if it changes nothing and settles nothing.
     """
 
     compose: Callable[[str | None], Composed]
@@ -74,7 +77,8 @@ def write_text(
     known = version is not None
     for _ in range(CONFLICTS):
         composed = draft.compose(stored)
-        if not draft.always and composed.text == stored and not composed.placed:
+        settles = draft.always or composed.placed or composed.removed
+        if composed.text == stored and not settles:
             return Written(composed, None, stored)
         links = draft.links(composed)
         if given_up():
@@ -96,6 +100,63 @@ def write_text(
         stored, version, known = text, found, known or found is not None
     raise VersionConflict(
         f"the text of message {message_id!r} changed {CONFLICTS} times while it was written"
+    )
+
+
+def change_text(
+    store: Store, edit: EditText, *, say: Callable[..., None], given_up: Callable[[], bool]
+) -> Illustrated:
+    """Load a text, change it, and write it. May block.
+
+    Args:
+        store: where.
+        edit: which text, and what is done to it.
+        say: as for `write_text`.
+        given_up: as for `write_text`.
+
+    Raises:
+        UnknownMessage: if the store has no such message.
+        VersionConflict, StoreFailed: as `write_text` does.
+    """
+    message_id = edit.message_id
+    loaded = store.load(message_id)
+    text, version = (None, None) if loaded is None else loaded
+    if text is None and edit.kind != "reconcile":
+        raise UnknownMessage(f"the store has no message {message_id!r}")
+
+    def change(stored: str | None) -> Composed:
+        changed = edit.change(stored, registry_of(store, message_id))
+        return Composed(text=stored or "") if changed is None else changed
+
+    def links(composed: Composed) -> Links:
+        return Links(placed=composed.placed, removed=composed.removed, claims=composed.claims)
+
+    stored: str | None
+    if text is None:
+        composed, stored, new_version = change(None), None, None
+    else:
+        written = write_text(
+            store,
+            message_id,
+            Draft(change, links),
+            stored=text,
+            version=version,
+            say=say,
+            given_up=given_up,
+        )
+        if written.gone:
+            raise UnknownMessage(f"the store has no message {message_id!r} any more")
+        composed, stored, new_version = written.composed, written.stored, written.version
+    changed = new_version is not None
+    return Illustrated(
+        message_id=message_id,
+        text=composed.text if changed else stored or "",
+        version=new_version,
+        pictures=composed.placed if changed else (),
+        unplaced=composed.unplaced,
+        removed=composed.removed if changed else (),
+        written=changed,
+        reason=None if changed else UNCHANGED,
     )
 
 
