@@ -228,6 +228,9 @@ class Host(PooledActor):
 class World:
     """What a seed draws, and all that was done in it."""
 
+    ordered = True
+    """Whether `done` has the order in which all was asked for."""
+
     def __init__(self, seed, path):
         self.path = path
         draws = SimulatedSystem(seed).random("world").random
@@ -321,6 +324,8 @@ class World:
 class RealWorld(World):
     """The same on real threads, a real disk, in real time."""
 
+    ordered = False
+
     def __init__(self, seed, folder):
         self.path = folder / "events.jsonl"
         self.store = OnDisk(f"sqlite:///{folder / 'texts.db'}", PictureFiles(folder / "pictures"))
@@ -375,11 +380,18 @@ def check(world, events):
                 continue
 
             wrong.append(f"the {one.kind} of {one.message_id} failed: {outcome!r}")
+    asked = {id(one): at for at, one in enumerate(world.done)}
     for message_id, texts in world.store.written.items():
         before = ""
+        latest = -1
         for version, text in texts.items():
             key = message_id, version
             ones = by_version.pop(key, [])
+            for one in ones[:1] if world.ordered and key not in world.store.foreign else ():
+                if one.kind != "regenerate":  # which gather, and are written later
+                    if asked[id(one)] < latest:
+                        wrong.append(f"the {one.kind} {key} is after what was asked for later")
+                    latest = max(latest, asked[id(one)])
             if key not in world.store.foreign:
                 own = judge(world, key, ones, before, text, wished.get(sealed.get(key), []), edits)
                 wrong += [f"{message_id} version {version}: {line}" for line in own]
