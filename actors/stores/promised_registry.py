@@ -53,6 +53,16 @@ def the_history_of_a_prompt_is_a_tree_that_is_only_added_to(trial: Trial) -> Non
     equal(history[:2], ["a boat", "a red boat"], "the history from the root on")
 
 
+@promise("registry", "creates")
+def prompts_are_known_before_there_is_a_text(trial: Trial) -> None:
+    """A prompt that is added makes no text, and is still known when the first one is written."""
+    known = Followed(trial)
+    known.add(known.prompt("a boat"))
+    known.keep(known.prompt("the sea"))
+    equal(trial.store.load(trial.message_id), None, "load() after an add and a keep")
+    known.write("once")
+
+
 @promise("registry")
 def claims_are_what_the_last_write_says_of_them(trial: Trial) -> None:
     """Claims are set as a whole; a write that says nothing of them leaves them."""

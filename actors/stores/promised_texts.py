@@ -1,15 +1,22 @@
 """What every store promises of texts and finished pictures; `conformance` runs it."""
 
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from threading import Barrier
 
-from limner.actors.stores.trial import Finished, Trial, equal, found, in_html, promise
+from limner.actors.stores.trial import (
+    ROUNDS,
+    THREADS,
+    Finished,
+    Trial,
+    alike,
+    equal,
+    found,
+    in_html,
+    promise,
+)
 from limner.messages.errors import VersionConflict
-from limner.messages.writing import Links
+from limner.messages.writing import Links, Version
 
-THREADS = 8
+KEEPING_ROUNDS = ROUNDS // 2  # as each has a file and a record of eight pictures to write
 NASTY = (
     "",
     "a\r\nb\rc\nd\n\r",
@@ -30,7 +37,7 @@ def a_text_that_was_written_is_loaded_with_its_version(trial: Trial) -> None:
     second = trial.write("once upon")
     equal(trial.store.load(trial.message_id), ("once upon", second), "load() after another")
     if first == second:
-        raise AssertionError("each text should have a version of its own")
+        raise AssertionError(f"the versions of two texts: expected two, found {first!r} for both")
 
 
 @promise()
@@ -77,30 +84,79 @@ def a_text_that_cannot_be_held_is_refused(trial: Trial) -> None:
         equal(trial.store.load(trial.message_id), before[::-1], f"load() after {text!r}")
 
 
+@promise("creates")
+def a_message_has_no_text_until_one_is_written(trial: Trial) -> None:
+    """A picture that is kept makes no text, not even an empty one, and holds up no creation."""
+    one = trial.keep(Finished.of(found(trial.message_id)))
+    equal(trial.store.load(trial.message_id), None, "load() after a keep")
+    kept = {one.task.prompt_id: one.picture}
+    equal(dict(trial.store.kept(trial.message_id)), kept, "kept() before there is a text")
+    empty = trial.store.write(trial.message_id, "", expected_version=None)
+    equal(trial.store.load(trial.message_id), ("", empty), "load() after an empty text")
+    trial.refused("mine", None)
+    equal(dict(trial.store.kept(trial.message_id)), kept, "kept() after the creation")
+
+
+@promise()
+def an_id_that_looks_like_another_leads_to_no_text(trial: Trial) -> None:
+    """Ids that differ by case, by spaces or by Unicode normalisation are of different messages."""
+    trial.write("once")
+    for name in alike(trial.message_id):
+        held = None
+        with suppress(Exception):  # an id that can be none may be refused
+            held = trial.store.load(name)
+        equal(held, None, f"load() of {name!r}, where {trial.message_id!r} is written")
+
+
+@promise("creates")
+def messages_whose_ids_look_alike_are_not_mixed_up(trial: Trial) -> None:
+    """Messages whose ids differ by case, by spaces or by Unicode normalisation are not one."""
+    written: dict[str, tuple[str, Version]] = {}
+    for name in (*alike(trial.message_id), trial.message_id):
+        text = f"of {name!r}"
+        try:
+            written[name] = text, trial.store.write(name, text, expected_version=None)
+        except VersionConflict as error:
+            raise AssertionError(
+                f"a creation of {name!r}: expected a message of its own, found one of {[*written]}"
+            ) from error
+        except Exception:  # noqa: BLE001, S112  # an id that can be none may be refused
+            continue
+    kept = {name: trial.keep(Finished.of(found(name))) for name in written}
+    for name, held in written.items():
+        equal(trial.store.load(name), held, f"load() of {name!r}")
+        of_name = {kept[name].task.prompt_id: kept[name].picture}
+        equal(dict(trial.store.kept(name)), of_name, f"kept() of {name!r}")
+
+
+def _one_writes(trial: Trial, message_id: str, expected: Version | None, turn: int = 0) -> Version:
+    """Let several write over one version, and give the one that is there then."""
+
+    def write(one: int) -> tuple[str, Version] | None:
+        text = f"{one} in turn {turn}"
+        with suppress(VersionConflict):
+            return text, trial.store.write(message_id, text, expected_version=expected)
+        return None
+
+    won = [text for text in trial.at_once(write) if text is not None]
+    equal(len(won), 1, f"writers of {THREADS} at once that have won")
+    equal(trial.store.load(message_id), won[0], "load() after the writer that has won")
+    return won[0][1]
+
+
 @promise()
 def of_writers_that_race_one_wins_each_version(trial: Trial) -> None:
     """Of writers that expect the same version exactly one writes; the others get a conflict."""
-    trial.write("begun")
-    barrier = Barrier(THREADS, timeout=60)
+    version = trial.write("begun")
+    for turn in range(ROUNDS):
+        version = _one_writes(trial, trial.message_id, version, turn)
 
-    def race(writer: int) -> Iterator[int]:
-        for turn in range(4):
-            barrier.wait()
-            held = trial.store.load(trial.message_id)
-            barrier.wait()
-            assert held is not None, "load() should give the text"
-            text = f"{writer} in turn {turn}"
-            try:
-                trial.store.write(trial.message_id, text, expected_version=held[1])
-            except VersionConflict:
-                continue
-            yield turn
 
-    with ThreadPoolExecutor(THREADS) as pool:
-        won = [
-            turn for turns in pool.map(lambda one: [*race(one)], range(THREADS)) for turn in turns
-        ]
-    equal(sorted(won), [0, 1, 2, 3], "the turns in which a writer has won")
+@promise("creates")
+def of_writers_that_create_a_message_at_once_one_wins(trial: Trial) -> None:
+    """Of writers that expect no version exactly one creates; the others get a conflict."""
+    for _ in range(ROUNDS):
+        _one_writes(trial, trial.another(), None)
 
 
 @promise()
@@ -111,7 +167,7 @@ def a_finished_picture_is_kept_for_its_prompt(trial: Trial) -> None:
     picture = trial.store.keep(*one)
     equal(picture, one.picture.but(url=picture.url), "what keep() gives")
     if not picture.url:
-        raise AssertionError("keep() should give the picture with the URL that a text refers to")
+        raise AssertionError("the URL that keep() gives for a text to refer to: found none")
     equal(trial.store.keep(*one), picture, "what keep() gives the second time")
     trial.keep(Finished.of(found(trial.other_id)))
     equal(dict(trial.store.kept(trial.message_id)), {one.task.prompt_id: picture}, "kept()")
@@ -149,15 +205,46 @@ def a_picture_that_was_placed_is_no_longer_kept(trial: Trial) -> None:
     equal(kept.get(one.task.prompt_id), again.picture, "kept() after it was made once more")
 
 
+def _all_are_kept(trial: Trial, message_id: str, turn: int = 0, text: str | None = None) -> None:
+    """Let several keep a picture, each for its prompt, and one of them write if there is a text."""
+    held = None if text is None else trial.store.load(message_id)
+
+    def come(one: int) -> Finished | None:
+        if held and text and not one:
+            trial.store.write(message_id, text, expected_version=held[1])
+            return None
+        prompt = found(message_id, str(one))
+        picture = (one + turn) % THREADS  # another one in each turn, which is the newest then
+        return trial.keep(Finished.of(prompt, picture, session=f"turn {turn}"))
+
+    made = [one for one in trial.at_once(come) if one is not None]
+    kept = trial.store.kept(message_id)
+    lost = [one for one in made if kept.get(one.task.prompt_id) != one.picture]
+    equal(len(lost), 0, f"pictures that kept() has not, of {len(made)} that were kept at once")
+    if text:
+        equal((trial.store.load(message_id) or ())[:1], (text,), "load() of what was written then")
+
+
 @promise()
 def threads_that_keep_at_once_lose_nothing(trial: Trial) -> None:
     """Pictures that finish at one time are all kept."""
-    trial.write("once")
-    made = [Finished.of(found(trial.message_id, str(number % 20))) for number in range(80)]
-    with ThreadPoolExecutor(THREADS) as pool:
-        list(pool.map(trial.keep, made))
-    names = {one.task.prompt_id for one in made}
-    equal(set(trial.store.kept(trial.message_id)), names, "the prompts of kept()")
+    for turn in range(KEEPING_ROUNDS):
+        _all_are_kept(trial, trial.message_id, turn)
+
+
+@promise("creates")
+def first_pictures_that_are_kept_at_once_are_all_there(trial: Trial) -> None:
+    """Pictures that finish at one time are all kept, where nothing was known of their message."""
+    for _ in range(KEEPING_ROUNDS):
+        _all_are_kept(trial, trial.another())
+
+
+@promise()
+def a_text_that_is_written_meanwhile_loses_no_picture(trial: Trial) -> None:
+    """Pictures that finish while a text is written are all kept, and the write is no conflict."""
+    trial.write("begun")
+    for turn in range(KEEPING_ROUNDS):
+        _all_are_kept(trial, trial.message_id, turn, text=f"turn {turn}")
 
 
 @promise()

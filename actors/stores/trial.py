@@ -1,10 +1,17 @@
 """What a store is tried with: messages, finished pictures, the registry that it should have."""
 
 import struct
+import sys
 import zlib
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from typing import Any, NamedTuple
+from itertools import count
+from threading import Barrier
+from time import sleep
+from types import FrameType
+from typing import Any, NamedTuple, TypeVar
+from unicodedata import normalize
 
 from limner.actors.stores.protocol import RegistryStore, Store, keeps_registry
 from limner.messages.errors import VersionConflict
@@ -15,8 +22,16 @@ from limner.messages.registry import Registry
 from limner.messages.tasks import Task, TaskState
 from limner.messages.writing import Links, Version
 
+T = TypeVar("T")
+
 IDS = ("story.md", "other.md")
 """The two messages that a store is tried with, where its ids are free."""
+
+THREADS = 8
+"""Threads that call a store at once, in each round of a race."""
+
+ROUNDS = 8
+"""Rounds of a race: a store that lets somebody in between a reading and a writing loses some."""
 
 
 def equal(found: object, expected: object, what: str) -> None:
@@ -79,6 +94,18 @@ def found(message_id: str, text: str = "a lighthouse", ordinal: int = 0) -> Prom
     return Prompt(id=name, message_id=message_id, text=text, ordinal=ordinal)
 
 
+def alike(name: str) -> list[str]:
+    """Give texts that a careless comparison takes for another one, or for one of each other."""
+    accented = f"{name}\u00e9"
+    wide = "".join(chr(ord(one) + 0xFEE0) if "!" <= one <= "~" else one for one in name)
+    found = (
+        *(name.upper(), name.lower(), name.title(), wide),
+        *(f" {name}", f"{name} ", f"{name}\u00a0", f"\t{name}\n"),
+        *(accented, accented.upper(), normalize("NFD", accented), f"{name}e"),
+    )
+    return [one for one in dict.fromkeys(found) if one != name]
+
+
 class Trial:
     """A place of texts, the stores that were opened on it, and two messages to try them with.
 
@@ -90,7 +117,13 @@ class Trial:
     def __init__(self, open: Callable[[], Store], ids: tuple[str, str]) -> None:  # noqa: A002
         self._open = open
         self.message_id, self.other_id = ids
+        self._numbers = count()
         self.store = open()
+
+    def another(self) -> str:
+        """Give the id of a message that is not there yet: the first one with a number after it."""
+        named = (f"{self.message_id}{number}" for number in self._numbers)
+        return next(name for name in named if name != self.other_id)
 
     def reopen(self) -> None:
         """Close the store, and open it again."""
@@ -112,16 +145,44 @@ class Trial:
         """Keep a picture, and give it as the store refers to it."""
         return finished._replace(picture=self.store.keep(*finished))
 
+    def at_once(self, call: Callable[[int], T]) -> list[T]:
+        """Make `THREADS` calls at once, with the number of each, and give their results in order.
+
+        Each call pauses at each line of the store's own modules, some longer than others, so that
+        a quick one is divided too, wherever it can be, and is overtaken there.
+        """
+        modules = {kind.__module__ for kind in type(self.store).__mro__}
+        start = Barrier(THREADS, timeout=60)
+
+        def run(number: int) -> T:
+            def pause(frame: FrameType, event: str, _: object) -> Any:
+                if frame.f_globals.get("__name__") not in modules:
+                    return None
+                if event == "line":
+                    sleep(number * 3e-5)
+                return pause
+
+            start.wait()
+            tracing = sys.gettrace()
+            sys.settrace(pause)
+            try:
+                return call(number)
+            finally:
+                sys.settrace(tracing)
+
+        with ThreadPoolExecutor(THREADS) as pool:
+            return list(pool.map(run, range(THREADS)))
+
     def refused(self, text: str, version: object, links: Links | None = None) -> None:
         """Write over a version, which must be refused."""
         given: Any = version
         try:
-            self.store.write(self.message_id, text, expected_version=given, links=links)
+            done = self.store.write(self.message_id, text, expected_version=given, links=links)
         except VersionConflict:
             return
         raise AssertionError(
-            f"a write that expects version {version!r} of a text that has not that version should "
-            "raise VersionConflict"
+            f"a write that expects version {version!r}, which the text has not: expected "
+            f"VersionConflict, found that it was written as version {done!r}"
         )
 
 
@@ -212,13 +273,22 @@ class Check(NamedTuple):
         Args:
             open: opens a store; each time on the same place, which holds no text of these ids,
                 or one without pictures. A store that is not durable may give the same one.
-            ids: of two messages that the check may write.
+            ids: of two messages that the check may write; see `check_store`.
 
         Raises:
-            AssertionError: if the promise is not kept.
+            AssertionError: if the promise is not kept; it says what was promised, and what the
+                store did.
         """
-        with closing(Trial(open, ids)) as trial:
-            self.run(trial)
+        promised = (self.run.__doc__ or "").partition("\n")[0].rstrip(".")
+        before = f"{promised}: " if promised else ""
+        try:
+            with closing(Trial(open, ids)) as trial:
+                self.run(trial)
+        except AssertionError as error:
+            raise AssertionError(f"{before}{error}") from error
+        except Exception as error:
+            raised = " ".join(f"{type(error).__name__}: {error}".split())
+            raise AssertionError(f"{before}the store raised {raised[:600]}") from error
 
 
 def promise(*needs: str) -> Callable[[Callable[[Trial], None]], Check]:

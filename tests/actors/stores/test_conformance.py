@@ -21,8 +21,9 @@ from limner.actors.stores import (
     keeps_registry,
 )
 from limner.actors.stores.conformance import Check, check_store, checks
-from limner.messages.pictures import Prompt
-from limner.messages.registry import Link
+from limner.messages.pictures import Picture, Prompt
+from limner.messages.registry import Link, Registry
+from limner.messages.tasks import Task
 from limner.messages.writing import Links, Version
 
 
@@ -102,6 +103,60 @@ class Unlocked(OneFileStore):
             return True
 
 
+class Upserting(OneFileStore):
+    """Makes a document whether there is one or not."""
+
+    def replace(self, message_id: str, new: Document) -> bool:
+        if new.revision is not None:
+            return super().replace(message_id, new)
+        with self.lock:
+            self.held[message_id] = new._replace(revision=uuid4().hex)
+            self.save()
+            return True
+
+
+class HalfBlind(OneFileStore):
+    """Compares what is known, and not the text."""
+
+    def fetch(self, message_id: str) -> Document | None:
+        held = super().fetch(message_id)
+        return held and held._replace(revision=json.dumps(held.known))
+
+    def replace(self, message_id: str, new: Document) -> bool:
+        with self.lock:
+            held = self.fetch(message_id)
+            if (held and held.revision) != new.revision:
+                return False
+            self.held[message_id] = new
+            self.save()
+            return True
+
+
+class Optimistic(OneFileStore):
+    """Says that it has replaced what it has not."""
+
+    def replace(self, message_id: str, new: Document) -> bool:
+        return super().replace(message_id, new) or True
+
+
+class NeverNone(OneFileStore):
+    """Takes no text for an empty one."""
+
+    def fetch(self, message_id: str) -> Document | None:
+        held = super().fetch(message_id)
+        return held and held._replace(text=held.text or "")
+
+
+class CaseBlind(OneFileStore):
+    """Compares ids as a column does whose collation ignores case."""
+
+    def fetch(self, message_id: str) -> Document | None:
+        return super().fetch(message_id.casefold())
+
+    def replace(self, message_id: str, new: Document) -> bool:
+        return super().replace(message_id.casefold(), new)
+
+
 class Hasty(OneFileStore):
     """Settles before it compares."""
 
@@ -163,6 +218,20 @@ class Narrow(OneFileStore):
     [
         (Careless, "a_write_over_another_version_changes_nothing"),
         (Unlocked, "of_writers_that_race_one_wins_each_version"),
+        (Unlocked, "of_documents_that_race_one_is_put_in_place"),
+        (Upserting, "a_document_that_was_changed_meanwhile_is_not_replaced"),
+        (Upserting, "of_documents_that_are_made_at_once_one_is_there"),
+        (Upserting, "of_writers_that_create_a_message_at_once_one_wins"),
+        (Upserting, "first_pictures_that_are_kept_at_once_are_all_there"),
+        (HalfBlind, "a_document_that_was_changed_meanwhile_is_not_replaced"),
+        (HalfBlind, "of_writers_that_race_one_wins_each_version"),
+        (Optimistic, "a_document_is_made_only_where_there_is_none"),
+        (Optimistic, "threads_that_keep_at_once_lose_nothing"),
+        (NeverNone, "a_document_is_made_only_where_there_is_none"),
+        (NeverNone, "a_message_has_no_text_until_one_is_written"),
+        (NeverNone, "prompts_are_known_before_there_is_a_text"),
+        (CaseBlind, "an_id_that_looks_like_another_leads_to_no_text"),
+        (CaseBlind, "messages_whose_ids_look_alike_are_not_mixed_up"),
         (Hasty, "a_write_that_conflicts_settles_nothing"),
         (Tidy, "a_text_comes_back_character_by_character"),
         (Volatile, "what_was_written_and_kept_outlives_the_store"),
@@ -175,9 +244,47 @@ class Narrow(OneFileStore):
 def test_a_store_that_breaks_its_word_is_told_which(
     wrong: type[OneFileStore], broken: str, tmp_path: Path
 ) -> None:
-    (check,) = (one for one in checks() if str(one) == broken)
-    with pytest.raises(AssertionError, match=r"should|expected"):
+    check = named(broken)
+    with pytest.raises(AssertionError, match=r"^[A-Z][^\n]+: [^\n]+(expected|raised)") as failure:
         check(lambda: wrong(tmp_path / "texts.json"))
+    assert str(check.run.__doc__).startswith(str(failure.value).partition(":")[0])
+    assert len(str(failure.value)) < 1_500
+
+
+def named(name: str) -> Check:
+    (check,) = (one for one in checks() if str(one) == name)
+    return check
+
+
+class Hurried(MemoryStore):
+    """Reads what is known in one step, and writes it in the next."""
+
+    def keep(self, task: Task, data: bytes, picture: Picture) -> Picture:
+        before = self._registries.get(task.message_id, Registry())
+        kept = picture.but(url=f"memory:{picture.id}")
+        self._registries[task.message_id] = before.keep(task, kept)
+        return kept
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        "threads_that_keep_at_once_lose_nothing",
+        "first_pictures_that_are_kept_at_once_are_all_there",
+    ],
+)
+def test_a_gap_of_some_instructions_is_found_each_time(broken: str) -> None:
+    for _ in range(5):
+        with pytest.raises(AssertionError, match="pictures that kept\\(\\) has not, of [78]"):
+            named(broken)(Hurried)
+
+
+def test_what_a_store_raises_is_told_in_the_line_of_its_promise() -> None:
+    def fail() -> Store:
+        raise OSError("no\nroom")
+
+    with pytest.raises(AssertionError, match=r"^What was .*: the store raised OSError: no room$"):
+        checks()[0](fail)
 
 
 def test_the_whole_suite_names_each_promise_that_is_broken(tmp_path: Path) -> None:
