@@ -44,6 +44,53 @@ class Found(NamedTuple):
     value: Any
 
 
+class Member(NamedTuple):
+    """A member of an object: what stands before its value, and that, as JSON."""
+
+    before: str
+    value: str
+
+
+class SpelledObject(NamedTuple):
+    """An object as it is spelled, in which values can be replaced without reading it again.
+
+    Args:
+        members: by key, in the order in which they stand. Of keys that come twice it is the last;
+            those before it belong to what stands before a member.
+        end: what stands after the last of them.
+    """
+
+    members: Mapping[str, Member]
+    end: str
+
+    @classmethod
+    def read(cls, line: str, start: int, end: int) -> "SpelledObject":
+        """Read an object of a line that begins and ends there; the end may be beyond it."""
+        spelled, at = {}, start + 1
+        found = members(line, start)
+        for key, place in sorted(found.items(), key=lambda entry: entry[1].start):
+            spelled[key] = Member(line[at : place.start], line[place.start : place.end])
+            at = place.end
+        return cls(spelled, line[at:end])
+
+    def put(self, values: Mapping[str, str]) -> "SpelledObject":
+        """Give it with some members set, as JSON, by key; a new one comes last."""
+        spelled = {**self.members}
+        for key, value in values.items():
+            if key in spelled:
+                before = spelled[key].before
+            else:
+                before = ("," if spelled else "") + stringified(key) + ":"
+            spelled[key] = Member(before, value)
+        return SpelledObject(spelled, self.end)
+
+    @property
+    def text(self) -> str:
+        """All of it."""
+        pieces = (piece for member in self.members.values() for piece in member)
+        return "".join(("{", *pieces, self.end))
+
+
 class ChatMessage(Value):
     """A message of a chat file.
 
@@ -129,18 +176,7 @@ def put(line: str, path: Sequence[str], values: Mapping[str, str]) -> str:
                 values = {missing: _object(values)}
             break
         at = found.start
-    entries = list(_entries(line, at))
-    places = dict(entries)
-    pieces, done = [], 0
-    for key, place in sorted(places.items(), key=lambda entry: entry[1].start):
-        if key in values:
-            pieces += [line[done : place.start], values[key]]
-            done = place.end
-    if new := {key: value for key, value in values.items() if key not in places}:
-        last = entries[-1][1].end if entries else at + 1
-        pieces += [line[done:last], "," if entries else "", _object(new)[1:-1]]
-        done = last
-    return "".join((*pieces, line[done:]))
+    return line[:at] + SpelledObject.read(line, at, len(line)).put(values).text
 
 
 def _whole(line: str) -> int:

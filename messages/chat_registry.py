@@ -11,14 +11,15 @@ number from 2 on names no message.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
 from itertools import groupby
 from typing import NamedTuple
 
 from pydantic import ValidationError
 
 from limner.messages.base import Value
-from limner.messages.chat_lines import BrokenLine, members, put
+from limner.messages.chat_lines import BrokenLine, Found, SpelledObject, members, put
 from limner.messages.pictures import Picture, Prompt
 from limner.messages.registry import Link, Registry
 from limner.messages.spelling import stringified
@@ -64,87 +65,155 @@ class Row(Value):
         return of.message_id if of else ""
 
 
+class _Parts(NamedTuple):
+    """A header as it is spelled: Limner's object, the messages in it, and what stands around it."""
+
+    before: str
+    ours: SpelledObject
+    after: str
+    messages: SpelledObject
+    merged: Merged | None
+
+
+class Header(Mapping[str, Registry]):
+    """The first line of a chat: what it says of its messages, a registry by message id.
+
+    It is read once, and a registry in it when that is asked for. `but` gives the next one, which is
+    not read again but for what has changed.
+
+    Args:
+        line: the line.
+        parts: its parts, if they are known.
+        read: registries that were read from it already.
+
+    Raises:
+        BrokenLine: if the line is no header, or of a newer Limner.
+    """
+
+    def __init__(
+        self, line: str, parts: _Parts | None = None, read: Mapping[str, Registry] | None = None
+    ) -> None:
+        self.line = line
+        self._parts = parts or _parts(line)
+        self._read = dict(read or {})
+
+    @property
+    def merged(self) -> Merged | None:
+        """What it holds of a journal."""
+        return self._parts and self._parts.merged
+
+    def __getitem__(self, message_id: str) -> Registry:
+        """Give the registry of a message."""
+        if message_id not in self._read:
+            if self._parts is None or not LINE_NUMBER.fullmatch(message_id):
+                raise KeyError(message_id)
+            raw = self._parts.messages.members[message_id].value
+            self._read[message_id] = _registry(message_id, raw)
+        return self._read[message_id]
+
+    def __iter__(self) -> Iterator[str]:
+        """Give the ids of the messages."""
+        return filter(LINE_NUMBER.fullmatch, self._parts.messages.members if self._parts else ())
+
+    def __len__(self) -> int:
+        """Give how many messages have a registry."""
+        return sum(1 for _ in self)
+
+    def but(self, changed: Mapping[str, Registry], merged: Merged | None) -> "Header":
+        """Give it with some registries replaced; all else in it stays as it was.
+
+        Args:
+            changed: registries by message id.
+            merged: what they hold of a journal; `None` leaves what is said of that.
+        """
+        if not changed and merged is None:
+            return self
+        parts = self._parts or _parts(_with_ours(self.line))
+        assert parts is not None
+        messages = parts.messages.put(
+            {
+                message_id: wellformed(stringified(registry.model_dump(exclude_defaults=True)))
+                for message_id, registry in changed.items()
+            }
+        )
+        values = {"messages": messages.text}
+        if merged is not None:
+            values["merged"] = stringified(merged)
+        ours = parts.ours.put(values)
+        return Header(
+            f"{parts.before}{ours.text}{parts.after}",
+            _Parts(parts.before, ours, parts.after, messages, merged or parts.merged),
+            {name: one for name, one in self._read.items() if name not in changed},
+        )
+
+
 class Known:
     """What is known of all messages of a chat, and where to look it up.
 
     Args:
         header: the first line of the file.
-        registries: those in it, by message id.
-        waiting: those that a journal has changed since, as they are now.
+        waiting: the registries that a journal has changed since, as they are now.
         merged: what a header holds of the journal once they are in it.
     """
 
     def __init__(
-        self,
-        header: str,
-        registries: Mapping[str, Registry],
-        waiting: Mapping[str, Registry],
-        merged: Merged | None,
+        self, header: Header, waiting: Mapping[str, Registry], merged: Merged | None
     ) -> None:
         self.header = header
         self.waiting = waiting
         self.merged = merged
-        self.registries = {**registries, **waiting}
-        self.prompts: dict[str, Prompt] = {}
-        self.links: dict[str, list[Link]] = {}
-        self.of_picture: dict[str, list[Prompt]] = {}
-        for registry in self.registries.values():
+
+    def registry(self, message_id: str) -> Registry:
+        """Give all that is known of a message: an empty `Registry` if nothing is."""
+        found = self.waiting.get(message_id)
+        return self.header.get(message_id, Registry()) if found is None else found
+
+    @cached_property
+    def prompts(self) -> Mapping[str, Prompt]:
+        """The prompts of all messages, by their ids."""
+        prompts: dict[str, Prompt] = {}
+        for registry in self._registries:
             for prompt in registry.prompts:
-                self.prompts.setdefault(prompt.id, prompt)
+                prompts.setdefault(prompt.id, prompt)
+        return prompts
+
+    @cached_property
+    def links(self) -> Mapping[str, Sequence[Link]]:
+        """The pictures of all prompts, oldest first, by the prompts' ids."""
+        links: dict[str, list[Link]] = {}
+        for registry in self._registries:
             for link in registry.links:
-                placement = link.placement
-                self.links.setdefault(placement.prompt_id, []).append(link)
-                if of := self.prompts.get(placement.prompt_id):
-                    self.of_picture.setdefault(placement.picture.id, []).append(of)
+                links.setdefault(link.placement.prompt_id, []).append(link)
+        return links
+
+    @cached_property
+    def of_picture(self) -> Mapping[str, Sequence[Prompt]]:
+        """The prompts of all pictures, by the pictures' ids."""
+        prompts: dict[str, list[Prompt]] = {}
+        for registry in self._registries:
+            for link in registry.links:
+                if of := self.prompts.get(link.placement.prompt_id):
+                    prompts.setdefault(link.placement.picture.id, []).append(of)
+        return prompts
+
+    @cached_property
+    def _registries(self) -> Sequence[Registry]:
+        return [self.registry(message_id) for message_id in {**self.header, **self.waiting}]
 
 
-def read_registries(header: str) -> tuple[dict[str, Registry], Merged | None]:
+def read_registries(header: str) -> tuple[Mapping[str, Registry], Merged | None]:
     """Give what the first line of a chat file says: a registry by message id, and what is merged.
 
     Raises:
         BrokenLine: if the line is no header, or of a newer Limner.
     """
-    ours = _ours(header)
-    if ours is None:
-        return {}, None
-    fields = members(header, ours)
-    messages = members(header, fields["messages"].start) if "messages" in fields else {}
-    registries = {
-        message_id: _registry(message_id, header[found.start : found.end])
-        for message_id, found in messages.items()
-        if LINE_NUMBER.fullmatch(message_id)
-    }
-    match fields["merged"].value if "merged" in fields else None:
-        case [str(journal), float(size)] if size.is_integer():
-            return registries, Merged(journal, int(size))
-    return registries, None
+    read = Header(header)
+    return read, read.merged
 
 
 def with_registries(header: str, changed: Mapping[str, Registry], merged: Merged | None) -> str:
-    """Give a header with some registries replaced; all else in it stays as it was.
-
-    Args:
-        header: one that `read_registries` reads.
-        changed: registries by message id.
-        merged: what they hold of a journal; `None` leaves what is said of that.
-    """
-    if not changed and merged is None:
-        return header
-    values = {"version": str(VERSION)}
-    if _ours(header) is None:
-        place = members(header).get(_WHERE[0])
-        if place is not None and place.value is not None:
-            stranger = members(header, place.start).get(_WHERE[1])
-            if stranger is not None:
-                values["replaced"] = header[stranger.start : stranger.end]
-        header = put(header, _WHERE[:1], {_WHERE[1]: "{}"})
-        header = put(header, _WHERE, values)
-    raw = {
-        message_id: wellformed(stringified(registry.model_dump(exclude_defaults=True)))
-        for message_id, registry in changed.items()
-    }
-    header = put(header, (*_WHERE, "messages"), raw)
-    return put(header, _WHERE, {"merged": stringified(merged)}) if merged else header
+    """Give a header with some registries replaced, as `Header.but` does."""
+    return Header(header).but(changed, merged).line
 
 
 def replayed(registries: Mapping[str, Registry], rows: Iterable[Row]) -> dict[str, Registry]:
@@ -165,8 +234,36 @@ def replayed(registries: Mapping[str, Registry], rows: Iterable[Row]) -> dict[st
     return changed
 
 
-def _ours(header: str) -> int | None:
-    """Give where Limner's object in a header begins; `None` if there is none."""
+def _with_ours(header: str) -> str:
+    """Give a header that has none with Limner's object in it."""
+    values = {"version": str(VERSION)}
+    place = members(header).get(_WHERE[0])
+    if place is not None and place.value is not None:
+        stranger = members(header, place.start).get(_WHERE[1])
+        if stranger is not None:
+            values["replaced"] = header[stranger.start : stranger.end]
+    header = put(header, _WHERE[:1], {_WHERE[1]: "{}"})
+    return put(header, _WHERE, values)
+
+
+def _parts(header: str) -> _Parts | None:
+    """Take a header apart; `None` if there is nothing of Limner's in it."""
+    found = _ours(header)
+    if found is None:
+        return None
+    fields = members(header, found.start)
+    messages, merged = SpelledObject({}, "}"), None
+    if one := fields.get("messages"):
+        messages = SpelledObject.read(header, one.start, one.end)
+    match fields["merged"].value if "merged" in fields else None:
+        case [str(journal), float(size)] if size.is_integer():
+            merged = Merged(journal, int(size))
+    ours = SpelledObject.read(header, found.start, found.end)
+    return _Parts(header[: found.start], ours, header[found.end :], messages, merged)
+
+
+def _ours(header: str) -> Found | None:
+    """Give where Limner's object stands in a header; `None` if there is none."""
     fields = members(header)
     if not any(name in fields for name in _OF_A_HEADER):
         raise BrokenLine("is no header of a chat: it has no chat_metadata")
@@ -180,7 +277,7 @@ def _ours(header: str) -> int | None:
             if version > VERSION:
                 raise BrokenLine(f"is of a newer Limner (version {version:g})", "upgrade Limner")
             if version == VERSION:
-                return members(header, place.start)[_WHERE[1]].start
+                return members(header, place.start)[_WHERE[1]]
     return None
 
 

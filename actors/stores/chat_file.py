@@ -30,12 +30,10 @@ from limner.actors.stores.picture_files import PictureFiles
 from limner.messages.chat_lines import BrokenLine, ChatMessage, read_message
 from limner.messages.chat_registry import (
     LINE_NUMBER,
+    Header,
     Known,
-    Merged,
     Row,
-    read_registries,
     replayed,
-    with_registries,
 )
 from limner.messages.errors import StoreFailed, UnknownMessage, VersionConflict
 from limner.messages.marks import marked
@@ -72,8 +70,9 @@ class ChatFileStore:
         self._pictures = pictures
         self._backup = backup
         self._journal = Journal(beside(self._file.path, ".limner-", ".kept"))
+        self._header: Header | None = None
         self._last: tuple[tuple[Signature, Signature | None], Known] | None = None
-        self._look_up()
+        self._look_up(lambda known: known.header)
 
     def load(self, message_id: str) -> tuple[str, Version] | None:
         """Give a message's text and its version, or `None` if the file ends before it.
@@ -139,16 +138,17 @@ class ChatFileStore:
             found = self._expect(number, lines.line(number), expected_version)
             line = self._message(number, found.content).rewritten(text).encode()
             known = self._known(lines)
-            before = known.registries.get(message_id, Registry())
+            before = known.registry(message_id)
             after = before.settle(message_id, links or Links(), text)
             changed = {**known.waiting, **({message_id: after} if after != before else {})}
-            header = with_registries(known.header, changed, known.merged)
+            header = known.header.but(changed, known.merged)
             edits = [
-                Line(0, known.header.encode(), header.encode()),
+                Line(0, known.header.line.encode(), header.line.encode()),
                 Line(found.start, found.content, line),
             ]
             if any(edit.new != edit.content for edit in edits):
                 self._file.replace(lines, edits, backup=self._backup)
+                self._header = header
                 with suppress(OSError):  # the header says what it holds of one that is left
                     self._journal.clear()
         return _version(line)
@@ -173,7 +173,7 @@ class ChatFileStore:
             StoreFailed: if the file or its journal cannot be read.
         """
         _number(message_id)
-        registry = self._look_up().registries.get(message_id, Registry())
+        registry = self._look_up(lambda known: known.registry(message_id))
         there = (one for one in registry.links if not self._pictures.lost(one.placement.picture))
         return registry.but(links=tuple(there)).kept()
 
@@ -189,7 +189,7 @@ class ChatFileStore:
         """
         number = _number(message_id)
         with self._file.locked(), self._file.opened() as lines:
-            registry = self._known(lines).registries.get(message_id, Registry())
+            registry = self._known(lines).registry(message_id)
             placed = any(one.state == "placed" for one in registry.links)
             found = lines.line(number) if placed else None
         return _as_chosen(registry, found.content) if found else registry
@@ -211,7 +211,7 @@ class ChatFileStore:
         Raises:
             StoreFailed: if the file or its journal cannot be read.
         """
-        return self._look_up().prompts.get(prompt_id)
+        return self._look_up(lambda known: known.prompts.get(prompt_id))
 
     def pictures_of(self, prompt_id: str) -> Sequence[Link]:
         """Give the pictures of a prompt, oldest first.
@@ -219,7 +219,7 @@ class ChatFileStore:
         Raises:
             StoreFailed: if the file or its journal cannot be read.
         """
-        return self._look_up().links.get(prompt_id, ())
+        return self._look_up(lambda known: known.links.get(prompt_id, ()))
 
     def prompts_of(self, picture_id: str) -> Sequence[Prompt]:
         """Give the prompts that a picture belongs to, over all messages.
@@ -227,7 +227,7 @@ class ChatFileStore:
         Raises:
             StoreFailed: if the file or its journal cannot be read.
         """
-        return self._look_up().of_picture.get(picture_id, ())
+        return self._look_up(lambda known: known.of_picture.get(picture_id, ()))
 
     def close(self) -> None:
         """Do nothing: no file stays open between two calls."""
@@ -241,19 +241,28 @@ class ChatFileStore:
                     f"{self._journal.path} cannot be written: {error.strerror or error}"
                 ) from error
 
-    def _look_up(self) -> Known:
+    def _look_up(self, ask: Callable[[Known], T]) -> T:
         with self._file.locked(), self._file.opened() as lines:
-            return self._known(lines)
+            return ask(self._known(lines))
 
     def _known(self, lines: Lines) -> Known:
         """Read the header and the journal, unless neither has changed. The file is locked."""
         by = lines.seen, signature(self._journal.path)
         if self._last is None or self._last[0] != by:
-            header = lines.line(1)
-            text, registries, merged = self._read(1, header.content if header else b"", _header)
-            rows, merged = self._journal.read(merged)
-            self._last = by, Known(text, registries, replayed(registries, rows), merged)
+            first = lines.line(1)
+            header = self._read(1, first.content if first else b"", self._as_header)
+            rows, merged = self._journal.read(header.merged)
+            self._header = header
+            self._last = by, Known(header, replayed(header, rows), merged)
         return self._last[1]
+
+    def _as_header(self, line: str) -> Header:
+        """Read a header, unless it says what the last one did, as after a write of our own.
+
+        It is compared as a whole: whoever wrote it, and whenever, nothing else is taken for it.
+        """
+        last = self._header
+        return last if last is not None and last.line == line else Header(line)
 
     def _expect(self, number: int, found: Line | None, expected: Version | None) -> Line:
         held = None if found is None else _version(found.content)
@@ -289,10 +298,6 @@ class ChatFileStore:
 
     def _at(self, number: int) -> str:
         return f"{self._file.path}, line {number},"
-
-
-def _header(line: str) -> tuple[str, dict[str, Registry], Merged | None]:
-    return line, *read_registries(line)
 
 
 def _as_chosen(registry: Registry, content: bytes) -> Registry:

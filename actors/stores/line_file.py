@@ -3,6 +3,7 @@
 import os
 import stat
 import sys
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from hashlib import blake2b
@@ -84,27 +85,39 @@ class Lines:
     Args:
         file: the file.
         seen: its signature, taken before anything was read.
+        ended: what is known of it: how many lines have ended by the end of each block of bytes, as
+            far as it was read; a number for 256 KiB.
     """
 
-    def __init__(self, file: BinaryIO, seen: Signature) -> None:
+    def __init__(self, file: BinaryIO, seen: Signature, ended: Sequence[int] = ()) -> None:
         self.file = file
         self.seen = seen
+        self.ended = [*ended]
 
     def line(self, number: int) -> Line | None:
         """Give a line by its number, from 1, or `None` if the file ends before it."""
-        start, before = 0, number - 1
-        for block in self._blocks(0) if before else ():
-            here = block.count(b"\n")
-            if here >= before:
-                at = 0
-                for _ in range(before):
-                    at = block.index(b"\n", at) + 1
-                start, before = start + at, 0
-                break
-            start, before = start + len(block), before - here
+        start = self._start(number - 1) if number > 1 else 0
+        if start is None:
+            return None
         self.file.seek(start)
-        content = b"" if before else self.file.readline()
+        content = self.file.readline()
         return Line(start, content) if content else None
+
+    def _start(self, before: int) -> int | None:
+        """Give where the line begins that some lines stand before, or `None` if they are fewer."""
+        passed = bisect_left(self.ended, before)
+        start, seen = passed * _BLOCK, self.ended[passed - 1] if passed else 0
+        for block in self._blocks(start):
+            here = block.count(b"\n")
+            if start == len(self.ended) * _BLOCK:
+                self.ended.append(seen + here)
+            if seen + here >= before:
+                at = 0
+                for _ in range(before - seen):
+                    at = block.index(b"\n", at) + 1
+                return start + at
+            start, seen = start + len(block), seen + here
+        return None
 
     def edited(self, edits: Sequence[Line]) -> Iterator[bytes]:
         """Give all of the file, piece by piece, with some lines, in their order, replaced."""
@@ -142,6 +155,7 @@ class LineFile:
             raise StoreFailed(f"{str(path)[:200]!r} is no path of a file") from None
         self._lock = Lock()
         self._swept = False
+        self._ended: tuple[Signature | None, Sequence[int]] = None, ()
 
     @contextmanager
     def opened(self) -> Iterator[Lines]:
@@ -155,7 +169,12 @@ class LineFile:
             if not stat.S_ISREG(self.path.stat().st_mode):
                 raise StoreFailed(f"{self.path} is a directory or a device, not a file of lines")
             with self.path.open("rb") as file:
-                yield Lines(file, Signature.of(os.fstat(file.fileno())))
+                seen = Signature.of(os.fstat(file.fileno()))
+                last, ended = self._ended
+                lines = Lines(file, seen, ended if last == seen else ())
+                yield lines
+                if lines.ended:
+                    self._ended = seen, lines.ended
         except FileNotFoundError:
             raise StoreFailed(f"there is no file {self.path}") from None
         except OSError as error:

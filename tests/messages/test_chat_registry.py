@@ -1,11 +1,20 @@
 """The registry in a chat's header: written beside what is not Limner's, read without trust."""
 
 import json
+from typing import Any
 
 import pytest
 
+from limner.messages import chat_registry
 from limner.messages.chat_lines import BrokenLine
-from limner.messages.chat_registry import Merged, Row, read_registries, replayed, with_registries
+from limner.messages.chat_registry import (
+    Header,
+    Merged,
+    Row,
+    read_registries,
+    replayed,
+    with_registries,
+)
 from limner.messages.ids import picture_id, prompt_id
 from limner.messages.pictures import Claim, Picture, Prompt
 from limner.messages.registry import Registry
@@ -47,6 +56,57 @@ def test_registries_that_did_not_change_and_fields_of_later_versions_stay_as_the
     before, after = header.split('"7":')[1], changed.split('"7":')[1]
     assert after == before
     assert '"version": 1.0,"x" : 1e5' in changed
+
+
+@pytest.mark.parametrize(
+    "ours",
+    [
+        '"version":1',
+        '"messages" : { "7" : {} , "2":{"x":1}, "7": { } } , "merged":["a",1.0 ], "version" :1',
+        '"merged":[],"messages":{ },"version":1,"x":{"messages":{}}',
+        '"version":1, "messages":{"x":[], "\\u0032" : {} }',
+        '"version":0,"messages":7',
+        "",
+    ],
+)
+def test_a_header_that_is_changed_step_by_step_is_what_it_would_be_read_anew(ours: str) -> None:
+    line = f'{{"chat_metadata":{{"limner":{{{ours}}} , "a":1.0}} }}\r\n' if ours else HEADER
+    header = Header(line)
+    for changed, merged in (
+        ({"2": KNOWN["2"]}, None),
+        ({"12": KNOWN["2"], "2": KNOWN["7"]}, Merged("é", 7)),
+        ({}, None),
+        (KNOWN, None),
+        ({"2": Registry(), "9": KNOWN["7"]}, Merged("b", 8)),
+    ):
+        dict(header)  # so that all of it has been read
+        header = header.but(changed, merged)
+        line = with_registries(line, changed, merged)
+        assert header.line == line
+        assert (dict(header), header.merged) == read_registries(line)
+
+
+def test_a_registry_is_read_when_it_is_asked_for_and_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seen: list[str] = []
+
+    class Counted(Registry):
+        @classmethod
+        def model_validate_json(cls, json_data: Any, **more: Any) -> Registry:  # type: ignore[override]
+            seen.append(json_data)
+            return Registry.model_validate_json(json_data, **more)
+
+    monkeypatch.setattr(chat_registry, "Registry", Counted)
+    header = Header(with_registries(HEADER, KNOWN, None))
+    assert not seen
+    for _ in range(2):
+        assert header["7"] == KNOWN["7"]
+    header = header.but({"2": Registry()}, None)
+    assert header["7"] == KNOWN["7"]
+    assert len(seen) == 1
+    assert header["2"] == Registry()
+    assert len(seen) == 2
 
 
 def test_rows_of_a_journal_are_what_a_registry_does_with_them() -> None:

@@ -5,9 +5,10 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from itertools import accumulate
 from pathlib import Path
 from threading import Barrier
-from typing import Any
+from typing import Any, BinaryIO, cast
 
 import pytest
 from drawn_chats import TEXTS, VALUES, Drawn, messages, spelled
@@ -16,10 +17,11 @@ from hypothesis import strategies as st
 
 from limner.actors import Settings, Studio
 from limner.actors.generators import Instant
-from limner.actors.stores import PictureFiles
+from limner.actors.stores import PictureFiles, chat_file
 from limner.actors.stores.chat_file import ChatFileStore
+from limner.actors.stores.line_file import Line, LineFile
 from limner.messages.chat_lines import members
-from limner.messages.chat_registry import with_registries
+from limner.messages.chat_registry import Header, with_registries
 from limner.messages.errors import StoreFailed, UnknownMessage, VersionConflict
 from limner.messages.ids import prompt_id
 from limner.messages.pictures import Claim, Prompt
@@ -514,7 +516,7 @@ def test_a_picture_that_stands_in_another_swipe_alone_is_past_until_that_is_chos
     store = ChatFileStore(path, pictures)
     one = make_finished("2")
     one = one._replace(picture=store.keep(*one))
-    text = f"one {one.mark}"
+    text = f'one <img src="a.png" data-limner="{one.placement.id}">'
     store.write("2", text, expected_version=version_of(store, "2"), links=one.links)
 
     def save(mes: str, chosen: object) -> str:
@@ -687,6 +689,134 @@ def test_a_crash_at_any_point_loses_nothing_and_doubles_nothing(
     output, errors = process.communicate(timeout=WAIT)
     assert process.returncode == 0, errors
     assert int(output) > 20
+
+
+# ---- what is read once
+
+
+@pytest.fixture
+def read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Tell of each header that a store has read, as it reads it."""
+    seen: list[str] = []
+
+    def counted(line: str) -> Header:
+        seen.append(line)
+        return Header(line)
+
+    monkeypatch.setattr(chat_file, "Header", counted)
+    return seen
+
+
+def test_what_a_store_wrote_is_known_without_its_header_being_read_again(
+    path: Path, pictures: PictureFiles, make_finished: Maker, read: list[str]
+) -> None:
+    path.write_bytes(lines(HEADER, *(said(f"{at}") for at in range(9))))
+    store = ChatFileStore(path, pictures)
+    assert len(read) == 1
+    for at in range(2, 11):
+        one = make_finished(str(at), data=f"{at}".encode())
+        one = one._replace(picture=store.keep(*one))
+        assert list(store.kept(str(at))) == [one.task.prompt_id]
+        version = version_of(store, str(at))
+        store.write(str(at), one.mark, expected_version=version, links=one.links)
+        assert [link.state for link in store.registry(str(at)).links] == ["placed"]
+        assert store.prompts_of(one.picture.id) == [store.prompt(one.task.prompt_id)]
+    path.write_bytes(path.read_bytes() + lines(said("theirs")))  # which leaves the header
+    assert store.kept("2") == {}
+    assert len(read) == 1
+    again = ChatFileStore(path, pictures)
+    assert len(read) == 2
+    for message_id, _ in store.messages():
+        assert store.registry(message_id) == again.registry(message_id)
+
+
+@pytest.mark.parametrize("way", ["in place", "by a rename", "by another store"])
+def test_a_header_that_another_changed_between_two_writes_is_seen_and_stays(
+    store: ChatFileStore, path: Path, pictures: PictureFiles, make_finished: Maker, way: str
+) -> None:
+    one, two = make_finished("2"), make_finished("4", data=b"two")
+    one, two = (finished._replace(picture=store.keep(*finished)) for finished in (one, two))
+    links = one.links
+    store.write("2", one.mark, expected_version=version_of(store, "2"), links=links)
+    before = path.stat()
+    if way == "by another store":
+        other = ChatFileStore(path, pictures)
+        other.write("4", two.mark, expected_version=version_of(other, "4"), links=two.links)
+    else:
+        theirs = path.read_bytes().replace(b'"state":"placed"', b'"state": "kept" ', 1)
+        assert len(theirs) == before.st_size
+        if way == "by a rename":
+            (path.parent / "new").write_bytes(theirs)
+            (path.parent / "new").replace(path)
+        else:
+            path.write_bytes(theirs)
+        os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    version = version_of(store, "4")
+    store.write("4", f"{two.mark} and more", expected_version=version, links=two.links)
+    for known in (store, ChatFileStore(path, pictures)):
+        (of_one,), (of_two,) = (known.registry(at).links for at in ("2", "4"))
+        assert of_one.state == ("placed" if way == "by another store" else "kept")
+        assert of_two.state == "placed"
+    assert (b'"state": "kept" ' in path.read_bytes()) == (way != "by another store")
+
+
+def test_stores_on_one_file_that_take_turns_know_what_the_other_did(
+    path: Path, pictures: PictureFiles, make_finished: Maker
+) -> None:
+    stores = [ChatFileStore(path, pictures) for _ in range(2)]
+    expected = Registry()
+    for turn in range(12):
+        store, other = stores[turn % 2], stores[(turn + 1) % 2]
+        one = make_finished("2", data=f"{turn % 5}".encode())
+        one = one._replace(picture=store.keep(*one))
+        expected = expected.keep(one.task, one.picture)
+        assert other.registry("2") == store.registry("2") == expected
+        if turn % 3:
+            version = version_of(store, "2")
+            store.write("2", one.mark, expected_version=version, links=one.links)
+            expected = expected.settle("2", one.links, one.mark)
+            assert other.registry("2") == store.registry("2") == expected
+
+
+def test_a_line_is_found_again_without_the_file_being_read_from_its_beginning(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "lines"
+    every = [b"%d" % number * (number % 300) + b"\n" for number in range(9_000)]
+    path.write_bytes(b"".join(every))
+    file = LineFile(path)
+    starts = [0, *accumulate(len(line) for line in every)]
+    with file.opened() as opened:
+        assert opened.line(len(every) + 1) is None
+    for number in (9_000, 1, 5_000, 2, 8_999, 300, *range(4_000, 4_900, 7)):
+        with file.opened() as opened:
+            counted = Counted(opened.file)
+            opened.file = cast("BinaryIO", counted)
+            assert opened.line(number) == Line(starts[number - 1], every[number - 1])
+            assert counted.size <= 2**18
+    assert path.stat().st_size > 8 * 2**18
+    changed = [b"\n", *every]
+    path.write_bytes(b"".join(changed))
+    for number in (9_001, 9_002, 4_000, 1):
+        with file.opened() as opened:
+            found = opened.line(number)
+        assert (found and found.content) == (changed[number - 1] if number < 9_002 else None)
+
+
+class Counted:
+    """A file that counts the bytes that are read from it in blocks."""
+
+    def __init__(self, file: Any) -> None:
+        self.file = file
+        self.size = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.file, name)
+
+    def read(self, size: int) -> bytes:
+        block: bytes = self.file.read(size)
+        self.size += len(block)
+        return block
 
 
 # ---- the file itself
