@@ -26,8 +26,9 @@ def clean(
 ) -> str:
     """Give a text without pictures, marks of failures and prompt tags, as a model is to see it.
 
-    A line that held nothing else goes with its end; all else stays as it is, the spaces around
-    what was taken out too. Cleaning twice is cleaning once.
+    What remains of pictures and failures that other programs have stripped goes too. A line that
+    held nothing else goes with its end; all else stays as it is, the spaces around what was taken
+    out too. Cleaning twice is cleaning once.
 
     Args:
         text: the text, which UTF-8 can carry.

@@ -28,7 +28,8 @@ class Composed(Value):
         text: the text, each picture directly after its prompt's tag.
         placed: what stands in it, in its order; what stood there before is counted too.
         unplaced: what could not be put in, and why.
-        removed: ids of the placements that were taken out.
+        removed: ids of the placements that were taken out, and of such as are not there, and are
+            not to be put back.
         claims: all tags of the text that are held by another prompt than their text and ordinal
             name; `None` if that has not changed.
     """
@@ -71,9 +72,11 @@ class Page:
 
     The marks directly after a tag, and directly after each other, are its *run*; each may stand on
     a line of its own. In Markdown the end of a line between a tag, or a mark of its run, and a mark
-    is a part of that mark: it goes with it, unless another mark comes to stand on that line.
+    is a part of that mark: it goes with it, unless another mark comes to stand on that line. Such
+    a line ends as the first one of the text does.
 
-    A picture that is there already is not put in again, and stays where it is.
+    A picture that is there already is not put in again, and stays where it is. What remains of one
+    goes when it is put in.
 
     Args:
         tags: the text and its tags.
@@ -85,10 +88,14 @@ class Page:
         self.text = tags.text
         self.markup = tags.notation.markup
         self.cut = cut
+        end = self.text.find("\n")
+        self._newline = "\r\n" if end > 0 and self.text[end - 1] == "\r" else "\n"
         self.marks = find_marks(tags.text, tags.matches)
         self.there: dict[str, list[Mark]] = {}
+        self.remains: dict[str, list[Mark]] = {}
         for one in self.marks:
-            self.there.setdefault(one.id, []).append(one)
+            found = self.remains if one.kind == "remains" else self.there
+            found.setdefault(one.id, []).append(one)
         self._gone: set[int] = set()  # by where they begin
         self._new: dict[int, list[_New]] = {}  # by where they are put
         self._refused: dict[str, str] = {}  # why, by their ids
@@ -105,10 +112,11 @@ class Page:
         for at, match in enumerate(self.tags.matches):
             run = []
             end = match.end
-            while one := starts.get(end) or starts.get(end + self.text.startswith("\n", end)):
+            while one := starts.get(end) or starts.get(_next_line(self.text, end)):
                 if one.start > end and one.markup == "markdown":
                     self._on_own_line.add(one.start)
-                self.after.setdefault(one.id, at)
+                if one.kind != "remains":
+                    self.after.setdefault(one.id, at)
                 if self.tags.index(one.prompt_id) == at:
                     run.append(one)
                 end = one.end
@@ -136,6 +144,7 @@ class Page:
             self.refuse(name, TOO_LONG)
             return
         self._ids.add(name)
+        self._gone.update(one.start for one in self.remains.get(name, ()))
         self._new.setdefault(at, []).append(_New(rank, len(self._ids), name, written))
 
     def put_beside(self, at: int, item: Placement | Failure) -> None:
@@ -151,6 +160,10 @@ class Page:
             if failed or one.kind == "picture":
                 end = one.end
         self.put(end, Rank.FAILED_LAST if failed else Rank.LAST, item)
+
+    def refuses(self, item: Placement | None) -> bool:
+        """Say whether a picture is one that is not put in."""
+        return item is not None and item.id in self._refused
 
     def refuse(self, name: str, reason: str) -> None:
         """Say why a picture is not put in, by its id."""
@@ -198,7 +211,7 @@ class Page:
             found = find_prompts(
                 text, notation.patterns, max_tag=notation.max_tag, timeout=notation.timeout
             )
-            whole = {one.id for one in find_marks(text, found)}
+            whole = {one.id for one in find_marks(text, found) if one.kind != "remains"}
             lost = {one.id for new in self._new.values() for one in new} - whole
             if not lost:
                 break
@@ -233,21 +246,27 @@ class Page:
             else:
                 if isinstance(one, Mark):
                     if held and one.markup == "markdown":
-                        page.write("\n")
-                    places.setdefault(one.id, page.size)
+                        page.write(self._newline)
+                    if one.kind != "remains":
+                        places.setdefault(one.id, page.size)
                 held = False
                 page.write_whole(text[one.start : one.end])
             new = self._new.get(one.end)
             if new is None:
                 continue
             if self.markup == "markdown" and (held or page.first == "<"):
-                page.write("\n")
+                page.write(self._newline)
             held = False
             for item in sorted(new):
                 places[item.id] = page.size
                 page.write_whole(item.written)
         page.write(text[done:])
         return "".join(page.pieces), places
+
+
+def _next_line(text: str, at: int) -> int:
+    """Give where the next line begins if one ends there, else the place itself."""
+    return at + (2 if text.startswith("\r\n", at) else text.startswith("\n", at))
 
 
 class _Writing:

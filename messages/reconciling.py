@@ -24,11 +24,13 @@ TRIES = 8
 GROWTH = 64
 """How many times as long as it is an address may be written: longer ones are not decoded."""
 
-_ID = r'data-limner="([0-9a-f]{20}:[0-9a-f]{32})"'
-_HTML = re.compile(rf"<img\b(?:[^<>]*?\s{_ID})?", re.IGNORECASE)
+_ID = r"([0-9a-f]{20}:[0-9a-f]{32})"
+_HTML = re.compile(
+    rf"""<img(?=[\s/])(?:[^<>]*?\sdata-limner\s{{0,9}}=\s{{0,9}}["']?{_ID})?""", re.IGNORECASE
+)
 _SOURCE = re.compile(r"""\bsrc\s{0,9}=\s{0,9}(?:(["'])|([^\s<>"']+))""", re.IGNORECASE)
 _LINK = re.compile(r"(?<!\\)(?:\\\\)*\]\(")  # a bracket after a backslash is one of the text
-_MARKED = re.compile(rf"\)<!--{_ID}-->")
+_MARKED = re.compile(rf'\)<!--data-limner="{_ID}"-->')
 _DROPPED = re.compile(r"[\t\n\r]")
 
 
@@ -43,9 +45,10 @@ def reconcile(
 
     A picture is there if its mark is, or an image with its address, as HTML or as Markdown,
     however often that was encoded or decoded. One that is not goes after the pictures at its tag
-    that are older; doing so again changes nothing. None is put beside a picture of a prompt that
-    is not known, directly after its tag: what is known may be of another text. None is put in
-    whose mark is in the text only encoded: it would be there twice once that is decoded.
+    that are older, or in the place of what remains of its mark; doing so again changes nothing.
+    None is put beside a picture of a prompt that is not known, directly after its tag: what is
+    known may be of another text. None is put in whose mark is in the text only encoded: it would
+    be there twice once that is decoded.
 
     Args:
         text: the text, which UTF-8 can carry; `None` if it is gone.
@@ -74,7 +77,10 @@ def reconcile(
         marks = page.there.get(one.id)
         if one.id not in there:
             missing.append(one)
-            if one.id in encoded.images:
+            marks = page.remains.get(one.id)
+            if marks:
+                page.put(marks[0].end, Rank.INSTEAD, one)
+            elif one.id in encoded.images:
                 page.refuse(one.id, ENCODED)
             elif at in strangers:
                 page.refuse(one.id, STRANGER)
@@ -82,7 +88,7 @@ def reconcile(
                 page.refuse(one.id, PROMPT_ENCODED)
             elif at is not None:
                 page.put(*ends.get(at, (page.tags.matches[at].end, Rank.FIRST)), one)
-        elif at is not None and marks and marks[0] in page.runs[at]:
+        if at is not None and marks and marks[0] in page.runs[at]:
             ends[at] = max(ends.get(at, (0, Rank.FIRST)), (marks[0].end, Rank.AFTER))
     return page.composed(missing)
 
@@ -135,12 +141,12 @@ def standing(page: Page, placements: Collection[Placement]) -> set[str]:
         page: the text.
         placements: the pictures to look for.
     """
-    there = set(page.there)
+    there = {name for name, marks in page.there.items() if marks[0].kind == "picture"}
     missing = {one.id: one for one in placements if one.id not in there}
     if not missing:
         return there
     images = sorted((*_in_html(page.text), *_in_markdown(page.text)), key=lambda one: one.at)
-    there |= {name for _, name, _ in images if name is not None}
+    there |= {name for _, name, _ in images if name is not None and name not in page.remains}
     wanted: dict[str, list[tuple[int, str]]] = {}
     for name, one in missing.items():
         if name not in there:

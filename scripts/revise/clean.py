@@ -44,6 +44,7 @@ from limner.scripts.revise.document import check_copy, check_file, is_chat, open
 NOUNS = {
     "picture": ("picture", "pictures"),
     "failure": ("mark of a failure", "marks of failures"),
+    "remains": ("remains of a picture", "remains of pictures"),
     "prompt": ("prompt", "prompts"),
 }
 

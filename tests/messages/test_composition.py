@@ -12,7 +12,9 @@ from limner.messages.marks import failure_mark
 from limner.messages.page import IN_A_TAG
 from limner.messages.patterns import DEFAULT_PATTERNS
 from limner.messages.pictures import Claim, Failure, Picture, Placement, Prompt
+from limner.messages.reconciling import address
 from limner.messages.registry import Registry
+from limner.messages.revision import remove
 from limner.messages.scanner import find_prompts
 from limner.messages.wellformed import wellformed
 
@@ -171,7 +173,7 @@ def test_a_picture_in_html_is_one_tag_that_says_the_prompt(prompt, url):
     assert attributes.keys() == {"data-limner", "alt", "src"}
     assert attributes["data-limner"] == one.id
     if not any(char in url for char in "\n\x00\r"):
-        assert attributes["src"] == url
+        assert address(attributes["src"]) == address(url)
 
 
 @given(prompts, urls)
@@ -191,18 +193,27 @@ def test_a_prompt_that_is_a_script_comes_out_escaped(markup):
     inserted = text.removeprefix(tag(SCRIPT))
     assert len(inserted) < len(text)
     assert "<script" not in inserted
-    assert "&lt;script&gt;" in inserted
+    assert "\u2039script\u203a" in inserted
     assert [name for name, _ in read(inserted)] == ["img"] * (markup == "html")
 
 
 def test_the_words_of_a_mark_are_these():
     one = placement('a  "big"\n[cat]', url="p/a b.png")
     assert mark(one, "html") == (
-        f'<img data-limner="{one.id}" alt="a &quot;big&quot; [cat]" src="p/a b.png">'
+        f'<img data-limner="{one.id}" alt="a ”big” [cat]" src="p/a b.png">'
     )
     assert mark(one, "markdown") == (
-        rf'![a &quot;big&quot; \[cat\]](p/a%20b.png)<!--data-limner="{one.id}"-->'
+        rf'![a ”big” \[cat\]](p/a%20b.png)<!--data-limner="{one.id}"-->'
     )
+
+
+def test_a_mark_that_a_pattern_reads_into_is_left_out_though_its_comment_stands_alone():
+    text = f"[[{tag('a]')}"
+    patterns = (r"\[\[([^|]*)\]\]", *DEFAULT_PATTERNS)
+    (match,) = find_prompts(text, patterns)
+    one = placement(match.text)
+    result = compose(text, [one], message_id="m", patterns=patterns, markup="markdown")
+    assert (result.text, result.unplaced[0].reason) == (text, IN_A_TAG)
 
 
 def test_a_long_prompt_is_cut_with_an_ellipsis():
@@ -247,6 +258,21 @@ def test_a_markdown_picture_leaves_a_line_that_is_raw_html(before, own_line):
     expected = before + tag("cat") + "\n" * own_line + mark(one, "markdown") + " after"
     assert composed(text, [one], "markdown").text == expected
     assert "\n<img" not in composed(text, [one], "html").text
+
+
+@pytest.mark.parametrize(
+    ("text", "end"),
+    [("a\r\n{} b\n", "\r\n"), ("a\n{} b\r\n", "\n"), ("{} b\r", "\n")],
+)
+def test_the_line_of_a_picture_ends_as_the_first_of_the_text_does_and_goes_with_it(text, end):
+    text = text.format(tag("cat"))
+    first, second = placement("cat", picture=b"a"), placement("cat", picture=b"b")
+    once = composed(text, [first], "markdown").text
+    assert once == text.replace(tag("cat"), tag("cat") + end + mark(first, "markdown"))
+    both = composed(once, [second], "markdown").text
+    assert both == once.replace(" b", mark(second, "markdown") + " b")
+    assert remove(both, first.id) == composed(text, [second], "markdown").text
+    assert remove(once, first.id) == text
 
 
 def test_the_second_tag_of_a_line_needs_no_line_of_its_own():

@@ -8,6 +8,7 @@ from urllib.parse import quote, unquote
 import pytest
 from drawn_texts import (
     BRACES,
+    failure,
     nothing_overlaps,
     placement,
     prompts,
@@ -23,9 +24,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from limner.messages.cleaning import clean
-from limner.messages.marks import find_marks, marked
+from limner.messages.marks import MAX_MARK, find_marks, marked
 from limner.messages.notation import Notation
-from limner.messages.page import NO_PROMPT
+from limner.messages.page import NO_PROMPT, TOO_LONG, Page
 from limner.messages.pictures import Prompt
 from limner.messages.reconciling import (
     ENCODED,
@@ -34,9 +35,11 @@ from limner.messages.reconciling import (
     STRANGER,
     address,
     reconcile,
+    standing,
 )
 from limner.messages.registry import Registry
 from limner.messages.revision import remove
+from limner.messages.tags import Tags
 from limner.messages.writing import Links
 
 HTML = Notation()
@@ -136,6 +139,54 @@ def test_a_comment_whose_image_was_taken_is_no_picture():
     assert reconciled(text, registry_of(A)).placed == (A,)
 
 
+@pytest.mark.parametrize("markup", ["html", "markdown"])
+@pytest.mark.parametrize("form", [0, 1])
+@pytest.mark.parametrize("stripped", [(A,), (B,), (A, B, C)])
+def test_what_remains_of_a_stripped_picture_becomes_a_whole_one_in_its_place(
+    markup, form, stripped
+):
+    notation = Notation(markup=markup)
+    bare = f"x\n{tag('cat', form)} y {tag('dog', form)} z"
+    text = put(bare, [A, B, C], notation=notation).text
+    left = text
+    for one in stripped:
+        whole = written(one, notation)[1]
+        if markup == "html":
+            remains = re.sub(" src=.*>", ">", whole)
+        else:
+            remains = whole[whole.index("<!--") :]
+        left = left.replace(whole, remains)
+        assert left.count(remains) == 1
+    result = reconciled(left, registry_of(A, B, C), notation)
+    assert (result.text, set(result.placed), result.unplaced) == (text, {*stripped}, ())
+    assert reconciled(text, registry_of(A, B, C), notation).placed == ()
+    twice = left.replace(remains, remains * 2) + " &amp; " + remains
+    result = reconciled(twice, registry_of(A, B, C), notation)
+    assert result.text == text + " &amp; "
+    elsewhere = f"{without_marks(text, notation)} {remains}!"
+    result = reconciled(elsewhere, registry_of(stripped[-1]), notation)
+    assert [one.id for one in find_marks(result.text)] == [stripped[-1].id]
+    assert result.text.endswith(f"{whole}!")
+
+
+def test_a_newer_picture_comes_after_what_remains_of_an_older():
+    remains = f'<!--data-limner="{A.id}"-->'
+    text = TEXT.replace(" y", f"{remains} y")
+    assert reconciled(text, registry_of(A, B)).text == page(A, B)
+
+
+def test_what_remains_stays_where_the_image_still_stands():
+    text = f'{TEXT} ![cat]({A.picture.url}) <!--data-limner="{A.id}"-->'
+    assert reconciled(text, registry_of(A)).text == text
+
+
+def test_what_remains_stays_where_the_whole_cannot_be_put():
+    long = A.but(picture=A.picture.but(url="data:," + "A" * MAX_MARK))
+    text = f'{TEXT} <!--data-limner="{A.id}"-->'
+    result = reconciled(text, registry_of(long))
+    assert (result.text, result.unplaced[0].reason) == (text, TOO_LONG)
+
+
 def test_a_link_whose_bracket_is_escaped_is_no_image():
     text = f"{TEXT} ![x\\]({A.picture.url})"
     assert reconciled(text, registry_of(A)).placed == (A,)
@@ -177,6 +228,13 @@ def test_a_text_that_is_encoded_as_a_whole_gets_no_second_picture(markup, times,
     result = reconciled(text, registry, notation)
     assert [entry.reason for entry in result.unplaced] == [PROMPT_ENCODED]
     assert result.placed == (one,)
+
+
+def test_a_mark_that_was_written_anew_and_encoded_gets_no_second_picture():
+    text = page(A).replace('"', "'")
+    assert marked(text) == {A.id}
+    result = reconciled(TEXT + html.escape(text, quote=False), registry_of(A))
+    assert [(one.placement, one.reason) for one in result.unplaced] == [(A, ENCODED)]
 
 
 def test_of_several_addresses_each_has_its_nearest_end_tried_first():
@@ -274,3 +332,8 @@ def test_reconciling_puts_back_what_is_gone_once_and_changes_nothing_else(case, 
         assert marked(result.text) == marked(text)
         cleaned = clean(text, ("prompts",), notation=notation)
         assert clean(result.text, ("prompts",), notation=notation) == cleaned
+
+
+def test_the_mark_of_a_failure_is_no_picture():
+    text = put(TEXT, [A], [failure(CAT), failure(DOG)], notation=HTML).text
+    assert standing(Page(Tags(text, message_id="m")), [A, B]) == {A.id}

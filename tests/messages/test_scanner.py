@@ -18,13 +18,16 @@ MARKDOWN_MARK = f'![{{x}} \\[\\[z\\]\\]](p.png)<!--data-limner="{MARK_ID}"-->'
 FAILURE_ID = f"{'0a' * 10}:{'2c' * 10}"
 HTML_FAILURE = f'<span data-limner-failed="{FAILURE_ID}" title="{{x}}">⚠</span>'
 MARKDOWN_FAILURE = f'[⚠ {{x}} \\[z\\]]<!--data-limner-failed="{FAILURE_ID}"-->'
+BEFORE = r"""(?=\s)([^<>=]|=\s*("[^"<>]*"|'[^'<>]*')|=(?!\s*["']))*(?<=\s)"""
+AFTER = r"""([^<>=]|=\s*("[^"<]*"|'[^'<]*')|=(?!\s*["']))*"""
 MARKS = (
-    rf'<img [^<>]*(?<= )data-limner="{MARK_ID}"[^<>]*>',
+    rf'<img{BEFORE}data-limner="{MARK_ID}"{AFTER}>',
     rf'!\[([^\\\[\]<\n]|\\.)*\]\([^\s()]*\)<!--data-limner="{MARK_ID}"-->',
-    rf'<span [^<>]*(?<= )data-limner-failed="{FAILURE_ID}"[^<>]*>[^<>]*</span>',
+    rf'<span{BEFORE}data-limner-failed="{FAILURE_ID}"{AFTER}>[^<>]*</span>',
     rf'\[⚠([^\\\[\]<\n]|\\.)*\]<!--data-limner-failed="{FAILURE_ID}"-->',
+    rf'<!--data-limner(="{MARK_ID}"|-failed="{FAILURE_ID}")-->',
 )
-OPENERS = ("<img ", "![", "<span ", "[⚠")
+OPENERS = ("<img", "![", "<span", "[⚠", "<!--data-limner")
 
 # Each with the text that it begins with, by hand: the slow reading looks at no other start. Then
 # tags of it, which the drawn texts are made of, whole and in parts.

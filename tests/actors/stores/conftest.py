@@ -41,7 +41,7 @@ class Finished(NamedTuple):
 
     @property
     def mark(self) -> str:
-        return f'<img data-limner="{self.placement.id}">'
+        return f'<img data-limner="{self.placement.id}" src="a.png">'
 
     @property
     def links(self) -> Links:

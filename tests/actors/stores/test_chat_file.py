@@ -321,7 +321,7 @@ def write(store, message_id, data):
     picture = store.keep(*(wished := wish(message_id, data)))
     one = placed(wished[0], picture)
     text, version = store.load(message_id)
-    text += f'<img data-limner="{one.id}">'
+    text += f'<img data-limner="{one.id}" src="a.png">'
     store.write(message_id, text, expected_version=version, links=Links(placed=(one,)))
 
 path, directory = sys.argv[1:3]
@@ -354,7 +354,7 @@ def test_processes_that_write_one_file_lose_nothing(
     for at, text in again.messages():
         (link,) = again.registry(at).links
         assert link.state == "placed"
-        assert text == f'<img data-limner="{link.placement.id}">'
+        assert text == f'<img data-limner="{link.placement.id}" src="a.png">'
     assert len(texts(path)) == 2 * count
     assert names(path) == ["chat.jsonl", "chat.jsonl.bak"]
 
@@ -624,7 +624,7 @@ def operations(home, tell):
     tell(b"2")
     link = placed(wish("2", b"one")[0], one)
     text, version = store.load("2")
-    text = f'{text}<img data-limner="{link.id}">'
+    text = f'{text}<img data-limner="{link.id}" src="a.png">'
     store.write("2", text, expected_version=version, links=Links(placed=(link,)))
     tell(b"3")
 
