@@ -12,6 +12,7 @@ import pykka
 from limner.actors.stream import plain
 from limner.actors.system import PooledFuture, PooledRef, System
 from limner.messages import revision
+from limner.messages.carrying import carried
 from limner.messages.composition import Composed
 from limner.messages.editing import (
     Change,
@@ -59,15 +60,22 @@ class Edits:
     def remove(self, message_id: str, placement: str | Placement) -> pykka.Future[Illustrated]:
         """Take a picture out of a text. Its file is kept, and its history.
 
+        One that another program has stripped already is not put back any more; if it has left the
+        image, and taken our mark from it alone, that image is the host's own and stays.
+
         Raises:
             UnknownPicture: if that is no placement's id; through the future, if the text has none
-                of that id.
+                of that id, and should have none.
             UnknownMessage, StudioClosed: as `stream` does.
         """
         target = placement_of(placement)
 
-        def change(text: str | None, _: Registry) -> Composed:
+        def change(text: str | None, registry: Registry) -> Composed:
             left = revision.remove(text or "", target, notation=self.settings.notation)
+            if left is None and any(
+                one.state == "placed" and one.placement.id == target for one in registry.links
+            ):
+                left = text  # it is not there; what is settled is that it should not be
             if left is None:
                 raise UnknownPicture(
                     f"message {message_id!r} has no picture {target} in its text; "
@@ -80,7 +88,8 @@ class Edits:
     def edit(self, message_id: str, change: Callable[[str], str]) -> pykka.Future[Illustrated]:
         """Change a stored text in its turn, so that no other write of it comes in between.
 
-        A picture that the change takes out is gone on purpose: reconciling leaves it out.
+        A picture that the change takes out is gone on purpose: reconciling leaves it out. A tag
+        that the change moves stays with its prompt, and so with its pictures and its history.
 
         Args:
             message_id: whose text; one that is being streamed is changed after its write.
@@ -109,6 +118,13 @@ class Edits:
                     link.placement for link in registry.links if link.placement.id in back
                 ),
                 removed=tuple(sorted(stood - stands)),
+                claims=carried(
+                    before,
+                    after,
+                    registry,
+                    message_id=message_id,
+                    notation=self.settings.notation,
+                ),
             )
 
         return self._edit(message_id, "edit", made)
@@ -137,7 +153,8 @@ class Edits:
                     "nor of one that it was refined from"
                 )
             written = tags.rewritten({at: prompt})
-            return Composed(text=written.text, claims=written.claims)
+            claims = written.claims if written.claims != registry.claims else None
+            return Composed(text=written.text, claims=claims)
 
         return self._edit(message_id, "rewrite", change)
 
@@ -249,12 +266,14 @@ class Edits:
         raise NotImplementedError
 
 
-def check_whose(prompt: Prompt, message_id: str) -> None:
+def check_whose(prompt: object, message_id: str) -> None:
     """See that a prompt is one of a message.
 
     Raises:
-        SettingsInvalid: if it is another's.
+        SettingsInvalid: if it is none, or another's.
     """
+    if not isinstance(prompt, Prompt):
+        raise SettingsInvalid(f"prompt: what refine gave, not {prompt!r:.80}")
     if prompt.message_id != message_id:
         raise SettingsInvalid(
             f"prompt: it is one of message {prompt.message_id!r:.80}, not of {message_id!r:.80}"

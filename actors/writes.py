@@ -77,8 +77,8 @@ def write_text(
     known = version is not None
     for _ in range(CONFLICTS):
         composed = draft.compose(stored)
-        settles = draft.always or composed.placed or composed.removed
-        if composed.text == stored and not settles:
+        settles = composed.placed or composed.removed or composed.claims is not None
+        if composed.text == stored and not (settles or draft.always):
             return Written(composed, None, stored)
         links = draft.links(composed)
         if given_up():

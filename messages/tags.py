@@ -110,8 +110,12 @@ class Tags:
     def prompt(self, at: int) -> Prompt:
         """Give the prompt that holds a tag: as it is known, else as the tag has it."""
         holder = self.holders[at]
-        known = self.known.get(holder)
-        return known or Prompt.of(self.message_id, self.matches[at]).but(id=holder)
+        if known := self.known.get(holder):
+            return known
+        named = Prompt.of(self.message_id, self.matches[at])
+        if named.id == holder:
+            return named
+        return named.but(id=holder, ordinal=self._ordinals.get(holder, named.ordinal))
 
     @cached_property
     def known(self) -> dict[str, Prompt]:
@@ -148,20 +152,29 @@ class Tags:
             start = match.start + shift
             shift += len(tag) - len(match.tag)
             expected[at] = start, start + len(tag), said
-        made = Tags.__new__(Tags)
+        made = self.held_by(holders)
         made.text = "".join([*pieces, self.text[done:]])
-        made.registry, made.message_id = self.registry, self.message_id
-        made.notation = self.notation
-        made.matches = self.matches
         if pieces:
             made.matches = tuple(_found(made.text, self.notation))
         if [(one.start, one.end, one.text) for one in made.matches] != expected:
             raise _unwritable(next(iter(changes.values())).text)
+        return made
+
+    def held_by(self, holders: Sequence[str]) -> "Tags":
+        """Give the same tags as they are held by other prompts, whose ids are given for each."""
+        made = Tags.__new__(Tags)
+        made.text, made.matches, made.notation = self.text, self.matches, self.notation
+        made.registry, made.message_id = self.registry, self.message_id
         made.holders = tuple(holders)
         return made
 
     def _default(self, match: PromptMatch) -> str:
         return prompt_id(self.message_id, match.text, match.ordinal)
+
+    @cached_property
+    def _ordinals(self) -> dict[str, int]:
+        """The ordinals by which the tags name prompts, by these prompts' ids."""
+        return {self._default(match): match.ordinal for match in self.matches}
 
     @cached_property
     def _held(self) -> dict[str, int]:

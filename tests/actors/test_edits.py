@@ -383,3 +383,69 @@ def test_a_store_without_a_registry_streams_and_is_edited_and_says_what_it_lacks
             studio.regenerate("m", result.pictures[0])
         with pytest.raises(SettingsInvalid):
             studio.history("0" * 20)
+
+
+TWO = 'x <!--img-prompt="a"--> y <!--img-prompt="b"--> z'
+TWICE = 'x <!--img-prompt="a"--> y <!--img-prompt="a"--> z'
+
+
+def illustrated(open_simulated, text):
+    one = open_simulated()
+    one.first = one.studio.illustrate("m", text).get()
+    return one, *one.first.pictures
+
+
+def is_put_back(one, *, stripped):
+    """Strip all pictures as another program does, and say whether all come back where they were."""
+    text, version = one.store.load("m")
+    one.store.write("m", stripped, expected_version=version)
+    return one.studio.reconcile("m").get().text == text == stored(one)
+
+
+def test_an_equal_tag_that_an_edit_puts_first_does_not_take_a_picture(open_simulated):
+    one, own, _ = illustrated(open_simulated, TWO)
+    equal = '<!--img-prompt="a"--> '
+    one.studio.edit("m", lambda text: equal + text).get()
+    assert is_put_back(one, stripped=equal + TWO)
+    (new,) = one.studio.regenerate("m", own, prompt="c").get().pictures
+    before, after = stored(one).split('<!--img-prompt="c"-->')
+    assert before == f"{equal}x "
+    assert marked(after.partition(" y ")[0]) == {new.id}
+    assert is_put_back(one, stripped=equal + TWO.replace('"a"', '"c"'))
+
+
+def test_a_picture_stays_with_its_tag_when_an_equal_one_before_it_is_taken_out(open_simulated):
+    one, _, second = illustrated(open_simulated, TWICE)
+    one.studio.edit("m", lambda text: "x" + text[text.index(" y") :]).get()
+    stripped = 'x y <!--img-prompt="a"--> z'
+    assert is_put_back(one, stripped=stripped)
+    (again,) = one.studio.illustrate_again("m", "replace").get().pictures
+    assert again.prompt_id == second.prompt_id
+    assert marked(stored(one)) == {again.id}
+    assert is_put_back(one, stripped=stripped)
+
+
+def test_undoing_a_refinement_by_an_edit_takes_no_other_tag_from_its_picture(open_simulated):
+    one, own, other = illustrated(open_simulated, TWO)
+    one.studio.regenerate("m", own, prompt="b").get()
+    one.studio.edit("m", lambda _: one.first.text).get()
+    assert one.studio.registry("m").claims == ()
+    assert is_put_back(one, stripped=TWO)
+    assert marked(stored(one)) == {own.id, other.id}
+
+
+def test_an_edit_that_changes_no_tag_leaves_the_claims(open_simulated):
+    one, own, _ = illustrated(open_simulated, TWO)
+    one.studio.regenerate("m", own, prompt="b").get()
+    claims = one.studio.registry("m").claims
+    assert len(claims) == 2
+    one.studio.edit("m", lambda text: text.replace(" y ", " and ")).get()
+    assert one.studio.registry("m").claims == claims
+
+
+def test_an_edit_finds_tags_by_the_patterns_of_the_studio(open_simulated):
+    one = open_simulated(patterns=[r"\{\{([^{}]*)\}\}"])
+    _, second = one.studio.illustrate("m", "x {{a}} y {{a}} z").get().pictures
+    one.studio.edit("m", lambda text: text[text.index(" y") :]).get()
+    (claim,) = one.studio.registry("m").claims
+    assert claim.prompt_id == second.prompt_id
