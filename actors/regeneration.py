@@ -24,9 +24,10 @@ from limner.messages.opening import (
     SettleDue,
     WithdrawSession,
 )
+from limner.messages.page import Page
 from limner.messages.prompts import LetGo, PromptDetected, TaskSettled
-from limner.messages.registry import Registry
 from limner.messages.streaming import SealReason
+from limner.messages.tags import Tags
 from limner.messages.tasks import Task
 from limner.messages.totals import TotalsSealed
 from limner.messages.wishes import Wish
@@ -58,6 +59,7 @@ class RegenerationActor(SessionActor):
         self.reading = 0  # how many of those were asked before what is read now
         self.opened = False
         self.wishes: dict[str, Wish] = {}
+        self.targets: set[str] = set()
         self.times: Counter[str] = Counter()
         self.open: set[str] = set()
         self.over_limit: list[str] = []
@@ -162,7 +164,10 @@ class RegenerationActor(SessionActor):
         loaded = store.load(self.message_id)
         version = None if loaded is None else loaded[1]
         registry = store.registry(self.message_id)
-        resolved = [self.resolve(message, loaded and loaded[0], registry) for message in asked]
+        page = loaded and Page(
+            Tags(loaded[0], registry, message_id=self.message_id, notation=self.settings.notation)
+        )
+        resolved = [self.resolve(message, page) for message in asked]
         known = {prompt.id for prompt in registry.prompts}
         for one in resolved:
             for wish in one.wishes:
@@ -171,14 +176,14 @@ class RegenerationActor(SessionActor):
                     known.add(wish.prompt.id)
         return MessageLoaded(version=version, kept=dict(store.kept(self.message_id))), resolved
 
-    def resolve(self, message: Regenerate, text: str | None, registry: Registry) -> Resolved:
+    def resolve(self, message: Regenerate, page: Page | None) -> Resolved:
         """Give what a wish is on the text as it stands."""
-        if text is None:
+        if page is None:
             return Resolved(
                 message, (), UnknownMessage(f"the store has no message {self.message_id!r}")
             )
         try:
-            return Resolved(message, tuple(message.wishes(text, registry)), None)
+            return Resolved(message, tuple(message.wishes(page)), None)
         except Exception as error:  # noqa: BLE001  # one wish must not end the others
             return Resolved(message, (), error)
 
@@ -211,9 +216,10 @@ class RegenerationActor(SessionActor):
             one.message.future.give_up(one.error)
             return
         most = self.settings.max_prompts_per_message
-        for wish in one.wishes[:most]:
+        wishes = [wish for wish in one.wishes if not wish.once or wish.target not in self.targets]
+        for wish in wishes[:most]:
             self.detect(wish, one.message)
-        self.over_limit += [wish.prompt.text for wish in one.wishes[most:]]
+        self.over_limit += [wish.prompt.text for wish in wishes[most:]]
 
     def detect(self, wish: Wish, message: Regenerate) -> None:
         """Ask for one picture."""
@@ -228,6 +234,7 @@ class RegenerationActor(SessionActor):
         )
         self.times[prompt.id] += 1
         self.wishes[task.id] = wish
+        self.targets.add(wish.target)
         self.open.add(task.id)
         self.say(
             "picture_wanted",

@@ -10,7 +10,7 @@ import pykka
 from limner.actors.edits import Edits, check_whose, placement_of
 from limner.actors.stores.protocol import RegistryStore, Store, keeps_registry
 from limner.actors.stream import Stream, plain
-from limner.messages import revision
+from limner.messages import wishing
 from limner.messages.errors import MessageBusy, SettingsInvalid, UnknownPrompt
 from limner.messages.opening import (
     ApplyNow,
@@ -20,9 +20,9 @@ from limner.messages.opening import (
     owner_of,
     priority_of,
 )
+from limner.messages.page import Page
 from limner.messages.pictures import Illustrated, Placement, Prompt
 from limner.messages.registry import Registry
-from limner.messages.settings import Settings
 from limner.messages.wellformed import wellformed
 from limner.messages.wishes import AgainMode, Mode, Wish
 
@@ -56,8 +56,9 @@ class Revisions(Edits):
             placement: the picture that it is for, or its id, `PROMPT:PICTURE`.
             mode: where the new one goes: `replace-image`, `append-after-image` or
                 `append-after-prompt`. Several that replace one picture all stand in its place.
-            prompt: what is drawn in place of the picture's own prompt: a text, or what `refine`
-                gave. The tag in the text comes to say it once the picture is there.
+            prompt: what is drawn in place of the picture's own prompt: a text, or one of its
+                `history`, as `refine` gave it. The tag in the text comes to say it once the
+                picture is there.
             owner: on whose behalf, up to 200 characters.
             priority: `active`, `background`, or 0 (first) to 9.
 
@@ -65,7 +66,10 @@ class Revisions(Edits):
             MessageBusy: if the message is being streamed.
             UnknownPicture: if that is no placement's id; through the future, if the text has none
                 of that id.
-            UnknownMessage, SettingsInvalid, StudioClosed: as `stream` does.
+            SettingsInvalid: if an argument is out of its bounds; through the future, if the prompt
+                cannot be written in its tag or was not refined from the picture's.
+            UnknownPrompt: through the future, if the registry has not the one that is given.
+            UnknownMessage, StudioClosed: as `stream` does.
         """
         target = placement_of(placement)
         if mode not in get_args(Mode):
@@ -76,7 +80,10 @@ class Revisions(Edits):
             prompt = wellformed(plain(prompt))
             if not prompt.strip():
                 raise SettingsInvalid("prompt: a prompt says what is to be drawn")
-        wishes = partial(_wish_for, target, mode, prompt, message_id, self.settings)
+
+        def wishes(page: Page) -> tuple[Wish]:
+            return (wishing.wish_for(page, target, mode, prompt),)
+
         return self._regenerate(message_id, wishes, owner, priority)
 
     def illustrate_again(
@@ -93,7 +100,9 @@ class Revisions(Edits):
         Args:
             message_id: whose.
             mode: `append` puts each after those that its prompt has, `replace` in their place.
-            only_missing: whether only prompts are meant that have no picture in the text.
+            only_missing: whether only prompts are meant that have no picture. One that another
+                program has stripped is put back by `reconcile`. Where a failure has left its mark,
+                the picture takes that mark's place.
             owner: on whose behalf.
             priority: `active`, `background`, or 0 (first) to 9.
 
@@ -103,17 +112,7 @@ class Revisions(Edits):
         if mode not in get_args(AgainMode):
             known = ", ".join(get_args(AgainMode))
             raise SettingsInvalid(f"mode: one of {known}, not {mode!r:.80}")
-
-        def wishes(text: str, registry: Registry) -> tuple[Wish, ...]:
-            return revision.wishes_again(
-                text,
-                registry,
-                mode,
-                message_id=message_id,
-                notation=self.settings.notation,
-                only_missing=only_missing,
-            )
-
+        wishes = partial(wishing.wishes_again, mode=mode, only_missing=only_missing)
         return self._regenerate(message_id, wishes, owner, priority)
 
     def retry(
@@ -124,13 +123,7 @@ class Revisions(Edits):
         Raises:
             MessageBusy, UnknownMessage, SettingsInvalid, StudioClosed: as `regenerate` does.
         """
-
-        def wishes(text: str, registry: Registry) -> tuple[Wish, ...]:
-            return revision.wishes_retry(
-                text, registry, message_id=message_id, notation=self.settings.notation
-            )
-
-        return self._regenerate(message_id, wishes, owner, priority)
+        return self._regenerate(message_id, wishing.wishes_retry, owner, priority)
 
     def apply(self, message_id: str, *, wait: bool = True) -> pykka.Future[Illustrated | None]:
         """Gather no longer: write once all that was wished for is settled.
@@ -246,36 +239,8 @@ class Revisions(Edits):
         return self._store
 
     @staticmethod
-    def _prompt(store: RegistryStore, prompt_id: str) -> Prompt:
-        prompt = store.prompt(prompt_id)
+    def _prompt(store: RegistryStore, prompt_id: object) -> Prompt:
+        prompt = store.prompt(prompt_id) if isinstance(prompt_id, str) else None
         if prompt is None:
             raise UnknownPrompt(f"the registry has no prompt {prompt_id!r:.80}")
         return prompt
-
-
-def _wish_for(
-    target: str,
-    mode: Mode,
-    prompt: str | Prompt | None,
-    message_id: str,
-    settings: Settings,
-    text: str,
-    registry: Registry,
-) -> tuple[Wish, ...]:
-    """Give the wish for one placement of a text."""
-    wanted = prompt if isinstance(prompt, str) else None
-    wish = revision.wish_for(
-        text, registry, target, mode, wanted, message_id=message_id, notation=settings.notation
-    )
-    if not isinstance(prompt, Prompt):
-        return (wish,)
-    known = registry.prompt(prompt.id)
-    if known is None:
-        raise UnknownPrompt(f"the registry has no prompt {prompt.id!r:.80}; make it with refine")
-    own, line = registry.line(wish.prompt.id), registry.line(known.id)
-    if line[0].id != (own[0].id if own else wish.prompt.id):
-        raise SettingsInvalid(
-            f"prompt: {known.text!r:.80} was not refined from that of the picture, "
-            f"{wish.prompt.text!r:.80}"
-        )
-    return (wish if known.id == wish.prompt.id else wish.but(prompt=known, rewrites=True),)

@@ -7,7 +7,7 @@ from pydantic import Field, SkipValidation
 
 from limner.messages.base import Message
 from limner.messages.errors import SettingsInvalid, UnknownMessage
-from limner.messages.registry import Registry
+from limner.messages.page import Page
 from limner.messages.wishes import Wish
 
 PRIORITIES = {"active": 3, "background": 7}
@@ -78,7 +78,7 @@ class OpenStream(Opening):
     """The host's end, which the monitor takes text from and the root gives the outcome to."""
 
 
-Wishes = Callable[[str, Registry], Sequence[Wish]]
+Wishes = Callable[[Page], Sequence[Wish]]
 """Gives what is wished for of a stored text, or raises what is wrong with it."""
 
 
@@ -87,7 +87,7 @@ class Regenerate(Opening):
 
     Args:
         session_id: its name, and that of the session if it is the first of one.
-        wishes: what it is, once text and registry are known.
+        wishes: what it is, once text and registry are known; must leave the page as it is.
         future: of what the session gives.
     """
 

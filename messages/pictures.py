@@ -157,7 +157,8 @@ class Illustrated(Value):
         failures: the tasks that gave no picture.
         over_limit: prompts past `Settings.max_prompts_per_message`, which were not asked for.
         dropped_patterns: patterns that took too long on this text and were given up.
-        removed: ids of placements that were taken out of the text for these.
+        removed: ids of placements that were taken out of the text, or that another program had
+            taken out, and that are not put back.
         written: whether the text was written.
         reason: why it was not, if it was not.
     """

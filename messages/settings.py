@@ -210,7 +210,8 @@ class Settings(Value):
     """Seconds that one pattern may take at one place of a text before it is given up."""
 
     max_prompts_per_message: int = Field(default=100, ge=0, le=10_000)
-    """Prompts of one message; those past it are named in the result."""
+    """Prompts of one message that is streamed, and pictures that one call wishes for of a stored
+    one; those past it are named in the result. Several calls that gather may wish for more."""
 
     settle_after: float = Field(default=2, ge=0, le=3_600, allow_inf_nan=False)
     """Seconds without a new wish after which regenerations of one message are written together."""

@@ -31,13 +31,15 @@ class Wish(Value):
         place: where the picture goes.
         target: id of the placement, or of the failure's mark, that it is wished for; of the
             prompt whose tag it goes to, where `place` asks for a tag alone.
-        rewrites: whether the tag that is held by the prompt's parent comes to say `prompt`.
+        rewrites: whether the tag that it goes to, or that of its target, comes to say `prompt`.
+        once: whether it is left if something is wished for this target in the session already.
     """
 
     prompt: Prompt
     place: Place
     target: str
     rewrites: bool = False
+    once: bool = False
 
 
 class Outcome(Value):

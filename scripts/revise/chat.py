@@ -10,10 +10,13 @@ import pykka
 from limner.actors import Studio
 from limner.actors.stores import PictureFiles
 from limner.actors.stores.line_file import beside
+from limner.messages.page import Page
 from limner.messages.pictures import Illustrated
-from limner.messages.revision import wishes_again
+from limner.messages.reconciling import reconcile
 from limner.messages.settings import Settings
+from limner.messages.tags import Tags
 from limner.messages.wishes import AgainMode
+from limner.messages.wishing import wishes_again
 from limner.scripts.display import Display, open_display, shown
 from limner.scripts.outcome import DONE, INCOMPLETE, few
 from limner.scripts.places import Places, find_places
@@ -134,23 +137,30 @@ def find_jobs(document: Document, wanted: Wanted, broken: list[str]) -> Iterator
     ):
         if only and message_id not in only:
             continue
-        wishes = wishes_again(
-            text,
-            document.store.registry(message_id),
-            mode,
-            message_id=message_id,
-            notation=notation,
-            only_missing=only_missing,
+        registry = document.store.registry(message_id)
+        page = Page(Tags(text, registry, message_id=message_id, notation=notation))
+        wished = bool(wishes_again(page, mode, only_missing=only_missing))
+        stripped = only_missing and bool(
+            reconcile(text, registry, message_id=message_id, notation=notation).placed
         )
-        if wishes:
-            yield Job(message_id, len(text), partial(ask, message_id, mode, only_missing))
+        if wished or stripped:
+            again = partial(ask, message_id, mode, only_missing, wished, stripped)
+            yield Job(message_id, len(text), again)
 
 
 def ask(
-    message_id: str, mode: AgainMode, only_missing: bool, studio: Studio
+    message_id: str,
+    mode: AgainMode,
+    only_missing: bool,
+    wished: bool,
+    stripped: bool,
+    studio: Studio,
 ) -> list[pykka.Future[Illustrated]]:
-    """Wish for the pictures of a message."""
-    return [studio.illustrate_again(message_id, mode, only_missing=only_missing)]
+    """Wish for the pictures of a message; what another program has stripped is there already."""
+    asked = [studio.reconcile(message_id)] if stripped else []
+    if wished:
+        asked.append(studio.illustrate_again(message_id, mode, only_missing=only_missing))
+    return asked
 
 
 def tell_lost(places: Places, source: str, display: Display) -> None:

@@ -1,12 +1,13 @@
 """Regenerations of one message gather in one session: in virtual time and drawn orders."""
 
 from contextlib import suppress
+from functools import partial
 from io import BytesIO
 
 import pytest
 from PIL import Image
 
-from limner.messages import PictureBytes
+from limner.messages import PictureBytes, tags
 from limner.messages.errors import (
     GenerationFailed,
     MessageBusy,
@@ -16,6 +17,7 @@ from limner.messages.errors import (
     UnknownPicture,
     UnknownPrompt,
 )
+from limner.messages.marks import marked
 from limner.scripts.inspect.story import Story
 
 TEXT = 'It rained. <!--img-prompt="a roof"--> It stopped. <!--img-prompt="a street"--> End.'
@@ -299,6 +301,97 @@ def test_a_new_prompt_is_drawn_and_stands_in_the_tag(open_written):
     assert one.painter.prompts[-1] == 'a roof, "at night"'
 
 
+def test_a_picture_that_was_replaced_does_not_come_back_though_it_was_stripped(open_written):
+    one = open_written(reconcile_after=5)
+    future = one.studio.regenerate("m", one.roof)
+    one.let_pass(1.5)
+    one.store.write("m", TEXT, expected_version=one.store.load("m")[1])
+    result = future.get()
+    assert result.removed == (one.roof,)
+    one.let_pass(20)
+    assert order(one, result) == [result.pictures[0].id, one.street]
+    one.store.write("m", TEXT, expected_version=one.store.load("m")[1])
+    again = one.studio.illustrate_again("m", "replace").get()
+    assert set(again.removed) == {result.pictures[0].id, one.street}
+    one.let_pass(20)
+    assert order(one, again) == [placement.id for placement in again.pictures]
+
+
+def test_a_tag_says_its_root_again_and_what_it_cannot_say_is_not_drawn(open_written):
+    one = open_written("A [pic:a roof] B.", patterns=(r"\[pic:([a-z ]+)\]",))
+    (new,) = one.studio.regenerate("m", one.roof, prompt="a hut").get().pictures
+    assert stored(one).startswith("A [pic:a hut]<img")
+    root, hut = one.studio.history(new.prompt_id)
+    one.studio.regenerate("m", new, prompt=root).get()
+    assert stored(one).startswith("A [pic:a roof]<img")
+    drawn = list(one.painter.prompts)
+    (roof,) = marked(stored(one))
+    for prompt in ("NO 7", one.studio.refine(hut.id, "NO 7")):
+        with pytest.raises(SettingsInvalid, match="cannot be written in its tag"):
+            one.studio.regenerate("m", roof, prompt=prompt).get()
+    assert one.painter.prompts == drawn
+
+
+def test_a_failed_new_prompt_is_retried_with_its_tag(open_written):
+    one = open_written(generator=Colours(refused=["a hut"]), placeholders=True)
+    one.studio.regenerate("m", one.roof, prompt="a hut").get()
+    assert '"a hut"' not in stored(one)
+    one.painter.refused.clear()
+    one.studio.retry("m").get()
+    assert '"a hut"' in stored(one)
+    assert '"a roof"-->' not in stored(one)
+
+
+def test_a_prompt_with_nothing_but_a_failure_is_drawn_in_its_place(open_simulated):
+    painter = Colours(refused=["a roof"])
+    one = open_simulated(generator=painter, placeholders=True)
+    one.studio.illustrate("m", TEXT).get()
+    assert "data-limner-failed" in stored(one)
+    painter.refused.clear()
+    result = one.studio.illustrate_again("m", only_missing=True).get()
+    assert one.prompts_of(result.pictures) == ["a roof"]
+    assert "data-limner-failed" not in stored(one)
+
+
+def test_what_is_missing_or_failed_is_drawn_once_however_often_that_is_asked_for(open_simulated):
+    painter = Colours(refused=["a roof"])
+    one = open_simulated(generator=painter, placeholders=True)
+    one.studio.illustrate("m", TEXT + ' <!--img-prompt="a roof"-->').get()
+    painter.refused.clear()
+    for ask in (one.studio.retry, partial(one.studio.illustrate_again, only_missing=True)):
+        futures = [ask("m"), one.studio.retry("m"), ask("m")]
+        assert len({id(future.get()) for future in futures}) == 1
+    assert stored(one).count("<img ") == 3
+    one.studio.edit("m", lambda text: text + ' <!--img-prompt="a hut"-->').get()
+    futures = [one.studio.illustrate_again("m", only_missing=True) for _ in range(3)]
+    assert one.prompts_of(futures[0].get().pictures) == ["a hut"]
+    twice = [one.studio.illustrate_again("m") for _ in range(2)]
+    assert len(twice[0].get().pictures) == 8
+
+
+def test_wishes_that_gather_look_through_the_text_together(open_written, monkeypatch):
+    looked = []
+    find = tags.find_prompts
+    monkeypatch.setattr(tags, "find_prompts", lambda *a, **k: looked.append(1) or find(*a, **k))
+    one = open_written(latency=slow_store)
+    futures = [one.studio.regenerate("m", one.roof) for _ in range(20)]
+    looked.clear()
+    for future in futures:
+        future.get()
+    assert len(looked) <= 4
+
+
+def test_what_is_no_prompt_and_no_prompts_id_is_refused_in_one_line(open_written):
+    one = open_written()
+    for given in ([], {}, None, 3):
+        with pytest.raises(UnknownPrompt, match="the registry has no prompt"):
+            one.studio.refine(given, "a hut")
+        with pytest.raises(UnknownPrompt):
+            one.studio.history(given)
+        with pytest.raises(SettingsInvalid, match="what refine gave, not"):
+            one.studio.rewrite("m", given)
+
+
 def test_a_tag_is_not_rewritten_for_a_picture_that_failed(open_written):
     one = open_written()
     one.painter.refused.add("a hut")
@@ -315,6 +408,8 @@ def test_a_refined_prompt_is_a_child_and_can_be_put_into_the_text(open_written):
     assert stored(one) == one.first.text
     assert one.studio.rewrite("m", child).get().written
     assert '"a roof of slate"' in stored(one)
+    again = one.studio.rewrite("m", child).get()
+    assert (again.written, again.text) == (False, stored(one))
     result = one.studio.illustrate_again("m", "replace").get()
     assert {placement.prompt for placement in result.pictures} == {"a roof of slate", "a street"}
     assert result.pictures[0].prompt_id == child.id
@@ -393,6 +488,16 @@ def test_the_progress_of_regenerations_can_be_asked_for(open_written):
     assert (progress.completed, progress.generating) == (1, 1)
     future.get()
     assert one.studio.progress("m").state == "none"
+
+
+def test_a_tag_that_says_the_same_comes_to_be_held_by_the_refined_prompt(open_written):
+    one = open_written()
+    child = one.studio.refine(one.roof.partition(":")[0], "a  roof", source="model")
+    text = stored(one)
+    assert one.studio.rewrite("m", child).get().written
+    assert stored(one) == text
+    assert [claim.prompt_id for claim in one.studio.registry("m").claims] == [child.id]
+    assert not one.studio.rewrite("m", child).get().written
 
 
 def test_a_prompt_of_another_message_is_refused(open_written):

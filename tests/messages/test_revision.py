@@ -1,5 +1,7 @@
 """What becomes of wishes is applied to a text in one go; applied again it changes nothing."""
 
+from contextlib import suppress
+
 import pytest
 from drawn_texts import (
     cases,
@@ -20,16 +22,18 @@ from hypothesis import strategies as st
 
 from limner.messages import page as page_module
 from limner.messages import tags as tags_module
-from limner.messages.errors import SettingsInvalid, UnknownPicture
+from limner.messages.errors import SettingsInvalid, UnknownPicture, UnknownPrompt
 from limner.messages.ids import task_id
-from limner.messages.marks import find_marks
+from limner.messages.marks import MAX_MARK, find_marks
 from limner.messages.notation import Notation
-from limner.messages.page import NO_PROMPT
-from limner.messages.pictures import Prompt
+from limner.messages.page import NO_PROMPT, TOO_LONG, Page
+from limner.messages.pictures import Claim, Prompt
+from limner.messages.reconciling import reconcile
 from limner.messages.registry import Registry
-from limner.messages.revision import remove, revise, wish_for, wishes_again, wishes_retry
-from limner.messages.tags import Tags
+from limner.messages.revision import remove, revise
+from limner.messages.tags import Tags, canonical
 from limner.messages.wishes import Outcome, Wish
+from limner.messages.wishing import wish_for, wishes_again, wishes_retry
 from limner.messages.writing import Links
 
 HTML = Notation(placeholders=True)
@@ -120,6 +124,16 @@ def test_a_picture_without_target_and_tag_is_named_with_the_reason():
     assert (one.placement, one.reason) == (N, NO_PROMPT)
 
 
+@pytest.mark.parametrize("place", ["replace-image", "replace", "retry"])
+def test_what_a_picture_should_replace_stays_if_its_mark_is_too_long(place):
+    text, long = page(A, F), N.but(picture=N.picture.but(url="data:," + "A" * MAX_MARK))
+    target = {"replace": CAT.id, "retry": F}.get(place, A)
+    result = revised(text, got(place, target, long))
+    assert result.text == text
+    assert not result.removed
+    assert [one.reason for one in result.unplaced] == [TOO_LONG]
+
+
 def test_two_outcomes_with_one_picture_are_both_placed_by_one_mark():
     twin = N.but(task_id=task_id("t", CAT.id, 0))
     result = revised(page(A), got("append", CAT.id, N), got("append", CAT.id, twin))
@@ -148,8 +162,12 @@ def test_a_successful_wish_for_another_prompt_rewrites_its_tag():
     assert wish.prompt == tiger
 
 
+def opened(text, registry=REGISTRY, notation=HTML):
+    return Page(Tags(text, registry, message_id="m", notation=notation))
+
+
 def wishes_of(text, registry, **options):
-    return wishes_again(text, registry, "append", message_id="m", notation=HTML, **options)
+    return wishes_again(opened(text, registry), "append", **options)
 
 
 def test_a_failed_wish_for_another_prompt_rewrites_nothing():
@@ -190,15 +208,15 @@ def revisions(draw):
     bare, text, registry, notation = draw(scenes())
     marks = [one.id for one in find_marks(text, scan(text, notation)) if one.kind == "picture"]
     prompts_there = [Prompt.of("m", match) for match in scan(text, notation)]
-    wishes = list(wishes_retry(text, registry, message_id="m", notation=notation))
-    wishes += wishes_again(text, registry, "replace", message_id="m", notation=notation)
-    wishes += wishes_again(text, registry, "append", message_id="m", notation=notation)
+    page = opened(text, registry, notation)
+    wishes = list(wishes_retry(page))
+    wishes += wishes_again(page, "replace")
+    wishes += wishes_again(page, "append")
     for target in marks:
         mode = draw(st.sampled_from(["replace-image", "append-after-image", "append-after-prompt"]))
         said = draw(st.none() | prompts)
-        wishes.append(
-            wish_for(text, registry, target, mode, said, message_id="m", notation=notation)
-        )
+        with suppress(SettingsInvalid):  # some tags cannot say it
+            wishes.append(wish_for(page, target, mode, said))
     outcomes = []
     for wish in draw(st.lists(st.sampled_from(wishes), max_size=6) if wishes else st.just([])):
         picture = draw(st.sampled_from([b"a", b"b", b"c", b"d", None]))
@@ -258,6 +276,56 @@ def test_a_revision_changes_marks_and_tags_alone_and_done_again_nothing(case):
     assert again.claims in {None, registry.claims}
 
 
+@settings(max_examples=100, deadline=None)
+@given(revisions(), st.randoms(use_true_random=False))
+def test_what_was_replaced_stays_out_though_another_program_had_stripped_it(case, random):
+    bare, text, registry, notation, outcomes = case
+    if find_marks(bare):
+        return
+    before = [one.id for one in find_marks(text, scan(text, notation)) if one.kind == "picture"]
+    stripped = {name for name in before if random.random() < 0.5}
+    for name in stripped:
+        text = remove(text, name, notation=notation)
+    result = revised(text, *outcomes, registry=registry, notation=notation)
+    there = {one.id for one in find_marks(result.text, scan(result.text, notation))}
+    placed = {one.id for one in result.placed}
+    came = [
+        one.wish for one in outcomes if one.placement is not None and one.placement.id in placed
+    ]
+    replaced = {
+        name
+        for name in stripped
+        for one in came
+        if (one.place == "replace-image" and one.target == name)
+        or (one.place == "replace" and one.target == name.partition(":")[0])
+    }
+    assert set(result.removed) == (replaced | (set(before) - stripped)) - there
+    assert len(set(result.removed)) == len(result.removed)
+    links = Links(placed=result.placed, removed=result.removed, claims=result.claims)
+    registry = registry.settle("m", links, result.text)
+    put_back = reconcile(result.text, registry, message_id="m", notation=notation).placed
+    assert replaced.isdisjoint(one.id for one in put_back)
+
+
+def test_what_is_stripped_stays_known_as_placed_if_what_was_to_replace_it_fails():
+    registry = REGISTRY.settle("m", Links(placed=(A, B)), "")
+    for outcome in (
+        got("replace-image", A, F),
+        got("replace", CAT.id, F),
+        got("append", CAT.id, N),
+        got("append-after-image", A, N),
+        got("replace-image", A, A),
+        got("replace", DOG.id, placement(DOG)),
+    ):
+        assert revised(page(B), outcome, registry=registry).removed == ()
+    assert revised("no tag", got("replace-image", A, N), registry=registry).removed == ()
+    alone = f"no tag {written(N, HTML)[1]}"
+    assert revised(alone, got("replace", CAT.id, N), registry=registry).removed == ()
+    assert revised(page(B), got("replace-image", A, N), registry=registry).removed == (A.id,)
+    past = registry.settle("m", Links(removed=(A.id,)), "")
+    assert revised(page(B), got("replace", CAT.id, N), registry=past).removed == (B.id,)
+
+
 def between(text, notation):
     """Give what stands between the tags of a text."""
     ends = [0]
@@ -296,14 +364,14 @@ def test_a_line_that_a_picture_shares_stays_until_the_last_one_leaves():
 
 
 def wish(text, target=A.id, mode="replace-image", prompt=None, registry=REGISTRY, notation=HTML):
-    return wish_for(text, registry, target, mode, prompt, message_id="m", notation=notation)
+    return wish_for(opened(text, registry, notation), target, mode, prompt)
 
 
 def test_a_wish_is_for_the_prompt_of_its_picture():
     assert wish(page(A)) == Wish(prompt=CAT, place="replace-image", target=A.id)
     assert wish(page(A), registry=Registry()).prompt == CAT
     assert wish(page(A), mode="append-after-prompt").target == CAT.id
-    assert wish(page(A), prompt=" cat ").rewrites is False
+    assert wish(page(A), prompt=" cat ") == wish(page(A)).but(rewrites=True)
 
 
 def test_a_wish_for_another_prompt_is_for_a_child_and_rewrites():
@@ -349,7 +417,7 @@ def test_a_picture_of_another_message_has_the_prompt_of_the_tag_that_it_stands_a
 
 def test_a_failure_of_another_message_is_retried_with_the_tag_that_it_stands_after():
     stranger = F.but(prompt_id="0" * 20)
-    (made,) = wishes_retry(page(stranger), REGISTRY, message_id="m", notation=HTML)
+    (made,) = wishes_retry(opened(page(stranger)))
     assert made.prompt == CAT
     assert revised(page(stranger), Outcome(wish=made, placement=N)).text == page(N)
 
@@ -359,6 +427,130 @@ def test_a_prompt_that_its_tag_cannot_say_is_refused_before_anything_is_drawn():
     with pytest.raises(SettingsInvalid, match="cannot be written in its tag"):
         wish(page(A), prompt="owl", notation=notation)
     assert wish(page(A), prompt="dog", notation=notation).rewrites
+
+
+def test_a_prompt_that_was_refined_is_judged_as_a_text_is():
+    notation = Notation(patterns=(r"<img-prompt=\"(cat|dog)\">",))
+    owl, dog = (CAT.refined(name, source="manual") for name in ("owl", "dog"))
+    puppy = DOG.refined("puppy", source="manual")
+    known = REGISTRY.add(owl, dog, puppy)
+    with pytest.raises(SettingsInvalid, match="'owl' cannot be written in its tag"):
+        wish(page(A), prompt=owl, registry=known, notation=notation)
+    assert wish(page(A), prompt=dog, registry=known, notation=notation).rewrites
+    with pytest.raises(SettingsInvalid, match="'puppy' was not refined from that of the picture"):
+        wish(page(A), prompt=puppy, registry=known)
+    with pytest.raises(UnknownPrompt, match="make it with refine"):
+        wish(page(A), prompt=CAT.refined("lion", source="manual"), registry=known)
+
+
+def test_a_tag_comes_to_say_the_root_again():
+    tiger = CAT.refined("tiger", source="manual")
+    new = placement(tiger, b"n")
+    text = page(A, new, cat="tiger")
+    claims = Tags(page(A), REGISTRY, message_id="m").rewritten({0: tiger}).claims
+    registry = REGISTRY.settle("m", Links(prompts=(tiger,), placed=(A, new), claims=claims), "")
+    for target, prompt in ((new, CAT), (A, CAT), (A, "cat")):
+        made = wish(text, target=target.id, prompt=prompt, registry=registry)
+        assert (made.prompt, made.rewrites) == (CAT, True)
+        result = revised(text, Outcome(wish=made, placement=B), registry=registry)
+        assert "tiger" not in Tags(result.text, message_id="m").matches[0].tag
+        assert result.claims == ()
+    assert not wish(text, target=A.id, registry=registry).rewrites
+
+
+def test_a_prompt_that_holds_one_tag_does_not_come_to_hold_another():
+    tiger = CAT.refined("tiger", source="manual")
+    new = placement(tiger, b"n")
+    registry = REGISTRY.add(tiger).but(claims=(Claim(prompt_id=tiger.id, text="tiger", ordinal=0),))
+    text = page(new, cat="tiger") + tag("cat", 1)  # which names the root
+    made = wish(text, target=new.id, prompt=CAT, registry=registry)
+    result = revised(text, Outcome(wish=made, placement=N), registry=registry)
+    assert result.text == page(N, cat="tiger") + tag("cat", 1)
+
+
+@settings(max_examples=100, deadline=None)
+@given(scenes(), st.data())
+def test_a_tag_says_what_was_wished_for_or_that_is_refused(scene, data):
+    _, text, registry, notation = scene
+    for number in range(3):
+        tags = scan(text, notation)
+        marks = [one for one in find_marks(text, tags) if one.kind == "picture"]
+        family = [one for one in registry.prompts if one.text.strip()]
+        if not marks or not family:
+            return
+        target = data.draw(st.sampled_from(marks)).id
+        prompt = data.draw(prompts | st.sampled_from(family))
+        try:
+            made = wish(text, target, prompt=prompt, registry=registry, notation=notation)
+        except (SettingsInvalid, UnknownPicture):
+            continue
+        new = placement(made.prompt, b"new%d" % number)
+        result = revised(
+            text, Outcome(wish=made, placement=new), registry=registry, notation=notation
+        )
+        links = Links(
+            prompts=(made.prompt,),
+            placed=result.placed,
+            removed=result.removed,
+            claims=result.claims,
+        )
+        registry = registry.settle("m", links, result.text)
+        text = result.text
+        after = Tags(text, registry, message_id="m", notation=notation)
+        assert len(after.matches) == len(tags)
+        at = after.index(made.prompt.id)
+        assert at is not None
+        assert after.holders[at] == made.prompt.id
+        assert canonical(after.matches[at].text) == canonical(made.prompt.text)
+
+
+def test_a_failed_wish_for_another_prompt_is_retried_with_its_tag():
+    tiger, lion = (CAT.refined(name, source="manual") for name in ("tiger", "lion"))
+    lost = failure(tiger)
+
+    def retried(text, registry):
+        (made,) = wishes_retry(opened(text, registry))
+        new = placement(made.prompt, b"n")
+        return revised(text, Outcome(wish=made, placement=new), registry=registry).text
+
+    new = placement(tiger, b"n")
+    assert retried(page(A, lost), REGISTRY.add(tiger)) == page(A, new, cat="tiger")
+    assert retried(page(A, lost), Registry().add(tiger)) == page(A, new, cat="tiger")
+    assert retried(page(A, F), REGISTRY.add(tiger)) == page(A, N)
+    # the tag has gone on since: what was wished for last is what it says
+    claims = Tags(page(A), REGISTRY, message_id="m").rewritten({0: lion}).claims
+    later = REGISTRY.add(tiger, lion).but(claims=claims)
+    assert retried(page(A, lost, cat="lion"), later) == page(A, new, cat="lion")
+    assert retried(page(A, F, cat="lion"), later) == page(A, N, cat="lion")
+    earlier = REGISTRY.add(lion, tiger).but(claims=claims)
+    assert retried(page(A, lost, cat="lion"), earlier) == page(A, new, cat="tiger")
+
+
+def test_one_prompt_that_cannot_be_written_costs_a_few_looks_through_the_text(monkeypatch):
+    looked = []
+    find = tags_module.find_prompts
+    monkeypatch.setattr(
+        tags_module,
+        "find_prompts",
+        lambda text, *a, **k: looked.append(len(text)) or find(text, *a, **k),
+    )
+    text = " ".join(tag(f"p{at}", 1) for at in range(100))
+    found = [Prompt.of("m", match) for match in Tags(text, message_id="m").matches]
+    made = [one.refined(f"{one.text} b", source="manual") for one in found]
+    made[70] = found[70].refined("x" * 1_999, source="manual")
+    outcomes = [
+        got("append", parent.id, placement(one), prompt=one, rewrites=True)
+        for parent, one in zip(found, made, strict=True)
+    ]
+    looked.clear()
+    result = revised(text, *outcomes, registry=Registry().add(*found))
+    assert len(result.placed) == 100
+    assert [match.text for match in scan(result.text, HTML)] == [
+        *(one.text for one in made[:70]),
+        "p70",
+        *(one.text for one in made[71:]),
+    ]
+    assert sum(looked) < 20 * len(result.text)
 
 
 def test_a_message_is_illustrated_again_tag_by_tag():
@@ -380,10 +572,29 @@ def test_a_picture_directly_after_a_tag_counts_whatever_prompt_it_names():
     assert len(wishes_of(text, REGISTRY, only_missing=True)) == 1
 
 
+def test_a_prompt_that_only_a_failure_has_left_a_mark_of_has_no_picture():
+    made = wishes_of(page(F, G), REGISTRY, only_missing=True)
+    assert [(one.prompt, one.place) for one in made] == [(CAT, "retry"), (DOG, "append")]
+    result = revised(page(F, G), *(Outcome(wish=one, placement=N) for one in made[:1]))
+    assert result.text == page(N, G)
+    assert [one.target for one in wishes_of(page(A, F), REGISTRY, only_missing=True)] == [DOG.id]
+    tiger = CAT.refined("tiger", source="manual")
+    known = REGISTRY.add(tiger)
+    (other, _) = wishes_of(page(failure(tiger)), known, only_missing=True)
+    assert (other.prompt, other.place, other.rewrites) == (CAT, "append", False)
+
+
+def test_what_is_missing_or_failed_is_wished_for_once_a_session():
+    assert all(one.once for one in wishes_of(page(F), REGISTRY, only_missing=True))
+    assert all(one.once for one in wishes_retry(opened(page(F))))
+    assert not any(one.once for one in wishes_of(page(F), REGISTRY))
+    assert not wish(page(A)).once
+
+
 def test_a_mark_of_a_failure_is_retried_if_its_prompt_is_known():
     stranger = DOG.but(id="0" * 20)
     text = page(F, G, F) + written(failure(stranger), HTML)[1]
-    wishes = wishes_retry(text, REGISTRY, message_id="m", notation=HTML)
+    wishes = wishes_retry(opened(text))
     assert [(one.prompt, one.place) for one in wishes] == [(CAT, "retry")] * 2
     assert [one.target for one in wishes] == [f"{CAT.id}:{one.task_id}" for one in (F, G)]
 

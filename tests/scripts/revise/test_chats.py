@@ -56,6 +56,26 @@ def test_illustrating_again_draws_only_what_is_missing(capsys):
     assert "wanted  a cat" not in capsys.readouterr().err
 
 
+def test_what_was_stripped_is_put_back_and_not_drawn_again(capsys):
+    file = chat()
+    assert run(["illustrate", "-q", "chat.jsonl", "--message", "2"]) == 0
+    whole = said(file, 2)
+    stripped = json.dumps(PICTURE.sub("", whole))
+    file.write_text(file.read_text().replace(json.dumps(whole), stripped))
+    assert pictures(file, 2, 5) == [0, 0]
+    capsys.readouterr()
+    assert run(["illustrate", "chat.jsonl"]) == 0
+    assert said(file, 2) == whole
+    assert pictures(file, 2, 5) == [2, 1]
+    told = capsys.readouterr().err
+    assert "wanted  a boat" in told
+    assert "wanted  a red door" not in told
+    file.write_text(file.read_text().replace(json.dumps(whole), stripped))
+    assert run(["illustrate", "chat.jsonl"]) == 0
+    assert said(file, 2) == whole
+    assert capsys.readouterr().err.endswith("written chat.jsonl, 2 pictures in pictures\n")
+
+
 @pytest.mark.parametrize(("mode", "there"), [("append", [4, 1]), ("replace", [2, 1])])
 def test_a_mode_says_what_happens_at_prompts_that_have_pictures(mode, there):
     file = chat()
