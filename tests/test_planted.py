@@ -11,6 +11,7 @@ from pathlib import Path
 
 import planted
 import pytest
+from command_line import reset_signals
 from planted import CHECKOUT, NotPlantable, SearchBroke, Searches
 from planted_bugs import BUGS, Bug
 
@@ -126,6 +127,7 @@ def test_an_interrupt_ends_it_at_once_and_leaves_nothing(tmp_path):
         stderr=subprocess.PIPE,
         text=True,
         env={**os.environ, "TMPDIR": str(tmp_path)},
+        preexec_fn=reset_signals,  # noqa: PLW1509
     ) as process:
         assert process.stderr is not None
         assert "without a bug" in process.stderr.readline()

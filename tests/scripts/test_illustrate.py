@@ -21,7 +21,7 @@ from PIL import Image
 
 from limner.scripts.app import run
 
-MARKDOWN_MARK = re.compile(rb'\n?!\[[^]]*\]\(([^)]*)\)<!--data-limner="[^"]*"-->')
+MARKDOWN_MARK = re.compile(rb'(?:\r?\n)?!\[[^]]*\]\(([^)]*)\)<!--data-limner="[^"]*"-->')
 HTML_MARK = re.compile(rb'\n?<img data-limner="[^"]*" alt="[^"]*" src="([^"]*)">')
 
 
