@@ -145,8 +145,9 @@ def standing(page: Page, placements: Collection[Placement]) -> set[str]:
     missing = {one.id: one for one in placements if one.id not in there}
     if not missing:
         return there
-    images = sorted((*_in_html(page.text), *_in_markdown(page.text)), key=lambda one: one.at)
-    there |= {name for _, name, _ in images if name is not None and name not in page.remains}
+    tags = [one for one in _in_html(page.text) if one.name not in page.remains]
+    images = sorted((*tags, *_in_markdown(page.text)), key=lambda one: one.at)
+    there |= {name for _, name, _ in images if name is not None}
     wanted: dict[str, list[tuple[int, str]]] = {}
     for name, one in missing.items():
         if name not in there:

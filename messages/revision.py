@@ -82,7 +82,7 @@ def revise(
 
 
 def remove(text: str, placement_id: str, *, notation: Notation = DEFAULT) -> str | None:
-    """Give a text without one of its pictures, or `None` if that is not in it.
+    """Give a text without one of its pictures, or what remains of it; `None` if neither is in it.
 
     In Markdown, the end of the line before it goes too if it stands between the picture and the
     prompt's tag, or a picture beside that, and nothing of ours follows on the line: so a picture
@@ -97,7 +97,7 @@ def remove(text: str, placement_id: str, *, notation: Notation = DEFAULT) -> str
         SettingsInvalid: if a pattern cannot be used.
     """
     page = Page(Tags(text, message_id="", notation=notation))
-    marks = page.there.get(placement_id, ())
+    marks = [*page.there.get(placement_id, ()), *page.remains.get(placement_id, ())]
     for mark in marks:
         page.take(mark)
     return page.composed(()).text if marks else None
@@ -168,9 +168,9 @@ def _leaving(page: Page, outcome: Outcome, notation: Notation) -> Sequence[Mark]
         renewed = wish.place == "retry" and _failed(outcome, notation)
         return _target(page, wish) if renewed else ()
     if wish.place in {"replace-image", "retry"}:
-        return _target(page, wish)
+        return [*_target(page, wish), *page.remains.get(wish.target, ())]
     at = _tag(page.tags, wish) if wish.place == "replace" else None
-    return () if at is None else [one for one in page.runs[at] if one.kind == "picture"]
+    return () if at is None else [one for one in page.runs[at] if one.kind != "failure"]
 
 
 def _tag(tags: Tags, wish: Wish) -> int | None:

@@ -73,7 +73,7 @@ def wishes_again(page: Page, mode: AgainMode, *, only_missing: bool = False) -> 
         for mark in page.marks:
             if mark.kind == "failure":
                 failed.setdefault(mark.prompt_id, mark.id)
-            else:
+            elif mark.kind == "picture":
                 prompts.add(mark.prompt_id)
                 illustrated.add(page.after.get(mark.id))
         illustrated.update(map(tags.index, prompts))

@@ -71,12 +71,13 @@ def tell_changed(name: str, asked: Iterable[pykka.Future[Illustrated]], display:
         asked: what it has asked for, of a studio that is closed.
         display: who is told.
     """
-    messages = 0
+    messages = set()
     for one in asked:
         with suppress(LimnerError):
-            messages += one.get(timeout=0).written
-    were = "message was" if messages == 1 else "messages were"
-    changed = f"{messages:,} {were} changed in {shown(name, 300)}; run it again for the rest"
+            if (result := one.get(timeout=0)).written:
+                messages.add(result.message_id)
+    were = "message was" if len(messages) == 1 else "messages were"
+    changed = f"{len(messages):,} {were} changed in {shown(name, 300)}; run it again for the rest"
     display.complain(f"interrupted; {changed if messages else 'nothing was changed'}")
 
 

@@ -18,9 +18,10 @@ from limner.actors.stores import FileStore, PictureFiles
 from limner.messages.cleaning import Kept
 from limner.messages.cleaning import clean as cleaned
 from limner.messages.errors import LimnerError, StoreFailed
-from limner.messages.marks import find_marks
+from limner.messages.marks import find_marks, marked
 from limner.messages.notation import Notation
-from limner.messages.pictures import Illustrated
+from limner.messages.pictures import Illustrated, Placement
+from limner.messages.registry import Registry
 from limner.messages.scanner import find_prompts
 from limner.messages.settings import Settings
 from limner.messages.writing import Links
@@ -157,13 +158,16 @@ class Cleaning:
             with Studio.open(settings, store=document.store, generator="instant") as studio:
                 for message_id, text in document.messages(broken=self._pass_over):
                     after = self.clean(text)
-                    if after == text:
-                        continue
                     if self.dry_run:
                         show_diff(shown(document.called(message_id), 300), text, after)
-                    else:
+                        continue
+                    if "pictures" not in self.keep:
+                        for one in stripped(document.store.registry(message_id), text):
+                            self.asked.append(studio.remove(message_id, one))
+                    if after != text:
                         change = partial(cleaned, keep=self.keep, notation=settings.notation)
                         self.asked.append(studio.edit(message_id, change))
+                    if self.asked:
                         self.asked[-1].get()
 
     def print(self, file: str, display: Display, *, chat: bool) -> bool:
@@ -211,6 +215,13 @@ class Cleaning:
 
     def _pass_over(self, error: StoreFailed) -> None:
         self.broken.append(shown(str(error), 300))
+
+
+def stripped(registry: Registry, text: str) -> list[Placement]:
+    """Give the pictures that another program has taken out; they are not to be put back either."""
+    placed = [one.placement for one in registry.links if one.state == "placed"]
+    there = marked(text) if placed else frozenset()
+    return [one for one in placed if one.id not in there]
 
 
 def count(text: str, notation: Notation) -> Counter[str]:

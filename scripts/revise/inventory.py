@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Literal
 
+import regex
+
 from limner.messages.errors import UnknownPicture
 from limner.messages.marks import Mark
 from limner.messages.notation import Notation
@@ -31,8 +33,15 @@ MAX_FAMILY = 200
 """Prompts that come from one another, of which a history is made; the next ones begin another."""
 
 _BEGINNING = re.compile(rf"[0-9a-f]{{{LEAST},32}}|[0-9a-f]{{{LEAST},20}}:[0-9a-f]{{0,32}}")
-_ADDRESS = re.compile(r'\bsrc="([^"<>]*)"|\]\(([^\s()]*)\)<!--')
-_REASON = re.compile(r'\btitle="([^"<>]*)"|^\[⚠ (.*)\]<!--', re.DOTALL)
+_VALUE = r"""\s*=\s*(?|"([^"]*)"|'([^']*)'|([^\s"'<>]+))"""
+_ADDRESS = {
+    "html": regex.compile(rf"\ssrc{_VALUE}"),
+    "markdown": regex.compile(r"\]\(([^\s()]*)\)<!--"),
+}
+_REASON = {
+    "html": regex.compile(rf"\stitle{_VALUE}"),
+    "markdown": regex.compile(r"\[⚠ (.*)\]<!--", regex.DOTALL),
+}
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 
 
@@ -274,12 +283,12 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def _address(text: str, mark: Mark) -> str:
-    found = _ADDRESS.search(text, mark.start, mark.end)
-    return "" if found is None else html.unescape(found[1] or found[2] or "")
+    found = _ADDRESS[mark.markup].search(text, mark.start, mark.end)
+    return "" if found is None else html.unescape(found[1])
 
 
 def _reason(text: str, mark: Mark) -> str:
-    found = _REASON.search(text[mark.start : mark.end])
+    found = _REASON[mark.markup].search(text, mark.start, mark.end)
     if found is None:
         return ""
-    return html.unescape(found[1] if found[2] is None else _ESCAPED.sub(r"\1", found[2]))
+    return html.unescape(found[1] if mark.markup == "html" else _ESCAPED.sub(r"\1", found[1]))

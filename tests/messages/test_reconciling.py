@@ -180,6 +180,12 @@ def test_what_remains_stays_where_the_image_still_stands():
     assert reconciled(text, registry_of(A)).text == text
 
 
+def test_what_remains_beside_an_image_that_was_rewritten_puts_in_no_other():
+    comment = f'<!--data-limner="{A.id}"-->'
+    text = f'{TEXT} ![x]({A.picture.url} "titled"){comment} and {comment}'
+    assert reconciled(text, registry_of(A), Notation()).text == text
+
+
 def test_what_remains_stays_where_the_whole_cannot_be_put():
     long = A.but(picture=A.picture.but(url="data:," + "A" * MAX_MARK))
     text = f'{TEXT} <!--data-limner="{A.id}"-->'

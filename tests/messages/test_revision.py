@@ -124,6 +124,31 @@ def test_a_picture_without_target_and_tag_is_named_with_the_reason():
     assert (one.placement, one.reason) == (N, NO_PROMPT)
 
 
+COMMENT = f'<!--data-limner="{A.id}"-->'
+STRIPPED = f'<!--data-limner-failed="{written(F, HTML)[0]}"-->'
+
+
+@pytest.mark.parametrize(
+    ("place", "target", "remains"),
+    [("replace-image", A, COMMENT), ("replace", CAT.id, COMMENT), ("retry", F, STRIPPED)],
+)
+def test_what_remains_of_what_is_replaced_goes_with_it(place, target, remains):
+    text = TEXT.replace(" y", f"{remains} y")
+    assert revised(text, got(place, target, N)).text == page(N)
+
+
+def test_what_remains_of_a_picture_is_removed_as_it_is():
+    assert remove(TEXT.replace(" y", f"{COMMENT} y"), A.id, notation=HTML) == TEXT
+
+
+@pytest.mark.parametrize("remains", [COMMENT, STRIPPED])
+def test_what_remains_is_no_picture_of_its_prompt(remains):
+    text = TEXT.replace(" y", f"{remains} y")
+    assert [one.prompt for one in wishes_of(text, REGISTRY, only_missing=True)] == [CAT, DOG]
+    placed = REGISTRY.settle("m", Links(placed=(A,)), text)
+    assert [one.prompt for one in wishes_of(text, placed, only_missing=True)] == [DOG]
+
+
 @pytest.mark.parametrize("place", ["replace-image", "replace", "retry"])
 def test_what_a_picture_should_replace_stays_if_its_mark_is_too_long(place):
     text, long = page(A, F), N.but(picture=N.picture.but(url="data:," + "A" * MAX_MARK))

@@ -296,3 +296,16 @@ def test_a_history_that_is_too_long_is_cut():
     prompts = refined(1_000)
     [spot] = inventory("m", tag("a door"), Registry(prompts=tuple(prompts)), Notation()).spots
     assert [one.id for one in spot.history] == [one.id for one in prompts[:200]]
+
+
+@pytest.mark.parametrize("quote", ['"', "'", ""])
+def test_what_another_program_has_quoted_otherwise_is_told_too(quote):
+    owner = prompt_id("m", "a door", 0)
+    picture, failed = f"{owner}:{'a' * 32}", f"{owner}:{'b' * 20}"
+    text = (
+        f"{tag('a door')}<img data-src=x.png src={quote}u.png{quote} data-limner={quote}{picture}"
+        f"{quote}><span title={quote}slow{quote} data-limner-failed={quote}{failed}{quote}>!</span>"
+    )
+    [spot] = inventory("m", text, Registry(), Notation()).spots
+    assert [(one.placement, one.url) for one in spot.pictures] == [(picture, "u.png")]
+    assert [(one.id, one.reason) for one in spot.failures] == [(failed, "slow")]

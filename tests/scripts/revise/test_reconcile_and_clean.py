@@ -87,6 +87,26 @@ def test_a_text_is_cleaned_in_its_place_and_stays_clean(capsys):
     assert file.read_text() == THREE
 
 
+@pytest.mark.parametrize("keep", [[], ["--keep", "prompts"]])
+def test_what_was_stripped_before_a_text_is_cleaned_does_not_come_back(keep, capsys):
+    file = story()
+    strip(file)
+    assert run(["clean", "story.md", *keep]) == 0
+    file.write_text(THREE)
+    assert run(["reconcile", "story.md"]) == 0
+    assert file.read_text() == THREE
+    assert "nothing is to be put back in story.md" in capsys.readouterr().err
+
+
+def test_pictures_that_are_kept_as_a_text_is_cleaned_can_come_back():
+    file = story()
+    whole = file.read_text()
+    strip(file)
+    assert run(["clean", "-q", "story.md", "--keep", "pictures", "--keep", "prompts"]) == 0
+    assert run(["reconcile", "-q", "story.md"]) == 0
+    assert file.read_text() == whole
+
+
 def test_a_text_is_cleaned_into_another_file_or_a_pipe():
     file = story()
     whole = file.read_bytes()
