@@ -2,7 +2,6 @@
 
 import html
 import re
-import time
 from urllib.parse import quote, unquote
 
 import pytest
@@ -249,7 +248,8 @@ def test_of_several_addresses_each_has_its_nearest_end_tried_first():
     assert reconciled(text, registry_of(A)).placed == ()
 
 
-def test_hostile_images_take_no_longer_than_their_length():
+def test_hostile_images_are_read_to_their_end():
+    """What takes the square of their length would take hours."""
     many = 400_000
     for text in (
         "<img " + 'src="' * 8 + "%" + "25" * many + '"' * 8,
@@ -258,9 +258,7 @@ def test_hostile_images_take_no_longer_than_their_length():
         '<img src="' * (many // 32),
         "![](" * (many // 32),
     ):
-        began = time.process_time()
         assert reconciled(TEXT + text, registry_of(A)).placed == (A,)
-        assert time.process_time() - began < 2
 
 
 ENCODINGS = st.lists(st.sampled_from([html.escape, html.unescape]), max_size=6)
