@@ -15,6 +15,7 @@ TURNS = 10
 """Seconds that the turns of a simulation's actors may take, where nobody waits for a timer."""
 
 PARTS = frozenset(["StudioActor", "LimiterActor", "CallerActor", "EditorActor", "RecorderActor"])
+EDIT_ENDS = frozenset(["text_edited", "edit_unneeded", "edit_failed"])
 OURS = "InjectedFailure"
 """What an actor says that it failed with, if the simulation made it fail."""
 
@@ -51,6 +52,8 @@ class Promptness:
             yield from self._lane(event, name, now)
         elif "session_id" in event:
             self._session(event, name, now, event["session_id"])
+        elif name in EDIT_ENDS:
+            self._edit_ended(now, self._session_of.get(event["message_id"], ""))
 
     def _begin(self, now: int) -> None:
         self._began = now
@@ -63,6 +66,7 @@ class Promptness:
         self._owners: dict[str, str | None] = {}  # by session
         self._tasks: dict[str, dict[str, bool]] = {}  # whether they have settled, by session
         self._sealed: dict[str, set[str]] = {}
+        self._session_of: dict[str, str] = {}  # by message
 
     def _promise(self, key: Hashable, at: int, seconds: float, timers: int, what: str) -> None:
         """Expect something within so many seconds, in which so many timers have to fire."""
@@ -206,6 +210,7 @@ class Promptness:
         settings, task = self._settings, event.get("task_id", "")
         if name == "session_opened":
             self._tasks[session] = {}
+            self._session_of[event["message_id"]] = session
             self._owners[session] = event["owner"]
         tasks = self._tasks.get(session)
         if tasks is None:
@@ -248,6 +253,16 @@ class Promptness:
             seconds = 2 * settings.store_timeout + settings.grace  # it may still be loading
             what = f"session {session} has all that it waits for, and does not end"
             self._promise(("write", session), now, seconds, 3, what)
+
+    def _edit_ended(self, now: int, session: str) -> None:
+        """Give a session more time that may have waited for its turn to write, and may again."""
+        settings = self._settings
+        for key in (("deadline", session), ("write", session)):
+            due, what = self._promises.get(key, (0, ""))
+            if due:
+                self._promise(key, now, settings.store_timeout + settings.grace, 3, what)
+                later, _ = self._promises[key]
+                self._promise_by(max(due, later), key, what)
 
     def _is_complete(self, session: str) -> bool:
         """Say whether a session has all that its write waits for."""

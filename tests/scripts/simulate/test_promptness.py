@@ -198,3 +198,19 @@ def test_a_lane_is_dropped_only_when_it_is_idle():
     log.lane(60, "lane_opened", "host:a", settings).wants(60, "b", lane="host:a")
     log.gets(60, "b", lane="host:a").lane(61, "lane_dropped", "host:a")
     assert log.found == ["lane host:a is dropped, and is not idle"]
+
+
+def test_a_session_has_more_time_after_each_edit_that_was_before_its_write():
+    settings = Settings()
+    whole = settings.store_timeout + settings.grace + TURNS
+    due = settings.store_timeout + whole
+    log = Log().say(0, "session_opened", session_id="s", message_id="m", owner=None)
+    log.say(0, "session_sealed", session_id="s", message_id="m", tasks=[])
+    assert log.after(due) == []
+    log.say(due, "edit_unneeded", message_id="n")
+    log.say(due, "text_edited", message_id="m")
+    assert log.after(due + whole) == []
+    [found] = log.after(due + whole + 1)
+    assert found == (
+        f"late: session s has all that it waits for, and does not end at {due + whole:.3f} s"
+    )
