@@ -3,8 +3,8 @@
 Hears `EditText`, `HoldWrites`, `ReleaseWrites`, `ClearWrites` and `ReportPending` from the edge by
 way of the root, `ReserveTurn` and `SessionGone` from the root, `AskTurn` and `TurnOver` from
 sessions' writers, whom it tells `TurnGiven`, and `AwaitEdits` from sessions that regenerate, whom
-it tells `EditsOver`. Started by the root, once a studio; ends by itself
-after `EndWhenIdle`. If it fails, the studio closes.
+it tells `EditsOver`. Started by the root, once a studio; ends by itself after `EndWhenIdle`. If it
+fails, the studio closes.
 """
 
 from __future__ import annotations
