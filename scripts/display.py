@@ -13,6 +13,8 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
+from limner.scripts.signals import HEARING
+
 MAX_SHOWN = 72
 """Characters of a prompt that are shown."""
 
@@ -100,12 +102,8 @@ def line(record: Record, prompt: str) -> str | None:
 class Display:
     """Shows nothing but errors, and is what the other displays are made from."""
 
-    interval = 0.25
-    """Seconds to wait for what happens, at most; then it wants to be refreshed.
-
-    A wait must end by itself: Python hears a signal between two steps of the main thread, so one
-    that comes as a wait begins, or to another thread, is heard only after it.
-    """
+    interval = HEARING
+    """Seconds to wait for what happens, at most; then it wants to be refreshed."""
 
     names_failures = False
     """Whether it has named each failed picture when it happened."""

@@ -142,8 +142,8 @@ class Course:
         """
         put = self._happenings.put
         with (
-            Studio.open(settings, store=store) as studio,
             heeding_signals(lambda: put(Interrupted())),
+            Studio.open(settings, store=store) as studio,
         ):
             self._display.begin(self._source.name)
             studio.subscribe(put)

@@ -19,6 +19,7 @@ from limner.messages.pictures import Illustrated
 from limner.scripts.display import Display, shown
 from limner.scripts.places import Places
 from limner.scripts.reading import Unusable
+from limner.scripts.signals import HEARING, Step
 
 DONE, FAILED, MISUSED, INCOMPLETE, INTERRUPTED = 0, 1, 2, 3, 130
 """The exit statuses of the command."""
@@ -61,6 +62,23 @@ def tell_written(result: Illustrated, places: Places, settings: Settings, displa
     display.say(f"written {shown(places.output_name, 300)}, {number} {noun}{where}")
     if settings.events is not None:
         display.say(f"events  {shown(str(settings.events), 300)}")
+
+
+def outcome_of(asked: pykka.Future[Illustrated], step: Step) -> Illustrated:
+    """Wait for what comes of a change.
+
+    Args:
+        asked: the change.
+        step: called now and then; what it raises ends the waiting.
+
+    Raises:
+        LimnerError: whatever came of it.
+    """
+    while True:
+        step()
+        with suppress(pykka.Timeout):
+            result: Illustrated = asked.get(timeout=HEARING)
+            return result
 
 
 def tell_changed(name: str, asked: Iterable[pykka.Future[Illustrated]], display: Display) -> None:

@@ -20,13 +20,15 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
 
 from planted_bugs import BUGS, Bug
+
+from limner.scripts.signals import HEARING, Step, interrupted_between_steps
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 FOLDERS = ("actors", "messages", "scripts")
@@ -212,16 +214,29 @@ def search_planted(
     return outcome
 
 
-def check_unplanted(searches: Searches, pristine: Path, seeds: int, at_once: int) -> Outcome:
-    """Simulate seeds without a bug, in as many parts as run at one time.
+def ended(jobs: Iterable[Future[Outcome]], step: Step) -> Iterator[Future[Outcome]]:
+    """Give jobs as they end."""
+    left = set(jobs)
+    while left:
+        step()
+        done, left = wait(left, HEARING, FIRST_COMPLETED)
+        yield from done
+
+
+def check_unplanted(
+    searches: Searches, pristine: Path, seeds: int, pool: ThreadPoolExecutor, step: Step
+) -> Outcome:
+    """Simulate seeds without a bug, in as many parts as there are processors.
 
     Raises:
         SearchBroke: if a part of it broke.
     """
-    part = -(-seeds // at_once)
+    part = -(-seeds // (os.cpu_count() or 1))
     parts = [range(at, min(at + part, seeds)) for at in range(0, seeds, part)]
-    with ThreadPoolExecutor(at_once) as pool:
-        outcomes = list(pool.map(lambda one: searches.search(pristine, one), parts))
+    jobs = [pool.submit(searches.search, pristine, one) for one in parts]
+    for job in ended(jobs, step):
+        job.result()
+    outcomes = [job.result() for job in jobs]
     wrong = next((one for one in outcomes if one.caught is not None), outcomes[0])
     return Outcome(
         sum(one.seeds for one in outcomes),
@@ -233,18 +248,20 @@ def check_unplanted(searches: Searches, pristine: Path, seeds: int, at_once: int
 
 def run(bugs: Sequence[Bug], *, seeds: int, scenario: str) -> int:
     """Search for each bug; print what caught it; give the exit status."""
-    at_once = os.cpu_count() or 1
     searches = Searches(scenario)
     began = monotonic()
     outcomes: dict[Bug, Outcome | Exception] = {}
-    with tempfile.TemporaryDirectory(prefix="limner-planted-") as made:
+    with (
+        tempfile.TemporaryDirectory(prefix="limner-planted-") as made,
+        interrupted_between_steps() as step,
+    ):
         folder = Path(made).resolve()
         pristine = folder / "pristine"
-        pool = ThreadPoolExecutor(at_once)
+        pool = ThreadPoolExecutor(os.cpu_count() or 1)
         try:
             copy_checkout(pristine)
             tell(f"without a bug: {min(seeds, UNPLANTED_SEEDS)} seeds of {scenario}")
-            clean = check_unplanted(searches, pristine, min(seeds, UNPLANTED_SEEDS), at_once)
+            clean = check_unplanted(searches, pristine, min(seeds, UNPLANTED_SEEDS), pool, step)
             if clean.caught is not None:
                 print(f"without a bug: seed {clean.caught} failed: {short(clean.by, 500)}")
                 return 1
@@ -253,7 +270,7 @@ def run(bugs: Sequence[Bug], *, seeds: int, scenario: str) -> int:
                 pool.submit(search_planted, searches, bug, folder, pristine, seeds): bug
                 for bug in bugs
             }
-            for job in as_completed(jobs):
+            for job in ended(jobs, step):
                 bug = jobs[job]
                 try:
                     outcomes[bug] = job.result()

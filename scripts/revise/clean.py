@@ -33,6 +33,7 @@ from limner.scripts.outcome import (
     INTERRUPTED,
     few,
     give_up,
+    outcome_of,
     print_text,
     tell_changed,
 )
@@ -41,6 +42,7 @@ from limner.scripts.reading import Unusable, open_source
 from limner.scripts.revise.copying import copy_file
 from limner.scripts.revise.diff import show_diff
 from limner.scripts.revise.document import check_copy, check_file, is_chat, opened
+from limner.scripts.signals import interrupted_between_steps
 
 NOUNS = {
     "picture": ("picture", "pictures"),
@@ -153,10 +155,14 @@ class Cleaning:
 
     def in_place(self, places: Places, *, chat: bool, backup: bool) -> None:
         """Clean each message of a file where it stands."""
-        with opened(places, self.settings, chat=chat, backup=backup) as document:
+        with (
+            interrupted_between_steps() as step,
+            opened(places, self.settings, chat=chat, backup=backup) as document,
+        ):
             settings, self.hint = document.settings, document.hint
             with Studio.open(settings, store=document.store, generator="instant") as studio:
                 for message_id, text in document.messages(broken=self._pass_over):
+                    step()
                     after = self.clean(text)
                     if self.dry_run:
                         show_diff(shown(document.called(message_id), 300), text, after)
@@ -168,7 +174,7 @@ class Cleaning:
                         change = partial(cleaned, keep=self.keep, notation=settings.notation)
                         self.asked.append(studio.edit(message_id, change))
                     if self.asked:
-                        self.asked[-1].get()
+                        outcome_of(self.asked[-1], step)
 
     def print(self, file: str, display: Display, *, chat: bool) -> bool:
         """Print a file as it is when it is clean; say whether somebody took it."""

@@ -104,8 +104,8 @@ class Course:
         put = self._happenings.put
         settings = settings.model_copy(update={"settle_after": GATHERING})
         with (
-            Studio.open(settings, store=store, generator=generator) as studio,
             heeding_signals(lambda: put(Interrupted())),
+            Studio.open(settings, store=store, generator=generator) as studio,
         ):
             self.display.begin(name)
             studio.subscribe(put)

@@ -11,10 +11,19 @@ from limner.messages.errors import LimnerError, UnknownMessage
 from limner.messages.pictures import Illustrated
 from limner.messages.reconciling import reconcile as reconciled
 from limner.scripts.display import Display, Lines, shown
-from limner.scripts.outcome import DONE, INCOMPLETE, INTERRUPTED, few, give_up, tell_changed
+from limner.scripts.outcome import (
+    DONE,
+    INCOMPLETE,
+    INTERRUPTED,
+    few,
+    give_up,
+    outcome_of,
+    tell_changed,
+)
 from limner.scripts.places import places_of
 from limner.scripts.revise.diff import show_diff
 from limner.scripts.revise.document import Document, check_file, is_chat, opened
+from limner.scripts.signals import Step, interrupted_between_steps
 
 
 def reconcile(
@@ -45,17 +54,22 @@ def reconcile(
         settings = load_settings(config, **given)
         check_file(file)
         places = places_of(file, None, settings, writes=not dry_run)
-        with opened(places, settings, chat=is_chat(file)) as document:
+        with (
+            interrupted_between_steps() as step,
+            opened(places, settings, chat=is_chat(file)) as document,
+        ):
             known = document.illustrated()
             if dry_run or not known:
-                results = [rehearsed(document, one) for one in known]
+                for one in known:
+                    step()
+                    results.append(rehearsed(document, one))
             else:
                 with Studio.open(
                     document.settings, store=document.store, generator="instant"
                 ) as studio:
                     for one in known:
                         asked.append(studio.reconcile(one))
-                        results.append(outcome(document, asked[-1], one))
+                        results.append(outcome(document, asked[-1], one, step))
     except LimnerError as error:
         return give_up(error, display)
     except KeyboardInterrupt:
@@ -82,13 +96,14 @@ def reconcile(
     return INCOMPLETE if lost else DONE
 
 
-def outcome(document: Document, asked: pykka.Future[Illustrated], message_id: str) -> Illustrated:
+def outcome(
+    document: Document, asked: pykka.Future[Illustrated], message_id: str, step: Step
+) -> Illustrated:
     """Wait until what is missing in one message is put back."""
     try:
-        result: Illustrated = asked.get()
+        return outcome_of(asked, step).but(text="")
     except UnknownMessage:  # it is a user's by now
         return looked_into(document, message_id, None)
-    return result.but(text="")
 
 
 def rehearsed(document: Document, message_id: str) -> Illustrated:

@@ -19,6 +19,7 @@ from typing import Any
 from limner.messages.errors import LimnerError, SettingsInvalid
 from limner.scripts.display import shown, tell
 from limner.scripts.inspect.reading import parse
+from limner.scripts.signals import Step, interrupted_between_steps
 from limner.scripts.simulate.scenario import Scenario, load_scenario
 from limner.scripts.simulate.seeds import MAX_SEEDS, SeedResult, broke, run_seeds
 from limner.scripts.simulate.world import NOT_REAL, Report, simulate
@@ -62,9 +63,10 @@ def run(
         again += ["--messages", str(messages)] if messages is not None else []
         for override in overrides:
             again += ["--set", override]
-        if numbers is not None:
-            return search(loaded, numbers, again, processes=processes, first=first)
-        return look(loaded, seed or 0, events, real=real)
+        with interrupted_between_steps() as step:
+            if numbers is not None:
+                return search(loaded, numbers, again, step, processes=processes, first=first)
+            return look(loaded, seed or 0, events, step, real=real)
     except LimnerError as error:
         tell(f"limner: {shown(str(error), 1_000)}")
         return MISUSED
@@ -118,11 +120,12 @@ def make_way(events: Path) -> None:
         ) from None
 
 
-def look(scenario: Scenario, seed: int, events: Path | None, *, real: bool) -> int:
+def look(scenario: Scenario, seed: int, events: Path | None, step: Step, *, real: bool) -> int:
     """Run one seed, and print all that is to be said of it."""
     with progress("simulating", scenario.messages) as shows:
 
         def show(left: int, whole: int, seconds: float) -> None:
+            step()
             shows(left, whole, f"{left:,} of {whole:,} messages, {clock(seconds)} of the day")
 
         try:
@@ -183,6 +186,7 @@ def search(
     scenario: Scenario,
     seeds: range,
     again: Sequence[str],
+    step: Step,
     *,
     processes: int | None = None,
     first: bool = False,
@@ -195,7 +199,7 @@ def search(
     seconds = 0.0
     try:
         with progress("simulating", len(seeds)) as shows:
-            for result in run_seeds(scenario, seeds, processes):
+            for result in run_seeds(scenario, seeds, processes, step):
                 done += 1
                 outcomes += result.outcomes
                 events += result.events

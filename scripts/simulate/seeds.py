@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import os
 import signal
+import tempfile
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Sized
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import get_context
+from time import monotonic
 from traceback import format_exception_only
 
+from limner.scripts.signals import HEARING, Step, deaf_at_birth
 from limner.scripts.simulate.scenario import Scenario
 from limner.scripts.simulate.world import simulate
 
@@ -46,10 +50,14 @@ class SeedResult:
     seconds: float = 0
 
 
-def run_seed(scenario: Scenario, seed: int) -> SeedResult:
+def go_on() -> None:
+    """Do nothing between two steps."""
+
+
+def run_seed(scenario: Scenario, seed: int, step: Step = go_on) -> SeedResult:
     """Run one seed; a simulation that breaks is a problem of its own."""
     try:
-        report = simulate(scenario, seed)
+        report = simulate(scenario, seed, progress=lambda *_: step())
     except Exception as error:  # noqa: BLE001
         return SeedResult(seed, (broke(error),), Counter())
     return SeedResult(
@@ -69,7 +77,7 @@ def broke(error: Exception) -> str:
 
 
 def run_seeds(
-    scenario: Scenario, seeds: Sequence[int], at_once: int | None = None
+    scenario: Scenario, seeds: Sequence[int], at_once: int | None = None, step: Step = go_on
 ) -> Iterator[SeedResult]:
     """Run many seeds, and give what became of each as it ends, in any order.
 
@@ -77,37 +85,55 @@ def run_seeds(
         scenario: what is simulated.
         seeds: which ones.
         at_once: how many at one time; as many as there are processors by default.
+        step: called now and then; what it raises ends it.
     """
     number = min(at_once or os.cpu_count() or 1, len(seeds))
     if number <= 1:
-        yield from (run_seed(scenario, seed) for seed in seeds)
+        yield from (run_seed(scenario, seed, step) for seed in seeds)
         return
     waiting = iter(seeds)
     running: dict[Future[SeedResult], int] = {}
-    pool = ProcessPoolExecutor(
-        number,
-        mp_context=get_context("spawn"),
-        initializer=signal.signal,
-        initargs=(signal.SIGINT, signal.SIG_IGN),  # Ctrl-C is for the one who waits for them
-    )
-    try:
+    latest = monotonic()
+    with _pool(number, running) as pool:
         while True:
+            step()
             while len(running) < number * AHEAD and (seed := next(waiting, None)) is not None:
-                running[pool.submit(run_seed, scenario, seed)] = seed
+                with deaf_at_birth():  # which starts a process if all are busy
+                    running[pool.submit(run_seed, scenario, seed)] = seed
             if not running:
                 break
-            done, _ = wait(running, PATIENCE, FIRST_COMPLETED)
+            done, _ = wait(running, HEARING, FIRST_COMPLETED)
             for future in done:
+                latest = monotonic()
                 del running[future]
                 yield future.result()
-            if not done:
+            if monotonic() - latest > PATIENCE:
                 for seed in running.values():
                     late = f"nothing has come back for {PATIENCE} s; this or a seed beside it hangs"
                     yield SeedResult(seed, (late,), Counter())
                 break
-    finally:
-        workers = list((pool._processes or {}).values())  # noqa: SLF001
-        if running:  # given up before its end
-            for worker in workers:
-                worker.terminate()
-        pool.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def _pool(number: int, running: Sized) -> Iterator[ProcessPoolExecutor]:
+    """Give processes, whose files lie in a folder that goes with them; kill them if any `running`.
+
+    A process that is killed removes nothing itself.
+    """
+    with tempfile.TemporaryDirectory(prefix="limner-") as folder:
+        pool = ProcessPoolExecutor(
+            number, mp_context=get_context("spawn"), initializer=_begin, initargs=(folder,)
+        )
+        try:
+            yield pool
+        finally:
+            workers = list((pool._processes or {}).values())  # noqa: SLF001
+            if running:  # given up before its end
+                for worker in workers:
+                    worker.kill()
+            pool.shutdown(cancel_futures=True)
+
+
+def _begin(folder: str) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    tempfile.tempdir = folder

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from command_line import clear_environment
 
+from limner.actors import Studio
 from limner.scripts.app import run
 
 TEXT = '<!--img-prompt="a red door"--> and <!--img-prompt="a blue door"-->'
@@ -78,3 +79,27 @@ def test_the_first_is_heard_though_it_does_not_end_the_wait(
     lines = said.getvalue().splitlines()
     assert "interrupted: writing what is finished; again to write nothing" in lines
     assert lines[-1].startswith("written ")
+
+
+@pytest.mark.parametrize(("command", "call"), [("reconcile", "reconcile"), ("clean", "edit")])
+def test_it_does_not_break_into_a_studio(
+    command: str,
+    call: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """It may hold a lock there, and it would never let go of it."""
+    Path("story.md").write_text(TEXT)
+    assert run(["illustrate", "-q", "story.md", "-o", "drawn.md", "--generator", "instant"]) == 0
+    original = getattr(Studio, call)
+    passed = []
+
+    def interrupted(*arguments: object) -> object:
+        signal.raise_signal(signal.SIGINT)
+        passed.append(call)
+        return original(*arguments)
+
+    monkeypatch.setattr(Studio, call, interrupted)
+    assert run([command, "drawn.md"]) == 130
+    assert passed == [call]
+    assert capsys.readouterr().err.startswith("limner: interrupted; ")

@@ -5,7 +5,9 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections import Counter
+from pathlib import Path
 
 import orjson
 import pykka
@@ -15,6 +17,8 @@ from invariants import violations
 from limner.messages.errors import RequestDropped, StudioClosed
 from limner.messages.pictures import Illustrated
 from limner.scripts.app import run
+from limner.scripts.signals import interrupted_between_steps
+from limner.scripts.simulate import seeds as seeds_module
 from limner.scripts.simulate.calls import complaint, unanswered
 from limner.scripts.simulate.draws import Draws
 from limner.scripts.simulate.expectations import broken
@@ -270,19 +274,42 @@ def test_a_wrong_use_gets_one_line(folder, capsys, arguments, said):
     assert (folder / "precious.txt").read_text() == "my only copy\n"
 
 
-@pytest.mark.parametrize("how", [["--messages", "1000000"], ["--seeds", "0..99999"]])
-def test_ctrl_c_ends_it_at_once_and_leaves_nothing_running(how):
+def the_progress(process):
+    """Wait until it is well under way."""
+    assert process.stderr.readline().startswith("simulating: ")
+
+
+def its_first_process(process):
+    """Wait until it has just begun to start processes."""
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    if not children.exists():
+        pytest.skip("there is no /proc that tells the processes of a process")
+    # the first is Python's own, which removes what processes leave
+    while process.poll() is None and len(children.read_text().split()) < 2:
+        time.sleep(0.001)
+
+
+@pytest.mark.parametrize(
+    ("how", "seen"),
+    [
+        (["--messages", "1000000"], the_progress),
+        (["--messages", "1000000", "--real"], the_progress),
+        (["--seeds", "0..99999"], the_progress),
+        (["--seeds", "0..99999"], its_first_process),
+    ],
+)
+def test_ctrl_c_ends_it_at_once_and_leaves_nothing(how, seen, tmp_path):
     with subprocess.Popen(
         [*COMMAND, "--scenario", "chaos", *how],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        env={**os.environ, "TMPDIR": str(tmp_path)},
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # noqa: PLW1509
     ) as process:
         try:
-            line = process.stderr.readline()  # of the progress: it is well under way
-            assert line.startswith("simulating: ")
+            seen(process)
             os.killpg(process.pid, signal.SIGINT)
             # to the end of both streams, which every process that it has started holds too
             out, err = process.communicate(timeout=60)
@@ -290,8 +317,34 @@ def test_ctrl_c_ends_it_at_once_and_leaves_nothing_running(how):
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)
     assert process.returncode == 130
-    assert err.endswith("limner: interrupted\n")
-    assert "Traceback" not in err + out
+    said = [line for line in err.splitlines() if not line.startswith("simulating: ")]
+    assert said == ["limner: interrupted"]
+    assert "Traceback" not in out
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("place", ["submit", "wait"])
+def test_ctrl_c_does_not_break_into_the_pool_of_processes(place, monkeypatch):
+    """It may hold a lock there, and it would never let go of it."""
+    passed = []
+
+    def interrupted(original):
+        def call(*arguments):
+            if not passed:  # the third one would end this process
+                signal.raise_signal(signal.SIGINT)
+                passed.append(place)
+            return original(*arguments)
+
+        return call
+
+    if place == "wait":
+        monkeypatch.setattr(seeds_module, "wait", interrupted(seeds_module.wait))
+    else:
+        pool = seeds_module.ProcessPoolExecutor
+        monkeypatch.setattr(pool, "submit", interrupted(pool.submit))
+    with interrupted_between_steps() as step, pytest.raises(KeyboardInterrupt):
+        list(run_seeds(load_scenario("quiet"), range(1_000), 2, step))
+    assert passed
 
 
 def planned(**overrides):
