@@ -81,7 +81,6 @@ def moved(draw, pieces):
     return left
 
 
-@settings(deadline=None)
 @given(histories(), st.data(), st.booleans())
 def test_each_piece_keeps_its_prompt_wherever_it_is_moved(known, data, reworded):
     before, registry = known
@@ -97,7 +96,6 @@ def test_each_piece_keeps_its_prompt_wherever_it_is_moved(known, data, reworded)
         assert tags.index(name.partition(":")[0]) == at
 
 
-@settings(deadline=None)
 @given(histories(), st.data())
 def test_what_changes_nothing_about_the_tags_changes_no_claim(known, data):
     before, registry = known
@@ -105,7 +103,6 @@ def test_what_changes_nothing_about_the_tags_changes_no_claim(known, data):
     assert carried(before, after, registry, message_id="m") is None
 
 
-@settings(deadline=None)
 @given(histories(), st.data())
 def test_undoing_a_refinement_gives_each_tag_the_prompt_that_it_had(known, data):
     before, registry = known
@@ -116,7 +113,6 @@ def test_undoing_a_refinement_gives_each_tag_the_prompt_that_it_had(known, data)
     assert edited(after, before, registry).holders == holders
 
 
-@settings(deadline=None)
 @given(scenes(), st.data())
 def test_whatever_becomes_of_a_text_no_prompt_holds_two_of_its_tags(scene, data):
     _, before, registry, notation = scene
@@ -284,7 +280,7 @@ def test_many_tags_are_carried_in_proportion(different):
     change(9_000)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(notations)
 def test_tags_are_found_as_the_notation_says(notation):
     text = f"{tag('a', 3)} {tag('a', 3)}"

@@ -13,7 +13,7 @@ from limner.messages.spelling import respelled
 from limner.messages.wellformed import wellformed
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(messages(), TEXTS)
 def test_a_rewritten_line_is_the_same_outside_its_text(drawn: Drawn, text: str) -> None:
     message = read_message(drawn.line + "\r\n")
@@ -25,7 +25,7 @@ def test_a_rewritten_line_is_the_same_outside_its_text(drawn: Drawn, text: str) 
     assert message.rewritten(message.text) == message.line
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(messages(speaker="user"))
 def test_a_message_of_the_user_is_told_from_the_assistants(drawn: Drawn) -> None:
     assert read_message(drawn.line).speaker == "user"
@@ -62,7 +62,6 @@ def test_the_last_of_two_equal_keys_counts() -> None:
     assert message.rewritten("new") == '{"mes":"first","mes":"new"}'
 
 
-@settings(deadline=None)
 @given(st.data())
 def test_a_spelling_stays_where_the_text_is_the_same(data: st.DataObject) -> None:
     before, old, after = (data.draw(TEXTS) for _ in range(3))
@@ -74,7 +73,6 @@ def test_a_spelling_stays_where_the_text_is_the_same(data: st.DataObject) -> Non
     assert respelled(raw, before + new + after) == raws[0][:-1] + inner + raws[2][1:]
 
 
-@settings(deadline=None)
 @given(st.data())
 @example(None)
 def test_any_text_can_take_the_place_of_any_other(data: st.DataObject | None) -> None:
@@ -170,7 +168,7 @@ def test_a_line_that_is_no_message_is_said_in_one_line(line: str, says: str) -> 
     assert "\n" not in str(caught.value)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.tuples(TEXTS, VALUES), max_size=4), st.data())
 def test_what_is_put_into_an_object_is_in_it_and_the_rest_is_as_it_was(
     entries: list[tuple[str, str]], data: st.DataObject

@@ -77,7 +77,7 @@ def test_what_remains_of_a_stripped_picture_goes_too():
         assert clean(f"a\n{tag('cat', 1)}\n{remains}\nb", ("pictures",)) == "a\nb"
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(scenes())
 def test_cleaning_twice_is_cleaning_once_and_pictures_make_no_difference(case):
     bare, text, _, notation = case

@@ -85,7 +85,7 @@ def found(text):
     return [(match.text, match.ordinal, match.tag) for match in find_prompts(text, PATTERNS)]
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(cases())
 def test_composing_changes_nothing_but_for_the_pictures(case):
     text, wanted, markup = case
@@ -99,7 +99,7 @@ def test_composing_changes_nothing_but_for_the_pictures(case):
     assert without == original
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(cases())
 def test_composing_twice_is_composing_once(case):
     text, wanted, markup = case
@@ -110,14 +110,14 @@ def test_composing_twice_is_composing_once(case):
     assert twice.unplaced == once.unplaced
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(cases())
 def test_the_prompts_of_a_composed_text_are_those_of_the_text(case):
     text, wanted, markup = case
     assert found(composed(text, wanted, markup).text) == found(text)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(cases())
 def test_every_picture_is_placed_in_the_order_of_the_text_or_named_with_the_reason(case):
     text, wanted, markup = case
@@ -132,7 +132,6 @@ def test_every_picture_is_placed_in_the_order_of_the_text_or_named_with_the_reas
     assert {one.reason for one in result.unplaced} <= {NO_PROMPT}
 
 
-@settings(deadline=None)
 @given(cases())
 def test_pictures_that_come_in_two_writes_stand_as_if_they_came_in_one(case):
     text, wanted, markup = case

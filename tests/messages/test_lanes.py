@@ -288,7 +288,7 @@ class LaneAndModel(RuleBasedStateMachine):
 
 def test_a_lane_grants_drops_and_takes_back_what_the_plainest_model_does():
     run_state_machine_as_test(
-        LaneAndModel, settings=settings(max_examples=200, stateful_step_count=50, deadline=None)
+        LaneAndModel, settings=settings(max_examples=200, stateful_step_count=50)
     )
 
 
@@ -705,7 +705,6 @@ def test_a_week_of_traffic_past_high_water_leaves_the_lane_granting_at_its_rate(
     releases=st.booleans(),
     heavy=st.lists(st.integers(1, 4), min_size=1, max_size=4),
 )
-@settings(deadline=None)
 def test_with_ageing_no_request_waits_longer_than_its_bound(
     owners, before, slots, hold, min_time, ageing, priority, releases, heavy
 ):
@@ -983,7 +982,7 @@ def test_a_slot_that_came_back_while_another_took_its_place_never_takes_more_tha
         max_size=60,
     ),
 )
-@settings(deadline=None, max_examples=200, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=200, suppress_health_check=[HealthCheck.too_slow])
 def test_preemption_keeps_all_limits_asks_each_slot_once_and_leaves_nobody_waiting(
     slots, max_per_owner, heaviest, min_time, ageing, grace, steps
 ):

@@ -317,7 +317,7 @@ class LanesAndModel(RuleBasedStateMachine):
 
 def test_lanes_do_what_can_be_read_from_what_they_tell():
     run_state_machine_as_test(
-        LanesAndModel, settings=settings(max_examples=120, stateful_step_count=40, deadline=None)
+        LanesAndModel, settings=settings(max_examples=120, stateful_step_count=40)
     )
 
 

@@ -42,7 +42,6 @@ def test_a_failure_that_no_hash_named_is_refused():
         failure_mark(failure(CAT).model_copy(update={"task_id": '"><script>'}), "html")
 
 
-@settings(deadline=None)
 @given(prompts, urls)
 def test_each_mark_is_found_whole_with_its_name_and_kind(said, url):
     prompt = CAT.model_copy(update={"text": said})
@@ -56,7 +55,7 @@ def test_each_mark_is_found_whole_with_its_name_and_kind(said, url):
             assert (found.kind == "picture") == (marked(text) == {name})
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(cases())
 def test_no_mark_is_nested_in_a_tag_or_a_tag_in_a_mark(case):
     text, notation, placements, failures = case
@@ -203,7 +202,7 @@ HOSTILE = st.text(st.sampled_from("ab \"'<>&#;=[](){}`\\-!/\n\t"), max_size=12) 
 ).map("".join)
 
 
-@settings(max_examples=1_000, deadline=None)
+@settings(max_examples=1_000)
 @given(HOSTILE, HOSTILE, st.lists(st.sampled_from([html.escape, html.unescape]), max_size=7))
 @example("a -> b", "p/a.png", [html.unescape])
 @example("it's <b>", "p?a=1&lt=2", [html.unescape] * 2)

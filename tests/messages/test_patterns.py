@@ -85,7 +85,7 @@ def runs(depth: int = 2) -> st.SearchStrategy[tuple[str, str]]:
     )
 
 
-@settings(max_examples=1_500, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=1_500, suppress_health_check=list(HealthCheck))
 @given(runs(), runs(), runs())
 def test_every_match_begins_with_the_opener_and_ends_with_the_closer(left, inner, right):
     source = f"<{left[0]}({inner[0]}){right[0]}>"

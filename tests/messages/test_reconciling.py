@@ -270,7 +270,7 @@ def mixed(text, encodings):
     return text
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(urls, ENCODINGS)
 @example("p/%\n44?", [])
 def test_an_address_is_the_same_however_often_it_was_encoded_or_decoded(url, encodings):
@@ -279,7 +279,7 @@ def test_an_address_is_the_same_however_often_it_was_encoded_or_decoded(url, enc
     assert address(address(url)) == address(url)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(prompts, urls, ENCODINGS, ENCODINGS, st.sampled_from(["html", "markdown"]), st.booleans())
 def test_a_picture_is_known_though_prompt_and_address_were_encoded(
     said, url, on_alt, on_url, markup, named
@@ -313,7 +313,7 @@ def test_a_mark_that_was_decoded_out_of_its_quotes_is_known(markup, said, url, n
         assert reconciled(text, registry_of(one), notation).text == text
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(scenes(), st.data())
 def test_reconciling_puts_back_what_is_gone_once_and_changes_nothing_else(case, data):
     bare, text, registry, notation = case

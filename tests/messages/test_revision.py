@@ -255,7 +255,7 @@ def revisions(draw):
     return bare, text, registry, notation, outcomes
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(revisions())
 def test_a_revision_changes_marks_and_tags_alone_and_done_again_nothing(case):
     bare, text, registry, notation, outcomes = case
@@ -301,7 +301,7 @@ def test_a_revision_changes_marks_and_tags_alone_and_done_again_nothing(case):
     assert again.claims in {None, registry.claims}
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(revisions(), st.randoms(use_true_random=False))
 def test_what_was_replaced_stays_out_though_another_program_had_stripped_it(case, random):
     bare, text, registry, notation, outcomes = case
@@ -361,7 +361,7 @@ def between(text, notation):
     return [*pieces, text[ends[-1] :]]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(cases(), st.randoms(use_true_random=False))
 def test_removing_undoes_composing_in_any_order(case, random):
     text, notation, placements, _ = case
@@ -493,7 +493,7 @@ def test_a_prompt_that_holds_one_tag_does_not_come_to_hold_another():
     assert result.text == page(N, cat="tiger") + tag("cat", 1)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(scenes(), st.data())
 def test_a_tag_says_what_was_wished_for_or_that_is_refused(scene, data):
     _, text, registry, notation = scene

@@ -134,7 +134,7 @@ def fed(scanner: PromptScanner, pieces: list[str]) -> list[PromptMatch]:
     return [match for piece in pieces for match in scanner.feed(piece)] + scanner.close()
 
 
-@settings(max_examples=8_000, deadline=None)
+@settings(max_examples=8_000)
 @given(cases(), bounds, st.lists(st.integers(0, 10_000), max_size=12))
 def test_whole_and_chunks_find_what_the_slow_reading_finds(case, max_tag, cuts):
     text, sources = case
@@ -145,7 +145,7 @@ def test_whole_and_chunks_find_what_the_slow_reading_finds(case, max_tag, cuts):
     assert all(text[match.start : match.end] == match.tag for match in expected)
 
 
-@settings(max_examples=2_000, deadline=None)
+@settings(max_examples=2_000)
 @given(cases(), bounds, st.none() | st.lists(st.integers(0, 10_000), max_size=6))
 def test_a_prompt_is_given_by_the_chunk_that_makes_it_certain(case, max_tag, cuts):
     text, sources = case

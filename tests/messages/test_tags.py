@@ -87,7 +87,7 @@ def test_a_registry_whose_history_is_a_ring_does_no_harm():
 ENCODINGS = st.lists(st.sampled_from([html.escape, html.unescape]), max_size=5)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(prompts, ENCODINGS)
 def test_a_tag_is_found_however_often_its_prompt_was_encoded_or_decoded(said, encodings):
     text = said
@@ -114,7 +114,7 @@ def test_the_ordinal_counts_among_the_tags_that_say_the_same():
     assert tags.index(child.id) == 1
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(texts, notations, st.data())
 def test_a_rewritten_tag_says_its_prompt_and_nothing_else_changes(text, notation, data):
     registry, found = known(text, notation)

@@ -73,7 +73,7 @@ class Queue(RuleBasedStateMachine):
 
 
 TestQueue = Queue.TestCase
-TestQueue.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)
+TestQueue.settings = settings(max_examples=100, stateful_step_count=40)
 
 
 def test_a_reserved_turn_keeps_its_place_and_holds_up_what_comes_after_it():

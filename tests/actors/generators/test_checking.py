@@ -101,7 +101,7 @@ def frames(data: bytes) -> list[bytes]:
     return pixels
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(
     form=st.sampled_from(sorted(FORMS)),
     changes=st.lists(st.tuples(st.floats(0, 0.999), st.integers(0, 255)), min_size=1, max_size=6),

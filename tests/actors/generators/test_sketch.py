@@ -143,7 +143,7 @@ def test_a_hostile_prompt_is_drawn(prompt):
     assert "prompt" in image.text  # type: ignore[attr-defined]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(prompt=ANY_TEXT, seed=st.integers(0, 2**32 - 1), side=st.integers(128, 300))
 @example(prompt="\ud800\0", seed=0, side=128)
 def test_any_prompt_is_drawn_and_can_be_opened(prompt, seed, side):
@@ -152,7 +152,7 @@ def test_any_prompt_is_drawn_and_can_be_opened(prompt, seed, side):
     assert data == drawn(prompt, seed, width=side, height=side)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(prompt=ANY_TEXT)
 def test_a_caption_holds_only_letters_that_the_font_has(prompt):
     font = ImageFont.load_default(16)
@@ -179,7 +179,7 @@ def test_a_prompt_in_other_letters_is_spelt_or_left_open(prompt, shown):
     assert legible(prompt) == shown
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(words=st.lists(st.text("abcWi.", min_size=1, max_size=60), max_size=40))
 def test_a_caption_fits_its_lines_and_says_that_it_was_cut(words):
     font, text = ImageFont.load_default(16), " ".join(words)

@@ -132,9 +132,7 @@ def test_a_write_replaces_the_text_and_gives_its_version(store: ChatFileStore, p
     assert [after[0], *after[2:]] == [before[0], *before[2:]]
 
 
-@settings(
-    max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_a_file_is_the_same_byte_for_byte_outside_what_was_illustrated(
     path: Path, pictures: PictureFiles, make_finished: Maker, data: st.DataObject

@@ -104,7 +104,6 @@ class Drawn:
 @given(steps=STEPS)
 @settings(
     max_examples=25,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 def test_after_each_step_a_store_knows_what_the_pure_value_says(
