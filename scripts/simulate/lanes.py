@@ -46,6 +46,8 @@ class Lane:
     def __init__(self, event: Event, now: int, further: Lane | None) -> None:
         self.name: str = event["lane"]
         self.further = further
+        self.looked_at = now
+        """When the limiter has last looked at it, as far as the log tells."""
         self.settings = _settings(event)
         self.halts = Halts()
         self.waiting: dict[str, Request] = {}

@@ -70,8 +70,10 @@ class Promptness:
 
     def _promise(self, key: Hashable, at: int, seconds: float, timers: int, what: str) -> None:
         """Expect something within so many seconds, in which so many timers have to fire."""
-        due = at + round((seconds + timers * self._late + TURNS) * 1_000_000)
-        self._promise_by(due, key, what)
+        self._promise_by(self._latest(at, seconds, timers), key, what)
+
+    def _latest(self, at: int, seconds: float, timers: int) -> int:
+        return at + round((seconds + timers * self._late + TURNS) * 1_000_000)
 
     def _promise_by(self, due: int, key: Hashable, what: str) -> None:
         """Expect something before time has passed on from there."""
@@ -182,8 +184,11 @@ class Promptness:
         """Expect a lane to grant what it can, and to drop what has waited for too long.
 
         What time brings may be late. But what the limiter can grant as it looks at a lane, it
-        grants in the same turn; and so too if what has just happened is what makes it possible.
+        grants in the same turn; and so too if what has just happened is what makes it possible,
+        and not the time since it was looked at last.
         """
+        if is_looked_at:
+            lane.looked_at = now
         done = "granted" if lane.further is None else f"offered to lane {lane.further.name}"
         what = f"lane {lane.name} is free, a request waits, and nothing is {done}"
         key, free_at = ("lane", lane.name), lane.free_at(now)
@@ -191,8 +196,13 @@ class Promptness:
             self._keep(*key)
         elif free_at > now:
             self._promise(key, free_at, 0, 1, what)
-        elif is_looked_at or key not in self._promises:
+        elif is_looked_at:
             self._promise_by(now, key, what)
+        elif key not in self._promises:
+            due, brought_at = now, lane.free_at(lane.looked_at)
+            if brought_at is not None and brought_at > lane.looked_at:
+                due = max(now, self._latest(brought_at, 0, 1))
+            self._promise_by(due, key, what)
         key, dropped_at = ("wait", lane.name), lane.dropped_at(now)
         if dropped_at is None:
             self._keep(*key)

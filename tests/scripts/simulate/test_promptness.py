@@ -155,6 +155,27 @@ def test_a_chained_lane_passes_over_an_owner_that_may_have_no_more_further_on():
     assert log.gives(60, "x", "further").after(80) == late(60, "host", what)
 
 
+def test_what_time_has_brought_is_not_expected_at_once_as_another_lane_changes():
+    """The limiter may wait for a timer, of which the log tells nothing."""
+    lanes = {
+        "further": LaneSettings(max_per_owner=1),
+        "host": LaneSettings(behind="further", max_concurrent=4, min_time=3),
+    }
+
+    def log(wanted_at, full_at):
+        """The heavy request is passed over once its owner has a slot further on."""
+        log = Log(**lanes).wants(1, "x", 2, "host").wants(1, "x~1", 2, "further")
+        log.gets(1, "x~1", 2, "further").gets(1, "x", 2, "host")
+        log.wants(2, "heavy", 3, "host", owner="o").wants(wanted_at, "light", lane="host")
+        return log.wants(full_at, "y", lane="further", owner="o").gets(full_at, "y", lane="further")
+
+    what = "is free, a request waits, and nothing is offered to lane further"
+    assert log(2, 5).after(4 + TURNS) == []
+    assert log(2, 5).after(40) == late(4 + TURNS, "host", what)
+    assert log(4, 5).after(40) == late(5, "host", what)  # it was looked at then
+    assert log(2, 20).after(40) == late(20, "host", what)  # no timer is as late as that
+
+
 def test_what_is_kept_for_a_request_with_slots_asked_back_is_not_expected_to_go_elsewhere():
     log = Log(host=LaneSettings(max_concurrent=3, preempt=True))
     for name in "xyz":

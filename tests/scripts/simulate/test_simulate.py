@@ -152,6 +152,7 @@ FOUND = {
     221: "a prompt that failed before the text was replaced",
     817: "another one",
     115: "a host's call whose answer was lost as the caller failed",
+    3_000_004_825: "a lane that waits for a late timer while what may be granted in it changes",
     4667: "a studio whose root fails as it opens, as the seeds were drawn then",
 }
 
