@@ -17,12 +17,12 @@ from typing import Any, BinaryIO, cast
 import orjson
 import structlog
 
-from limner.actors.actor import LimnerActor
+from limner.actors.base import LimnerActor
+from limner.actors.event_log import EventLog
 from limner.actors.system import Outlet
-from limner.actors.trail import EventLog
 from limner.messages.errors import SettingsInvalid
-from limner.messages.events import Event, Subscribe, Unsubscribe
-from limner.messages.wellformed import wellformed
+from limner.messages.events.protocol import Event, Subscribe, Unsubscribe
+from limner.messages.unicode import wellformed
 
 logger = logging.getLogger("limner")
 Record = dict[str, Any]

@@ -1,27 +1,27 @@
 """Everything that is said, and pure functions on it."""
 
-from limner.messages.cleaning import clean
-from limner.messages.composition import Composed, compose
-from limner.messages.editing import Pending
 from limner.messages.errors import LimnerError
-from limner.messages.notation import Notation
-from limner.messages.patterns import DEFAULT_PATTERNS
+from limner.messages.limiter.settings import LaneSettings
 from limner.messages.pictures import (
     Failure,
     Illustrated,
     Picture,
     PictureBytes,
     Placement,
-    Prompt,
-    PromptMatch,
     Unplaced,
 )
+from limner.messages.prompts import Prompt, PromptMatch
 from limner.messages.registry import Link, Registry
-from limner.messages.scanner import PromptScanner, find_prompts
-from limner.messages.settings import LaneSettings, Settings
+from limner.messages.session.tally import Tally
+from limner.messages.settings import Settings
 from limner.messages.status import LaneStatus, Progress, StudioStatus
-from limner.messages.tally import Tally
 from limner.messages.tasks import Task, TaskState
+from limner.messages.text.clean import clean
+from limner.messages.text.compose import Composed, compose
+from limner.messages.text.notation import Notation
+from limner.messages.text.patterns import DEFAULT_PATTERNS
+from limner.messages.text.scanner import PromptScanner, find_prompts
+from limner.messages.writes.protocol import Pending
 
 __all__ = [
     "DEFAULT_PATTERNS",

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from limner.messages.wellformed import wellformed
+from limner.messages.unicode import wellformed
 
 
 def describe(error: BaseException | None, *, limit: int = 500) -> str:

@@ -4,10 +4,36 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Literal
 
 from limner.messages.base import Value
-from limner.messages.marks import marked
-from limner.messages.pictures import Claim, Picture, Placement, Prompt
+from limner.messages.pictures import Picture, Placement
+from limner.messages.prompts import Claim, Prompt
 from limner.messages.tasks import Task
-from limner.messages.writing import Links
+from limner.messages.text.marks import marked
+
+Version = int | str
+"""A store's name for one state of a text; only compared for equality."""
+
+
+class Links(Value):
+    """What a write settles, for the registry.
+
+    Args:
+        prompts: the prompts that the tasks were for.
+        tasks: the session's tasks, each in a final state.
+        placed: pictures that are in the text now.
+        removed: ids of placements that this write has taken out of the text on purpose.
+        claims: all the tags of the text that are held by another prompt than the one that their
+            text and ordinal name; `None` leaves what is known of them.
+        anew: whether the text is a new one: then what stood in the old one and not in this has
+            no claim on it any more.
+    """
+
+    prompts: tuple[Prompt, ...] = ()
+    tasks: tuple[Task, ...] = ()
+    placed: tuple[Placement, ...] = ()
+    removed: tuple[str, ...] = ()
+    claims: tuple[Claim, ...] | None = None
+    anew: bool = False
+
 
 State = Literal["kept", "pending", "placed", "past"]
 """A picture at a prompt: in no text yet; in one that is being written; in the text; in it once,

@@ -2,127 +2,16 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from limner.messages.base import Value
 from limner.messages.errors import SettingsInvalid
-from limner.messages.notation import Markup, Notation
-from limner.messages.patterns import DEFAULT_PATTERNS, compile_patterns
-
-Seconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
-
-
-Strategy = Literal["leak", "overflow_priority", "overflow", "block"]
-Weight = Annotated[int, Field(ge=0, le=1_000_000_000)]
-LaneName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
-
-
-def group_of(lane: str) -> str:
-    """Give the group of a lane that has one: of `host:10.0.0.7` it is `host`."""
-    return lane.partition(":")[0]
-
-
-class LaneSettings(Value):
-    """How the limiter grants the slots of one lane."""
-
-    max_concurrent: int | None = Field(default=3, ge=1, le=1_000_000)
-    """The summed weight of slots out at one time; `None` is no limit."""
-
-    min_time: float = Field(default=0, ge=0, le=3_600, allow_inf_nan=False)
-    """Seconds between two grants."""
-
-    reservoir: Weight | None = None
-    """The weight that may still be granted; `None` is no limit. Each grant takes its own off it."""
-
-    reservoir_refresh_amount: Weight | None = None
-    """What the reservoir is set to at each refresh."""
-
-    reservoir_refresh_interval: Seconds | None = None
-    """Seconds between two refreshes."""
-
-    reservoir_increase_amount: Weight | None = None
-    """What is added to the reservoir at each increase."""
-
-    reservoir_increase_interval: Seconds | None = None
-    """Seconds between two increases."""
-
-    reservoir_increase_maximum: Weight | None = None
-    """What an increase fills the reservoir up to at most; `None` is no limit."""
-
-    high_water: int | None = Field(default=None, ge=0, le=10_000_000)
-    """Waiting requests at most; `None` is no limit. `strategy` says who goes past it."""
-
-    strategy: Strategy = "leak"
-    """Who goes when one more than `high_water` waits.
-
-    `leak`: of those that waited before, the oldest of the lowest priority. `overflow_priority`:
-    the same, if its priority is lower than the new one's; else the new one. `overflow`: the new
-    one. `block`: all that wait, and nothing is taken until none has asked for `penalty` seconds.
-    A request whose slot was revoked is never the one to go for coming again.
-    """
-
-    penalty: Seconds | None = None
-    """Seconds of the strategy `block`; 15 times `min_time` by default, or 5 if that is 0."""
-
-    max_per_owner: int | None = Field(default=None, ge=1, le=1_000_000)
-    """Slots that one owner holds at one time; requests without an owner are not counted."""
-
-    max_waiting_per_owner: int | None = Field(default=None, ge=0, le=10_000_000)
-    """Requests of one owner that wait; one more is refused."""
-
-    max_wait: Seconds | None = None
-    """Seconds that a request may wait before it is dropped."""
-
-    lease: float = Field(default=600, ge=0.1, le=86_400, allow_inf_nan=False)
-    """Seconds that a slot may be held before it expires."""
-
-    grace: Seconds = 5
-    """Seconds that a holder has to give a revoked slot back before it expires."""
-
-    preempt: bool = False
-    """Whether an `active` request may take a slot from a `background` one."""
-
-    ageing: Seconds | None = 60
-    """Seconds as the next request of its owner that lift a request by one priority.
-
-    `None` gives up the promise that none starves: one waits for as long as better ones come.
-    """
-
-    adapt: bool = True
-    """Whether the lane pauses when its back end asks for that, and leaves a failing one alone."""
-
-    pause_maximum: Seconds = 600
-    """Seconds that a back end may ask for at most."""
-
-    circuit_failures: int = Field(default=10, ge=1, le=1_000_000)
-    """Failures in a row after which nothing is granted for a while: the circuit is open."""
-
-    circuit_seconds: Seconds = 30
-    """Seconds after which an open circuit lets one call go, as a probe."""
-
-    behind: LaneName | None = None
-    """The lane whose slot a request must have too; the same for all the life of a lane."""
-
-    def __init__(self, **values: Any) -> None:
-        try:
-            super().__init__(**values)
-        except ValidationError as error:
-            raise SettingsInvalid(describe(error)) from error
-
-    @model_validator(mode="after")
-    def _reservoir_is_whole(self) -> Self:
-        for kind in ("refresh", "increase"):
-            amount = getattr(self, f"reservoir_{kind}_amount")
-            interval = getattr(self, f"reservoir_{kind}_interval")
-            if (amount is None) != (interval is None):
-                raise ValueError(f"reservoir_{kind}_amount and _interval go together")
-            if amount is not None and self.reservoir is None:
-                raise ValueError(f"reservoir_{kind}_amount needs a reservoir")
-        if self.reservoir_increase_maximum is not None and self.reservoir_increase_amount is None:
-            raise ValueError("reservoir_increase_maximum needs a reservoir_increase_amount")
-        return self
+from limner.messages.limiter.settings import LaneName, LaneSettings, Seconds
+from limner.messages.text.notation import Markup, Notation
+from limner.messages.text.patterns import DEFAULT_PATTERNS, compile_patterns
+from limner.messages.validation import describe
 
 
 class Settings(Value):
@@ -292,25 +181,3 @@ class Settings(Value):
             grace=self.grace,
             preempt=self.preempt,
         )
-
-
-def describe(error: ValidationError) -> str:
-    """Say in one line which settings are wrong, how, and what was given."""
-    lines = []
-    for one in error.errors(include_url=False):
-        name = ".".join(map(_shown, one["loc"])) or "settings"
-        given = repr(one["input"])
-        given = given if len(given) <= 80 else given[:77] + "..."
-        if one["type"] == "extra_forbidden":
-            lines.append(f"{name}: there is no such setting")
-        elif one["type"] == "value_error":
-            lines.append(f"{name}: {one['ctx']['error']}")
-        else:
-            message = one["msg"][0].lower() + one["msg"][1:]
-            lines.append(f"{name}: {message}, not {given}")
-    return "; ".join(lines)
-
-
-def _shown(part: int | str) -> str:
-    text = str(part)
-    return text if text.isprintable() and 0 < len(text) <= 80 else repr(text)[:80]

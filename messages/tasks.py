@@ -7,7 +7,8 @@ from pydantic import Field
 
 from limner.messages.base import Value
 from limner.messages.ids import task_id, task_seed
-from limner.messages.pictures import Picture, Prompt
+from limner.messages.pictures import Picture
+from limner.messages.prompts import Prompt
 
 
 class TaskState(StrEnum):

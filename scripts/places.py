@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import quote
 
-from limner.messages.notation import Markup
 from limner.messages.settings import Settings
+from limner.messages.text.notation import Markup
 from limner.scripts.reading import Unusable
 
 PICTURES = "pictures"

@@ -26,7 +26,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
 
-from planted_bugs import BUGS, Bug
+from support.planted_bugs import BUGS, Bug
 
 from limner.scripts.signals import HEARING, Step, interrupted_between_steps
 

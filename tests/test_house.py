@@ -3,6 +3,7 @@
 import ast
 import configparser
 import graphlib
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -15,26 +16,32 @@ IMPURE = OF_THE_SYSTEM | frozenset(
     ["os", "io", "socket", "subprocess", "datetime", "secrets", "importlib"]
 )
 WAY = ("messages", "actors", "scripts")
-APART = ("system", "generators", "stores")
-# who may import each of these; what is not named here may be imported by every actor
-IMPORTED_BY = {
-    "studio": {"__init__"},
-    "root": {"__init__", "studio"},
-    "session": {"studio", "root", "regeneration"},
-    "regeneration": {"studio", "root"},
-    "editor": {"root"},
-    "revisions": {"studio"},
-    "edits": {"revisions"},
-    "writes": {"writer", "editor"},
-    "stream": {"__init__", "studio", "revisions", "edits", "monitor"},
-    "monitor": {"session"},
-    "processor": {"session"},
-    "writer": {"session"},
-    "limiter": {"studio", "root"},
-    "recorder": {"studio", "root"},
-    "limits": {"__init__", "studio"},
-    "calls": {"limits", "root"},
-}
+APART = frozenset(["system", "generators", "stores"])
+"""Rooms of `actors/` that import nothing else of it."""
+FLOORS = (
+    ("system", "generators", "stores"),
+    ("event_log",),
+    ("base", "picture_maker", "settings"),
+    ("recorder", "limiter"),
+    ("writes", "session"),
+    ("studio",),
+    ("__init__",),
+)
+"""The rooms of `actors/`, of which each may import its own floor and those above it here."""
+FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
+DOORS = frozenset(
+    [
+        "limner.actors",
+        "limner.actors.generators",
+        "limner.actors.stores",
+        "limner.actors.stores.conformance",
+        "limner.messages",
+        "limner.messages.errors",
+    ]
+)
+"""What hosts import from."""
+PROTOCOLS = {"session": ("lifecycle", "processing", "streaming", "totals", "writing")}
+"""The files of a room of `messages/` that hold its messages; `protocol` where none is named."""
 
 
 def sources() -> dict[str, str]:
@@ -94,28 +101,20 @@ def impure(source: str) -> list[str]:
 
 
 def upward(module: str, source: str) -> list[str]:
-    """Say which imports of a module go against the one way."""
+    """Return the imports of a module that go against the one way."""
     folder, *below = module.split(".")
     found = []
     for name, _ in imported(source):
         top, _, target = name.removeprefix("limner.").partition(".")
         if not name.startswith("limner."):
             continue
-        inner = target.split(".")[0]
-        allowed = {"messages": {"messages"}, "actors": {"messages", "actors"}}.get(
-            folder, set(FOLDERS)
-        )
-        apart = below[0] if folder == "actors" and len(below) > 1 else None
-        if (
-            top not in allowed
-            or (apart and top == "actors" and inner != apart)
-            or (
-                folder == top == "actors"
-                and not apart
-                and below[0] not in IMPORTED_BY.get(inner, {below[0]})
-            )
-        ):
+        room, target_room = below[0], target.split(".")[0]
+        if WAY.index(top) > WAY.index(folder):
             found.append(f"{module} imports {name}")
+        elif folder == top == "actors" and room != target_room:
+            own, other = FLOOR.get(room), FLOOR.get(target_room)
+            if room in APART or own is None or other is None or other > own:
+                found.append(f"{module} imports {name}")
     return found
 
 
@@ -128,9 +127,17 @@ def of_the_system(module: str, source: str) -> list[str]:
 
 
 def circle(known: Mapping[str, str]) -> list[str]:
-    """Give modules that import each other in a circle as they run; a type's name alone is none."""
+    """Return modules that import each other in a circle.
+
+    Within `system`, an import for a type's name alone counts for none.
+    """
     graph = {
-        module: {name.removeprefix("limner.") for name, _ in imported(at_run_time(source), known)}
+        module: {
+            name.removeprefix("limner.")
+            for name, _ in imported(
+                at_run_time(source) if module.startswith("actors.system.") else source, known
+            )
+        }
         for module, source in known.items()
     }
     try:
@@ -138,6 +145,65 @@ def circle(known: Mapping[str, str]) -> list[str]:
     except graphlib.CycleError as error:
         return list(error.args[1])
     return []
+
+
+def not_messages(source: str) -> list[str]:
+    """Return what a file of messages defines beside them: functions, methods, constants.
+
+    Types that fields are of may have names, and enums are values.
+    """
+    found = []
+    for node in ast.parse(source).body:
+        match node:
+            case ast.Import() | ast.ImportFrom() | ast.Expr(value=ast.Constant()):
+                pass
+            case ast.ClassDef(name=name, body=body):
+                found += [
+                    f"{name}.{inner.name}" for inner in body if isinstance(inner, ast.FunctionDef)
+                ]
+            case ast.Assign(
+                targets=[ast.Name(id=name)],
+                value=ast.Subscript(value=ast.Name(id="Literal" | "Callable")) | ast.BinOp(),
+            ) if name[0].isupper():
+                pass
+            case _:
+                found.append(ast.unparse(node).partition("\n")[0])
+    return found
+
+
+def rooms_of(folder: str) -> list[str]:
+    """Return the names of the rooms of a folder."""
+    parts = (module.split(".") for module in SOURCES)
+    return sorted({room for top, room, *within in parts if top == folder and within})
+
+
+def protocol_files() -> list[str]:
+    """Return the modules of `messages/` that hold messages alone."""
+    return [
+        f"messages.{room}.{file}"
+        for room in rooms_of("messages")
+        for file in PROTOCOLS.get(room, ("protocol",))
+        if f"messages.{room}.{file}" in SOURCES
+    ]
+
+
+def unheard(room: str) -> list[str]:
+    """Return the messages of a room that no actor of the room of that name knows."""
+    known = {
+        name
+        for module, source in SOURCES.items()
+        if module.startswith(f"actors.{room}.")
+        for _, name in imported(source)
+    }
+    return [
+        f"{room}.{node.name}"
+        for module in protocol_files()
+        if module.split(".")[1] == room
+        for node in ast.parse(SOURCES[module]).body
+        if isinstance(node, ast.ClassDef)
+        and any(ast.unparse(base) in {"Message", "Opening"} for base in node.bases)
+        and node.name not in known
+    ]
 
 
 def at_run_time(source: str) -> str:
@@ -187,22 +253,28 @@ def test_imports_run_one_way():
     assert not found
 
 
+def test_each_room_of_actors_has_its_floor():
+    assert {module.split(".")[1] for module in SOURCES if module.startswith("actors.")} == set(
+        FLOOR
+    )
+
+
 @pytest.mark.parametrize(
     ("module", "planted"),
     [
         ("messages.tasks", "import limner.actors.system"),
         ("messages.tasks", "from limner.scripts import app"),
-        ("actors.session", "from limner.scripts import app"),
-        ("actors.session", "from limner.actors.studio import Studio"),
-        ("actors.monitor", "from limner.actors.session import SessionActor"),
-        ("actors.monitor", "from limner.actors import Studio, session"),
-        ("actors.writer", "def f():\n    from limner.actors.processor import ProcessorActor"),
-        ("actors.limiter", "import limner.actors.recorder"),
-        ("actors.writer", "from limner.actors.stream import Stream"),
-        ("actors.generators.sketch", "from limner.actors.stores.protocol import Store"),
-        ("actors.generators.sketch", "from limner.actors.system import System"),
-        ("actors.stores.sql", "from limner.actors.trail import Trail"),
+        ("actors.session.session", "from limner.scripts import app"),
+        ("actors.session.session", "from limner.actors.studio.studio import Studio"),
+        ("actors.session.monitor", "from limner.actors import Studio, session"),
+        ("actors.limiter.limiter", "import limner.actors.session.writer"),
+        ("actors.recorder", "def f():\n    from limner.actors.writes.editor import EditorActor"),
+        ("actors.base", "from limner.actors.recorder import RecorderActor"),
+        ("actors.generators.sketch.sketch", "from limner.actors.stores.protocol import Store"),
+        ("actors.generators.sketch.sketch", "from limner.actors.system import System"),
+        ("actors.stores.sql.store", "from limner.actors.event_log import EventLog"),
         ("actors.system.clock", "from limner.actors.generators import Sketch"),
+        ("actors.attic.new", "import limner.actors.system"),
     ],
 )
 def test_the_rule_of_one_way_can_fail(module, planted):
@@ -212,18 +284,61 @@ def test_the_rule_of_one_way_can_fail(module, planted):
 @pytest.mark.parametrize(
     ("module", "fine"),
     [
-        ("scripts.app", "from limner.actors.studio import Studio"),
-        ("actors.studio", "from limner.actors.session import SessionActor"),
-        ("actors.session", "from limner.actors.writer import WriterActor"),
-        ("actors.monitor", "from limner.actors.stream import Stream"),
-        ("actors.writer", "from limner.actors.trail import Trail\nimport limner.actors.system"),
-        ("actors.processor", "from limner.actors.generators import check_picture"),
+        ("scripts.app", "from limner.actors.studio.studio import Studio"),
+        ("actors.studio.studio", "from limner.actors.session.session import SessionActor"),
+        ("actors.session.session", "from limner.actors.session.writer import WriterActor"),
+        ("actors.session.writer", "import limner.actors.event_log\nimport limner.actors.system"),
+        ("actors.session.processor", "from limner.actors.generators import check_picture"),
         ("actors.system.clock", "from limner.actors.system.context import current"),
-        ("actors.stores.sql", "from limner.messages.errors import StoreFailed"),
+        ("actors.stores.sql.store", "from limner.messages.errors import StoreFailed"),
     ],
 )
 def test_the_rule_of_one_way_lets_the_way_through(module, fine):
     assert not upward(module, fine)
+
+
+@pytest.mark.parametrize("module", protocol_files())
+def test_a_protocol_holds_messages_alone(module):
+    assert not not_messages(SOURCES[module])
+
+
+@pytest.mark.parametrize(
+    "planted",
+    [
+        "MOST = 3",
+        "def check(x): ...",
+        "class A(Message):\n    def f(self): ...",
+        "names = {'a': 1}",
+        "if x:\n    class A: ...",
+    ],
+)
+def test_the_rule_of_protocols_can_fail(planted):
+    assert not_messages(planted)
+
+
+def test_the_rule_of_protocols_lets_messages_and_their_types_through():
+    assert not not_messages(
+        '"""Doc."""\nimport x\nKind = Literal["a"]\nclass A(Message):\n    """Doc."""\n    x: int'
+    )
+
+
+@pytest.mark.parametrize("room", sorted({*rooms_of("messages")} & {*rooms_of("actors")}))
+def test_rooms_of_one_name_are_about_the_same_thing(room):
+    assert not unheard(room)
+
+
+def test_every_room_of_messages_has_its_messages_where_one_looks():
+    for room in {*rooms_of("messages")} & {*rooms_of("actors")}:
+        assert any(module.startswith(f"messages.{room}.") for module in protocol_files()), room
+
+
+def test_hosts_need_no_import_deeper_than_the_doors():
+    readme = (ROOT / "README.md").read_text("utf-8")
+    blocks = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
+    assert blocks
+    for block in blocks:
+        for name, _ in imported(block):
+            assert not name.startswith("limner.") or name.removesuffix(".__init__") in DOORS, name
 
 
 def test_actors_take_time_threads_and_chance_from_their_system_alone():
@@ -234,7 +349,7 @@ def test_actors_take_time_threads_and_chance_from_their_system_alone():
 @pytest.mark.parametrize("name", sorted(OF_THE_SYSTEM))
 def test_the_rule_of_the_system_can_fail(name):
     for planted in (f"import {name}", f"from {name} import x", f"def f():\n    import {name}.y"):
-        assert of_the_system("actors.writer", planted)
+        assert of_the_system("actors.session.writer", planted)
         assert not of_the_system("actors.system.clock", planted)
 
 
@@ -249,8 +364,13 @@ def test_the_rule_of_circles_can_fail():
         "actors.three": "import limner.actors.one",
     }
     assert sorted(set(circle(known))) == sorted(known)
-    known["actors.three"] = "if TYPE_CHECKING:\n    import limner.actors.one"
-    assert not circle(known)
+    hint = "if TYPE_CHECKING:\n    import limner.actors.one"
+    assert circle(known | {"actors.three": hint})
+    within = {name.replace("actors.", "actors.system."): source for name, source in known.items()}
+    within = {k: v.replace("limner.actors", "limner.actors.system") for k, v in within.items()}
+    assert circle(within)
+    within["actors.system.three"] = hint.replace("actors.one", "actors.system.one")
+    assert not circle(within)
 
 
 def test_every_package_is_listed_and_every_listed_one_is_there():

@@ -11,20 +11,20 @@ from pathlib import Path
 
 import planted
 import pytest
-from command_line import reset_signals
 from planted import CHECKOUT, NotPlantable, SearchBroke, Searches
-from planted_bugs import BUGS, Bug
+from support.command_line import reset_signals
+from support.planted_bugs import BUGS, Bug
 
 QUICK = ("grant-too-many", "expiry-counted-twice", "second-write", "split-tag-lost")
 
 NOTHING = Bug(
     "nothing",
     "It changes a word that nobody reads.",
-    "messages/tally.py",
+    "messages/session/tally.py",
     '"""The count of a session',
     '"""The tally of a session',
 )
-GONE = Bug("gone", "What it changes is not there.", "messages/tally.py", "no such text", "")
+GONE = Bug("gone", "What it changes is not there.", "messages/session/tally.py", "no such text", "")
 
 
 @pytest.fixture
@@ -60,7 +60,9 @@ def test_a_bug_that_does_not_fit_the_code_any_more_is_not_planted(copy, old):
 
 
 def test_what_is_searched_is_the_copy(copy):
-    with (copy / "limner" / "actors" / "limiter.py").open("a", encoding="utf-8") as file:
+    with (copy / "limner" / "actors" / "limiter" / "limiter.py").open(
+        "a", encoding="utf-8"
+    ) as file:
         file.write("\nraise ValueError('this is the copy')\n")
     with pytest.raises(SearchBroke, match="this is the copy"):
         Searches("chaos").search(copy, range(1))

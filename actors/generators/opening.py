@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 
 from limner.actors.generators.instant import Instant
 from limner.actors.generators.protocol import Cancelled, Generator, GeneratorLike
-from limner.actors.generators.sketch import Sketch
+from limner.actors.generators.sketch.sketch import Sketch
 from limner.messages.errors import SettingsInvalid
 from limner.messages.pictures import PictureBytes
 from limner.messages.tasks import Task

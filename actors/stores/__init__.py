@@ -9,9 +9,9 @@ from limner.actors.stores.picture_files import PictureFiles
 from limner.actors.stores.protocol import RegistryStore, Store, keeps_registry
 
 if TYPE_CHECKING:
-    from limner.actors.stores.chat_file import ChatFileStore
     from limner.actors.stores.files import FileStore
-    from limner.actors.stores.sql import SqlStore
+    from limner.actors.stores.sillytavern.chat_file import ChatFileStore
+    from limner.actors.stores.sql.store import SqlStore
 
 __all__ = [
     "ChatFileStore",
@@ -32,7 +32,7 @@ def __getattr__(name: str) -> Any:
     # SQLAlchemy takes a third of a second to import, which a store in memory need not
     match name:
         case "ChatFileStore":
-            from limner.actors.stores.chat_file import ChatFileStore
+            from limner.actors.stores.sillytavern.chat_file import ChatFileStore
 
             return ChatFileStore
         case "FileStore":
@@ -40,7 +40,7 @@ def __getattr__(name: str) -> Any:
 
             return FileStore
         case "SqlStore":
-            from limner.actors.stores.sql import SqlStore
+            from limner.actors.stores.sql.store import SqlStore
 
             return SqlStore
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

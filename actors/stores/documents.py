@@ -33,7 +33,7 @@ A host's store as a whole, on the standard library's `sqlite3`; `texts` may be a
             return [row[0] for row in self.sql("SELECT id FROM texts WHERE instr(known, ?)", name)]
 
 Here the revision is the row itself, so that a change by a program that knows nothing of Limner is
-seen too. `limner.actors.stores.conformance` shows whether such a store keeps its word.
+seen too. `limner.actors.stores.conformance.suite` shows whether such a store keeps its word.
 """
 
 import re
@@ -43,12 +43,12 @@ from typing import Any, NamedTuple, Protocol
 
 from pydantic import ValidationError
 
-from limner.actors.stores.contents import version_of
+from limner.actors.stores.file_version import version_of
 from limner.messages.errors import StoreFailed, VersionConflict
-from limner.messages.pictures import Picture, Prompt
-from limner.messages.registry import Link, Registry
+from limner.messages.pictures import Picture
+from limner.messages.prompts import Prompt
+from limner.messages.registry import Link, Links, Registry, Version
 from limner.messages.tasks import Task
-from limner.messages.writing import Links, Version
 
 ATTEMPTS = 200
 """Times that a change is tried on what others have made of the document meanwhile."""

@@ -20,16 +20,17 @@ from threading import Lock
 
 from sqlalchemy import URL
 
-from limner.actors.stores import notes, registry, tables
-from limner.actors.stores.contents import create, expect, read, version_of
-from limner.actors.stores.database import Database
-from limner.actors.stores.durable import make_directory, sweep, sync_directory, write_temporary
+from limner.actors.stores.atomic_files import make_directory, sweep, sync_directory, write_temporary
+from limner.actors.stores.file_version import create, expect, read, version_of
 from limner.actors.stores.picture_files import PictureFiles
+from limner.actors.stores.sql import registry, tables
+from limner.actors.stores.sql import write_intents as notes
+from limner.actors.stores.sql.database import Database
 from limner.messages.errors import StoreFailed, UnknownMessage
-from limner.messages.pictures import Picture, Prompt
-from limner.messages.registry import Link, Registry
+from limner.messages.pictures import Picture
+from limner.messages.prompts import Prompt
+from limner.messages.registry import Link, Links, Registry, Version
 from limner.messages.tasks import Task
-from limner.messages.writing import Links, Version
 
 REGISTRY = ".limner.sqlite"
 _NOT_IN_A_NAME = re.compile(r"[\x00-\x1f\x7f/\\]")

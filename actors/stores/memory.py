@@ -5,10 +5,10 @@ from threading import Lock
 
 from limner.actors.stores.picture_files import PictureFiles
 from limner.messages.errors import VersionConflict
-from limner.messages.pictures import Picture, Prompt
-from limner.messages.registry import Link, Registry
+from limner.messages.pictures import Picture
+from limner.messages.prompts import Prompt
+from limner.messages.registry import Link, Links, Registry, Version
 from limner.messages.tasks import Task
-from limner.messages.writing import Links, Version
 
 _NOTHING = Registry()
 

@@ -43,14 +43,14 @@ def open_store(name: object, *, pictures: Path, pictures_url: str | None) -> Sto
     if scheme == "chat":
         if not rest or "\0" in rest:
             raise SettingsInvalid("store: chat: needs a file, as in chat:chats/ada.jsonl")
-        from limner.actors.stores.chat_file import ChatFileStore
+        from limner.actors.stores.sillytavern.chat_file import ChatFileStore
 
         return ChatFileStore(rest, files)
     if not rest.startswith("//"):
         # what comes after the scheme, or before an @, may be a password
         shown = repr(scheme[:40]) if "@" not in scheme else "this name"
         raise SettingsInvalid(f"store: {shown} is not understood; {_UNDERSTOOD}")
-    from limner.actors.stores.sql import SqlStore
+    from limner.actors.stores.sql.store import SqlStore
 
     try:
         return SqlStore(name, files)

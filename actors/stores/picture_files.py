@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 from urllib.parse import quote
 
-from limner.actors.stores.durable import make_directory, sweep, sync_directory, write_temporary
+from limner.actors.stores.atomic_files import make_directory, sweep, sync_directory, write_temporary
 from limner.messages.errors import StoreFailed
 from limner.messages.pictures import Picture
 

@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import Protocol, TypeGuard
 
-from limner.messages.pictures import Picture, Prompt
-from limner.messages.registry import Link, Registry
+from limner.messages.pictures import Picture
+from limner.messages.prompts import Prompt
+from limner.messages.registry import Link, Links, Registry, Version
 from limner.messages.tasks import Task
-from limner.messages.writing import Links, Version
 
 
 class Store(Protocol):
@@ -15,7 +15,7 @@ class Store(Protocol):
     Called on worker threads, several at one time. Every method may block; a store with an
     attribute `blocks` that is false says that none does, and spares itself the threads. Any
     exception but those named here is a failure of the store. `RegistryStore` adds what
-    regenerating, refining and reconciling need; `limner.actors.stores.conformance` is a suite
+    regenerating, refining and reconciling need; `limner.actors.stores.conformance.suite` is a suite
     that shows whether a store keeps its word.
     """
 

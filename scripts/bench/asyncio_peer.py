@@ -11,11 +11,12 @@ from collections.abc import AsyncIterator, Iterable
 
 from limner.actors.generators.protocol import Generator
 from limner.actors.stores.protocol import Store
-from limner.messages.composition import compose
-from limner.messages.pictures import Placement, PromptMatch
-from limner.messages.scanner import PromptScanner
+from limner.messages.pictures import Placement
+from limner.messages.prompts import PromptMatch
+from limner.messages.registry import Links
 from limner.messages.settings import Settings
-from limner.messages.writing import Links
+from limner.messages.text.compose import compose
+from limner.messages.text.scanner import PromptScanner
 from limner.scripts.bench.workload import PATIENCE, Course, Workload, picture_of
 
 TURN = 50_000

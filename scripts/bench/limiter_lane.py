@@ -12,9 +12,9 @@ from itertools import islice
 from typing import Any
 
 from limner.messages.base import Value
-from limner.messages.lanes import Lane
-from limner.messages.settings import LaneSettings
-from limner.messages.slots import RequestSlot
+from limner.messages.limiter.lane import Lane
+from limner.messages.limiter.protocol import RequestSlot
+from limner.messages.limiter.settings import LaneSettings
 from limner.scripts.bench.workload import BenchFailed
 
 STEP = 1_000

@@ -16,7 +16,8 @@ from limner.actors.generators.instant import Instant
 from limner.actors.stores.memory import MemoryStore
 from limner.actors.system import System
 from limner.messages.base import Value
-from limner.messages.settings import LaneSettings, Settings
+from limner.messages.limiter.settings import LaneSettings
+from limner.messages.settings import Settings
 from limner.scripts.bench.limiter_speed import LANE, WAIT
 from limner.scripts.bench.workload import BenchFailed
 

@@ -12,8 +12,9 @@ from limner.actors.generators.instant import Instant
 from limner.actors.stores.memory import MemoryStore
 from limner.actors.system import PooledFuture, System
 from limner.messages.base import Value
-from limner.messages.settings import LaneSettings, Settings
-from limner.messages.slots import ReleaseSlot, RequestSlot, SlotGranted
+from limner.messages.limiter.protocol import ReleaseSlot, RequestSlot, SlotGranted
+from limner.messages.limiter.settings import LaneSettings
+from limner.messages.settings import Settings
 from limner.scripts.bench.workload import BenchFailed
 
 LANE = "calls"

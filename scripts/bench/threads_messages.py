@@ -5,8 +5,9 @@ from typing import Any
 
 import pykka
 
-from limner.messages.pictures import Placement, PromptMatch
-from limner.messages.writing import Version
+from limner.messages.pictures import Placement
+from limner.messages.prompts import PromptMatch
+from limner.messages.registry import Version
 
 Ref = pykka.ActorRef[Any]
 

@@ -13,12 +13,13 @@ import pykka
 
 from limner.actors.generators.protocol import Generator
 from limner.actors.stores.protocol import Store
-from limner.messages.composition import compose
-from limner.messages.notation import Markup
-from limner.messages.pictures import Placement, PromptMatch
-from limner.messages.scanner import PromptScanner
+from limner.messages.pictures import Placement
+from limner.messages.prompts import PromptMatch
+from limner.messages.registry import Links, Version
 from limner.messages.settings import Settings
-from limner.messages.writing import Links, Version
+from limner.messages.text.compose import compose
+from limner.messages.text.notation import Markup
+from limner.messages.text.scanner import PromptScanner
 from limner.scripts.bench.threads_messages import (
     OpenStream,
     PartFailed,

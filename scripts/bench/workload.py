@@ -15,7 +15,8 @@ from limner.actors.generators.protocol import Cancelled, Generator
 from limner.actors.stores.protocol import Store
 from limner.messages.errors import LimnerError, SettingsInvalid
 from limner.messages.ids import prompt_id
-from limner.messages.pictures import Placement, Prompt, PromptMatch
+from limner.messages.pictures import Placement
+from limner.messages.prompts import Prompt, PromptMatch
 from limner.messages.settings import Settings
 from limner.messages.tasks import Task
 

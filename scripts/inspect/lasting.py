@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from limner.messages.wellformed import wellformed
+from limner.messages.unicode import wellformed
 
 MAX_TEXT = 200
 """Characters that are kept of a text."""

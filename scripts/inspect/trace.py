@@ -15,7 +15,7 @@ from typing import Any, BinaryIO
 
 import orjson
 
-from limner.messages.wellformed import wellformed
+from limner.messages.unicode import wellformed
 from limner.scripts.inspect.lasting import (
     MAX_TEXT,
     OPEN,

@@ -9,14 +9,14 @@ import pykka
 
 from limner.actors import Studio
 from limner.actors.stores import PictureFiles
-from limner.actors.stores.line_file import beside
-from limner.messages.page import Page
+from limner.actors.stores.sillytavern.line_file import beside
+from limner.messages.picture_requests import AgainMode
 from limner.messages.pictures import Illustrated
-from limner.messages.reconciling import reconcile
 from limner.messages.settings import Settings
-from limner.messages.tags import Tags
-from limner.messages.wishes import AgainMode
-from limner.messages.wishing import wishes_again
+from limner.messages.text.mark_editor import Page
+from limner.messages.text.prompt_tags import Tags
+from limner.messages.text.reconcile import reconcile
+from limner.messages.text.regenerate import wishes_again
 from limner.scripts.display import Display, open_display, shown
 from limner.scripts.outcome import DONE, INCOMPLETE, few
 from limner.scripts.places import Places, find_places
@@ -187,7 +187,7 @@ def check_messages(file: str, numbers: Sequence[int]) -> None:
     """
     if not numbers:
         return
-    from limner.actors.stores.chat_file import ChatFileStore
+    from limner.actors.stores.sillytavern.chat_file import ChatFileStore
 
     store = ChatFileStore(file, PictureFiles(Path()), backup=False)
     for number in numbers:

@@ -15,16 +15,15 @@ import pykka
 from limner.actors import Studio
 from limner.actors.settings import load_settings
 from limner.actors.stores import FileStore, PictureFiles
-from limner.messages.cleaning import Kept
-from limner.messages.cleaning import clean as cleaned
 from limner.messages.errors import LimnerError, StoreFailed
-from limner.messages.marks import find_marks, marked
-from limner.messages.notation import Notation
 from limner.messages.pictures import Illustrated, Placement
-from limner.messages.registry import Registry
-from limner.messages.scanner import find_prompts
+from limner.messages.registry import Links, Registry
 from limner.messages.settings import Settings
-from limner.messages.writing import Links
+from limner.messages.text.clean import Kept
+from limner.messages.text.clean import clean as cleaned
+from limner.messages.text.marks import find_marks, marked
+from limner.messages.text.notation import Notation
+from limner.messages.text.scanner import find_prompts
 from limner.scripts.display import Display, Lines, shown
 from limner.scripts.outcome import (
     DONE,

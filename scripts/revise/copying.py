@@ -5,7 +5,7 @@ import stat
 from functools import partial
 from pathlib import Path
 
-from limner.actors.stores.durable import make_directory, sync_directory, write_temporary
+from limner.actors.stores.atomic_files import make_directory, sync_directory, write_temporary
 from limner.messages.errors import StoreFailed
 
 BLOCK = 1 << 18

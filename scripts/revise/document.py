@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import cast
 
 from limner.actors.stores import PictureFiles, RegistryStore
-from limner.messages.chat_lines import BrokenLine, members
-from limner.messages.chat_registry import read_registries
 from limner.messages.errors import StoreFailed, TextTooLong
 from limner.messages.pictures import Picture
 from limner.messages.registry import Registry
 from limner.messages.settings import Settings
+from limner.messages.sillytavern.header import read_registries
+from limner.messages.sillytavern.lines import BrokenLine, members
 from limner.scripts.display import shown
 from limner.scripts.places import Places
 from limner.scripts.reading import Unusable, open_source
@@ -79,7 +79,7 @@ class Document:
         self, broken: Callable[[StoreFailed], object] | None
     ) -> Iterator[tuple[str, str]]:
         if self.chat:
-            from limner.actors.stores.chat_file import ChatFileStore
+            from limner.actors.stores.sillytavern.chat_file import ChatFileStore
 
             yield from cast("ChatFileStore", self.store).messages(broken=broken)
         elif loaded := self.store.load(self.places.message_id):
@@ -130,7 +130,7 @@ def opened(
         settings = settings.model_copy(update={"markup": places.markup})
     store: RegistryStore
     if chat:
-        from limner.actors.stores.chat_file import ChatFileStore
+        from limner.actors.stores.sillytavern.chat_file import ChatFileStore
 
         store = ChatFileStore(file, pictures, backup=backup and not _registered(file))
     else:

@@ -10,13 +10,13 @@ from typing import Literal
 import regex
 
 from limner.messages.errors import UnknownPicture
-from limner.messages.marks import Mark
-from limner.messages.notation import Notation
-from limner.messages.page import Page
-from limner.messages.pictures import Prompt
-from limner.messages.reconciling import standing
+from limner.messages.prompts import Prompt
 from limner.messages.registry import Registry
-from limner.messages.tags import Tags
+from limner.messages.text.mark_editor import Page
+from limner.messages.text.marks import Mark
+from limner.messages.text.notation import Notation
+from limner.messages.text.prompt_tags import Tags
+from limner.messages.text.reconcile import standing
 
 State = Literal["stands", "unmarked", "missing", "kept", "pending", "past"]
 """What became of a picture: it stands in the text; so it does, but without Limner's mark; another

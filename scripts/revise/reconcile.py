@@ -9,7 +9,7 @@ from limner.actors import Studio
 from limner.actors.settings import load_settings
 from limner.messages.errors import LimnerError, UnknownMessage
 from limner.messages.pictures import Illustrated
-from limner.messages.reconciling import reconcile as reconciled
+from limner.messages.text.reconcile import reconcile as reconciled
 from limner.scripts.display import Display, Lines, shown
 from limner.scripts.outcome import (
     DONE,

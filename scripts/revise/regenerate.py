@@ -10,8 +10,8 @@ import pykka
 from limner.actors import Studio
 from limner.actors.settings import load_settings
 from limner.messages.errors import LimnerError, UnknownPicture
+from limner.messages.picture_requests import Mode
 from limner.messages.pictures import Illustrated
-from limner.messages.wishes import Mode
 from limner.scripts.display import Display, open_display, shown
 from limner.scripts.outcome import (
     DONE,

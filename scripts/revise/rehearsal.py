@@ -7,11 +7,11 @@ from threading import Lock
 from limner.actors.generators.protocol import Cancelled
 from limner.actors.stores import RegistryStore
 from limner.messages.errors import VersionConflict
-from limner.messages.pictures import Picture, PictureBytes, Prompt
-from limner.messages.registry import Link, Registry
+from limner.messages.pictures import Picture, PictureBytes
+from limner.messages.prompts import Prompt
+from limner.messages.registry import Link, Links, Registry, Version
 from limner.messages.settings import Settings
 from limner.messages.tasks import Task
-from limner.messages.writing import Links, Version
 
 
 class Rehearsal:

@@ -10,10 +10,10 @@ from typing import Any
 from limner.actors.generators.protocol import Cancelled
 from limner.actors.stores import MemoryStore
 from limner.messages.errors import GenerationFailed, StoreFailed, VersionConflict
-from limner.messages.pictures import Picture, PictureBytes, Prompt
-from limner.messages.registry import Link, Registry
+from limner.messages.pictures import Picture, PictureBytes
+from limner.messages.prompts import Prompt
+from limner.messages.registry import Link, Links, Registry, Version
 from limner.messages.tasks import Task
-from limner.messages.writing import Links, Version
 from limner.scripts.simulate.draws import Draws
 from limner.scripts.simulate.parameters import LOCKED, Parameters
 

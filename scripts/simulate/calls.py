@@ -12,7 +12,7 @@ from limner.scripts.simulate.draws import exponential, whole
 if TYPE_CHECKING:
     import pykka
 
-    from limner.actors.limits import Batches, Limiter
+    from limner.actors.limiter.handle import Batches, Limiter
     from limner.scripts.simulate.world import World
 
 MAX_BATCH = 5

@@ -20,9 +20,9 @@ from limner.messages.errors import LimnerError, SettingsInvalid
 from limner.scripts.display import shown, tell
 from limner.scripts.inspect.reading import parse
 from limner.scripts.signals import Step, interrupted_between_steps
+from limner.scripts.simulate.run import NOT_REAL, Report, simulate
 from limner.scripts.simulate.scenario import Scenario, load_scenario
 from limner.scripts.simulate.seeds import MAX_SEEDS, SeedResult, broke, run_seeds
-from limner.scripts.simulate.world import NOT_REAL, Report, simulate
 
 DONE, FAILED, MISUSED, INTERRUPTED = 0, 1, 2, 130
 MAX_SHOWN = 20

@@ -3,13 +3,13 @@
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
-from limner.actors.actor import LimnerActor
+from limner.actors.base import LimnerActor
 from limner.actors.system import PooledRef, Timer
-from limner.messages.composition import NO_PROMPT, mark
 from limner.messages.errors import LimnerError, SessionTimedOut
-from limner.messages.marks import find_marks
 from limner.messages.pictures import Illustrated
-from limner.messages.scanner import find_prompts
+from limner.messages.text.compose import NO_PROMPT, mark
+from limner.messages.text.marks import find_marks
+from limner.messages.text.scanner import find_prompts
 from limner.scripts.simulate.plans import Plan
 
 

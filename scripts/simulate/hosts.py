@@ -19,9 +19,9 @@ from limner.messages.errors import (
     StudioClosed,
     VersionConflict,
 )
-from limner.messages.marks import find_marks
 from limner.messages.pictures import Illustrated
-from limner.messages.wellformed import wellformed
+from limner.messages.text.marks import find_marks
+from limner.messages.unicode import wellformed
 from limner.scripts.simulate.expectations import broken
 from limner.scripts.simulate.plans import End, Meddling, Plan, Way
 from limner.scripts.simulate.revising import RevisingActor

@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from copy import copy
 from typing import NamedTuple, TypeVar
 
-from limner.messages.reservoirs import MICROSECONDS, Reservoir
-from limner.messages.settings import LaneSettings
+from limner.messages.limiter.reservoir import MICROSECONDS, Reservoir
+from limner.messages.limiter.settings import LaneSettings
 from limner.scripts.inspect.halts import FOREVER, Halts
 from limner.scripts.inspect.reading import Event
 

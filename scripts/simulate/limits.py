@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 
 from limner.messages.base import Value
-from limner.messages.settings import Strategy
+from limner.messages.limiter.settings import Strategy
 from limner.scripts.simulate.ranges import (
     Number,
     OneOrMore,

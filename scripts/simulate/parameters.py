@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
-from limner.messages.settings import LaneSettings, Settings
+from limner.messages.limiter.settings import LaneSettings
+from limner.messages.settings import Settings
 from limner.scripts.simulate.draws import Draw, Draws, log_normal
 from limner.scripts.simulate.limits import Lane
 from limner.scripts.simulate.ranges import Range

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple, get_args
 
 from limner.actors import PooledActor
 from limner.messages.errors import LimnerError, MessageBusy, StudioClosed
-from limner.messages.marks import find_marks
+from limner.messages.picture_requests import AgainMode, Mode
 from limner.messages.pictures import Illustrated
-from limner.messages.wishes import AgainMode, Mode
+from limner.messages.text.marks import find_marks
 from limner.scripts.simulate.draws import whole
 
 if TYPE_CHECKING:

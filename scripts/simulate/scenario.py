@@ -10,7 +10,7 @@ from pydantic import AfterValidator, Field, ValidationError
 
 from limner.messages.base import Value
 from limner.messages.errors import SettingsInvalid
-from limner.messages.settings import describe
+from limner.messages.validation import describe
 from limner.scripts.simulate.limits import Calls, Lane
 from limner.scripts.simulate.ranges import (
     Busyness,

@@ -15,8 +15,8 @@ from time import monotonic
 from traceback import format_exception_only
 
 from limner.scripts.signals import HEARING, Step, deaf_at_birth
+from limner.scripts.simulate.run import simulate
 from limner.scripts.simulate.scenario import Scenario
-from limner.scripts.simulate.world import simulate
 
 AHEAD = 4
 """Seeds handed to each process before it asks for them."""

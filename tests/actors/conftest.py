@@ -6,13 +6,13 @@ from contextlib import ExitStack, suppress
 import orjson
 import pykka
 import pytest
-from invariants import violations
+from support.invariants import violations
 
 from limner.actors import Settings, SimulatedSystem, Studio
 from limner.actors.generators import Instant
 from limner.actors.stores import MemoryStore
 from limner.messages.errors import GenerationFailed
-from limner.messages.events import Unsubscribe
+from limner.messages.events.protocol import Unsubscribe
 
 SEEDS = 12
 """How many drawn orders each test in virtual time runs in."""

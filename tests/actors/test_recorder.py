@@ -17,7 +17,7 @@ import resource, signal, sys
 from limner.actors import Settings, Studio
 from limner.actors.generators import Instant
 from limner.actors.stores import MemoryStore
-from limner.messages.events import Unsubscribe
+from limner.messages.events.protocol import Unsubscribe
 
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 settings = Settings(events=sys.argv[1])

@@ -4,11 +4,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from limner.messages.ids import picture_id, prompt_id
-from limner.messages.marks import mark
-from limner.messages.pictures import Claim, Picture, Placement, Prompt
-from limner.messages.registry import Registry
+from limner.messages.pictures import Picture, Placement
+from limner.messages.prompts import Claim, Prompt
+from limner.messages.registry import Links, Registry
 from limner.messages.tasks import Task
-from limner.messages.writing import Links
+from limner.messages.text.marks import mark
 
 NOTHING = Registry()
 

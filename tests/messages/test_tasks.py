@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from limner.messages.pictures import Picture, Prompt
+from limner.messages.pictures import Picture
+from limner.messages.prompts import Prompt
 from limner.messages.tasks import TRANSITIONS, Task, TaskState
 
 PICTURE = Picture(id="0" * 32, url="p.png", media_type="image/png", width=1, height=1)

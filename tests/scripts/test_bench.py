@@ -15,8 +15,8 @@ from limner.actors.generators.protocol import Cancelled
 from limner.actors.stores.memory import MemoryStore
 from limner.messages.errors import GenerationFailed, SettingsInvalid
 from limner.messages.pictures import PictureBytes
-from limner.messages.scanner import find_prompts
 from limner.messages.tasks import Task
+from limner.messages.text.scanner import find_prompts
 from limner.scripts.bench import asyncio_peer
 from limner.scripts.bench.asyncio_peer import run_asyncio
 from limner.scripts.bench.measure import CONTENDERS, Figures, Load, Name, measure, measure_apart

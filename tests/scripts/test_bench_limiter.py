@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from limner.messages.lanes import Lane
+from limner.messages.limiter.lane import Lane
 from limner.scripts.bench import limiter_slots, limiter_speed
 from limner.scripts.bench.apart import apart
 from limner.scripts.bench.limiter_lane import (

@@ -14,10 +14,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import command_line
 import pytest
-from command_line import COMMAND, PATIENCE, clear_environment, end_of, wait_for
 from PIL import Image
+from support import command_line
+from support.command_line import COMMAND, PATIENCE, clear_environment, end_of, wait_for
 
 from limner.scripts.app import run
 

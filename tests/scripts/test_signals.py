@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from command_line import clear_environment
+from support.command_line import clear_environment
 
 from limner.actors import Studio
 from limner.scripts.app import run

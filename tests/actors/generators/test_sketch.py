@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageFont
 
 from limner.actors.generators import Sketch
-from limner.actors.generators.caption import MAX_LINES, caption, legible, wrapped
+from limner.actors.generators.sketch.caption import MAX_LINES, caption, legible, wrapped
 from limner.messages.errors import GenerationFailed, SettingsInvalid
 from limner.messages.tasks import Task
 

@@ -3,10 +3,10 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from limner.actors.generators.figures import _CUSTOMARY, _FLYING, _STANDING
-from limner.actors.generators.palettes import GROUNDS
-from limner.actors.generators.palettes import MOODS as PAINTED
-from limner.actors.generators.words import MOODS, OUTDOORS, PLACES, THINGS, read
+from limner.actors.generators.sketch.figures import _CUSTOMARY, _FLYING, _STANDING
+from limner.actors.generators.sketch.palettes import GROUNDS
+from limner.actors.generators.sketch.palettes import MOODS as PAINTED
+from limner.actors.generators.sketch.words import MOODS, OUTDOORS, PLACES, THINGS, read
 
 
 def test_the_words_name_the_mood_the_place_and_the_things():

@@ -16,11 +16,12 @@ import pytest
 from sqlalchemy import create_engine, text
 
 from limner.actors.stores import FileStore, MemoryStore, PictureFiles, SqlStore, Store
-from limner.actors.stores.tables import metadata
+from limner.actors.stores.sql.tables import metadata
 from limner.messages.ids import picture_id, prompt_id
-from limner.messages.pictures import Picture, Placement, Prompt
+from limner.messages.pictures import Picture, Placement
+from limner.messages.prompts import Prompt
+from limner.messages.registry import Links
 from limner.messages.tasks import Task, TaskState
-from limner.messages.writing import Links
 
 
 class Finished(NamedTuple):

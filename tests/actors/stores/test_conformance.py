@@ -21,10 +21,10 @@ from limner.actors.stores import (
     keeps_registry,
 )
 from limner.actors.stores.conformance import Check, check_store, checks
-from limner.messages.pictures import Picture, Prompt
-from limner.messages.registry import Link, Registry
+from limner.messages.pictures import Picture
+from limner.messages.prompts import Prompt
+from limner.messages.registry import Link, Links, Registry, Version
 from limner.messages.tasks import Task
-from limner.messages.writing import Links, Version
 
 
 class OneFileStore(DocumentStore):

@@ -22,13 +22,13 @@ from limner.actors.stores import (
 )
 from limner.actors.stores.conformance import Check, checks
 from limner.messages.errors import StoreFailed, VersionConflict
-from limner.messages.pictures import Prompt
+from limner.messages.prompts import Prompt
 
 Opening = Callable[[], DocumentStore]
 
 ANOTHER_PROCESS = """
 import sys
-from limner.actors.stores.trial import Finished, found
+from limner.actors.stores.conformance.fixtures import Finished, found
 from host import Texts
 
 store = Texts("texts.db")

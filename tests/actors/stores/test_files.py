@@ -11,13 +11,12 @@ from threading import Event
 from typing import Any
 
 import pytest
-from illustrated import contents
+from support.illustrated import contents
 
-from limner.actors.stores import FileStore, PictureFiles, durable, files
+from limner.actors.stores import FileStore, PictureFiles, atomic_files, files
 from limner.messages.errors import StoreFailed, UnknownMessage, VersionConflict
-from limner.messages.pictures import Claim, Prompt
-from limner.messages.registry import Registry
-from limner.messages.writing import Links
+from limner.messages.prompts import Claim, Prompt
+from limner.messages.registry import Links, Registry
 
 Maker = Callable[..., Any]
 
@@ -207,7 +206,7 @@ def test_nothing_is_left_beside_the_texts_but_the_registry(
 
 
 def changed_as_it_is_written(monkeypatch: pytest.MonkeyPatch, change: Callable[[], object]) -> None:
-    real = durable.write_temporary
+    real = atomic_files.write_temporary
 
     def write_temporary(*arguments: Any, **options: Any) -> Path:
         path = real(*arguments, **options)
@@ -344,8 +343,9 @@ def test_leftovers_of_killed_processes_are_removed(store: FileStore, directory: 
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from limner.actors.stores import FileStore, PictureFiles, files, notes, registry
-from limner.messages.writing import Links
+from limner.actors.stores import FileStore, PictureFiles, files
+from limner.actors.stores.sql import write_intents as notes, registry
+from limner.messages.registry import Links
 
 def die(*arguments, **options):
     os.kill(os.getpid(), signal.SIGKILL)
@@ -527,7 +527,7 @@ READING = """
 import os, sys
 from limner.actors.stores import FileStore, PictureFiles
 from limner.messages.errors import StoreFailed
-from limner.messages.pictures import Prompt
+from limner.messages.prompts import Prompt
 
 prompt = Prompt(id="p", message_id="story.md", text="a", ordinal=0)
 FileStore(sys.argv[2], PictureFiles("pictures")).add(prompt)  # which imports what is needed

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from limner.actors.stores import PictureFiles, durable
+from limner.actors.stores import PictureFiles, atomic_files
 from limner.messages.errors import StoreFailed
 from limner.messages.pictures import Picture
 
@@ -198,7 +198,7 @@ def test_leftovers_of_killed_processes_are_removed_and_those_of_living_ones_are_
 
 
 def test_a_leftover_with_the_name_of_our_next_temporary_is_no_obstacle(tmp_path: Path) -> None:
-    number = next(durable._counter)
+    number = next(atomic_files._counter)
     for following in (1, 2):
         (tmp_path / f".limner-{os.getpid()}-{number + following}.tmp").touch()
     PictureFiles(tmp_path).put(picture(), b"bytes")

@@ -8,10 +8,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from limner.actors.stores.conformance import Check
-from limner.actors.stores.trial import Finished, Followed, Trial, equal, in_html
-from limner.messages.pictures import Claim, Placement, Prompt
-from limner.messages.registry import Registry
-from limner.messages.writing import Links
+from limner.actors.stores.conformance.fixtures import Finished, Followed, Trial, equal, in_html
+from limner.messages.pictures import Placement
+from limner.messages.prompts import Claim, Prompt
+from limner.messages.registry import Links, Registry
 
 NUMBERS = st.integers(0, 2)
 WORDS = st.sampled_from(["a boat", "the “sea” 海", "' OR 1=1 --\n"])

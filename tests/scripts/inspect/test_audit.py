@@ -7,7 +7,7 @@ from collections import Counter
 
 import orjson
 import pytest
-from drawn_logs import Run, drawn_log, with_gap
+from support.drawn_logs import Run, drawn_log, with_gap
 
 from limner.actors import Settings, Studio
 from limner.actors.generators import Instant

@@ -9,15 +9,15 @@ from collections import Counter, defaultdict
 
 import orjson
 import pytest
-from drawn_logs import drawn_log
 from hypothesis import given
 from hypothesis import strategies as st
+from support.drawn_logs import drawn_log
 
 from limner.actors import Settings, Studio
 from limner.actors.generators import Instant
 from limner.actors.stores import MemoryStore
 from limner.messages.errors import GenerationFailed
-from limner.messages.settings import LaneSettings
+from limner.messages.limiter.settings import LaneSettings
 from limner.scripts.inspect import trace
 from limner.scripts.inspect.audit import Audit
 from limner.scripts.inspect.lasting import Halt, Session

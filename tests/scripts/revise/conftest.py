@@ -1,7 +1,7 @@
 from pathlib import Path
 
 import pytest
-from command_line import clear_environment
+from support.command_line import clear_environment
 
 
 @pytest.fixture(autouse=True)

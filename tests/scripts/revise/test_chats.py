@@ -6,8 +6,8 @@ import signal
 from pathlib import Path
 
 import pytest
-from command_line import end_of, started, wait_for
-from illustrated import MESSAGES, PICTURE, chat, message, said, tag
+from support.command_line import end_of, started, wait_for
+from support.illustrated import MESSAGES, PICTURE, chat, message, said, tag
 
 from limner.scripts.app import run
 

@@ -7,14 +7,14 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from command_line import COMMAND, completed, started
-from illustrated import PICTURE, THREE, chat, placements, story, tag
+from support.command_line import COMMAND, completed, started
+from support.illustrated import PICTURE, THREE, chat, placements, story, tag
 
 from limner.messages.errors import UnknownPicture
 from limner.messages.ids import prompt_id
-from limner.messages.notation import Notation
-from limner.messages.pictures import Prompt
+from limner.messages.prompts import Prompt
 from limner.messages.registry import Registry
+from limner.messages.text.notation import Notation
 from limner.scripts.app import run
 from limner.scripts.revise.inventory import Entry, Sheet, Spot, find, inventory
 

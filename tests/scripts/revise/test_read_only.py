@@ -8,7 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from illustrated import MESSAGES, PICTURE, chat, contents, story
+from support.illustrated import MESSAGES, PICTURE, chat, contents, story
 
 from limner.scripts.app import run
 

@@ -5,8 +5,8 @@ import signal
 from pathlib import Path
 
 import pytest
-from command_line import completed, end_of, started
-from illustrated import (
+from support.command_line import completed, end_of, started
+from support.illustrated import (
     MESSAGES,
     PICTURE,
     THREE,

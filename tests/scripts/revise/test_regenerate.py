@@ -8,8 +8,8 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from command_line import end_of, started, wait_for
-from illustrated import PICTURE, THREE, contents, placements, story, tag
+from support.command_line import end_of, started, wait_for
+from support.illustrated import PICTURE, THREE, contents, placements, story, tag
 
 from limner.scripts.app import run
 

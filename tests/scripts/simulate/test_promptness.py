@@ -2,7 +2,8 @@
 
 import pytest
 
-from limner.messages.settings import LaneSettings, Settings
+from limner.messages.limiter.settings import LaneSettings
+from limner.messages.settings import Settings
 from limner.scripts.simulate.promptness import TURNS, Promptness
 
 

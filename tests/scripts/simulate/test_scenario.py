@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from limner.actors.limits import check_lane
+from limner.actors.limiter.handle import check_lane
 from limner.messages.errors import SettingsInvalid
-from limner.messages.scanner import find_prompts
-from limner.messages.wellformed import wellformed
+from limner.messages.text.scanner import find_prompts
+from limner.messages.unicode import wellformed
 from limner.scripts.simulate.draws import Draws, exponential, log_normal, whole
 from limner.scripts.simulate.parameters import draw_parameters
 from limner.scripts.simulate.plans import Way, plan_message, seconds_to_next, write_text

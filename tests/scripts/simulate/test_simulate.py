@@ -12,7 +12,7 @@ from pathlib import Path
 import orjson
 import pykka
 import pytest
-from invariants import violations
+from support.invariants import violations
 
 from limner.messages.errors import RequestDropped, StudioClosed
 from limner.messages.pictures import Illustrated
@@ -24,9 +24,9 @@ from limner.scripts.simulate.draws import Draws
 from limner.scripts.simulate.expectations import broken
 from limner.scripts.simulate.parameters import draw_parameters
 from limner.scripts.simulate.plans import plan_message
+from limner.scripts.simulate.run import simulate
 from limner.scripts.simulate.scenario import load_scenario
 from limner.scripts.simulate.seeds import run_seeds
-from limner.scripts.simulate.world import simulate
 
 COMMAND = [sys.executable, "-m", "limner.scripts.app", "simulate"]
 FIXED = range(60)
@@ -189,13 +189,13 @@ def test_what_fails_is_named_with_the_command_that_repeats_it(capsys):
     # more turns than a simulation may take without an end
     arguments = ["--messages", "3", "--set", "texts.rate=1", "--set", "texts.prompts=0"]
     impossible = [*arguments, "--set", "texts.words=[1000, 1000]", "--set", "patience.deadline=1"]
-    from limner.scripts.simulate import world
+    from limner.scripts.simulate import run
 
-    before, world.TURNS_A_MESSAGE = world.TURNS_A_MESSAGE, 1
+    before, run.TURNS_A_MESSAGE = run.TURNS_A_MESSAGE, 1
     try:
         assert run(["simulate", *impossible, "--seeds", "4..4"]) == 1
     finally:
-        world.TURNS_A_MESSAGE = before
+        run.TURNS_A_MESSAGE = before
     said = capsys.readouterr().out
     assert "seed 4 failed; repeat it with: limner simulate --messages 3 --set texts.rate=1" in said
     assert "--seed 4\n" in said
@@ -387,7 +387,7 @@ def test_what_a_host_may_complain_of():
 
 
 def marks(result):
-    from limner.messages.composition import mark
+    from limner.messages.text.compose import mark
 
     return [mark(placement, "html") for placement in result.pictures]
 

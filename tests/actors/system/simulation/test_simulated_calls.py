@@ -2,7 +2,7 @@
 
 from contextlib import closing
 
-from simulated_actors import Note, actor_of
+from support.simulated_actors import Note, actor_of
 
 from limner.actors import SimulatedSystem
 from limner.actors.system import CallReturned, Faults, InjectedFailure

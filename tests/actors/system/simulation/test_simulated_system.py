@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pykka
 import pytest
-from simulated_actors import Note, actor_of
+from support.simulated_actors import Note, actor_of
 
 from limner.actors import SimulatedSystem, System
 from limner.actors.system import SimulationStuck
@@ -423,7 +423,7 @@ from hashlib import sha256
 from pathlib import Path
 import sys, tempfile
 from limner.scripts.simulate.scenario import load_scenario
-from limner.scripts.simulate.world import simulate
+from limner.scripts.simulate.run import simulate
 
 with tempfile.TemporaryDirectory() as folder:
     path = Path(folder) / "events.jsonl"

@@ -1,0 +1,1 @@
+"""A generator that draws a small landscape from the words of a prompt, offline."""

@@ -1,0 +1,1 @@
+"""The limiter: slots for all generation, and for hosts' own calls."""

@@ -1,0 +1,464 @@
+"""The limiter as a host sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial, wraps
+from inspect import iscoroutinefunction
+from itertools import count
+from typing import Any, Generic, ParamSpec, TypeVar
+
+import pykka
+
+from limner.actors.limiter.host_calls import (
+    AddToBatch,
+    BatchTerms,
+    ScheduleCall,
+    Terms,
+    WithdrawCall,
+    wish_for,
+)
+from limner.actors.system import PooledFuture, PooledRef, System
+from limner.messages.errors import SettingsInvalid, StudioClosed
+from limner.messages.limiter.control import (
+    EndLane,
+    LaneReport,
+    PauseLane,
+    ReportLane,
+    ResumeLane,
+    StateOf,
+    TaskPlace,
+    UpdateLane,
+    WaitingRequest,
+)
+from limner.messages.limiter.settings import LaneSettings
+from limner.messages.validation import check_lane, group_of, owner_of, priority_of, seconds_of
+
+P = ParamSpec("P")
+T = TypeVar("T")
+Item = TypeVar("Item")
+
+MAX_THREADS = 1_000
+"""Worker threads of a lane at most; calls past it wait for a thread while they hold their slots."""
+
+
+def threads_of(settings: LaneSettings) -> int:
+    """Give how many calls of a lane run at one time at most."""
+    return min(settings.max_concurrent or MAX_THREADS, MAX_THREADS)
+
+
+class Limiter:
+    """A studio's limiter. Safe to use from any thread.
+
+    Wherever a lane is named, that is one of `Settings.lanes`, `image`, or `group:key` for any key
+    of one of `Settings.lane_groups`; any other name raises `SettingsInvalid`. Each method raises
+    `StudioClosed` once the studio is closed.
+
+    Args:
+        ref: the actor.
+        system: what it runs on.
+        lanes: the settings in force, by the lane's name.
+        groups: those of lane groups, whose lanes are named `group:key`.
+        workers: the name of the worker threads of each lane and group.
+        caller: the actor that runs a host's own calls.
+    """
+
+    def __init__(
+        self,
+        ref: PooledRef[Any],
+        system: System,
+        lanes: Mapping[str, LaneSettings],
+        groups: Mapping[str, LaneSettings],
+        workers: Mapping[str, str],
+        caller: PooledRef[Any],
+    ) -> None:
+        self.ref = ref
+        self._system = system
+        self._lanes = dict(lanes)
+        self._groups = dict(groups)
+        self._workers = workers
+        self._caller = caller
+        self._lock = system.lock()
+        self._numbers = count(1)
+
+    def update(self, lane: str = "image", **changes: Any) -> LaneSettings:
+        """Change settings of a lane while it runs; they hold from the next grant on.
+
+        Slots that are out stay out, each until the end of its own lease: with a lower
+        `max_concurrent` the lane grants again once enough of them are back. A lower `high_water`
+        drops nobody who waits. A `reservoir` that is named is what is left now.
+
+        Args:
+            lane: which lane, or the name of a lane group for all its lanes. A lane of a group that
+                has settings of its own keeps them, and is kept itself when it is idle, until they
+                are those of the group again.
+            changes: any fields of `LaneSettings` but `behind`; the others stay as they are.
+
+        Returns:
+            The settings in force now.
+
+        Raises:
+            SettingsInvalid: if there is no such lane or setting, or a value is out of bounds.
+            StudioClosed: if the studio is closed.
+        """
+        with self._lock:
+            self._check(lane, group=True)
+            known = self._groups if lane in self._groups else self._lanes
+            before = known.get(lane) or self._report(lane).settings
+            settings = LaneSettings(**{**before.model_dump(), **changes})
+            if settings.behind != before.behind:
+                raise SettingsInvalid("behind: a lane stands where it did when it was opened")
+            self._system.workers.open_lane(self._workers_of(lane), threads_of(settings))
+            if lane in known:
+                known[lane] = settings
+            refill = "reservoir" in changes
+            self.ref.deliver(UpdateLane(lane=lane, settings=settings, refill=refill))
+        return settings
+
+    def pause(self, lane: str = "image", *, seconds: float | None = None) -> None:
+        """Grant nothing in a lane; slots that are out stay out.
+
+        Args:
+            lane: which lane.
+            seconds: for how long, above 0 and up to 86,400; until it is resumed by default.
+
+        Raises:
+            SettingsInvalid: if there is no such lane, or the seconds are out of bounds.
+            StudioClosed: if the studio is closed.
+        """
+        self._check(lane)
+        if seconds is not None:
+            seconds = seconds_of("seconds", seconds)
+            if not seconds:
+                raise SettingsInvalid("seconds: a pause is above 0, not 0")
+        self.ref.deliver(PauseLane(lane=lane, seconds=seconds))
+
+    def resume(self, lane: str = "image") -> None:
+        """Grant again in a lane that was paused; open one again that was drained or stopped.
+
+        Raises:
+            SettingsInvalid: if there is no such lane.
+            StudioClosed: if the studio is closed.
+        """
+        self._check(lane)
+        self.ref.deliver(ResumeLane(lane=lane))
+
+    def drain(self, lane: str = "image") -> pykka.Future[None]:
+        """Take no new request, in a lane and in those behind it; what waits is still granted.
+
+        A picture that is to be tried again then asks anew, and fails. The lane stays shut until
+        `resume`. One that is paused is not drained before it is resumed.
+
+        Returns:
+            Done once nothing waits and nothing is out.
+
+        Raises:
+            SettingsInvalid: if there is no such lane.
+            StudioClosed: if the studio is closed; through the future if that happens meanwhile.
+        """
+        return self._end(lane, drop=False)
+
+    def stop(self, lane: str = "image") -> pykka.Future[None]:
+        """Take no request any more, in a lane and in those behind it, and drop what waits.
+
+        What has a slot goes on. The lane stays shut until `resume`.
+
+        Returns:
+            Done once nothing is out.
+
+        Raises:
+            SettingsInvalid: if there is no such lane.
+            StudioClosed: if the studio is closed; through the future if that happens meanwhile.
+        """
+        return self._end(lane, drop=True)
+
+    def report(self, lane: str = "image") -> LaneReport:
+        """Say how it looks in a lane, with all that waits by name.
+
+        That takes the limiter some microseconds for each request that waits, while it grants
+        nothing; `counts` and `forecast` do not name them.
+
+        Raises:
+            SettingsInvalid: if there is no such lane.
+            StudioClosed: if the studio is closed.
+        """
+        self._check(lane)
+        return self._report(lane, waiting=True)
+
+    def counts(self, lane: str = "image") -> dict[str, int]:
+        """Give how many requests wait, slots are out, and how many of each other end there were.
+
+        Raises:
+            SettingsInvalid: if there is no such lane.
+            StudioClosed: if the studio is closed.
+        """
+        self._check(lane)
+        return self._report(lane).counts
+
+    def waiting(
+        self,
+        lane: str = "image",
+        *,
+        owner: str | None = None,
+        priority: str | int | None = None,
+    ) -> tuple[WaitingRequest, ...]:
+        """Give what waits, by priority, the oldest first.
+
+        Args:
+            lane: where.
+            owner: of this owner alone, if named.
+            priority: with this priority alone, if given: `active`, `background`, or 0 to 9.
+
+        Raises:
+            SettingsInvalid: if lane, owner or priority cannot be one.
+            StudioClosed: if the studio is closed.
+        """
+        self._check(lane)
+        level = None if priority is None else priority_of(priority)
+        return self._report(lane, waiting=True, owner=owner_of(owner), priority=level).waiting
+
+    def state_of(self, task_id: str) -> TaskPlace | None:
+        """Say whether a task waits or has a slot, in its own lane; `None` if neither.
+
+        Looks through all that waits.
+
+        Raises:
+            StudioClosed: if the studio is closed.
+        """
+        place: TaskPlace | None = self._ask(StateOf(task_id=str(task_id)))
+        return place
+
+    def forecast(self, lane: str = "image", *, priority: str | int = "active") -> float | None:
+        """Give the seconds that a request would wait, about.
+
+        From how long slots were held lately, how many there are, and what waits with this priority
+        or a better one, in the lane and in those that it stands behind.
+
+        Returns:
+            `None` if that cannot be said: while one of them is paused, resting or shut, or if none
+            of its slots was given back yet.
+
+        Raises:
+            SettingsInvalid: if there is no such lane or priority.
+            StudioClosed: if the studio is closed.
+        """
+        self._check(lane)
+        longest, further, level = 0.0, lane, priority_of(priority)
+        while True:
+            report = self._report(further)
+            seconds = report.forecast(level)
+            if seconds is None:
+                return None
+            longest = max(longest, seconds)
+            if report.settings.behind is None:
+                return longest
+            further = report.settings.behind
+
+    def schedule(
+        self,
+        call: Callable[[], T],
+        *,
+        lane: str = "image",
+        priority: str | int = "active",
+        owner: str | None = None,
+        weight: int = 1,
+        blocks: bool = True,
+    ) -> pykka.Future[T]:
+        """Run a host's own call on a worker thread once it has a slot.
+
+        Args:
+            call: what to run; it may block.
+            lane: whose slot.
+            priority: `active`, `background`, or 0 (first) to 9.
+            owner: on whose behalf, up to 200 characters.
+            weight: of the slot, 1 or more.
+            blocks: whether the call may block; one that returns at once needs no thread of its
+                own, and must not wait for another such call.
+
+        Returns:
+            What the call returns or raises; `RequestDropped` if it got no slot; `LeaseEnded` if it
+            held it for longer than the lane's `lease`, though the call itself runs on. A call's
+            slot is never asked back for another, whatever its priority.
+
+        Raises:
+            SettingsInvalid: if lane, priority, owner or weight cannot be one.
+            StudioClosed: if the studio is closed.
+        """
+        terms = self._terms(call, lane, priority, owner, weight, blocks=blocks)
+        future: PooledFuture[T] = self._system.future(about="a scheduled call")
+        name = future.name = f"call-{next(self._numbers)}"
+        self._hand_over(ScheduleCall(name, call, future, terms))
+        self.ref.deliver(wish_for(name, terms, self._caller))
+        return future
+
+    def collect(
+        self,
+        call: Callable[[list[Item]], Sequence[T]],
+        *,
+        max_size: int,
+        max_time: float,
+        lane: str = "image",
+        priority: str | int = "active",
+        owner: str | None = None,
+        weight: int = 1,
+        blocks: bool = True,
+    ) -> Batches[Item, T]:
+        """Gather items for a back end that takes several in a call: one slot grants a batch.
+
+        Args:
+            call: what to run with the items of a batch, in the order in which they came; it gives
+                as many results, of which one that is an exception is raised to who added the item.
+            max_size: items of a batch, 1 or more; a batch of so many asks for its slot at once.
+            max_time: seconds after which a batch asks for its slot that is not full; 0 or more.
+            lane: whose slot.
+            priority: `active`, `background`, or 0 (first) to 9.
+            owner: on whose behalf, up to 200 characters.
+            weight: of a batch's slot, 1 or more.
+            blocks: whether the call may block.
+
+        Raises:
+            SettingsInvalid: if one of these cannot be.
+            StudioClosed: if the studio is closed.
+        """
+        if type(max_size) is not int or max_size < 1:
+            raise SettingsInvalid(f"max_size: a whole number from 1, not {max_size!r:.80}")
+        seconds = seconds_of("max_time", max_time)
+        terms = self._terms(call, lane, priority, owner, weight, blocks=blocks)
+        return Batches(self._add, BatchTerms(call, terms, max_size, seconds))
+
+    def withdraw(self, future: pykka.Future[Any]) -> None:
+        """Let go of a call that was scheduled or added to a batch, if it has no slot yet.
+
+        Its future then raises `RequestDropped`. One whose call has begun, or whose batch waits for
+        its slot, goes on.
+
+        Args:
+            future: as `schedule` or `Batches.add` gave it.
+
+        Raises:
+            SettingsInvalid: if it is none of these.
+        """
+        name = getattr(future, "name", None)
+        if name is None:
+            raise SettingsInvalid("withdraw: give the future of a call that was scheduled")
+        self._caller.deliver(WithdrawCall(name))
+
+    def limited(
+        self,
+        *,
+        lane: str = "image",
+        priority: str | int = "active",
+        owner: str | None = None,
+        weight: int = 1,
+        blocks: bool = True,
+    ) -> Callable[[Callable[P, T]], Callable[P, pykka.Future[T]]]:
+        """Give a decorator: each call of the function goes through `schedule`, and gives a future.
+
+        Args:
+            lane: whose slot.
+            priority: `active`, `background`, or 0 (first) to 9.
+            owner: on whose behalf, up to 200 characters.
+            weight: of the slot, 1 or more.
+            blocks: whether the call may block.
+
+        Raises:
+            SettingsInvalid: if one of these cannot be, or what is decorated cannot be called.
+            StudioClosed: when the function is called, if the studio is closed.
+        """
+
+        def decorate(function: Callable[P, T]) -> Callable[P, pykka.Future[T]]:
+            self._terms(function, lane, priority, owner, weight, blocks=blocks)
+
+            @wraps(function)
+            def scheduled(*args: P.args, **kwargs: P.kwargs) -> pykka.Future[T]:
+                call = partial(function, *args, **kwargs)
+                return self.schedule(
+                    call, lane=lane, priority=priority, owner=owner, weight=weight, blocks=blocks
+                )
+
+            return scheduled
+
+        return decorate
+
+    def _add(self, batches: BatchTerms, item: Any) -> PooledFuture[Any]:
+        self._check(batches.terms.lane)
+        future: PooledFuture[Any] = self._system.future(about="a call in a batch")
+        name = future.name = f"call-{next(self._numbers)}"
+        self._hand_over(AddToBatch(name, batches, item, future))
+        return future
+
+    def _terms(
+        self,
+        call: object,
+        lane: str,
+        priority: str | int,
+        owner: str | None,
+        weight: int,
+        *,
+        blocks: bool,
+    ) -> Terms:
+        self._check(lane)
+        if not callable(call):
+            raise SettingsInvalid(f"a call can be called, as {call!r:.80} cannot")
+        if iscoroutinefunction(call):
+            raise SettingsInvalid("a coroutine function cannot run on a thread; give a plain one")
+        if type(weight) is not int or weight < 1:
+            raise SettingsInvalid(f"weight: a whole number from 1, not {weight!r:.80}")
+        worker_lane = self._workers_of(lane) if blocks else None
+        return Terms(lane, worker_lane, priority_of(priority), owner_of(owner), weight)
+
+    def _hand_over(self, wish: ScheduleCall | AddToBatch) -> None:
+        """Tell the caller; if it has ended before it could hear that, fail the future."""
+        self._caller.deliver(wish)
+        if not self._caller.is_alive():
+            wish.future.give_up(closed())
+
+    def _workers_of(self, lane: str) -> str:
+        return self._workers[group_of(lane)]
+
+    def _end(self, lane: str, *, drop: bool) -> pykka.Future[None]:
+        self._check(lane)
+        done: PooledFuture[None] = self._system.future(about=f"the end of lane {lane!r}")
+        self.ref.deliver(EndLane(lane=lane, drop=drop, done=done))
+        if not self.ref.is_alive():
+            done.give_up(closed())
+        return done
+
+    def _ask(self, question: object) -> Any:
+        try:
+            return self.ref.ask(question)
+        except pykka.ActorDeadError:
+            raise closed() from None
+
+    def _report(self, lane: str, **wanted: Any) -> LaneReport:
+        report: LaneReport = self._ask(ReportLane(lane=lane, **wanted))
+        return report
+
+    def _check(self, lane: str, *, group: bool = False) -> None:
+        if not group or lane not in tuple(self._groups):
+            check_lane(lane, self._lanes, self._groups)
+        if not self.ref.is_alive():
+            raise closed()
+
+
+class Batches(Generic[Item, T]):
+    """Gathers items for one call; made by `Limiter.collect`. Safe to use from any thread."""
+
+    def __init__(
+        self, add: Callable[[BatchTerms, Item], pykka.Future[T]], terms: BatchTerms
+    ) -> None:
+        self._add = add
+        self._terms = terms
+
+    def add(self, item: Item) -> pykka.Future[T]:
+        """Add an item; give what the call of its batch returns for it.
+
+        Raises:
+            StudioClosed: if the studio is closed.
+        """
+        return self._add(self._terms, item)
+
+
+def closed() -> StudioClosed:
+    """Make the error of who comes too late."""
+    return StudioClosed("the studio is closed, and its lanes with it")

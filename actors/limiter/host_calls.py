@@ -1,0 +1,337 @@
+"""A host's own calls through the limiter, one by one or several in a batch.
+
+Hears `ScheduleCall`, `AddToBatch` and `WithdrawCall` from the edge, `SlotGranted`, `SlotExpired`
+and `RequestDropped` from the limiter, `CallReturned` from the workers; tells the limiter
+`RequestSlot` for batches, which the edge does for single calls, and `ReleaseSlot`. Started by the
+root, once a studio; as it ends, what still waits fails with `StudioClosed`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from limner.actors.base import LimnerActor
+from limner.actors.event_log import EventLog
+from limner.actors.system import Call, CallReturned, PooledFuture, PooledRef, Timer
+from limner.messages import errors
+from limner.messages.limiter.backpressure import own_has_failed, rest_asked_for
+from limner.messages.limiter.protocol import (
+    ReleaseSlot,
+    RequestDropped,
+    RequestSlot,
+    SlotExpired,
+    SlotGranted,
+    WithdrawRequest,
+)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Terms:
+    """On what terms a call is made.
+
+    Args:
+        lane: whose slot it takes.
+        worker_lane: whose thread it runs on; none if it returns at once.
+        priority: 0 (first) to 9.
+        owner: on whose behalf.
+        weight: of the slot.
+    """
+
+    lane: str
+    worker_lane: str | None
+    priority: int
+    owner: str | None
+    weight: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BatchTerms:
+    """How calls are gathered into batches.
+
+    Args:
+        call: what is called, with the items of a batch; gives as many results.
+        terms: of each call.
+        max_size: items of a batch at most.
+        max_time: seconds after its first item that a batch waits for more.
+    """
+
+    call: Callable[[list[Any]], Sequence[Any]]
+    terms: Terms
+    max_size: int
+    max_time: float
+
+
+class ScheduleCall(NamedTuple):
+    """edge → caller: run this once it has a slot, which is asked for right after this."""
+
+    name: str
+    call: Callable[[], Any]
+    future: PooledFuture[Any]
+    terms: Terms
+
+
+class AddToBatch(NamedTuple):
+    """edge → caller: run this with others, once they have a slot."""
+
+    name: str
+    batches: BatchTerms
+    item: Any
+    future: PooledFuture[Any]
+
+
+class WithdrawCall(NamedTuple):
+    """edge → caller: this is not wanted any more, unless it has begun."""
+
+    name: str
+
+
+class BatchDue(NamedTuple):
+    """caller's timer → caller: a batch has waited for long enough."""
+
+    batch: Batch
+
+
+@dataclass(slots=True, eq=False)
+class Batch:
+    """What is gathered for one call."""
+
+    batches: BatchTerms
+    items: list[Any] = field(default_factory=list)
+    futures: list[PooledFuture[Any]] = field(default_factory=list)
+    names: list[str] = field(default_factory=list)
+    timer: Timer | None = None
+
+
+@dataclass(slots=True)
+class Scheduled:
+    """A call, and the slot that it has.
+
+    Args:
+        call: what to run.
+        futures: what they are given: the result, or one each of the results.
+        terms: on which.
+        is_batch: whether the results are several.
+        slot_id: of the slot.
+        under_way: the call, once it is one.
+    """
+
+    call: Callable[[], Any]
+    futures: Sequence[PooledFuture[Any]]
+    terms: Terms
+    is_batch: bool = False
+    slot_id: str | None = None
+    under_way: Call | None = None
+
+    def fail(self, error: BaseException) -> None:
+        """Fail all that wait for it, and have not been given anything by the host itself."""
+        for future in self.futures:
+            future.give_up(error)
+
+    def give(self, value: Any) -> None:
+        """Give what was returned to all that wait for it."""
+        if not self.is_batch:
+            self.futures[0].offer(value)
+            return
+        for future, (result, error) in zip(self.futures, value, strict=True):
+            if error is None:
+                future.offer(result)
+            else:
+                future.give_up(error)
+
+
+def wish_for(
+    name: str, terms: Terms, caller: PooledRef[Any], requests: tuple[str, ...] = ()
+) -> RequestSlot:
+    """Give the wish for a call's slot.
+
+    Args:
+        name: of the call.
+        terms: on which it is made.
+        caller: who runs it.
+        requests: what it consists of, if it is a batch.
+    """
+    return RequestSlot.trusted(
+        request_id=name,
+        session_id="",
+        message_id="",
+        task_id=name,
+        lane=terms.lane,
+        owner=terms.owner,
+        priority=terms.priority,
+        weight=terms.weight,
+        since=None,
+        revocable=False,
+        requests=requests,
+        reply_to=caller,
+    )
+
+
+class CallerActor(LimnerActor):
+    """Runs hosts' calls, each on a slot."""
+
+    role = "caller"
+
+    def __init__(self, log: EventLog, limiter: PooledRef[Any]) -> None:
+        super().__init__(log)
+        self.limiter = limiter
+        self.calls: dict[str, Scheduled] = {}
+        self.gathering: dict[BatchTerms, Batch] = {}
+        self.batches = 0
+
+    def on_receive(self, message: object) -> Any:
+        """See the calls on."""
+        match message:
+            case ScheduleCall():
+                self.calls[message.name] = Scheduled(message.call, (message.future,), message.terms)
+            case AddToBatch():
+                self.gather(message)
+            case BatchDue():
+                self.send(message.batch)
+            case WithdrawCall():
+                self.withdraw(message.name)
+            case SlotGranted():
+                self.run(message)
+            case CallReturned():
+                self.returned(message)
+            case SlotExpired():
+                self.expired(message)
+            case RequestDropped():
+                self.dropped(message)
+            case _:
+                return super().on_receive(message)
+        return None
+
+    def gather(self, wish: AddToBatch) -> None:
+        """Put an item into the batch that is gathered; send the batch if that fills it."""
+        batches = wish.batches
+        batch = self.gathering.get(batches)
+        if batch is None:
+            batch = self.gathering[batches] = Batch(batches)
+        batch.items.append(wish.item)
+        batch.futures.append(wish.future)
+        batch.names.append(wish.name)
+        if len(batch.items) >= batches.max_size:
+            self.send(batch)
+        elif batch.timer is None:
+            after = self.system.clock.after
+            batch.timer = after(batches.max_time, self.actor_ref, BatchDue(batch))
+
+    def send(self, batch: Batch) -> None:
+        """Ask for the slot of a batch, unless that is done."""
+        batches = batch.batches
+        if self.gathering.get(batches) is not batch:
+            return
+        del self.gathering[batches]
+        if batch.timer is not None:
+            batch.timer.cancel()
+        if not batch.items:
+            return
+
+        def call() -> Sequence[tuple[Any, BaseException | None]]:
+            results = batches.call(list(batch.items))
+            kind, wanted = type(results).__name__, len(batch.items)
+            try:
+                given = tuple(results)
+            except TypeError:
+                raise errors.GenerationFailed(
+                    f"the call gave {kind}, not a result for each of a batch of {wanted:,}",
+                    retryable=False,
+                ) from None
+            if len(given) != wanted:
+                raise errors.GenerationFailed(
+                    f"the call gave {len(given):,} results for a batch of {wanted:,}",
+                    retryable=False,
+                )
+            return [(None, one) if isinstance(one, BaseException) else (one, None) for one in given]
+
+        self.batches += 1
+        name = f"batch-{self.batches}"
+        self.calls[name] = Scheduled(call, batch.futures, batches.terms, is_batch=True)
+        self.limiter.tell(wish_for(name, batches.terms, self.actor_ref, tuple(batch.names)))
+
+    def run(self, grant: SlotGranted) -> None:
+        """Begin, on a worker's thread."""
+        scheduled = self.calls.get(grant.task_id)
+        if scheduled is None:  # it was withdrawn just before
+            self.limiter.tell(ReleaseSlot(slot_id=grant.slot_id))
+            return
+        scheduled.slot_id = grant.slot_id
+        call = scheduled.call
+        scheduled.under_way = self.call(
+            scheduled.terms.worker_lane, lambda _: call(), tag=grant.task_id
+        )
+
+    def returned(self, returned: CallReturned) -> None:
+        """Give the slot back, then what the call gave."""
+        name = returned.call.tag
+        scheduled = self.calls.get(name)
+        if scheduled is None:
+            return
+        error = returned.error
+        if scheduled.slot_id is not None:
+            self.limiter.tell(
+                ReleaseSlot.trusted(
+                    slot_id=scheduled.slot_id,
+                    failed=own_has_failed(error),
+                    retry_after=None if error is None else rest_asked_for(error, self.log.wall),
+                )
+            )
+        if error is not None:
+            scheduled.fail(error)
+        else:
+            scheduled.give(returned.value)
+        del self.calls[name]
+
+    def expired(self, message: SlotExpired) -> None:
+        """Wait no longer for a call whose lease has ended."""
+        scheduled = self.calls.get(message.task_id)
+        if scheduled is None or scheduled.slot_id != message.slot_id:
+            return
+        if scheduled.under_way is not None and scheduled.under_way.abandon():
+            self.say("call_abandoned", task_id=message.task_id)
+            scheduled.fail(
+                errors.LeaseEnded("the call held its slot for longer than its lane's lease")
+            )
+            del self.calls[message.task_id]
+
+    def dropped(self, message: RequestDropped) -> None:
+        """Fail a call that gets no slot."""
+        scheduled = self.calls.get(message.task_id)
+        if scheduled is not None:
+            scheduled.fail(errors.RequestDropped(f"the call got no slot: {message.reason}"))
+            del self.calls[message.task_id]
+
+    def withdraw(self, name: str) -> None:
+        """Let go of a call that has no slot yet, or of an item whose batch is being gathered."""
+        error = errors.RequestDropped("the call was withdrawn")
+        scheduled = self.calls.get(name)
+        if scheduled is not None and scheduled.slot_id is None:
+            self.limiter.tell(WithdrawRequest(request_id=name))
+            scheduled.fail(error)
+            del self.calls[name]
+        for batch in self.gathering.values():
+            if name in batch.names:
+                index = batch.names.index(name)
+                batch.futures[index].give_up(error)
+                del batch.names[index], batch.futures[index], batch.items[index]
+
+    def on_stop(self) -> None:
+        """Fail what still waits, and what has come meanwhile."""
+        error = errors.StudioClosed("the studio closed before the call had ended")
+        for message in self.take_unheard(ScheduleCall, AddToBatch):
+            message.future.give_up(error)
+        for scheduled in self.calls.values():
+            scheduled.fail(error)
+        for batch in self.gathering.values():
+            if batch.timer is not None:
+                batch.timer.cancel()
+            for future in batch.futures:
+                future.give_up(error)
+        self.calls.clear()
+        self.gathering.clear()
+
+    def on_failure(self, *_: object) -> None:
+        """Fail what still waits."""
+        self.on_stop()

@@ -1,0 +1,113 @@
+"""Making one picture: the part of a task that runs on a worker's thread."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from limner.actors.generators.checking import check_picture
+from limner.actors.generators.protocol import Generator
+from limner.actors.stores.protocol import Store
+from limner.actors.system import Call, Clock
+from limner.messages.errors import GenerationFailed, SettingsInvalid, describe
+from limner.messages.limiter.protocol import SlotGranted
+from limner.messages.pictures import Picture, PictureBytes
+from limner.messages.settings import Settings
+from limner.messages.tasks import Task
+from limner.messages.text.style_tags import styled
+from limner.messages.validation import group_of
+
+MARGIN = 20_000
+"""Microseconds before the end of its lease in which a slot is not begun with any more."""
+
+
+class SlotLapsed(Exception):
+    """The slot expired before a thread was free to use it."""
+
+
+def lane_of(generator: object) -> object:
+    """Give the lane in which a generator says that its calls stand.
+
+    Raises:
+        SettingsInvalid: if it cannot say that.
+    """
+    try:
+        return getattr(generator, "lane", "image")
+    except Exception as error:
+        raise SettingsInvalid(f"generator: its lane cannot be read: {describe(error)}") from error
+
+
+class Production:
+    """Generates, checks and keeps: a picture is safe before anybody is told of it.
+
+    Args:
+        generator: what makes pictures.
+        store: where they are kept.
+        settings: the bounds of a picture.
+        clock: against which a slot expires.
+        name: what sets its worker lanes apart from those of other studios on one system.
+        slot_lane: the lane in which the calls of the generator stand.
+    """
+
+    def __init__(
+        self,
+        generator: Generator,
+        store: Store,
+        settings: Settings,
+        clock: Clock,
+        name: str = "",
+        slot_lane: str = "image",
+    ) -> None:
+        self.generator = generator
+        self.store = store
+        self.settings = settings
+        self.clock = clock
+        self.slot_lane = slot_lane
+        self.edit_lane = f"store:{name}"
+        self.change_lane = f"change:{name}"
+        self.store_lane = self.edit_lane if getattr(store, "blocks", True) else None
+        blocks = self.store_lane or getattr(generator, "blocks", True)
+        self.lane = f"{group_of(self.slot_lane)}{name}" if blocks else None
+
+    def begin(self, task: Task, grant: SlotGranted, say: Callable[..., None], call: Call) -> None:
+        """Say that a task's picture is begun, on a slot that was granted for it.
+
+        Raises:
+            SlotLapsed: if the slot expired before.
+            GenerationFailed: if nobody waits for it any more.
+        """
+        if self.clock.now >= grant.expires_at - MARGIN:
+            raise SlotLapsed
+        if call.is_set():
+            raise GenerationFailed("it was cancelled before it began", retryable=False)
+        say(
+            "generation_started",
+            task_id=task.id,
+            slot_id=grant.slot_id,
+            attempt=task.attempts,
+            seed=task.seed,
+        )
+
+    def in_style(self, task: Task) -> Task:
+        """Give a task as the generator sees it: with the tags that all pictures have."""
+        tags = self.settings.common_tags
+        if not tags:
+            return task
+        return task.but(prompt=styled(task.prompt, tags, self.settings.common_tags_position))
+
+    def make(self, task: Task, call: Call) -> Picture:
+        """Make the picture of a task, and keep it.
+
+        Raises:
+            GenerationFailed: if what the generator gave is no picture within bounds.
+        """
+        made = self.generator.generate(self.in_style(task), call)
+        if not isinstance(made, PictureBytes):
+            raise GenerationFailed(
+                f"the generator gave {type(made).__name__}, not PictureBytes", retryable=False
+            )
+        picture = check_picture(
+            made.data,
+            max_bytes=self.settings.max_picture_bytes,
+            max_pixels=self.settings.max_picture_pixels,
+        )
+        return self.store.keep(task, made.data, picture)

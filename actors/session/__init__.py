@@ -1,0 +1,1 @@
+"""A session's actors: one message, from its opening to its write."""

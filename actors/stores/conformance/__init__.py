@@ -1,0 +1,5 @@
+"""A suite that shows whether a store keeps its promises, for the tests of hosts."""
+
+from limner.actors.stores.conformance.suite import Check, check_store, checks
+
+__all__ = ["Check", "check_store", "checks"]

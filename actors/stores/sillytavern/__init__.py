@@ -1,0 +1,1 @@
+"""Chat files of SillyTavern as stores."""

@@ -1,0 +1,1 @@
+"""Texts and their registry in a SQL database."""

@@ -1,0 +1,227 @@
+"""What is asked of the tables of the registry, each within a transaction."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Table,
+    bindparam,
+    delete,
+    func,
+    select,
+    update,
+)
+
+from limner.actors.stores.sql.tables import claims, insert_new, pictures, prompts, tasks
+from limner.messages.pictures import Picture, Placement
+from limner.messages.prompts import Claim, Prompt
+from limner.messages.registry import Link, Links, Registry
+from limner.messages.tasks import Task
+
+
+def keep(connection: Connection, task: Task, picture: Picture) -> None:
+    """Register a finished picture as `Registry.keep` does."""
+    message_id = task.message_id
+    of_link = pictures.c.prompt_id == task.prompt_id, pictures.c.picture_id == picture.id
+    before = Registry.trusted(prompts=(), links=links_of(connection, *of_link), claims=())
+    after = before.keep(task, picture)
+    _add(connection, message_id, after.prompts)
+    connection.execute(delete(pictures).where(*of_link))
+    insert_new(connection, pictures, _picture_rows(connection, message_id, after.links))
+
+
+def kept(
+    connection: Connection, message_id: str, lost: Callable[[Picture], bool]
+) -> dict[str, Picture]:
+    """Give the pictures of a message that are in no text yet, the newest of each prompt.
+
+    Args:
+        connection: within a transaction.
+        message_id: whose pictures.
+        lost: says which have no bytes any more; those are passed over.
+    """
+    found = links_of(connection, pictures.c.message_id == message_id, pictures.c.state == "kept")
+    return Registry.trusted(
+        prompts=(), links=tuple(one for one in found if not lost(one.placement.picture)), claims=()
+    ).kept()
+
+
+def read(connection: Connection, message_id: str) -> Registry:
+    """Give all that is known of a message."""
+    # prompts last: a picture that comes in between has its prompt already
+    links = links_of(connection, pictures.c.message_id == message_id)
+    held = connection.execute(
+        select(claims).where(claims.c.message_id == message_id).order_by(claims.c.position)
+    )
+    return Registry.trusted(
+        links=links,
+        claims=tuple(
+            Claim.trusted(prompt_id=row.prompt_id, text=row.text, ordinal=row.ordinal)
+            for row in held
+        ),
+        prompts=_prompts(connection, prompts.c.message_id == message_id),
+    )
+
+
+def add(connection: Connection, prompt: Prompt) -> None:
+    """Register a prompt, unless it is known."""
+    _add(connection, prompt.message_id, [prompt])
+
+
+def prompt(connection: Connection, prompt_id: str) -> Prompt | None:
+    """Give a prompt by its id."""
+    return next(iter(_prompts(connection, prompts.c.id == _plain(prompt_id))), None)
+
+
+def pictures_of(connection: Connection, prompt_id: str) -> tuple[Link, ...]:
+    """Give the pictures of a prompt, oldest first."""
+    return links_of(connection, pictures.c.prompt_id == _plain(prompt_id))
+
+
+def prompts_of(connection: Connection, picture_id: str) -> tuple[Prompt, ...]:
+    """Give the prompts that a picture belongs to."""
+    of_picture = select(pictures.c.prompt_id).where(pictures.c.picture_id == _plain(picture_id))
+    return _prompts(connection, prompts.c.id.in_(of_picture))
+
+
+def settle(connection: Connection, message_id: str, links: Links, text: str) -> None:
+    """Register what a write settles: what `Registry.settle` makes of what is known."""
+    insert_new(connection, tasks, [_task_row(task) for task in links.tasks])
+    before = read(connection, message_id)
+    after = before.settle(message_id, links, text)
+    _add(connection, message_id, after.prompts[len(before.prompts) :])
+    states = {one.placement.id: one.state for one in before.links}
+    changed = [one for one in after.links if states.get(one.placement.id, "") != one.state]
+    new = [one for one in changed if one.placement.id not in states]
+    insert_new(connection, pictures, _picture_rows(connection, message_id, new))
+    if changed:
+        connection.execute(
+            update(pictures)
+            .where(
+                pictures.c.prompt_id == bindparam("of_prompt"),
+                pictures.c.picture_id == bindparam("of_picture"),
+            )
+            .values(state=bindparam("new_state")),
+            [
+                {
+                    "of_prompt": one.placement.prompt_id,
+                    "of_picture": one.placement.picture.id,
+                    "new_state": one.state,
+                }
+                for one in changed
+            ],
+        )
+    if after.claims != before.claims:
+        connection.execute(delete(claims).where(claims.c.message_id == message_id))
+        rows = [
+            {"message_id": message_id, "position": position, **claim.__dict__}
+            for position, claim in enumerate(after.claims)
+        ]
+        insert_new(connection, claims, rows)
+
+
+def links_of(connection: Connection, *which: ColumnElement[bool]) -> tuple[Link, ...]:
+    """Give the pictures for which all conditions hold, oldest first."""
+    rows = connection.execute(
+        select(pictures, prompts.c.text)
+        .join_from(pictures, prompts)
+        .where(*which)
+        .order_by(pictures.c.sequence, pictures.c.prompt_id, pictures.c.picture_id)
+    )
+    return tuple(
+        Link.trusted(
+            placement=Placement.trusted(
+                prompt_id=row.prompt_id,
+                prompt=row.text,
+                picture=Picture.trusted(
+                    id=row.picture_id,
+                    url=row.url,
+                    media_type=row.media_type,
+                    width=row.width,
+                    height=row.height,
+                ),
+                task_id=row.task_id,
+            ),
+            state=row.state,
+        )
+        for row in rows
+    )
+
+
+def _prompts(connection: Connection, which: ColumnElement[bool]) -> tuple[Prompt, ...]:
+    rows = connection.execute(
+        select(*(prompts.c[name] for name in Prompt.model_fields))
+        .where(which)
+        .order_by(prompts.c.message_id, prompts.c.sequence, prompts.c.id)
+    )
+    return tuple(Prompt.trusted(**row) for row in rows.mappings())
+
+
+def _add(connection: Connection, message_id: str, new: Sequence[Prompt]) -> None:
+    if not new:
+        return
+    next_one = _next(connection, prompts, message_id)
+    insert_new(
+        connection,
+        prompts,
+        [
+            {**one.__dict__, "message_id": message_id, "sequence": sequence}
+            for sequence, one in enumerate(new, next_one)
+        ],
+    )
+
+
+def _next(connection: Connection, table: Table, message_id: str) -> int:
+    newest = select(func.max(table.c.sequence)).where(table.c.message_id == message_id)
+    return (connection.scalar(newest) or 0) + 1
+
+
+def _plain(name: str) -> str:
+    # an id that Limner has not made is no prompt's or picture's; some no database takes
+    return name if name.isascii() and "\0" not in name else ""
+
+
+def _picture_rows(
+    connection: Connection, message_id: str, links: Sequence[Link]
+) -> list[dict[str, Any]]:
+    if not links:
+        return []
+    next_one = _next(connection, pictures, message_id)
+    return [
+        {
+            "prompt_id": one.placement.prompt_id,
+            "picture_id": one.placement.picture.id,
+            "message_id": message_id,
+            "task_id": one.placement.task_id,
+            "url": one.placement.picture.url,
+            "media_type": one.placement.picture.media_type,
+            "width": one.placement.picture.width,
+            "height": one.placement.picture.height,
+            "state": one.state,
+            "sequence": sequence,
+        }
+        for sequence, one in enumerate(links, next_one)
+    ]
+
+
+def _task_row(task: Task) -> dict[str, Any]:
+    shared = ("id", "session_id", "message_id", "prompt_id", "kind", "priority", "seed", "attempts")
+    return {
+        **{name: getattr(task, name) for name in shared},
+        "state": str(task.state),
+        "owner": legible(task.owner),
+        "reason": legible(task.reason),
+        "picture_id": task.picture.id if task.picture else None,
+    }
+
+
+def legible(text: str | None) -> str | None:
+    """Give a text as any database and JSON can hold it, cut to 2,000 characters."""
+    # a reason may quote anything; what no column can hold must not fail a write
+    if text is None:
+        return None
+    return (
+        text[:2_000].encode("utf-8", "replace").decode().replace("\0", "\N{REPLACEMENT CHARACTER}")
+    )

@@ -1,0 +1,1 @@
+"""The studio: the handle that hosts embed, and the root of its actors."""

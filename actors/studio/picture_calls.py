@@ -1,0 +1,241 @@
+"""What a host may wish for a text that is there already: other pictures, other prompts."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import get_args
+
+import pykka
+
+from limner.actors.session.stream import Stream, plain
+from limner.actors.stores.protocol import RegistryStore, Store, keeps_registry
+from limner.actors.studio.text_edits import Edits, check_whose, placement_of
+from limner.messages.errors import MessageBusy, SettingsInvalid, UnknownPrompt
+from limner.messages.picture_requests import AgainMode, Mode, Wish
+from limner.messages.pictures import Illustrated, Placement
+from limner.messages.prompts import Prompt
+from limner.messages.registry import Registry
+from limner.messages.session.lifecycle import ApplyNow, Regenerate, Wishes
+from limner.messages.text import regenerate as wishing
+from limner.messages.text.mark_editor import Page
+from limner.messages.unicode import wellformed
+from limner.messages.validation import message_id_of, owner_of, priority_of
+
+SOURCES = ("manual", "model")
+
+
+class Revisions(Edits):
+    """The studio's calls for pictures of texts that are there already, and for their history."""
+
+    _store: Store
+    _newest: dict[str, Stream]
+
+    def regenerate(
+        self,
+        message_id: str,
+        placement: str | Placement,
+        *,
+        mode: Mode = "replace-image",
+        prompt: str | Prompt | None = None,
+        owner: str | None = None,
+        priority: str | int = "active",
+    ) -> pykka.Future[Illustrated]:
+        """Wish for one more picture; those wished for one message are written together.
+
+        They are written when nothing new was asked for `Settings.settle_after` seconds and all
+        are settled, or at `apply`. Each call is a wish of its own, also for the same picture. One
+        that fails leaves the old picture where it is.
+
+        Args:
+            message_id: whose.
+            placement: the picture that it is for, or its id, `PROMPT:PICTURE`.
+            mode: where the new one goes: `replace-image`, `append-after-image` or
+                `append-after-prompt`. Several that replace one picture all stand in its place.
+            prompt: what is drawn in place of the picture's own prompt: a text, or one of its
+                `history`, as `refine` gave it. The tag in the text comes to say it once the
+                picture is there.
+            owner: on whose behalf, up to 200 characters.
+            priority: `active`, `background`, or 0 (first) to 9.
+
+        Raises:
+            MessageBusy: if the message is being streamed.
+            UnknownPicture: if that is no placement's id; through the future, if the text has none
+                of that id.
+            SettingsInvalid: if an argument is out of its bounds; through the future, if the prompt
+                cannot be written in its tag or was not refined from the picture's.
+            UnknownPrompt: through the future, if the registry has not the one that is given.
+            UnknownMessage, StudioClosed: as `stream` does.
+        """
+        target = placement_of(placement)
+        if mode not in get_args(Mode):
+            raise SettingsInvalid(f"mode: one of {', '.join(get_args(Mode))}, not {mode!r:.80}")
+        if isinstance(prompt, Prompt):
+            check_whose(prompt, message_id)
+        elif prompt is not None:
+            prompt = wellformed(plain(prompt))
+            if not prompt.strip():
+                raise SettingsInvalid("prompt: a prompt says what is to be drawn")
+
+        def wishes(page: Page) -> tuple[Wish]:
+            return (wishing.wish_for(page, target, mode, prompt),)
+
+        return self._regenerate(message_id, wishes, owner, priority)
+
+    def illustrate_again(
+        self,
+        message_id: str,
+        mode: AgainMode = "append",
+        *,
+        only_missing: bool = False,
+        owner: str | None = None,
+        priority: str | int = "active",
+    ) -> pykka.Future[Illustrated]:
+        """Wish for one more picture of every prompt of a stored message.
+
+        Args:
+            message_id: whose.
+            mode: `append` puts each after those that its prompt has, `replace` in their place.
+            only_missing: whether only prompts are meant that have no picture. One that another
+                program has stripped is put back by `reconcile`. Where a failure has left its mark,
+                the picture takes that mark's place.
+            owner: on whose behalf.
+            priority: `active`, `background`, or 0 (first) to 9.
+
+        Raises:
+            MessageBusy, UnknownMessage, SettingsInvalid, StudioClosed: as `regenerate` does.
+        """
+        if mode not in get_args(AgainMode):
+            known = ", ".join(get_args(AgainMode))
+            raise SettingsInvalid(f"mode: one of {known}, not {mode!r:.80}")
+        wishes = partial(wishing.wishes_again, mode=mode, only_missing=only_missing)
+        return self._regenerate(message_id, wishes, owner, priority)
+
+    def retry(
+        self, message_id: str, *, owner: str | None = None, priority: str | int = "active"
+    ) -> pykka.Future[Illustrated]:
+        """Try again what has left the mark of a failure; a success takes the mark's place.
+
+        Raises:
+            MessageBusy, UnknownMessage, SettingsInvalid, StudioClosed: as `regenerate` does.
+        """
+        return self._regenerate(message_id, wishing.wishes_retry, owner, priority)
+
+    def apply(self, message_id: str, *, wait: bool = True) -> pykka.Future[Illustrated | None]:
+        """Gather no longer: write once all that was wished for is settled.
+
+        The future gives what those of the wishes give; `None` if nothing gathers.
+
+        Args:
+            message_id: whose regenerations.
+            wait: whether for the pictures that are not finished; else they are let go of.
+
+        Raises:
+            UnknownMessage, StudioClosed: as `stream` does.
+        """
+        message_id = message_id_of(message_id)
+        future = self._future(f"the regenerations of message {message_id!r}")
+        name = self._system.new_id()
+        self._send(ApplyNow(name=name, message_id=message_id, waits=wait, future=future), future)
+        return future
+
+    def refine(
+        self,
+        prompt_id: str,
+        text: str,
+        feedback: str | None = None,
+        source: str = "manual",
+    ) -> Prompt:
+        """Make a child of a prompt, which says something else; the prompt itself stays.
+
+        The text of the message is not changed by this: see `rewrite` and `regenerate`. Reads and
+        writes the store on the thread that calls.
+
+        Args:
+            prompt_id: of the prompt that is refined.
+            text: what the child says, 1 to `Settings.max_tag` characters.
+            feedback: why, in the words of who asked for it, up to 10,000 characters.
+            source: who wrote it: `manual` or `model`.
+
+        Raises:
+            UnknownPrompt: if the registry has no such prompt.
+            SettingsInvalid: if an argument is out of its bounds, or the store keeps no registry.
+        """
+        text = wellformed(plain(text)).strip()
+        if not 0 < len(text) <= self.settings.max_tag:
+            raise SettingsInvalid(
+                f"text: a prompt has 1 to {self.settings.max_tag:,} characters, not {len(text):,}"
+            )
+        if feedback is not None and len(feedback := wellformed(plain(feedback))) > 10_000:
+            raise SettingsInvalid(f"feedback: at most 10,000 characters, not {len(feedback):,}")
+        if source not in SOURCES:
+            raise SettingsInvalid(f"source: one of {', '.join(SOURCES)}, not {source!r:.80}")
+        store = self._registry_store()
+        child = self._prompt(store, prompt_id).refined(
+            text, feedback=feedback, source="manual" if source == "manual" else "model"
+        )
+        store.add(child)
+        return store.prompt(child.id) or child
+
+    def history(self, prompt_id: str) -> tuple[Prompt, ...]:
+        """Give the line of a prompt: from its root through it to the newest refined from it.
+
+        Reads the store on the thread that calls.
+
+        Raises:
+            UnknownPrompt: if the registry has no such prompt.
+            SettingsInvalid: if the store keeps no registry.
+        """
+        store = self._registry_store()
+        prompt = self._prompt(store, prompt_id)
+        return store.registry(prompt.message_id).line(prompt.id)
+
+    def registry(self, message_id: str) -> Registry:
+        """Give all that is known of a message: its prompts, their pictures, who holds which tag.
+
+        Reads the store on the thread that calls.
+
+        Raises:
+            UnknownMessage: if the id cannot be one.
+            SettingsInvalid: if the store keeps no registry.
+        """
+        return self._registry_store().registry(message_id_of(message_id))
+
+    def _regenerate(
+        self, message_id: str, wishes: Wishes, owner: str | None, priority: str | int
+    ) -> pykka.Future[Illustrated]:
+        self._registry_store()
+        message_id = message_id_of(message_id)
+        future = self._future(f"a regeneration of message {message_id!r}")
+        message = Regenerate(
+            session_id=self._system.new_id(),
+            message_id=message_id,
+            owner=owner_of(owner),
+            priority=priority_of(priority),
+            wishes=wishes,
+            future=future,
+        )
+        with self._lock:
+            stream = self._newest.get(message_id)
+            if stream is not None and not stream.ended:
+                raise MessageBusy(
+                    f"message {message_id!r} is being streamed; its pictures can be regenerated "
+                    "once it is complete"
+                )
+            self._send_locked(message, future)
+        return future
+
+    def _registry_store(self) -> RegistryStore:
+        if not keeps_registry(self._store):
+            raise SettingsInvalid(
+                f"store: {type(self._store).__name__} keeps no registry of prompts and pictures, "
+                "which this needs; give it the methods of "
+                "limner.actors.stores.protocol.RegistryStore"
+            )
+        return self._store
+
+    @staticmethod
+    def _prompt(store: RegistryStore, prompt_id: object) -> Prompt:
+        prompt = store.prompt(prompt_id) if isinstance(prompt_id, str) else None
+        if prompt is None:
+            raise UnknownPrompt(f"the registry has no prompt {prompt_id!r:.80}")
+        return prompt

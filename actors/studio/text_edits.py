@@ -1,0 +1,295 @@
+"""What a host may change in a text that is there already, in its turn."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import pykka
+
+from limner.actors.session.stream import plain
+from limner.actors.system import PooledFuture, PooledRef, System
+from limner.messages.errors import (
+    SettingsInvalid,
+    StudioClosed,
+    TextTooLong,
+    UnknownPicture,
+    UnknownPrompt,
+)
+from limner.messages.pictures import Illustrated, Placement
+from limner.messages.prompts import Prompt
+from limner.messages.registry import Registry
+from limner.messages.settings import Settings
+from limner.messages.text import revise as revision
+from limner.messages.text.compose import Composed
+from limner.messages.text.marks import marked
+from limner.messages.text.prompt_tags import Tags
+from limner.messages.text.reconcile import reconcile
+from limner.messages.text.tag_tracking import carried
+from limner.messages.unicode import wellformed
+from limner.messages.validation import message_id_of
+from limner.messages.writes.protocol import (
+    Change,
+    ClearWrites,
+    EditKind,
+    EditText,
+    HoldWrites,
+    Pending,
+    ReleaseWrites,
+    ReportPending,
+)
+
+_PLACEMENT = re.compile(r"[0-9a-f]{20}:[0-9a-f]{32}")
+
+
+class Edits:
+    """The studio's calls that change a stored text, each in its turn.
+
+    A message has one queue of writes, so that no two of them interleave; each future gives an
+    `Illustrated` once its write has ended.
+    """
+
+    settings: Settings
+    _system: System
+    _root: PooledRef[Any]
+    _lock: Any
+    _closing: bool
+    _owed: dict[PooledFuture[Any], None]
+
+    def remove(self, message_id: str, placement: str | Placement) -> pykka.Future[Illustrated]:
+        """Take a picture out of a text. Its file is kept, and its history.
+
+        One that another program has stripped already is not put back any more; if it has left the
+        image, and taken our mark from it alone, that image is the host's own and stays.
+
+        Raises:
+            UnknownPicture: if that is no placement's id; through the future, if the text has none
+                of that id, and should have none.
+            UnknownMessage, StudioClosed: as `stream` does.
+        """
+        target = placement_of(placement)
+
+        def change(text: str | None, registry: Registry) -> Composed:
+            left = revision.remove(text or "", target, notation=self.settings.notation)
+            if left is None and any(
+                one.state == "placed" and one.placement.id == target for one in registry.links
+            ):
+                left = text  # it is not there; what is settled is that it should not be
+            if left is None:
+                raise UnknownPicture(
+                    f"message {message_id!r} has no picture {target} in its text; "
+                    "it may have been removed or replaced"
+                )
+            return Composed(text=left, removed=(target,))
+
+        return self._edit(message_id, "remove", change)
+
+    def edit(self, message_id: str, change: Callable[[str], str]) -> pykka.Future[Illustrated]:
+        """Change a stored text in its turn, so that no other write of it comes in between.
+
+        A picture that the change takes out is gone on purpose: reconciling leaves it out. A tag
+        that the change moves stays with its prompt, and so with its pictures and its history.
+
+        Args:
+            message_id: whose text; one that is being streamed is changed after its write.
+            change: gets the text as it is then, and gives the new one. Runs on a worker's thread,
+                and once more if another program has changed the text meanwhile.
+
+        Raises:
+            UnknownMessage, StudioClosed: as `stream` does; all else comes through the future:
+                what `change` raises, `TextTooLong`, `UnknownMessage` if the store has no text.
+        """
+        most = self.settings.max_text
+
+        def made(text: str | None, registry: Registry) -> Composed:
+            before = text or ""
+            after = wellformed(plain(change(before)))
+            if len(after) > most:
+                raise TextTooLong(
+                    f"the text of message {message_id!r} would have {len(after):,} characters; "
+                    f"Settings.max_text allows {most:,}"
+                )
+            stood, stands = marked(before), marked(after)
+            back = stands - stood
+            return Composed(
+                text=after,
+                placed=tuple(
+                    link.placement for link in registry.links if link.placement.id in back
+                ),
+                removed=tuple(sorted(stood - stands)),
+                claims=carried(
+                    before,
+                    after,
+                    registry,
+                    message_id=message_id,
+                    notation=self.settings.notation,
+                ),
+            )
+
+        return self._edit(message_id, "edit", made)
+
+    def rewrite(self, message_id: str, prompt: Prompt) -> pykka.Future[Illustrated]:
+        """Let the tag of a refined prompt's parent say the refined one, without a new picture.
+
+        Args:
+            message_id: whose text.
+            prompt: what `refine` gave.
+
+        Raises:
+            UnknownMessage, StudioClosed: as `stream` does; through the future also
+                `UnknownPrompt` if the text has no tag of its line, and `SettingsInvalid` if the
+                tag cannot say it.
+        """
+        check_whose(prompt, message_id)
+        notation = self.settings.notation
+
+        def change(text: str | None, registry: Registry) -> Composed:
+            tags = Tags(text or "", registry, message_id=message_id, notation=notation)
+            at = tags.index(prompt.id)
+            if at is None:
+                raise UnknownPrompt(
+                    f"message {message_id!r} has no tag of the prompt {prompt.text!r:.80}, "
+                    "nor of one that it was refined from"
+                )
+            written = tags.rewritten({at: prompt})
+            claims = written.claims if written.claims != registry.claims else None
+            return Composed(text=written.text, claims=claims)
+
+        return self._edit(message_id, "rewrite", change)
+
+    def reconcile(self, message_id: str) -> pykka.Future[Illustrated]:
+        """Put back the pictures that another program has stripped from a text, beside their tags.
+
+        The future's `pictures` are those that were put back, `unplaced` those that could not be,
+        with the reason.
+
+        Raises:
+            UnknownMessage, StudioClosed: as `stream` does.
+        """
+        change = partial(reconcile, message_id=message_id, notation=self.settings.notation)
+        return self._edit(message_id, "reconcile", change)
+
+    def hold(self, message_id: str) -> pykka.Future[None]:
+        """Let nothing of a message be written until `release`; pictures go on being made.
+
+        The future is done once no write of it is under way. Closing the studio releases it.
+
+        Raises:
+            UnknownMessage, StudioClosed: as `stream` does.
+        """
+        message_id = message_id_of(message_id)
+        future = self._future(f"the hold of message {message_id!r}")
+        self._send(HoldWrites(message_id=message_id, future=future), future)
+        return future
+
+    def release(self, message_id: str) -> None:
+        """Let the writes of a message go on; one that is not held is left alone.
+
+        Raises:
+            UnknownMessage, StudioClosed: as `stream` does.
+        """
+        self._send(ReleaseWrites(message_id=message_id_of(message_id)))
+
+    def pending(self, message_id: str) -> Pending:
+        """Say what waits to be written of a message.
+
+        Raises:
+            UnknownMessage, StudioClosed: as `stream` does.
+        """
+        message_id = message_id_of(message_id)
+        future = self._future(f"what waits of message {message_id!r}")
+        self._send(ReportPending(message_id=message_id, future=future), future)
+        pending: Pending = future.get()
+        return pending
+
+    def clear(self, message_id: str) -> int:
+        """Forget what waits: edits, removals, and regenerations that are not being written yet.
+
+        Their futures raise `SessionCancelled`. What is streamed is never forgotten, and what is
+        being written just now is written.
+
+        Returns:
+            How many wishes had no outcome yet, and are not wanted any more.
+
+        Raises:
+            UnknownMessage, StudioClosed: as `stream` does.
+        """
+        message_id = message_id_of(message_id)
+        future = self._future(f"the clearing of message {message_id!r}")
+        self._send(ClearWrites(message_id=message_id, future=future), future)
+        cleared: int = future.get()
+        return cleared
+
+    def _edit(self, message_id: str, kind: EditKind, change: Change) -> pykka.Future[Illustrated]:
+        message_id = message_id_of(message_id)
+        future = self._future(f"the {kind} of message {message_id!r}")
+        self._send(
+            EditText(
+                edit_id=self._system.new_id(),
+                message_id=message_id,
+                kind=kind,
+                change=change,
+                future=future,
+            ),
+            future,
+        )
+        return future
+
+    def _future(self, about: str) -> PooledFuture[Any]:
+        return self._system.future(about=about)
+
+    def _send(self, message: Any, future: PooledFuture[Any] | None = None) -> None:
+        with self._lock:
+            self._send_locked(message, future)
+
+    def _send_locked(self, message: Any, future: PooledFuture[Any] | None) -> None:
+        """Tell the root, who owes a future for it from now on; the lock is held."""
+        if self._closing:
+            raise StudioClosed(self._why_closed())
+        if future is not None:
+            self._owed[future] = None
+            future.when_done(partial(self._paid, future))
+        self._root.deliver(message)
+
+    def _paid(self, future: PooledFuture[Any]) -> None:
+        self._owed.pop(future, None)
+
+    def _fail_owed(self) -> None:
+        """Leave nobody waiting for what can never come."""
+        with self._lock:
+            owed = list(self._owed)
+        for future in owed:
+            future.give_up(StudioClosed(self._why_closed()))
+
+    def _why_closed(self) -> str:
+        raise NotImplementedError
+
+
+def check_whose(prompt: object, message_id: str) -> None:
+    """See that a prompt is one of a message.
+
+    Raises:
+        SettingsInvalid: if it is none, or another's.
+    """
+    if not isinstance(prompt, Prompt):
+        raise SettingsInvalid(f"prompt: what refine gave, not {prompt!r:.80}")
+    if prompt.message_id != message_id:
+        raise SettingsInvalid(
+            f"prompt: it is one of message {prompt.message_id!r:.80}, not of {message_id!r:.80}"
+        )
+
+
+def placement_of(given: object) -> str:
+    """Give the id of a placement.
+
+    Raises:
+        UnknownPicture: if it can be none.
+    """
+    name = given.id if isinstance(given, Placement) else given
+    if not isinstance(name, str) or not _PLACEMENT.fullmatch(name):
+        raise UnknownPicture(
+            f"a placement is PROMPT:PICTURE, as the mark in the text has it, not {given!r:.80}"
+        )
+    return name

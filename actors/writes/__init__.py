@@ -1,0 +1,1 @@
+"""The writes of one message, in their order."""

@@ -1,0 +1,107 @@
+"""A reservoir: a budget of weight that is refreshed or topped up. No clock: `now` is passed in."""
+
+from math import gcd
+
+from limner.messages.limiter.settings import LaneSettings
+
+MICROSECONDS = 1_000_000
+
+
+class Reservoir:
+    """What may still be granted. All times are integer microseconds.
+
+    A refresh sets it to its amount, an increase adds to it up to a maximum; both come at fixed
+    intervals from when they were put in force, and a refresh before an increase of the same time.
+
+    Args:
+        settings: of the lane.
+        now: the time.
+    """
+
+    __slots__ = ("_increase_at", "_refresh_at", "_settings", "left")
+
+    def __init__(self, settings: LaneSettings, now: int) -> None:
+        self._settings = settings
+        self.left = settings.reservoir
+        self._refresh_at = _first(settings.reservoir_refresh_interval, now)
+        self._increase_at = _first(settings.reservoir_increase_interval, now)
+
+    def change(self, settings: LaneSettings, now: int) -> None:
+        """Put other settings in force; what is left stays, unless `reservoir` itself is another."""
+        self.fill(now)
+        before, self._settings = self._settings, settings
+        if settings.reservoir != before.reservoir:
+            self.left = settings.reservoir
+        if settings.reservoir_refresh_interval != before.reservoir_refresh_interval:
+            self._refresh_at = _first(settings.reservoir_refresh_interval, now)
+        if settings.reservoir_increase_interval != before.reservoir_increase_interval:
+            self._increase_at = _first(settings.reservoir_increase_interval, now)
+
+    def fill(self, now: int) -> None:
+        """Take in what is due by now."""
+        settings, refreshed = self._settings, None
+        if self._refresh_at is not None and self._refresh_at <= now:
+            interval = _micros(settings.reservoir_refresh_interval)
+            refreshed = now - (now - self._refresh_at) % interval
+            self._refresh_at = refreshed + interval
+            self.left = settings.reservoir_refresh_amount
+        if self._increase_at is not None and self._increase_at <= now:
+            interval = _micros(settings.reservoir_increase_interval)
+            last = now - (now - self._increase_at) % interval
+            first = self._increase_at
+            if refreshed is not None and first < refreshed:
+                first += -(-(refreshed - first) // interval) * interval
+            self._increase_at = last + interval
+            self._increase((last - first) // interval + 1)
+
+    def _increase(self, times: int) -> None:
+        settings, most = self._settings, self._settings.reservoir_increase_maximum
+        if self.left is not None and (most is None or self.left < most):
+            more = self.left + times * (settings.reservoir_increase_amount or 0)
+            self.left = more if most is None else min(most, more)
+
+    @property
+    def due(self) -> int | None:
+        """When it is filled next; `None` for never."""
+        if self._refresh_at is None:
+            return self._increase_at
+        if self._increase_at is None:
+            return self._refresh_at
+        return min(self._refresh_at, self._increase_at)
+
+    def ever(self, weight: int) -> bool:
+        """Say whether it can ever give a weight; a change of the settings left aside.
+
+        One that is never filled may still be, by a host.
+        """
+        if self.left is None or weight <= self.left or self.due is None:
+            return True
+        settings = self._settings
+        if self._increase_at is None:
+            return weight <= (settings.reservoir_refresh_amount or 0)
+        amount, most = settings.reservoir_increase_amount or 0, settings.reservoir_increase_maximum
+        if self._refresh_at is None:
+            return amount > 0 and (most is None or weight <= most)
+        increases = _micros(settings.reservoir_increase_interval)
+        refreshes = _micros(settings.reservoir_refresh_interval)
+        closest = (self._increase_at - self._refresh_at) % gcd(increases, refreshes)
+        often = (refreshes - 1 - closest) // increases + 1
+        soon = max(0, (self._refresh_at - 1 - self._increase_at) // increases + 1)
+        for base, times in (
+            (self.left, soon),
+            (settings.reservoir_refresh_amount or 0, often),
+        ):
+            peak = base + times * amount
+            if most is not None:
+                peak = max(base, min(most, peak))
+            if weight <= peak:
+                return True
+        return False
+
+
+def _first(interval: float | None, now: int) -> int | None:
+    return None if interval is None else now + _micros(interval)
+
+
+def _micros(seconds: float | None) -> int:
+    return max(1, round((seconds or 0) * MICROSECONDS))

@@ -1,0 +1,1 @@
+"""A session: the life of one message, from its opening to its write."""

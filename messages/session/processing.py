@@ -1,0 +1,52 @@
+"""Prompts: monitor → processor, and what the session asks of it in the end."""
+
+from limner.messages.base import Message
+from limner.messages.tasks import Task
+
+
+class PromptDetected(Message):
+    """A tag has closed in the text: make its picture."""
+
+    task: Task
+
+
+class PromptWithdrawn(Message):
+    """The host's text no longer holds it."""
+
+    task_id: str
+
+
+class LetGo(Message):
+    """monitor, session → processor: settle what is open as cancelled, for this reason."""
+
+    reason: str
+
+
+class WindDown(Message):
+    """session → processor: let go of what is open, and end when the last call is back."""
+
+
+class CallTimedOut(Message):
+    """processor's timer → processor: a call of the generator takes too long."""
+
+    task_id: str
+    attempt: int
+
+
+class GraceEnded(Message):
+    """processor's timer → processor: a call that was cancelled is still not back."""
+
+    task_id: str
+    attempt: int
+
+
+class RetryDue(Message):
+    """processor's timer → processor: ask for a slot again."""
+
+    task_id: str
+
+
+class TaskSettled(Message):
+    """processor → writer: a task is in a final state."""
+
+    task: Task

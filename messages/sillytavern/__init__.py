@@ -1,0 +1,1 @@
+"""Chats as SillyTavern writes them."""

@@ -1,0 +1,11 @@
+"""The studio as a whole: edge → root, limiter."""
+
+from limner.messages.base import Message
+
+
+class CloseStudio(Message):
+    """studio → root: take nothing new, wait for all sessions, then end."""
+
+
+class ReportStatus(Message):
+    """studio → root, limiter: asked by the edge; the reply is a value of `status`."""

@@ -1,0 +1,1 @@
+"""Texts: their prompt tags and marks, and what is written into them."""

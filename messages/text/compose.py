@@ -1,0 +1,74 @@
+"""Putting pictures into a text, each beside its prompt."""
+
+from collections.abc import Iterable, Sequence
+
+from limner.messages.pictures import Failure, Placement
+from limner.messages.prompts import PromptMatch
+from limner.messages.registry import Registry
+from limner.messages.text.mark_editor import NO_PROMPT, Composed, Page
+from limner.messages.text.marks import mark
+from limner.messages.text.notation import Markup, Notation
+from limner.messages.text.patterns import DEFAULT_PATTERNS, Pattern
+from limner.messages.text.prompt_tags import Tags
+
+__all__ = ["NO_PROMPT", "Composed", "compose", "mark"]
+
+
+def compose(
+    text: str,
+    placements: Iterable[Placement],
+    *,
+    message_id: str,
+    patterns: Sequence[str] | Sequence[Pattern] = DEFAULT_PATTERNS,
+    markup: Markup = "html",
+    max_tag: int = 2_000,
+    timeout: float | None = None,
+    matches: Sequence[PromptMatch] | None = None,
+    failures: Iterable[Failure] = (),
+    registry: Registry | None = None,
+) -> Composed:
+    """Put pictures into a text, each directly after its prompt's tag, and change nothing else.
+
+    Several pictures of one prompt stand in the order given, after those that stood there before;
+    the marks of failures come after them. A picture or failure whose mark is in the text is not
+    put in again, so composing twice is composing once.
+    In Markdown a picture goes on a line of its own where the tag's line begins with `<`, since
+    CommonMark (0.31, 4.6) may take the rest of such a line as raw HTML.
+
+    Args:
+        text: the text, which UTF-8 can carry.
+        placements: the pictures and the prompts that they belong to.
+        message_id: the message whose text it is; prompts are named by it.
+        patterns: how prompts are found, as for `find_prompts`.
+        markup: how a picture is written.
+        max_tag: characters of one tag at most.
+        timeout: seconds that one match of a pattern may take; by default there is no bound.
+        matches: what `find_prompts` gives for this text, if that is known already.
+        failures: what is to leave a mark; one whose prompt has no tag leaves none.
+        registry: which prompts hold which tags; by default, those that the tags name.
+
+    Raises:
+        SettingsInvalid: if a pattern cannot be used.
+        ValueError: if a placement's or failure's id is not one that `limner.messages.ids` made.
+    """
+    placements, failures = tuple(placements), tuple(failures)
+    if not placements and not failures:
+        return Composed.trusted(text=text, placed=(), unplaced=(), removed=(), claims=None)
+    notation = Notation.trusted(
+        patterns=tuple(one.source if isinstance(one, Pattern) else one for one in patterns),
+        markup=markup,
+        max_tag=max_tag,
+        timeout=timeout,
+        placeholders=False,
+    )
+    tags = Tags(text, registry, message_id=message_id, notation=notation, matches=matches)
+    page = Page(tags)
+    for placement in placements:
+        at = tags.index(placement.prompt_id)
+        if at is not None:
+            page.put_beside(at, placement)
+    for failure in failures:
+        at = tags.index(failure.prompt_id)
+        if at is not None:
+            page.put_beside(at, failure)
+    return page.composed(placements)

@@ -1,0 +1,237 @@
+"""What Limner puts into a text: the marks of pictures, and of pictures that could not be made."""
+
+import html
+import re
+from collections.abc import Sequence
+from typing import Final, Literal, NamedTuple
+from urllib.parse import quote
+
+import regex
+
+from limner.messages.pictures import Failure, Placement
+from limner.messages.prompts import PromptMatch
+from limner.messages.text.notation import Markup
+from limner.messages.text.patterns import Pattern
+
+MAX_MARK = 4_194_304
+"""Characters of one mark; a picture's address may be a whole picture, as a data URI."""
+
+MAX_ALT = 300
+"""Characters of a picture's alternative text, or of a failure's reason, before escaping."""
+
+_SPACE = r"[ \t\n\f\r]"  # what HTML takes for white space
+_MANY = "{0,1000}+"  # attributes, or words: each takes memory until all of them are read
+_WORD = r"[^ \t\n\f\r<>=]*+"
+_PICTURE = "[0-9a-f]{20}:[0-9a-f]{32}"
+_FAILURE = "[0-9a-f]{20}:[0-9a-f]{20}"
+_WORDS = r"(?:[^\\\[\]<\n]++|\\.)*+"
+
+
+def _quoted(inside: str) -> str:
+    """Give a value in quotes of either kind; `inside` is what is in them, between `{0}`."""
+    return rf"""(?:"{inside.format('"')}"|'{inside.format("'")}')"""
+
+
+def _begun(tag: str, attribute: str, *, before: str, value: str = "") -> str:
+    """Give the beginning of an HTML tag, through its first attribute that is such a one.
+
+    Args:
+        tag: its name.
+        attribute: the attribute, with `{0}` for its value.
+        before: what values in quotes there may be before it.
+        value: what comes to be a group.
+    """
+    other = rf"{_SPACE}++(?!{attribute.format(value)})|={_SPACE}*+(?:{before}|(?![\"']))"
+    said = attribute.format(f"({value})")
+    return rf"<{tag}(?={_SPACE})(?:{_WORD}(?:{other})){_MANY}{_WORD}{_SPACE}++{said}"
+
+
+def _tag(tag: str, name: str, value: str) -> str:
+    """Give an HTML tag whose attribute of some name has such a value, quoted or not: a group."""
+    attribute = rf"""{name}{_SPACE}*+={_SPACE}*+(?|"{{0}}"|'{{0}}'|{{0}}(?![^ \t\n\f\r>]))"""
+    begun = _begun(tag, attribute, before=_PLAIN, value=value)
+    plain = rf"[^<>=]*+(?:={_SPACE}*+(?:{_PLAIN}|(?![\"']))[^<>=]*+){_MANY}"
+    return rf"{begun}{plain}(?:={_SPACE}*+{_ANGLED}{plain}){{0,4}}+>"
+
+
+_PLAIN = _quoted("[^{0}<>]*+")
+_ANGLED = _quoted("[^{0}<>]*+(?:>[^{0}<>]*+){{1,16}}+")
+_SOURCE = rf"src{_SPACE}*+="
+_BLANK = re.compile(r"[\s\x00-\x1f\x7f-\x9f]+")
+_ENTITY = re.compile(r"(&#?)([0-9A-Za-z])[0-9A-Za-z]{0,31};?")
+_LOOKS = str.maketrans('<>"', "\u2039\u203a\u201d")  # such as look alike
+_IN_MARKDOWN = re.compile(r"[\\\[\]`]")
+_IN_ATTRIBUTE = re.compile(r"[<>\"']")
+_IN_LINK = re.compile(r"[\s\x00-\x1f\x7f-\x9f()<>\"'`\\]")
+
+
+def _kind(source: str, opener: str, closer: str) -> Pattern:
+    return Pattern(source, regex.compile(source, regex.VERSION0), opener, closer, plain=True)
+
+
+MARKS: Final = (
+    _kind(_tag("img", "data-limner", _PICTURE), "<img", ">"),
+    _kind(rf'!\[{_WORDS}\]\([^\s()]*+\)<!--data-limner="({_PICTURE})"-->', "![", '"-->'),
+    _kind(
+        _tag("span", "data-limner-failed", _FAILURE) + "[^<>]*+</span>",
+        "<span",
+        "</span>",
+    ),
+    _kind(rf'\[⚠{_WORDS}\]<!--data-limner-failed="({_FAILURE})"-->', "[⚠", '"-->'),
+    _kind(
+        rf'<!--data-limner(?|="({_PICTURE})"|-failed="({_FAILURE})")-->', "<!--data-limner", '"-->'
+    ),
+)
+"""A picture: an `<img>` tag that holds its placement's id, or a Markdown image directly followed
+by a comment that does. A failure: a `<span>` that holds its id, or words in brackets before such a
+comment. The comment alone is what remains of one. The id is the only group.
+
+A tag is read as browsers read it, however another program has written it: its attributes in any
+order, with either quotes or none, any white space between them. After the id, four values in quotes
+may hold a `>`, each 16 at most, so that the work stays in proportion."""
+
+_ANY = regex.compile("|".join(kind.source for kind in MARKS), regex.VERSION0)
+_SHOWS = regex.compile(_begun("img", _SOURCE, before=_quoted("[^{0}<]*+")), regex.VERSION0)
+_TAG: Final = 1  # the group of a picture in HTML
+_NAMED = re.compile(f"{_PICTURE}|{_FAILURE}")
+
+
+Kind = Literal["picture", "failure", "remains"]
+
+
+class Mark(NamedTuple):
+    """One of Limner's marks in a text.
+
+    Args:
+        kind: what it is of; `remains` are of a picture or failure that another program has
+            stripped: a comment alone, or an `<img>` tag without an address.
+        markup: how it is written.
+        id: the picture's placement id, `prompt:picture`; of a failure, `prompt:task`.
+        start: where it begins, in characters.
+        end: where it ends.
+    """
+
+    kind: Kind
+    markup: Markup
+    id: str
+    start: int
+    end: int
+
+    @property
+    def prompt_id(self) -> str:
+        """Whose picture or failure it is."""
+        return self.id.partition(":")[0]
+
+
+_KINDS: Final[tuple[tuple[Kind, Markup], ...]] = (
+    ("picture", "html"),
+    ("picture", "markdown"),
+    ("failure", "html"),
+    ("failure", "markdown"),
+    ("remains", "markdown"),
+)
+
+
+def find_marks(text: str, matches: Sequence[PromptMatch] = ()) -> list[Mark]:
+    """Find the marks of a text, in its order; no two overlap.
+
+    Args:
+        text: the text.
+        matches: its prompt tags, in order; what stands in one of these is part of it and no mark.
+    """
+    marks: list[Mark] = []
+    at = after = 0
+    while (name := text.find("data-limner", at)) >= 0:
+        # what it may be in begins on its line, if that is Markdown, else at the last `<`
+        before = "\n" if text.endswith("<!--", at, name) else "<"
+        found = _ANY.search(text, max(at, text.rfind(before, at, name)))
+        if found is None:
+            break
+        done = at
+        start, at = found.span()
+        while after < len(matches) and matches[after].end <= start:
+            after += 1
+        if after < len(matches) and matches[after].start < at:
+            at = matches[after].end
+        elif at - start <= MAX_MARK:
+            group = found.lastindex or 1
+            kind, markup = _KINDS[group - 1]
+            if group == _TAG and not _SHOWS.match(text, start, at):
+                kind = "remains"
+            elif kind == "remains" and text[start - 1] == ")" and "![" in text[done:start]:
+                continue  # of an image that another program has rewritten, and that is there
+            marks.append(Mark(kind, markup, id=found[group], start=start, end=at))
+    return marks
+
+
+def marked(text: str) -> frozenset[str]:
+    """Give the ids of the placements whose marks are in a text."""
+    return frozenset(one.id for one in find_marks(text) if one.kind == "picture")
+
+
+def mark(placement: Placement, markup: Markup) -> str:
+    """Give a picture as it stands in a text, named by its placement, and escaped for there.
+
+    The prompt is its alternative text, on one line and cut to 300 characters. No decoding of HTML,
+    however often, ends the mark early: in words `<`, `>` and `"` stand as characters that look
+    alike, and in addresses percent-encoded.
+
+    Raises:
+        ValueError: if the placement's id is not one that `limner.messages.ids` made.
+    """
+    name = f'data-limner="{_named(placement.id, "a placement")}"'
+    alt = _line(placement.prompt)
+    url = _ENTITY.sub(_as_address, placement.picture.url)
+    ends = _IN_ATTRIBUTE if markup == "html" else _IN_LINK
+    url = ends.sub(lambda found: quote(found[0], safe=""), url)
+    if markup == "html":
+        return f'<img {name} alt="{alt}" src="{html.escape(url)}">'
+    alt = _IN_MARKDOWN.sub(r"\\\g<0>", alt)
+    return f"![{alt}]({url})<!--{name}-->"
+
+
+def failure_mark(failure: Failure, markup: Markup) -> str:
+    """Give the small mark of a picture that could not be made: whose it was, and why.
+
+    The reason is on one line and cut to 300 characters.
+
+    Raises:
+        ValueError: if the failure's ids are not ones that `limner.messages.ids` made.
+    """
+    name = f'data-limner-failed="{_named(failure_id(failure), "a failure")}"'
+    why = _line(failure.reason)
+    if markup == "html":
+        return f'<span {name} title="{why}">⚠</span>'
+    why = _IN_MARKDOWN.sub(r"\\\g<0>", why)
+    return f"[⚠ {why}]<!--{name}-->"
+
+
+def failure_id(failure: Failure) -> str:
+    """Give the name of a failure, `prompt_id:task_id`, as it stands in its mark."""
+    return f"{failure.prompt_id}:{failure.task_id}"
+
+
+def _named(name: str, kind: str) -> str:
+    if not _NAMED.fullmatch(name):
+        raise ValueError(f"{name!r} is not the id of {kind}")
+    return name
+
+
+def _line(text: str) -> str:
+    """Put a text on one line, cut and escaped for HTML, so that decoding it makes no quote."""
+    line = _BLANK.sub(" ", html.unescape(text)).strip()
+    line = line if len(line) <= MAX_ALT else line[: MAX_ALT - 1] + "…"
+    return html.escape(_ENTITY.sub(_as_words, line.translate(_LOOKS)))
+
+
+def _as_words(found: "re.Match[str]") -> str:
+    """Write what would be decoded as an entity so that it is not."""
+    return f"\uff06{found[0][1:]}" if html.unescape(found[0]) != found[0] else found[0]
+
+
+def _as_address(found: "re.Match[str]") -> str:
+    """Percent-encode a character of what would be decoded as an entity."""
+    if html.unescape(found[0]) == found[0]:
+        return found[0]
+    begin, first = found.groups()
+    return f"{begin}%{ord(first):02X}{found[0][found.end(2) - found.start() :]}"

@@ -1,0 +1,328 @@
+r"""Finding prompt tags in a text, whole or while it is still coming in.
+
+One definition holds for both, so that every chunking of a text gives what the whole gives:
+
+- A *tag* is a substring of at most `max_tag` characters that a pattern matches in full, read as a
+  string of its own.
+- The leftmost start comes first; at one start the earliest end, over all patterns, so that a tag is
+  known from the very character that closes it; at one start and end the first pattern.
+- A start is *open* while more text could still make it a tag. An open start holds back what
+  comes after it. When it is ruled out, too long, or the text has ended, the search goes on one
+  character after it; after a tag, at its end.
+- Limner's own marks are opaque: nothing inside one is a prompt. They come before any pattern that
+  would match at the same start.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from typing import Final, NamedTuple
+
+import regex
+
+from limner.messages.prompts import PromptMatch
+from limner.messages.text.marks import MARKS, MAX_MARK
+from limner.messages.text.patterns import DEFAULT_PATTERNS, Pattern, compile_patterns
+
+
+def find_prompts(
+    text: str,
+    patterns: Sequence[str] | Sequence[Pattern] = DEFAULT_PATTERNS,
+    *,
+    max_tag: int = 2_000,
+    timeout: float | None = None,
+) -> list[PromptMatch]:
+    """Find the prompts of a text, in its order.
+
+    Args:
+        text: the text; it must be one that UTF-8 can carry (see `wellformed`).
+        patterns: regular expressions of prompt tags, or what `compile_patterns` made of them.
+        max_tag: characters of one tag at most.
+        timeout: seconds that one match of a pattern may take; one that takes longer finds nothing
+            more in this text. By default there is no bound.
+
+    Raises:
+        SettingsInvalid: if a pattern cannot be used.
+    """
+    scanner = PromptScanner(patterns, max_tag=max_tag, timeout=timeout)
+    return scanner.feed(text) + scanner.close()
+
+
+class _Rule(NamedTuple):
+    """A pattern, and how it is used here."""
+
+    pattern: Pattern
+    limit: int  # characters of one match
+    mark: bool
+
+
+class _Plan(NamedTuple):
+    """What scanners with the same patterns share."""
+
+    find: "re.Pattern[str]"  # an opener, or the beginning of one at the end of the text
+    rules: dict[str, tuple[_Rule, ...]]  # by what `find` gives, marks first
+    closers: tuple[str, ...]  # each closer of a pattern ends with one of these
+    reach: int  # characters before a piece that a closer in it may begin with
+
+
+@lru_cache(maxsize=256)
+def _plan(patterns: tuple[Pattern, ...], max_tag: int) -> _Plan:
+    rules = [_Rule(mark, MAX_MARK, mark=True) for mark in MARKS]
+    rules += [_Rule(pattern, max_tag, mark=False) for pattern in patterns]
+    openers = {rule.pattern.opener for rule in rules}
+    ends = {rule.pattern.closer for rule in rules}
+    ends = {end for end in ends if not any(end.endswith(other) for other in ends - {end})}
+    return _Plan(
+        find=re.compile(_begun(opener[:_ENOUGH] for opener in openers)),
+        rules={
+            begun: tuple(rule for rule in rules if rule.pattern.opener.startswith(begun))
+            for opener in openers
+            for begun in (opener[:size] for size in range(1, _ENOUGH + 1))
+        },
+        closers=tuple(ends),
+        reach=max(1, max(map(len, ends)) - 1),
+    )
+
+
+def _begun(literals: Iterable[str]) -> str:
+    """Give a pattern of any of the literals, or the beginning of one at the end of the text."""
+    rests: dict[str, set[str]] = {}
+    for literal in literals:
+        rests.setdefault(literal[0], set()).add(literal[1:])
+    return "|".join(
+        re.escape(first) + ("" if "" in rest else f"(?:{_begun(rest)}|\\Z)")
+        for first, rest in sorted(rests.items())
+    )
+
+
+_ENOUGH: Final = 32  # characters of an opener to look for; more would find no less
+_OPEN: Final = -1
+_RULED_OUT: Final = 0
+
+
+class PromptScanner:
+    """Finds the prompts of a text that comes in pieces, each from the piece that closes it.
+
+    The arguments are those of `find_prompts`. Feed it, then close it; after that it is spent.
+    """
+
+    __slots__ = (
+        "_base",
+        "_check",
+        "_closed",
+        "_counts",
+        "_find",
+        "_live",
+        "_next",
+        "_parts",
+        "_plan",
+        "_recent",
+        "_rules",
+        "_size",
+        "_timeout",
+        "_tried",
+        "dropped",
+    )
+
+    dropped: tuple[str, ...]
+    """The patterns that were given up, since one match of theirs took longer than `timeout`."""
+
+    def __init__(
+        self,
+        patterns: Sequence[str] | Sequence[Pattern] = DEFAULT_PATTERNS,
+        *,
+        max_tag: int = 2_000,
+        timeout: float | None = None,
+    ) -> None:
+        self._plan = _plan(_compiled(patterns), max_tag)
+        self._find = self._plan.find.search
+        self._rules = self._plan.rules
+        self._timeout = timeout
+        self._counts: dict[str, int] = {}
+        self.dropped = ()
+        # What is held begins with the first start that may be open. All positions count from
+        # there; `_base` says where that is in the whole text.
+        self._base = 0
+        self._parts: list[str] = []
+        self._size = 0
+        self._recent = ""  # its last characters, which a closer may begin with
+        self._closed = 0  # the end of the last closer in it; 0 if no tag can end there any more
+        self._check = 0  # at this size what is held is looked at though no closer came
+        self._live: tuple[_Rule, ...] = ()  # those that may still match at the first start
+        self._tried = 0  # closers that end before it were tried at the first start
+        self._next: dict[str, tuple[int, int]] = {}  # a closer: from where on, where it is next
+
+    def feed(self, delta: str) -> list[PromptMatch]:
+        """Take more of the text, and give the prompts that have become certain."""
+        if not self._size:
+            begun = self._find(delta)
+            if begun is None:
+                self._base += len(delta)
+                return []
+            self._base += begun.start()
+            delta = delta[begun.start() :]
+        self._parts.append(delta)
+        self._size += len(delta)
+        recent = self._recent + delta
+        for closer in self._plan.closers:
+            at = recent.rfind(closer)
+            if at >= 0:
+                end = self._size - len(recent) + at + len(closer)
+                self._closed = max(self._closed, end)
+        self._recent = recent[-self._plan.reach :]
+        if self._closed or self._size >= self._check:
+            return self._scan(ended=False)
+        return []
+
+    def close(self) -> list[PromptMatch]:
+        """Take it that the text has ended, and give the prompts that were held back."""
+        return self._scan(ended=True)
+
+    def _scan(self, *, ended: bool) -> list[PromptMatch]:
+        """Look at what is held, and keep of it what is open."""
+        text = "".join(self._parts)
+        self._next.clear()
+        prompts: list[PromptMatch] = []
+        at = 0
+        while begun := self._find(text, at):
+            start = begun.start()
+            if start or not self._live:  # else it was held, and some are ruled out already
+                self._live = self._rules[begun[0]]
+                self._tried = 0
+            end, prompt = self._look(text, start, ended=ended)
+            if end == _OPEN:
+                self._hold(text, start)
+                return prompts
+            if prompt:
+                ordinal = self._counts.get(prompt, 0)
+                self._counts[prompt] = ordinal + 1
+                prompts.append(
+                    PromptMatch.trusted(
+                        text=prompt,
+                        tag=text[start:end],
+                        start=self._base + start,
+                        end=self._base + end,
+                        ordinal=ordinal,
+                    )
+                )
+            at = end or start + 1
+        self._live = ()
+        self._hold(text, len(text))
+        return prompts
+
+    def _hold(self, text: str, start: int) -> None:
+        """Keep the text from `start` on, which is open, and settle when to look at it again."""
+        held = text[start:]
+        size = len(held)
+        self._base += start
+        self._parts = [held] if held else []
+        self._size = size
+        self._recent = held[-self._plan.reach :]
+        self._check = 2 * size
+        self._closed = max(0, self._closed - start)
+        if self._closed and not (self._live[0].mark and not self._live[-1].mark):
+            later = self._find(held, 1)
+            if later is None or later.start() >= self._closed:
+                self._closed = 0
+
+    def _look(self, text: str, start: int, *, ended: bool) -> tuple[int, str]:
+        """Give the end of the tag at `start` and its prompt; or that it is open, or ruled out."""
+        held = len(text) - start
+        live: list[_Rule] = []
+        best, found = _RULED_OUT, None
+        for rule in self._live:
+            whole = held < rule.limit
+            stop = len(text) if whole else start + rule.limit
+            try:
+                end, match = self._match(rule, text, start, stop, more=whole and not ended)
+            except TimeoutError:
+                self._drop(rule)
+                continue
+            if rule.mark and end:
+                return end, ""
+            if match is not None and (found is None or end < best):
+                best, found = end, match
+            elif end == _OPEN:
+                live.append(rule)
+        if found is not None:
+            return best, prompt_of(found)
+        self._live = tuple(live)
+        self._tried = held
+        return (_OPEN if live else _RULED_OUT), ""
+
+    def _match(
+        self, rule: _Rule, text: str, start: int, stop: int, *, more: bool
+    ) -> "tuple[int, regex.Match[str] | None]":
+        """Give the earliest end of one pattern's match, and the match; or open, or ruled out."""
+        pattern = rule.pattern
+        opener, closer, compiled = pattern.opener, pattern.closer, pattern.compiled
+        if not text.startswith(opener, start, stop):
+            begun = more and opener.startswith(text[start:stop])
+            return (_OPEN if begun else _RULED_OUT), None
+        timeout = None if rule.mark else self._timeout
+        if pattern.plain:
+            end = self._next_end(text, closer, start + len(opener))
+            if end > stop and not more:
+                return _RULED_OUT, None
+            match = compiled.match(
+                text, start, stop, partial=more, timeout=timeout, concurrent=False
+            )
+            if match is None:
+                return _RULED_OUT, None
+            if match.partial:
+                return _OPEN, None
+            while end < match.end():
+                earlier = compiled.fullmatch(text, start, end, timeout=timeout, concurrent=False)
+                if earlier:
+                    return end, earlier
+                end = text.index(closer, end - len(closer) + 1) + len(closer)
+            return match.end(), match
+        # What such a pattern finds may hang on where the text ends, so each end is tried.
+        end = self._next_end(text, closer, start + max(len(opener), self._tried - len(closer) + 1))
+        while end <= stop:
+            match = compiled.fullmatch(text[start:end], timeout=timeout, concurrent=False)
+            if match:
+                return end, match
+            end = self._next_end(text, closer, end - len(closer) + 1)
+        if more and compiled.fullmatch(
+            text[start:stop], partial=True, timeout=timeout, concurrent=False
+        ):
+            return _OPEN, None
+        return _RULED_OUT, None
+
+    def _next_end(self, text: str, closer: str, at: int) -> int:
+        """Give where the first `closer` from `at` on ends; past the text if there is none."""
+        asked, found = self._next.get(closer, (0, -1))
+        if not asked <= at <= found:
+            found = text.find(closer, at)
+            if found < 0:
+                found = len(text)
+            self._next[closer] = at, found
+        return found + len(closer)
+
+    def _drop(self, dropped: _Rule) -> None:
+        self.dropped += (dropped.pattern.source,)
+        self._rules = {
+            begun: tuple(rule for rule in rules if rule is not dropped)
+            for begun, rules in self._rules.items()
+        }
+
+
+def _compiled(patterns: Sequence[str] | Sequence[Pattern]) -> tuple[Pattern, ...]:
+    made = [one if isinstance(one, Pattern) else compile_patterns((one,))[0] for one in patterns]
+    return tuple(made)
+
+
+_ESCAPED = re.compile(r'\\(["\\])')
+
+
+def prompt_of(match: "regex.Match[str]") -> str:
+    """Give the first group that took part in a match, unescaped and trimmed."""
+    text = ""
+    for group in match.groups():
+        if group is not None:
+            text = group
+            break
+    if "\\" in text:
+        text = _ESCAPED.sub(r"\1", text)
+    return text.strip()

@@ -1,0 +1,119 @@
+"""Checks of what a host gives: names, priorities, seconds, lanes and settings."""
+
+from collections.abc import Collection
+
+from pydantic import ValidationError
+
+from limner.messages.errors import SettingsInvalid, UnknownMessage
+
+PRIORITIES = {"active": 3, "background": 7}
+"""The names of priorities; 0 is granted first, 9 last."""
+
+
+MAX_NAME = 200
+"""Characters of what a host names a message or an owner."""
+
+
+def message_id_of(given: object) -> str:
+    """Give a host's name for a message, if it is one: 1 to 200 printable characters.
+
+    Raises:
+        UnknownMessage: if it cannot be one.
+    """
+    if not _usable(given):
+        raise UnknownMessage(
+            f"a message id is 1 to {MAX_NAME} printable characters, not {given!r:.80}"
+        )
+    return str(given)
+
+
+def owner_of(given: object) -> str | None:
+    """Give a host's name for an owner, if it is one: nobody, or 1 to 200 printable characters.
+
+    Raises:
+        SettingsInvalid: if it cannot be one.
+    """
+    if given is None:
+        return None
+    if not _usable(given):
+        raise SettingsInvalid(
+            f"an owner is 1 to {MAX_NAME} printable characters, not {given!r:.80}"
+        )
+    return str(given)
+
+
+def priority_of(given: object) -> int:
+    """Give the number of a priority: of one of the names, or 0 (first) to 9.
+
+    Raises:
+        SettingsInvalid: if it is neither.
+    """
+    number = PRIORITIES.get(given) if isinstance(given, str) else given
+    if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number <= 9:
+        raise SettingsInvalid(f"a priority is 'active', 'background', or 0 to 9, not {given!r:.80}")
+    return number
+
+
+def _usable(name: object) -> bool:
+    return isinstance(name, str) and 0 < len(name) <= MAX_NAME and name.isprintable()
+
+
+MAX_SECONDS = 86_400
+"""Seconds of a pause, or of waiting for a batch, at most."""
+
+
+def seconds_of(name: str, given: object) -> float:
+    """Give a number of seconds, if it is one: from 0 to 86,400.
+
+    Raises:
+        SettingsInvalid: if it is not.
+    """
+    if isinstance(given, int | float) and not isinstance(given, bool) and 0 <= given <= MAX_SECONDS:
+        return float(given)
+    raise SettingsInvalid(f"{name}: 0 to {MAX_SECONDS:,} seconds, not {given!r:.80}")
+
+
+def check_lane(lane: object, lanes: Collection[str], groups: Collection[str]) -> str:
+    """Give the name of a lane, if there is one or it can be made.
+
+    Raises:
+        SettingsInvalid: if there is none.
+    """
+    if isinstance(lane, str) and lane in lanes:
+        return lane
+    if isinstance(lane, str) and ":" in lane and group_of(lane) in groups:
+        if len(lane) <= MAX_NAME and lane.isprintable() and not lane.endswith(":"):
+            return lane
+        raise SettingsInvalid(
+            f"a lane's name is its group, ':' and a key, {MAX_NAME} printable characters at most,"
+            f" not {lane!r:.80}"
+        )
+    known = ", ".join((*map(repr, lanes), *(f"'{group}:KEY'" for group in groups)))
+    raise SettingsInvalid(f"there is no lane {lane!r:.80}, only {known}")
+
+
+def group_of(lane: str) -> str:
+    """Give the group of a lane that has one: of `host:10.0.0.7` it is `host`."""
+    return lane.partition(":")[0]
+
+
+def describe(error: ValidationError) -> str:
+    """Say in one line which settings are wrong, how, and what was given."""
+    lines = []
+    for one in error.errors(include_url=False):
+        name = ".".join(map(_shown, one["loc"])) or "settings"
+        given = repr(one["input"])
+        given = given if len(given) <= 80 else given[:77] + "..."
+        if one["type"] == "extra_forbidden":
+            lines.append(f"{name}: there is no such setting")
+        elif one["type"] == "value_error":
+            lines.append(f"{name}: {one['ctx']['error']}")
+        else:
+            message = one["msg"][0].lower() + one["msg"][1:]
+            lines.append(f"{name}: {message}, not {given}")
+    return "; ".join(lines)
+
+
+def _shown(part: int | str) -> str:
+    text = str(part)
+    return text if text.isprintable() and 0 < len(text) <= 80 else repr(text)[:80]

@@ -1,0 +1,280 @@
+"""One run of a scenario, on the simulated system or on real threads."""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+import pykka
+
+from limner.actors import SimulatedSystem, System
+from limner.actors.system import Faults, SimulationStuck
+from limner.scripts.inspect.audit import Audit, Verdict
+from limner.scripts.inspect.reading import parse
+from limner.scripts.inspect.summary import Summary
+from limner.scripts.simulate.backend import Backend, FaultyStore
+from limner.scripts.simulate.calls import unanswered
+from limner.scripts.simulate.draws import Draws
+from limner.scripts.simulate.expectations import left_set
+from limner.scripts.simulate.parameters import LATENESS, Parameters, draw_parameters
+from limner.scripts.simulate.promptness import Promptness
+from limner.scripts.simulate.scenario import Scenario
+from limner.scripts.simulate.traffic import TrafficActor
+from limner.scripts.simulate.world import World
+
+SLICE = 5_000
+"""Turns between two looks at the log."""
+
+TICK = 0.2
+"""Seconds between two looks at the log of a run on real threads."""
+
+TURNS_A_MESSAGE = 20_000
+"""Turns after which a simulation is taken for a livelock, times its messages."""
+
+MAX_PROBLEMS = 100
+
+HOST_THREADS = 4
+"""Dispatcher threads of a run on real threads, so that hosts meet there."""
+
+NOT_REAL = ("actor_fails", "part_fails", "timer_late", "call_inattentive")
+"""Faults that only a simulated system can have."""
+
+SESSION_ACTORS = (
+    "SessionActor",
+    "RegenerationActor",
+    "MonitorActor",
+    "ProcessorActor",
+    "WriterActor",
+)
+PARTS = ("StudioActor", "LimiterActor", "CallerActor", "EditorActor", "RecorderActor")
+
+Progress = Callable[[int, int, float], None]
+"""Is told how many messages have ended, of how many, at which second of the run."""
+
+
+class LogTail:
+    """Reads an event log while it grows.
+
+    Args:
+        path: of the log.
+        forgets: whether what was read is cut away; only while nobody writes.
+    """
+
+    def __init__(self, path: Path, *, forgets: bool) -> None:
+        self._file = path.open("r+b")
+        self._forgets = forgets
+        self._rest = b""
+
+    def read(self) -> Iterator[dict[str, Any]]:
+        """Give the events that have come."""
+        *lines, self._rest = (self._rest + self._file.read()).split(b"\n")
+        for line in lines:
+            event = parse(line)
+            if event is not None:
+                yield event
+        if self._forgets:
+            self._file.seek(0)
+            self._file.truncate()
+
+    def close(self) -> None:
+        """Read no more."""
+        self._file.close()
+
+
+@dataclass
+class Report:
+    """What became of a run.
+
+    Args:
+        seed: of the run.
+        problems: what is wrong, a line each, the audit's violations among them.
+        outcomes: how many hosts ended how.
+        verdict: of the audit.
+        summary: of the event log.
+        seconds: of the run's own clock.
+        took: seconds of real time.
+        turns: of actors; 0 on real threads.
+        injected: turns that were made to fail.
+    """
+
+    seed: int
+    problems: list[str]
+    outcomes: Counter[str]
+    verdict: Verdict
+    summary: Summary
+    seconds: float
+    took: float
+    turns: int
+    injected: int
+
+    @property
+    def passed(self) -> bool:
+        """Whether nothing is wrong."""
+        return not self.problems
+
+
+def simulate(
+    scenario: Scenario,
+    seed: int,
+    *,
+    events: Path | None = None,
+    real: bool = False,
+    progress: Progress | None = None,
+) -> Report:
+    """Run a scenario and audit its event log.
+
+    Args:
+        scenario: what happens.
+        seed: decides everything that is drawn.
+        events: where the event log goes; it is only audited if `None`.
+        real: whether it runs on real threads, in real time.
+        progress: is told how far it is.
+    """
+    draws = Draws(seed)
+    params = draw_parameters(scenario, draws)
+    backend = Backend(params, draws, waits=real)
+    store = FaultyStore(params, draws, waits=real)
+    system = System(threads=HOST_THREADS) if real else _simulated(seed, params, backend, store)
+    with tempfile.TemporaryDirectory(prefix="limner-") as folder, _quiet():
+        path = events or Path(folder) / "events.jsonl"
+        late = Promptness(params.settings, timers_late=params.faults["timer_late"] > 0)
+        run = _Run(path, None if real else late, forgets=events is None and not real)
+        try:
+            world = World(system, params, draws, path, backend, store)
+            system.start(TrafficActor, world)
+            run.drive(world, progress)
+        finally:
+            system.close()
+            run.close()
+    return run.report(seed, world)
+
+
+def _simulated(
+    seed: int, params: Parameters, backend: Backend, store: FaultyStore
+) -> SimulatedSystem:
+    def latency(lane: str, _tag: Any) -> int | None:
+        of_the_store = lane.startswith(("store", "change"))
+        return store.microseconds() if of_the_store else backend.microseconds()
+
+    rates = params.faults
+    return SimulatedSystem(
+        seed,
+        latency=latency,
+        faults=Faults(
+            failure={
+                **dict.fromkeys(SESSION_ACTORS, rates["actor_fails"]),
+                **dict.fromkeys(PARTS, rates["part_fails"]),
+            }
+            if rates["actor_fails"] or rates["part_fails"]
+            else {},
+            late_timer=rates["timer_late"],
+            lateness=LATENESS,
+            inattentive=rates["call_inattentive"],
+        ),
+        max_turns=TURNS_A_MESSAGE * (params.scenario.messages + 100),
+    )
+
+
+class _Run:
+    """Lets a world run, and reads its log meanwhile."""
+
+    def __init__(self, path: Path, promptness: Promptness | None, *, forgets: bool) -> None:
+        self.audit, self.summary = Audit(), Summary()
+        self.promptness = promptness
+        self.problems: list[str] = []
+        path.touch()
+        self.tail = LogTail(path, forgets=forgets)
+        self.began = monotonic()
+        self.stuck: str | None = None
+        self.last = ""
+
+    def drive(self, world: World, progress: Progress | None) -> None:
+        """Let it run to its end."""
+        try:
+            while not self.is_over(world):
+                self.look()
+                if progress is not None:
+                    progress(
+                        world.left, world.params.scenario.messages, world.system.clock.now / 1e6
+                    )
+            world.studio.close()
+            if (wrong := unanswered(world.calls)) is not None:
+                self.problems.append(wrong)
+            system = world.system
+            if isinstance(system, SimulatedSystem) and not system.injected_failures:
+                self.problems += left_set(system.clock.pending)
+        except SimulationStuck as error:
+            self.stuck = str(error)
+        self.look()
+
+    def is_over(self, world: World) -> bool:
+        """Let it run for a while; say whether it is over."""
+        if isinstance(world.system, SimulatedSystem):
+            scheduler, over = world.system.scheduler, world.over
+            last = scheduler.turns + SLICE
+
+            def the_last_host_has_left() -> bool:
+                return over.done or scheduler.turns >= last
+
+            world.system.run_until(the_last_host_has_left)
+            return over.done
+        with suppress(pykka.Timeout):
+            world.over.get(timeout=TICK)
+            return True
+        return False
+
+    def look(self) -> None:
+        """Read what the log has new."""
+        for event in self.tail.read():
+            self.audit.feed(event)
+            self.summary.feed(event)
+            self.last = event["event"]
+            if self.promptness is not None:
+                self.problems += self.promptness.feed(event)
+
+    def close(self) -> None:
+        """Read no more."""
+        self.tail.close()
+
+    def report(self, seed: int, world: World) -> Report:
+        """Say what became of it."""
+        verdict = self.audit.finish()
+        problems = [str(one) for one in verdict.violations] + self.problems + world.problems
+        if self.stuck is not None:
+            problems.append(f"stuck: {self.stuck}")
+        elif self.last != "studio_closed" and not world.params.faults["part_fails"]:
+            problems.append("the event log is incomplete: it does not end with studio_closed")
+        system = world.system
+        simulated = system if isinstance(system, SimulatedSystem) else None
+        return Report(
+            seed=seed,
+            problems=problems[:MAX_PROBLEMS],
+            outcomes=world.outcomes,
+            verdict=verdict,
+            summary=self.summary,
+            seconds=system.clock.now / 1_000_000,
+            took=monotonic() - self.began,
+            turns=simulated.scheduler.turns if simulated else 0,
+            injected=simulated.injected_failures if simulated else 0,
+        )
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Let nothing be logged of failures that are wanted here."""
+    names = ("pykka", "limner", "limner.system")
+    levels = [(logging.getLogger(name), logging.getLogger(name).level) for name in names]
+    for logger, _ in levels:
+        logger.setLevel(logging.CRITICAL + 1)
+    try:
+        yield
+    finally:
+        for logger, level in levels:
+            logger.setLevel(level)

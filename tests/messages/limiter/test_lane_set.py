@@ -1,0 +1,846 @@
+"""Lanes together: held against what is told of them, and rule by rule."""
+
+import sys
+from itertools import count
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+from support.instructions import steps_of
+from support.lane_model import micros
+from support.laneset_model import Driven, SeenLanes, granted, lane_events, wish
+
+from limner.messages.limiter.lane import Lane
+from limner.messages.limiter.lane_set import LaneSet
+from limner.messages.limiter.protocol import ReleaseSlot
+from limner.messages.limiter.settings import LaneSettings
+from limner.messages.validation import group_of
+
+
+def optional(*values):
+    """Nothing more often than something, so that most of what is asked for is not refused."""
+    return st.sampled_from([None] * 3 * len(values) + list(values))
+
+
+@st.composite
+def lane_values(draw, revokes=False):
+    """Draw what a lane may be told; the simplest one limits nothing but its slots."""
+    values = {}
+    if draw(st.integers(0, 4)) == 4:
+        values["reservoir"] = draw(st.integers(0, 8))
+        if draw(st.booleans()):
+            values["reservoir_refresh_amount"] = draw(st.integers(0, 6))
+            values["reservoir_refresh_interval"] = draw(st.sampled_from([0.5, 1, 3]))
+        if draw(st.booleans()):
+            values["reservoir_increase_amount"] = draw(st.integers(0, 3))
+            values["reservoir_increase_interval"] = draw(st.sampled_from([0.5, 1, 2]))
+            values["reservoir_increase_maximum"] = draw(optional(0, 4, 8))
+    return values | {
+        "max_concurrent": draw(st.sampled_from([2, 1, 2, 3, 5, None])),
+        "min_time": draw(st.sampled_from([0, 0, 0, 0.25, 1])),
+        "high_water": draw(optional(1, 3, 8)),
+        "strategy": draw(st.sampled_from(["leak", "overflow_priority", "overflow", "block"])),
+        "penalty": draw(optional(0.5, 3)),
+        "max_per_owner": draw(st.sampled_from([None, None, 1, 2])),
+        "max_waiting_per_owner": draw(optional(1, 3)),
+        "max_wait": draw(optional(2, 7)),
+        "lease": draw(st.sampled_from([30, 3, 0.5])),
+        "grace": draw(st.sampled_from([5, 0.5])),
+        "ageing": draw(st.sampled_from([None, 0.5, 1, 5])),
+        "preempt": revokes and draw(st.sampled_from([True, True, False])),
+        "adapt": not revokes and draw(st.booleans()),
+        "pause_maximum": 4,
+        "circuit_failures": draw(st.integers(1, 3)),
+        "circuit_seconds": draw(st.sampled_from([0.5, 3])),
+    }
+
+
+TOPOLOGIES = (
+    {"image": None},
+    {"image": None, "a": "image"},
+    {"image": None, "a": "image", "b": "image"},
+    {"image": None, "a": "image", "b": "a"},
+    {"image": None, "a": "image", "b": "a", "c": "image"},
+    {"image": None, "host:": None},
+    {"image": None, "host:": "image"},
+    {"image": None, "a": "image", "host:": "a"},
+)
+"""What stands behind what; `host:` is a group of three lanes."""
+
+KEYS = ("1", "2", "3")
+
+PRIVATE = ("_where", "_held", "_offers", "_offered", "_first_offered", "_heads", "_heads_of")
+PRIVATE += ("_barred", "_outer", "_inner", "_fresh", "_agenda", "_busy")
+
+
+class LanesAndModel(RuleBasedStateMachine):
+    """Drives lanes as their actor does, each looked at when it has said so and at no other time.
+
+    The model looks at every moment at which anything may change.
+    """
+
+    owners = st.sampled_from([None, "a", "b", "c"])
+    priorities = st.sampled_from([3, 7] * 5 + [*range(10)])
+    weights = st.sampled_from([1] * 8 + [2, 2, 3, 6])
+    which = st.integers(0, 100)
+
+    @initialize(
+        behind=st.sampled_from(TOPOLOGIES),
+        revokes=st.booleans(),
+        backwards=st.booleans(),
+        data=st.data(),
+    )
+    def begin(self, behind, revokes, backwards, data):
+        self.revokes, self.backwards = revokes, backwards
+        self.now, self.timers = 0, {}
+        self.behind = {name.rstrip(":"): further for name, further in behind.items()}
+        drawn = {name: self.settings_of(name, data) for name in self.behind}
+        groups = {name[:-1]: drawn.pop(name[:-1]) for name in behind if name.endswith(":")}
+        self.names = [*drawn, *(f"{name}:{key}" for name in groups for key in KEYS)]
+        self.fixed = list(drawn)
+        self.requests = count()
+        self.model = SeenLanes(groups)
+        self.lanes = LaneSet(drawn, groups, 0)
+        self.done()
+
+    def settings_of(self, name, data):
+        values = data.draw(lane_values(self.revokes))
+        return LaneSettings(**values, behind=self.behind[group_of(name)])
+
+    # What the actor does
+
+    def done(self, **told):
+        """Take in what a call has told; set timers."""
+        steps, self.lanes.steps = self.lanes.steps, []
+        touched, self.lanes.touched = self.lanes.touched, {}
+        self.model.read(steps, self.now, **told)
+        for name in touched:
+            due = self.lanes.due(name, self.now)
+            if due is not None and due < self.timers.get(name, due + 1):
+                assert due > self.now, "it would be looked at again and again"
+                self.timers[name] = due
+
+    def call(self, method, *args, said=None, asked=None, **values):
+        method(*args, self.now, **values)
+        self.done(said=said, asked=asked)
+        self.fire()
+
+    def fire(self):
+        """Look at each lane whose time has come."""
+        while due := [name for name, at in self.timers.items() if at <= self.now]:
+            for name in reversed(due) if self.backwards else due:
+                del self.timers[name]
+                self.lanes.look(name, self.now)
+                self.done()
+        self.model.check_settled(self.now)
+
+    def advance(self, until):
+        """Let the clock go, from one moment to the next at which anything may change."""
+        self.fire()
+        for _ in range(300):
+            moments = [self.model.next_moment(self.now), *self.timers.values()]
+            moment = min((one for one in moments if one is not None), default=None)
+            if moment is None or moment > until:
+                break
+            self.now = moment
+            self.fire()
+        self.now = max(self.now, until)
+        self.fire()
+
+    # What is told to it
+
+    def ask(self, name, **wanted):
+        lane = self.names[name % len(self.names)]
+        request = wish(f"r{next(self.requests)}", lane, **wanted)
+        self.call(self.lanes.request, request, asked=lane)
+
+    @rule(
+        lane=which,
+        owner=owners,
+        priority=priorities,
+        weight=weights,
+        session=st.sampled_from("st"),
+        ago=optional(0, 1, 500_000),
+    )
+    def request(self, lane, owner, priority, weight, session, ago):
+        since = None if ago is None else max(0, self.now - ago)
+        self.ask(
+            lane, owner=owner, priority=priority, weight=weight, session_id=session, since=since
+        )
+
+    @rule(
+        lane=which,
+        wishes=st.lists(st.tuples(owners, priorities, weights), min_size=3, max_size=6),
+    )
+    def request_several(self, lane, wishes):
+        for number, (owner, priority, weight) in enumerate(wishes):
+            self.ask(lane + number % 2, owner=owner, priority=priority, weight=weight)
+
+    def waiting(self):
+        return [root for root in self.model.own if root not in self.model.known]
+
+    @precondition(lambda self: self.waiting())
+    @rule(index=which)
+    def withdraw(self, index):
+        waiting = self.waiting()
+        name = waiting[index % len(waiting)]
+        self.lanes.request(wish(name, self.model.own[name].name), self.now)
+        assert self.lanes.steps == [], "it is known"
+        self.call(self.lanes.withdraw, name)
+        assert name not in self.model.own
+
+    @precondition(lambda self: self.model.known)
+    @rule(
+        indexes=st.lists(which, min_size=1, max_size=3),
+        failed=st.sampled_from([None, False, True, True]),
+        retry_after=optional(0.0, 1.0, 1e9),
+    )
+    def release(self, indexes, failed, retry_after):
+        for index in indexes:
+            if known := list(self.model.known.items()):
+                self.give(*known[index % len(known)], failed, retry_after)
+
+    def give(self, root, slot, failed, retry_after):
+        lane = self.model.own[root]
+        paused = lane.paused_until
+        if retry_after and lane.settings.adapt:
+            paused = max(paused, self.now + micros(min(retry_after, 4)))
+        message = ReleaseSlot(slot_id=slot.id, failed=failed, retry_after=retry_after)
+        self.call(self.lanes.release, message, said={root: failed})
+        assert lane.paused_until == paused
+
+    @precondition(lambda self: self.model.slots)
+    @rule(index=which)
+    def release_what_no_holder_has(self, index):
+        name = list(self.model.slots)[index % len(self.model.slots)]
+        if name not in [slot.id for slot in self.model.known.values()]:
+            self.lanes.release(ReleaseSlot(slot_id=name, failed=True, retry_after=1), self.now)
+            assert self.lanes.steps == []
+
+    @rule(session=st.sampled_from("st"))
+    def take_back(self, session):
+        self.call(self.lanes.take_back, session)
+        held = [slot.request.session_id for slot in self.model.known.values()]
+        assert session not in held
+
+    @rule(
+        lane=which,
+        data=st.data(),
+        names=st.sets(
+            st.sampled_from(["max_concurrent", "max_per_owner", "min_time", "adapt", "all"]),
+            min_size=1,
+        ),
+    )
+    def update(self, lane, data, names):
+        name = self.names[lane % len(self.names)]
+        changed = self.settings_of(name, data)
+        if "all" not in names:
+            known = self.model.lanes.get(name)
+            before = self.model.groups[group_of(name)] if known is None else known.settings
+            changed = before.but(**{each: getattr(changed, each) for each in names})
+        self.call(self.lanes.update, name, changed)
+
+    @precondition(lambda self: self.model.groups)
+    @rule(data=st.data(), key=optional(*KEYS))
+    def update_group(self, data, key):
+        """Or one lane of it, as the group is."""
+        (name,) = self.model.groups
+        if key is None:
+            self.model.groups[name] = self.settings_of(name, data)
+        lane = name if key is None else f"{name}:{key}"
+        self.call(self.lanes.update, lane, self.model.groups[name])
+
+    @rule(lane=which, seconds=st.sampled_from([None, 0.5, 4, 0, 0]))
+    def pause_or_resume(self, lane, seconds):
+        name = self.names[lane % len(self.names)]
+        if seconds == 0:
+            self.call(self.lanes.resume, name)
+        else:
+            self.call(self.lanes.pause, name, seconds)
+
+    @precondition(lambda self: len(self.model.ends) > 20)
+    @rule(lane=which, drop=st.booleans())
+    def end(self, lane, drop):
+        name = self.names[lane % len(self.names)]
+        self.model.ending.add(name)
+        self.call(self.lanes.end, name, drop=drop)
+
+    @rule(
+        by=st.one_of(st.integers(0, 3_000_000), st.sampled_from([1, 250_000, 500_000, 40_000_000]))
+    )
+    def let_the_clock_go(self, by):
+        self.advance(self.now + by)
+
+    @precondition(lambda self: self.timers)
+    @rule()
+    def let_the_clock_go_to_the_next_look(self):
+        self.advance(min(self.timers.values()))
+
+    @rule(lane=which, by=st.sampled_from([1, 500_000, 2_000_000, 30_000_000]), look=st.booleans())
+    def come_late(self, lane, by, look):
+        """The actor was busy: what is due meanwhile is all done after the next call."""
+        self.now += by
+        if look:
+            self.call(self.lanes.look, self.names[lane % len(self.names)])
+
+    def teardown(self):
+        """Give all free: each request and each slot has ended once, and nothing is left."""
+        if sys.exc_info()[1] is not None or not hasattr(self, "lanes"):
+            return
+        self.fire()
+        for name in (*self.fixed, *self.model.groups):
+            wide = LaneSettings(max_concurrent=None, adapt=False, behind=self.behind[name])
+            if name in self.model.groups:
+                self.model.groups[name] = wide
+            self.call(self.lanes.update, name, wide)
+        for name in [one for one in self.model.lanes if one not in self.fixed]:
+            self.call(self.lanes.update, name, self.model.groups[group_of(name)])
+        for name in list(self.model.lanes):
+            self.call(self.lanes.resume, name)
+        self.advance(self.now + micros(700))
+        assert not self.model.own
+        assert None not in self.model.slots.values()
+        assert None not in self.model.ends.values()
+        for name in PRIVATE:
+            assert not getattr(self.lanes, name), name
+        assert not self.timers
+        left = [name for name in self.lanes.lanes if name not in self.fixed]
+        assert all(self.lanes.lanes[name].ending for name in left)
+        assert not self.model.ending
+
+
+def test_lanes_do_what_can_be_read_from_what_they_tell():
+    run_state_machine_as_test(
+        LanesAndModel, settings=settings(max_examples=120, stateful_step_count=40)
+    )
+
+
+# Rule by rule
+
+
+# Chains
+
+
+def test_a_slot_is_granted_when_both_lanes_grant_and_comes_back_to_both():
+    one = Driven(image={"max_concurrent": 1}, a={"behind": "image"})
+    assert granted(one.ask("a1", "a")) == ["a1"]
+    assert one["a"].out.weight == one["image"].out.weight == 1
+    assert granted(one.ask("a2", "a")) == []
+    assert one["a"].out.weight == one["image"].out.weight == 1
+    assert one.give("a1") == [
+        "slot_released a a1",
+        "slot_released image a1~1",
+        "slot_granted image a2~1",
+        "slot_granted a a2",
+    ]
+
+
+def test_a_better_request_of_the_same_lane_is_offered_instead_before_the_slot_is_free():
+    one = Driven(image={"max_concurrent": 1}, a={"behind": "image"})
+    one.ask("out")
+    one.ask("worse", "a", priority=7)
+    assert one.ask("better", "a", priority=3) == [
+        "slot_requested a better",
+        "request_withdrawn image worse~1",
+        "slot_requested image better~1",
+    ]
+    one.ask("middling", priority=5)
+    assert granted(one.give("out")) == ["better"]
+    assert granted(one.give("better")) == ["middling"]
+    assert granted(one.give("middling")) == ["worse"]
+
+
+def test_an_offer_that_comes_again_has_kept_its_age():
+    one = Driven(image={"max_concurrent": 1, "ageing": 1}, a={"behind": "image", "ageing": None})
+    one.ask("out")
+    one.ask("aged", "a", priority=5)
+    one.at(6)
+    one.ask("better", "a", priority=4)
+    one.ask("young", priority=3)
+    one.withdraw("better")
+    assert granted(one.give("out")) == ["aged"]
+
+
+def test_an_offer_of_an_offer_has_the_age_of_that():
+    """The lane in the middle offers it anew each time that it is offered to it anew."""
+    one = Driven(
+        image={"max_concurrent": 1, "ageing": 1},
+        a={"behind": "image"},
+        b={"behind": "a", "ageing": None},
+    )
+    one.ask("out")
+    one.ask("aged", "b", priority=5)
+    one.at(6)
+    one.ask("better", "b", priority=4)
+    one.ask("young", priority=3)
+    one.withdraw("better")
+    assert granted(one.give("out")) == ["aged"]
+
+
+def test_a_request_of_a_revoked_slot_brings_its_age_along_to_each_lane():
+    one = Driven(image={"max_concurrent": 1, "ageing": 1}, a={"behind": "image"})
+    one.ask("out")
+    one.at(6)
+    one.ask("young", priority=3)
+    one.ask("again", "a", priority=7, since=0)
+    assert granted(one.give("out")) == ["again"]
+
+
+@pytest.mark.parametrize("lane", ["a", "b"])
+def test_an_owner_that_has_its_share_further_on_does_not_hold_up_others(lane):
+    one = Driven(
+        image={"max_concurrent": 3, "max_per_owner": 1}, a={"behind": "image"}, b={"behind": "a"}
+    )
+    assert granted(one.ask("x1", owner="x")) == ["x1"]
+    assert granted(one.ask("x2", lane, owner="x", priority=0)) == []
+    assert granted(one.ask("y1", lane, owner="y", priority=9)) == ["y1"]
+    assert granted(one.give("x1")) == ["x2"]
+
+
+@pytest.mark.parametrize("lane", ["a", "b"])
+@pytest.mark.parametrize("first", [True, False])
+def test_an_owner_full_further_on_does_not_hold_up_others_by_what_is_too_heavy_for_now(lane, first):
+    """Its owner is full further on before it comes, or only later."""
+    one = Driven(
+        image={"max_concurrent": 9, "max_per_owner": 1},
+        a={"behind": "image", "max_concurrent": 3},
+        b={"behind": "a", "max_concurrent": 3},
+    )
+    one.ask("out", lane)
+    if first:
+        one.ask("x1", owner="x")
+    one.ask("heavy", lane, owner="x", weight=3)
+    assert granted(one.ask("light", lane, owner="y")) == (["light"] if first else [])
+    if not first:
+        assert granted(one.ask("x1", owner="x")) == ["x1", "light"]
+
+
+def test_an_owner_whose_share_was_made_less_does_not_hold_up_others_in_lanes_behind():
+    one = Driven(image={"max_concurrent": 2}, a={"behind": "image"})
+    one.ask("x1", owner="x")
+    one.ask("x2", owner="x")
+    one.ask("x3", "a", owner="x")
+    one.ask("y1", "a", owner="y")
+    assert granted(one.update("image", max_concurrent=3, max_per_owner=1)) == ["y1"]
+    assert granted(one.update("image", max_concurrent=9)) == ["x3"]
+
+
+def test_what_no_lane_further_on_can_ever_give_is_refused_at_once():
+    one = Driven(image={"max_concurrent": 2}, a={"max_concurrent": 5, "behind": "image"})
+    lines = one.ask("heavy", "a", weight=3)
+    assert lines == [
+        "slot_requested a heavy",
+        "request_dropped a heavy: too heavy in lane image",
+        "lane_idle a",
+    ]
+
+
+def test_what_a_lane_further_on_cannot_give_any_more_is_dropped_though_it_was_not_offered():
+    """It would be offered later, and be the head there for ever."""
+    one = Driven(image={"max_concurrent": 5}, a={"max_concurrent": 5, "behind": "image"})
+    one.pause("a")
+    one.ask("heavy", "a", weight=4)
+    one.ask("light", "a", weight=2)
+    lines = one.update("image", max_concurrent=2)
+    assert "request_dropped a heavy: too heavy in lane image" in lines
+    assert granted(one.resume("a")) == ["light"]
+
+
+def test_an_offer_that_its_own_lane_would_not_grant_any_more_is_not_granted_nor_in_the_way():
+    """Time alone can do that: a refresh leaves less than there was."""
+    refreshed = {"reservoir": 5, "reservoir_refresh_amount": 2, "reservoir_refresh_interval": 2}
+    one = Driven(image={"max_concurrent": 5}, a={**refreshed, "behind": "image"})
+    one.ask("out", weight=3)
+    one.ask("heavy", "a", weight=3)
+    one.ask("light", "a", weight=1)
+    assert granted(one.at(1.9)) == []
+    lines = one.at(2)
+    assert "request_dropped a heavy: too heavy" in lines
+    assert granted(lines) == ["light"]
+
+
+@pytest.mark.parametrize("lane", ["a", "b"])
+def test_what_its_own_lane_cannot_give_any_more_is_not_granted_if_that_is_looked_at_too_late(lane):
+    refreshed = {"reservoir": 5, "reservoir_refresh_amount": 2, "reservoir_refresh_interval": 2}
+    lanes = {"a": {"behind": "image"}, "b": {"behind": "a"}}
+    lanes[lane] |= refreshed
+    one = Driven(image={"max_concurrent": 5}, **lanes)
+    one.ask("out", weight=5)
+    one.ask("heavy", lane, weight=3)
+    one.ask("light", lane, weight=1)
+    one.now = micros(3)
+    lines = one.give("out")
+    assert f"request_dropped {lane} heavy: too heavy" in lines
+    assert granted(lines) == ["light"]
+
+
+def test_a_slot_that_expires_goes_to_the_best_request_of_all_lanes_as_one_given_back_does():
+    one = Driven(
+        image={"max_concurrent": 1, "lease": 1},
+        a={"behind": "image", "max_concurrent": 1, "lease": 600},
+    )
+    one.ask("out", "a")
+    one.ask("best", "a", priority=0)
+    one.ask("worse", priority=9)
+    one.now = micros(1)
+    one.lanes.look("image", one.now)
+    assert granted(one.done()) == ["best"]
+
+
+def test_no_holder_is_told_a_lease_longer_than_the_shortest_of_all_its_lanes():
+    one = Driven(
+        image={"lease": 1}, a={"behind": "image", "lease": 3}, b={"behind": "a", "lease": 2}
+    )
+    one.ask("b1", "b")
+    assert one.slots["b1"].expires_at == micros(1)
+    one.ask("a1", "a")
+    assert one.slots["a1"].expires_at == micros(1)
+
+
+def test_a_lease_that_ends_further_on_ends_in_each_lane():
+    one = Driven(image={"max_concurrent": 1, "lease": 1}, a={"behind": "image"}, b={"behind": "a"})
+    one.ask("b1", "b")
+    assert one.at(1)[:3] == [
+        "slot_expired b b1",
+        "slot_expired a b1~1",
+        "slot_expired image b1~1~1",
+    ]
+    assert one["a"].idle
+    assert one["b"].idle
+    assert one.give("b1") == []
+
+
+def test_a_background_slot_is_asked_back_further_on_by_the_name_that_its_holder_knows():
+    one = Driven(
+        image={"max_concurrent": 1, "preempt": True, "grace": 2},
+        a={"behind": "image"},
+        b={"behind": "image"},
+    )
+    one.ask("back", "a", priority=7)
+    one.lanes.request(wish("active", "b", priority=3), 0)
+    (step,) = [step for step in one.lanes.steps if step.event == "slot_asked_back"]
+    assert step.lane is one["image"]
+    assert step.slot is one.slots["back~1"]
+    assert step.holder is one.slots["back"]
+    assert step.reason == "active~1"
+    one.done()
+    assert one.give("back") == [
+        "slot_released a back",
+        "slot_revoked image back~1",
+        "slot_granted image active~1",
+        "slot_granted b active",
+        "lane_idle a",
+    ]
+
+
+def test_a_grace_that_ends_further_on_ends_the_slot_in_each_lane():
+    one = Driven(
+        image={"max_concurrent": 1, "preempt": True, "grace": 2},
+        a={"behind": "image"},
+    )
+    one.ask("back", "a", priority=7)
+    one.ask("active")
+    assert one.at(1.9) == []
+    assert one.at(2) == [
+        "slot_expired a back",
+        "slot_expired image back~1",
+        "slot_granted image active",
+        "lane_idle a",
+    ]
+
+
+def test_what_waits_too_long_further_on_is_dropped_in_its_own_lane_which_says_where():
+    one = Driven(
+        image={"max_concurrent": 1, "max_wait": 2}, a={"behind": "image"}, b={"behind": "a"}
+    )
+    one.ask("out")
+    one.ask("b1", "b")
+    assert one.at(2)[:3] == [
+        "request_dropped image b1~1~1: waited too long",
+        "request_dropped a b1~1: waited too long in lane image",
+        "request_dropped b b1: waited too long in lane image",
+    ]
+    assert one["a"].idle
+    assert one["b"].idle
+
+
+def test_an_offer_is_not_too_many_when_it_comes():
+    one = Driven(
+        image={"max_concurrent": 1, "high_water": 0, "max_waiting_per_owner": 0},
+        a={"behind": "image"},
+    )
+    one.ask("out")
+    one.ask("a1", "a", owner="x")
+    assert one["image"].waiting == one["a"].waiting == 1
+    assert granted(one.give("out")) == ["a1"]
+
+
+def test_what_its_own_lane_drops_is_not_offered_any_more():
+    one = Driven(image={"max_concurrent": 1}, a={"behind": "image", "high_water": 1})
+    one.ask("out")
+    one.ask("old", "a")
+    assert one.ask("new", "a") == [
+        "slot_requested a new",
+        "request_dropped a old: high water",
+        "request_withdrawn image old~1",
+        "slot_requested image new~1",
+    ]
+
+
+def test_all_that_a_session_holds_is_taken_back_before_another_slot_is_granted():
+    one = Driven(image={"max_concurrent": 1}, a={"behind": "image"})
+    one.ask("gone1", "a", session_id="gone")
+    one.ask("gone2", "a", session_id="gone")
+    one.ask("gone3", session_id="gone")
+    one.ask("left", priority=9)
+    one.lanes.take_back("gone", 0)
+    assert granted(one.done()) == ["left"]
+    one.lanes.take_back("gone", 0)
+    assert one.done() == []
+
+
+# Ends
+
+
+def test_a_drained_lane_grants_what_waits_in_those_behind_it_and_is_drained_last():
+    one = Driven({"host": {"behind": "a"}}, image={"max_concurrent": 1}, a={"behind": "image"})
+    one.ask("i1")
+    one.ask("a1", "a")
+    one.ask("h1", "host:1")
+    ended = one.end("image", drop=False)
+    assert ended == [f"lane_ending {name}" for name in ("image", "a", "host:1")]
+    refused = "the lane is draining"
+    for name, where in (("image", ""), ("a", ""), ("host:1", ""), ("host:2", " in lane a")):
+        assert f"request_dropped {name} late: {refused}{where}" in one.ask("late", name)
+    for name, following in (("i1", "a1"), ("a1", "h1")):
+        lines = one.give(name)
+        assert granted(lines) == [following]
+        assert "lane_drained image" not in lines
+    assert one.give("h1")[-4:] == [
+        "lane_idle host:1",
+        "lane_idle a",
+        "lane_idle image",
+        "lane_drained image",
+    ]
+
+
+def test_a_lane_is_not_drained_while_anything_waits_behind_it():
+    one = Driven(image={}, a={"behind": "image"}, b={"behind": "a"})
+    one.pause("b")
+    one.ask("b1", "b")
+    assert "lane_drained image" not in one.end("image", drop=False)
+    assert granted(one.resume("b")) == ["b1"]
+    assert one.give("b1")[-1] == "lane_drained image"
+
+
+def test_a_stopped_lane_drops_what_waits_in_those_behind_it():
+    one = Driven(image={"max_concurrent": 1}, a={"behind": "image"}, b={"behind": "a"})
+    one.ask("out", "b")
+    one.ask("i1")
+    one.ask("a1", "a")
+    one.ask("b1", "b")
+    one.ask("b2", "b")
+    lines = one.end("image", drop=True)
+    own = [line for line in lines if line.startswith("request_dropped") and "~" not in line]
+    assert {line.split(":")[0].split()[-1] for line in own} == {"i1", "a1", "b1", "b2"}
+    assert all("the lane is stopped" in line for line in own)
+    assert not any(one[name].waiting for name in ("image", "a", "b"))
+    assert "lane_drained image" not in lines
+    assert one.give("out")[-1] == "lane_drained image"
+
+
+def test_a_lane_of_which_nothing_is_out_is_drained_at_once_each_time_that_it_is_asked_for():
+    one = Driven(image={}, a={"behind": "image"})
+    for _ in range(2):
+        assert one.end("a", drop=False) == ["lane_ending a", "lane_drained a"]
+    assert granted(one.ask("i1")) == ["i1"]
+
+
+# Groups
+
+
+def test_a_lane_of_a_group_is_made_when_it_is_asked_for_and_dropped_when_it_is_idle():
+    one = Driven({"host": {"behind": "image"}}, image={})
+    lines = one.ask("h1", "host:1")
+    assert lines[:2] == ["lane_opened host:1", "slot_requested host:1 h1"]
+    assert one.give("h1")[-3:] == ["lane_idle host:1", "lane_idle image", "lane_dropped host:1"]
+    assert list(one.lanes.lanes) == ["image"]
+
+
+def test_no_slot_is_named_as_one_of_a_lane_that_was_dropped():
+    one = Driven({"host": {}})
+    names = []
+    for number in range(6):
+        one.ask(f"h{number}", f"host:{number % 2}")
+        names.append(one.slots[f"h{number}"].id)
+        one.give(f"h{number}")
+        assert not one.lanes.lanes
+    assert len(set(names)) == 6
+
+
+@pytest.mark.parametrize(
+    ("values", "seconds"),
+    [
+        ({"min_time": 2}, 2),
+        ({"reservoir": 1, "reservoir_refresh_amount": 1, "reservoir_refresh_interval": 3}, 3),
+        ({"reservoir": 1, "reservoir_increase_amount": 5, "reservoir_increase_interval": 4}, 4),
+    ],
+)
+def test_a_lane_of_a_group_is_kept_for_as_long_as_a_new_one_would_grant_earlier(values, seconds):
+    one = Driven({"host": values})
+    one.ask("h1", "host:1")
+    assert lane_events(one.give("h1"), "host:1") == ["lane_idle"]
+    assert one.at(seconds - 0.1) == []
+    assert one.at(seconds) == ["lane_dropped host:1"]
+
+
+def test_a_lane_that_is_never_again_as_a_new_one_is_not_looked_at_for_ever():
+    one = Driven(
+        {"host": {"reservoir": 9, "reservoir_refresh_amount": 3, "reservoir_refresh_interval": 1}}
+    )
+    one.ask("h1", "host:1")
+    one.give("h1")
+    one.at(600)
+    assert one.timers == {}
+    assert "lane_dropped host:1" not in one.told
+
+
+def test_a_lane_of_a_group_is_kept_for_as_long_as_it_is_paused_or_takes_nothing():
+    one = Driven(
+        {"host": {"max_concurrent": 1, "high_water": 0, "strategy": "block", "penalty": 3}}
+    )
+    one.pause("host:1", 2)
+    one.pause("host:2")
+    one.ask("h1", "host:3")
+    one.ask("h2", "host:3")
+    one.give("h1")
+    assert one.at(1.9) == []
+    assert one.at(2) == ["lane_dropped host:1"]
+    assert one.at(3) == ["lane_dropped host:3"]
+    one.at(600)
+    assert one.resume("host:2") == ["lane_resumed host:2", "lane_dropped host:2"]
+
+
+def test_a_lane_of_a_group_is_kept_if_it_is_ended_and_still_refuses():
+    one = Driven({"host": {}})
+    one.end("host:1", drop=False)
+    assert "request_dropped host:1 h1: the lane is draining" in one.ask("h1", "host:1")
+
+
+def test_a_lane_of_a_group_with_settings_of_its_own_is_kept_and_not_looked_at_for_ever():
+    one = Driven({"host": {}})
+    one.update("host:1", max_concurrent=1)
+    assert one.timers == {}
+    one.ask("h1", "host:1")
+    assert one.give("h1") == ["slot_released host:1 h1", "lane_idle host:1"]
+    assert one.update("host:1") == ["lane_updated host:1", "lane_dropped host:1"]
+
+
+def test_a_lane_whose_own_settings_become_those_of_its_group_is_dropped_when_it_is_idle():
+    one = Driven({"host": {}})
+    one.update("host:1", max_concurrent=1)
+    assert one.update("host", max_concurrent=1)[-1] == "lane_dropped host:1"
+
+
+def test_an_update_of_a_group_reaches_its_lanes_but_not_those_with_settings_of_their_own():
+    one = Driven({"host": {"max_concurrent": 1}}, image={})
+    for number in range(3):
+        for key in "ab":
+            one.ask(f"{key}{number}", f"host:{key}")
+    one.update("host:b", max_concurrent=1, lease=30)
+    lines = one.update("host", max_concurrent=2)
+    assert granted(lines) == ["a1"]
+    assert "lane_updated host:b" not in lines
+    one.ask("c0", "host:c")
+    assert one["host:c"].settings.max_concurrent == 2
+
+
+# What it costs
+
+
+def look(lane):
+    """Do what is done in a lane at each message."""
+    lane.expired(0)
+    lane.overdue(0)
+    lane.grants(0)
+    lane.revocations(0)
+
+
+def cycle(lanes, request):
+    """Do what the actor does for a request that is granted at once, and for its release."""
+    lanes.request(request, 0)
+    slot = next(step.slot for step in reversed(lanes.steps) if step.request is request)
+    lanes.release(ReleaseSlot(slot_id=slot.id), 0)
+    lanes.due(request.lane, 0)
+    lanes.steps, lanes.touched = [], {}
+
+
+def test_one_lane_alone_costs_twice_the_lane_itself_at_most():
+    lane, lanes = Lane("image", LaneSettings()), LaneSet({"image": LaneSettings()})
+    wishes = [wish() for _ in range(50)]
+
+    def cycle_of_lane():
+        for request in wishes:
+            (slot,) = lane.request(request, 0).granted
+            look(lane)
+            lane.release(slot.id)
+            look(lane)
+            lane.next_check(0)
+
+    itself = steps_of(cycle_of_lane) / 50
+    together = steps_of(lambda: [cycle(lanes, request) for request in wishes]) / 50
+    print(f"instructions a cycle: {itself} of the lane, {together} of it in a set")
+    assert together <= 2 * itself
+
+
+def hosts(number):
+    """This many lanes of a group behind one other, a slot out in each."""
+    lanes = LaneSet(
+        {"image": LaneSettings(max_concurrent=None)}, {"host": LaneSettings(behind="image")}
+    )
+    for one in range(number):
+        lanes.request(wish(f"out{one}", f"host:{one}", owner=f"o{one}"), 0)
+    lanes.steps, lanes.touched = [], {}
+    return lanes
+
+
+def cost_behind(number, *, ending):
+    """Count the instructions of a cycle in one of this many lanes."""
+    lanes = hosts(number)
+    if ending:
+        lanes.end("host:0", 0, drop=False)
+        lanes.steps = []
+    wishes = [wish(None, "host:1", owner="o1") for _ in range(20)]
+    return steps_of(lambda: [cycle(lanes, request) for request in wishes]) / 20
+
+
+@pytest.mark.parametrize("ending", [False, True])
+def test_a_cycle_costs_the_same_with_ten_lanes_behind_another_and_with_ten_thousand(ending):
+    few, many = (cost_behind(number, ending=ending) for number in (10, 10_000))
+    print(f"instructions a cycle: {few} with 10 lanes, {many} with 10,000")
+    assert many <= 1.1 * few
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda lanes: lanes.update("host", LaneSettings(behind="image", max_concurrent=5), 1),
+        lambda lanes: lanes.update("image", LaneSettings(max_concurrent=50_000), 1),
+        lambda lanes: lanes.end("image", 1, drop=False),
+        lambda lanes: lanes.take_back("s", 1),
+    ],
+    ids=["update of the group", "update of the other", "end", "take back"],
+)
+def test_what_is_done_in_all_lanes_costs_each_of_many_as_much_as_each_of_few(call):
+    few, many = hosts(50), hosts(500)
+    each_of_few = steps_of(lambda: call(few)) / 50
+    each_of_many = steps_of(lambda: call(many)) / 500
+    print(f"instructions for each lane: {each_of_few} of 50, {each_of_many} of 500")
+    assert each_of_many <= 1.2 * each_of_few

@@ -1,0 +1,344 @@
+"""A slow and obvious model of a lane, written from the rules and not from the code.
+
+All that waits is one list, all that is out another, and each question looks through them anew. One
+thing has a memory: since when an owner's next request has been it.
+
+Where the rules leave an order open, it is settled here: what is dropped at once is named by
+priority and then by age; what has waited too long, by age.
+"""
+
+from dataclasses import dataclass
+from itertools import count
+
+from limner.messages.limiter.protocol import RequestSlot
+
+MICROSECONDS = 1_000_000
+
+
+def micros(seconds):
+    return None if seconds is None else round(seconds * MICROSECONDS)
+
+
+class PlainReservoir:
+    """A reservoir that is filled tick by tick."""
+
+    def __init__(self, settings, now):
+        self.settings = settings
+        self.left = settings.reservoir
+        self.refresh_at = self.increase_at = None
+        self.begin_refreshes(now)
+        self.begin_increases(now)
+
+    def begin_refreshes(self, now):
+        interval = micros(self.settings.reservoir_refresh_interval)
+        self.refresh_at = None if interval is None else now + interval
+
+    def begin_increases(self, now):
+        interval = micros(self.settings.reservoir_increase_interval)
+        self.increase_at = None if interval is None else now + interval
+
+    @property
+    def due(self):
+        return min((one for one in (self.refresh_at, self.increase_at) if one), default=None)
+
+    def tick(self):
+        """Fill it once: a refresh comes before an increase of the same moment."""
+        settings = self.settings
+        if self.refresh_at == self.due:
+            self.left = settings.reservoir_refresh_amount
+            self.refresh_at += micros(settings.reservoir_refresh_interval)
+        else:
+            most = settings.reservoir_increase_maximum
+            if most is None:
+                self.left += settings.reservoir_increase_amount
+            elif self.left < most:
+                self.left = min(most, self.left + settings.reservoir_increase_amount)
+            self.increase_at += micros(settings.reservoir_increase_interval)
+
+    def fill(self, now):
+        while self.due is not None and self.due <= now:
+            self.tick()
+
+    def change(self, settings, now):
+        self.fill(now)
+        before, self.settings = self.settings, settings
+        if settings.reservoir != before.reservoir:
+            self.left = settings.reservoir
+        if settings.reservoir_refresh_interval != before.reservoir_refresh_interval:
+            self.begin_refreshes(now)
+        if settings.reservoir_increase_interval != before.reservoir_increase_interval:
+            self.begin_increases(now)
+
+    def ever(self, weight):
+        """Say whether it has this weight at any time if nothing is taken from now on.
+
+        One that is never filled may be, by a host.
+        """
+        if self.left is None or self.due is None:
+            return True
+        ahead = PlainReservoir(self.settings, 0)
+        ahead.left, ahead.refresh_at, ahead.increase_at = (
+            self.left,
+            self.refresh_at,
+            self.increase_at,
+        )
+        for _ in range(100):
+            if weight <= ahead.left:
+                return True
+            ahead.tick()
+        return False
+
+
+@dataclass
+class Wait:
+    """A request that waits: `number` says who came first."""
+
+    request: RequestSlot
+    number: int
+    asked: int
+
+    @property
+    def line(self):
+        return self.request.owner, self.request.priority
+
+
+@dataclass
+class Out:
+    """A request that has a slot."""
+
+    request: RequestSlot
+    number: int
+    expires_at: int
+
+
+class PlainLane:
+    """A lane of which everything is looked up anew. It does not revoke."""
+
+    def __init__(self, settings, now):
+        self.settings = settings
+        self.reservoir = PlainReservoir(settings, now)
+        self.waiting = []  # in the order in which they asked
+        self.out = []
+        self.turn_of = {}  # (owner, priority): their next request, since when, and its turn
+        self.turns = count()
+        self.last_grant = None
+        self.paused_until = 0
+        self.blocked_until = 0
+        self.ending = None
+        self.numbers = self.granted = 0
+
+    # Who is next
+
+    def next_requests(self):
+        """Give of each owner and priority the request that goes first."""
+        nexts = {}
+        for one in self.waiting:
+            if one.line not in nexts or one.number < nexts[one.line].number:
+                nexts[one.line] = one
+        return nexts
+
+    def note_next(self, line, since, *, keeps=False):
+        """Note that another request may be the next one of its line, since then at most.
+
+        It keeps the turn of the one before, if that was not granted a slot and came at one time.
+        """
+        one = self.next_requests().get(line)
+        if one is None:
+            self.turn_of.pop(line, None)
+        elif self.turn_of.get(line, (None,))[0] is not one:
+            since = max(since, one.asked)
+            if one.request.since is not None:
+                since = one.request.since
+            _, before, turn = self.turn_of.get(line, (None, None, None))
+            if since != before or not keeps:
+                turn = next(self.turns)
+            self.turn_of[line] = one, since, turn
+
+    def is_full(self, owner):
+        most = self.settings.max_per_owner
+        held = sum(one.request.owner == owner for one in self.out)
+        return most is not None and owner is not None and held >= most
+
+    def standing(self, line, now):
+        """Give the level of a line's next request, since when it is on it, and its turn."""
+        _, since, turn = self.turn_of[line]
+        level, ageing = line[1], micros(self.settings.ageing)
+        while ageing is not None and level > 0 and now - since >= ageing:
+            level -= 1
+            since += ageing
+        return level, since, turn
+
+    def best(self, now):
+        lines = [line for line in self.turn_of if not self.is_full(line[0])]
+        line = min(lines, key=lambda line: self.standing(line, now), default=None)
+        return None if line is None else self.turn_of[line][0]
+
+    # What may be given
+
+    def may_go(self, request, now):
+        settings = self.settings
+        out = sum(one.request.weight for one in self.out)
+        self.reservoir.fill(now)
+        return (
+            now >= self.paused_until
+            and (settings.max_concurrent is None or out + request.weight <= settings.max_concurrent)
+            and (self.reservoir.left is None or request.weight <= self.reservoir.left)
+            and (self.last_grant is None or now - self.last_grant >= micros(settings.min_time))
+        )
+
+    def grants(self, now):
+        given = []
+        while (one := self.best(now)) is not None and self.may_go(one.request, now):
+            request = one.request
+            self.waiting.remove(one)
+            self.granted += 1
+            self.out.append(Out(request, self.granted, now + micros(self.settings.lease)))
+            self.last_grant = now
+            if self.reservoir.left is not None:
+                self.reservoir.left -= request.weight
+            self.note_next(one.line, now)
+            given.append(request.request_id)
+        return given
+
+    # What is told to it
+
+    def request(self, request, now):
+        """Give what is granted, and what is dropped with the reason."""
+        refused = self.refused(request, now)
+        if refused:
+            return [], [(request.request_id, refused)]
+        self.numbers += 1
+        again = request.since is not None
+        number = -self.numbers if again else self.numbers
+        self.waiting.append(Wait(request, number, now))
+        self.note_next((request.owner, request.priority), now, keeps=True)
+        granted = self.grants(now)
+        waits = any(one.request is request for one in self.waiting)
+        return granted, self.overflow(request, now) if waits else []
+
+    def refused(self, request, now):
+        if self.ending == "stopped" or (self.ending and request.since is None):
+            return f"the lane is {self.ending}"
+        if now < self.blocked_until:
+            self.block(now)
+            return "blocked"
+        return None if self.can_ever_give(request.weight, now) else "too heavy"
+
+    def can_ever_give(self, weight, now):
+        most = self.settings.max_concurrent
+        self.reservoir.fill(now)
+        return (most is None or weight <= most) and self.reservoir.ever(weight)
+
+    def block(self, now):
+        penalty = self.settings.penalty
+        if penalty is None:
+            penalty = 15 * self.settings.min_time or 5
+        self.blocked_until = now + micros(penalty)
+
+    def overflow(self, request, now):
+        settings, itself = self.settings, request.request_id
+        if request.since is not None:  # its slot was revoked
+            return []
+        of_owner = [one for one in self.waiting if one.request.owner == request.owner]
+        most = settings.max_waiting_per_owner
+        if most is not None and request.owner is not None and len(of_owner) > most:
+            return self.drop([itself], "too many of its owner wait")
+        if settings.high_water is None or len(self.waiting) <= settings.high_water:
+            return []
+        if settings.strategy == "block":
+            self.block(now)
+            return self.drop(self.by_priority(), "blocked")
+        others = [one.request for one in self.waiting if one.request is not request]
+        if not others or settings.strategy == "overflow":
+            return self.drop([itself], "high water")
+        least = max(others, key=lambda one: one.priority)  # the first of them, which is the oldest
+        if settings.strategy == "overflow_priority" and least.priority <= request.priority:
+            return self.drop([itself], "high water")
+        return self.drop([least.request_id], "high water")
+
+    def by_priority(self):
+        return [
+            one.request.request_id
+            for one in sorted(self.waiting, key=lambda one: one.request.priority)
+        ]
+
+    def drop(self, request_ids, reason):
+        for request_id in request_ids:
+            self.withdraw(request_id)
+        return [(request_id, reason) for request_id in request_ids]
+
+    def withdraw(self, request_id):
+        gone = [one for one in self.waiting if one.request.request_id == request_id]
+        self.waiting = [one for one in self.waiting if one not in gone]
+        for one in gone:
+            if self.turn_of[one.line][0] is one:
+                self.note_next(one.line, self.turn_of[one.line][1], keeps=True)
+
+    def release(self, request_id):
+        self.out = [one for one in self.out if one.request.request_id != request_id]
+
+    def expired(self, now):
+        over = sorted(
+            (one for one in self.out if one.expires_at <= now),
+            key=lambda one: (one.expires_at, one.number),
+        )
+        for one in over:
+            self.release(one.request.request_id)
+        return [one.request.request_id for one in over]
+
+    def overdue(self, now):
+        hopeless = []
+        # a refresh may have left less than there was, when the next one was taken in
+        while now >= self.paused_until and (best := self.best(now)):
+            weight, most = best.request.weight, self.settings.max_concurrent
+            out = sum(one.request.weight for one in self.out)
+            if most is not None and out + weight > most:
+                break
+            if self.can_ever_give(weight, now):
+                break
+            hopeless += self.drop([best.request.request_id], "too heavy")
+        max_wait = micros(self.settings.max_wait)
+        late = (
+            [] if max_wait is None else [one for one in self.waiting if now - one.asked >= max_wait]
+        )
+        late.sort(key=lambda one: (one.asked, one.request.priority))
+        names = [one.request.request_id for one in late]
+        return hopeless + self.drop(names, "waited too long")
+
+    def update(self, settings, now):
+        self.reservoir.change(settings, now)
+        self.settings = settings
+        heavy = [
+            one.request.request_id
+            for one in sorted(self.waiting, key=lambda one: one.request.priority)
+            if not self.can_ever_give(one.request.weight, now)
+        ]
+        return self.drop(heavy, "too heavy")
+
+    def pause(self, until):
+        self.paused_until = float("inf") if until is None else until
+
+    def resume(self):
+        self.paused_until, self.ending = 0, None
+
+    def drain(self):
+        self.ending = self.ending or "draining"
+
+    def stop(self):
+        self.ending = "stopped"
+        return self.drop(self.by_priority(), "the lane is stopped")
+
+    def next_moment(self, now):
+        """Say when time alone may change anything next: each such moment, needed or not."""
+        moments = [one.expires_at for one in self.out]
+        if self.waiting:
+            settings = self.settings
+            self.reservoir.fill(now)
+            moments += [self.paused_until, self.reservoir.due]
+            if self.last_grant is not None:
+                moments.append(self.last_grant + micros(settings.min_time))
+            if settings.max_wait is not None:
+                moments += [one.asked + micros(settings.max_wait) for one in self.waiting]
+        return min(
+            (one for one in moments if one is not None and now < one < float("inf")), default=None
+        )

@@ -1,0 +1,507 @@
+"""What a set of lanes must do, read from what it tells alone, and lanes as their actor drives them.
+
+Each lane is read as a plain one, to which everything happens that was told of it. It grants nothing
+itself: it is asked who the lane would have to grant, and each thing told is checked on the way. An
+offer, and the slot that it gets, is known by the request that it is made for: `r1~2~1` is for `r1`.
+"""
+
+from itertools import count
+
+from support.lane_model import Out, PlainLane, Wait, micros
+
+from limner.messages.limiter.lane_set import LaneSet
+from limner.messages.limiter.protocol import ReleaseSlot, RequestSlot
+from limner.messages.limiter.settings import LaneSettings
+from limner.messages.validation import group_of
+
+NAMES = count()
+
+BACK = {"slot_released", "slot_revoked", "slot_expired"}
+AT_ONCE = {"high water", "blocked", "too many of its owner wait"}
+STATES = {"circuit_open": "open", "circuit_half_open": "half-open", "circuit_closed": "closed"}
+
+
+def wish(name=None, lane="image", **values):
+    values = {"session_id": "s", "message_id": "m", "task_id": "t", "reply_to": None} | values
+    return RequestSlot(request_id=name or f"r{next(NAMES)}", lane=lane, **values)
+
+
+def root_of(request):
+    return request.request_id.split("~")[0]
+
+
+class PlainCircuit:
+    """A circuit of which each call is remembered by how often it had opened when the call went."""
+
+    def __init__(self):
+        self.state, self.row, self.until, self.probe = "closed", 0, 0, None
+        self.opened, self.went = 0, {}
+
+    def allows(self, now):
+        return self.state == "closed" or (now >= self.until and self.probe is None)
+
+    def granted(self, root):
+        self.went[root] = self.opened
+        if self.state != "closed":
+            self.state, self.probe = "half-open", root
+
+    def ended(self, root, failed, now, settings):
+        went = self.went.pop(root, 0)
+        if went < self.opened or (self.state != "closed" and root != self.probe):
+            return
+        self.probe = None
+        if failed is not None:
+            self.row = self.row + 1 if failed else 0
+        if failed:
+            self.until = now + micros(settings.circuit_seconds)
+        if failed and (self.state != "closed" or self.row >= settings.circuit_failures):
+            self.state = "open"
+            self.opened += 1
+        elif failed is False:
+            self.state = "closed"
+
+
+class SeenLane(PlainLane):
+    """A lane as it is told of."""
+
+    def __init__(self, name, settings, now, further):
+        super().__init__(settings, now)
+        self.name, self.further = name, further
+        self.circuit = PlainCircuit()
+        self.state = "closed"  # of its circuit, as told
+        self.claims = set()  # the requests for which slots were asked back
+        self.change(settings, now)
+
+    def change(self, settings, now):
+        self.reservoir.change(settings, now)
+        self.settings = settings
+        if not settings.adapt:
+            self.circuit = None
+        elif self.circuit is None:
+            self.circuit = PlainCircuit()
+
+    def chain(self):
+        """Give the lane and those that it stands behind, the nearest first."""
+        return [self] if self.further is None else [self, *self.further.chain()]
+
+    def is_full(self, owner):
+        return super().is_full(owner) or (self.further is not None and self.further.is_full(owner))
+
+    def may_go(self, request, now):
+        return super().may_go(request, now) and (self.circuit is None or self.circuit.allows(now))
+
+    def wanted(self, now):
+        """Give the request that the lane itself would grant now, if it would any."""
+        best = self.best(now)
+        return best.request if best is not None and self.may_go(best.request, now) else None
+
+    def of(self, root):
+        """Give what is out for a request."""
+        return next(one for one in self.out if root_of(one.request) == root)
+
+    def idle(self):
+        return not self.waiting and not self.out
+
+    def remembered_until(self, now):
+        """Say from when on a new lane would be as this one, if it is idle; `None` for never."""
+        self.reservoir.fill(now)
+        if self.ending or (self.reservoir.left or 0) < (self.settings.reservoir or 0):
+            return None
+        times = [now, self.paused_until, self.blocked_until]
+        if self.last_grant is not None:
+            times.append(self.last_grant + micros(self.settings.min_time))
+        if self.circuit is not None and self.circuit.row:
+            times.append(self.circuit.until)
+        return max(times)
+
+    def next_moment(self, now):
+        moments = [super().next_moment(now), self.blocked_until]
+        if self.circuit is not None:
+            moments.append(self.circuit.until)
+        if self.idle():
+            moments += [self.paused_until, self.reservoir.due, self.remembered_until(now)]
+        return min(
+            (one for one in moments if one is not None and now < one < float("inf")), default=None
+        )
+
+
+class SeenLanes:
+    """A set of lanes as it is told of."""
+
+    def __init__(self, groups):
+        self.groups = dict(groups)
+        self.lanes = {}
+        self.own = {}  # the lane of each request that waits or is out, by request
+        self.known = {}  # the slot that its holder knows, by request
+        self.ends = {}  # how each request of each lane has ended
+        self.slots = {}  # how each slot that there ever was has ended; `None` if it is out
+        self.ending, self.drained = set(), []
+
+    # What is told
+
+    def read(self, steps, now, *, said=None, asked=None):
+        """Take in what a call has led to.
+
+        Args:
+            steps: what was told.
+            now: the time.
+            said: what the holder of a slot that came back has said of its call.
+            asked: the lane that was asked for a slot.
+        """
+        said, granted = said or {}, []
+        for index, step in enumerate(steps):
+            name = step.lane.name
+            if not hasattr(step, "request"):
+                self.lane_changed(step, now)
+                continue
+            lane, request, root = self.lanes[name], step.request, root_of(step.request)
+            match step.event:
+                case "slot_requested":
+                    self.requested(lane, request, now, self.refused(steps[index:], now))
+                case "slot_granted":
+                    if lane.further is None:
+                        self.check_chain(root, now)
+                    self.granted(lane, step.slot, root, now)
+                    if lane is self.own[root]:
+                        granted.append(step.slot)
+                case "request_dropped":
+                    self.check_drop(lane, step, now, asked)
+                    self.ended(lane, step, root)
+                case "request_withdrawn":
+                    self.ended(lane, step, root)
+                case "slot_asked_back":
+                    self.asked_back(lane, step, root, now)
+                case event if event in BACK:
+                    self.came_back(lane, step, root, now, said)
+                case event:
+                    raise AssertionError(event)
+        for slot in granted:
+            self.check_expiry(slot)
+        self.check_out()
+
+    def lane_changed(self, step, now):
+        name, fields = step.lane.name, step.fields
+        if step.event == "lane_opened":
+            assert name not in self.lanes
+            settings = LaneSettings(**fields)
+            behind = settings.behind
+            further = None if behind is None else self.lanes[behind]
+            self.lanes[name] = SeenLane(name, settings, now, further)
+            return
+        lane = self.lanes[name]
+        match step.event:
+            case "lane_updated":
+                lane.change(LaneSettings(**fields), now)
+            case "lane_paused":
+                until = (
+                    float("inf") if fields["seconds"] is None else now + micros(fields["seconds"])
+                )
+                lane.pause(max(until, lane.paused_until) if "reason" in fields else until)
+            case "lane_resumed":
+                lane.resume()
+            case "lane_ending":
+                lane.ending = fields["how"]
+            case "lane_idle":
+                assert lane.idle()
+            case "lane_drained":
+                assert all(one.idle() for one in self.lanes.values() if lane in one.chain())
+                self.ending.remove(name)
+                self.drained.append(name)
+            case "lane_dropped":
+                assert lane.settings == self.groups[group_of(name)]
+                assert lane.idle()
+                assert lane.remembered_until(now) == now
+                del self.lanes[name]
+            case event:
+                assert STATES[event] != lane.state
+                lane.state = STATES[event]
+
+    def refused(self, steps, now):
+        """Say whether a request was refused, and so never waited."""
+        first, *rest = steps
+        drop = rest[0] if rest else None
+        return (
+            drop is not None
+            and drop.event == "request_dropped"
+            and drop.request is first.request
+            and drop.lane is first.lane
+            and drop.reason not in AT_ONCE - {"blocked"}
+            and (drop.reason != "blocked" or now < self.lanes[first.lane.name].blocked_until)
+        )
+
+    def requested(self, lane, request, now, refused):
+        root, name = root_of(request), request.request_id
+        key = lane.name, name
+        assert key not in self.ends, "I5"
+        self.ends[key] = None
+        if "~" not in name:
+            self.own[root] = lane
+        assert lane in self.own[root].chain()
+        if refused:
+            return
+        lane.numbers += 1
+        number = lane.numbers if request.since is None else -lane.numbers
+        lane.waiting.append(Wait(request, number, now))
+        lane.note_next((request.owner, request.priority), now, keeps=True)
+
+    def ended(self, lane, step, root):
+        """Take in that a request has ended, once, without a slot."""
+        self.end_once(lane, step)
+        lane.withdraw(step.request.request_id)
+        lane.claims.discard(step.request.request_id)
+        if lane is self.own.get(root):
+            del self.own[root]
+
+    def end_once(self, lane, step):
+        key = lane.name, step.request.request_id
+        assert key in self.ends, "I5"
+        assert self.ends[key] is None, "I5"
+        self.ends[key] = step.event
+
+    def check_chain(self, root, now):
+        """In each lane of a request that is granted, it was the one to go."""
+        for lane in self.own[root].chain():
+            of_root = [one.request for one in lane.waiting if root_of(one.request) == root]
+            assert len(of_root) == 1
+            assert lane.may_go(of_root[0], now) or lane.claims
+            assert lane.claims or lane.best(now).request is of_root[0]
+
+    def granted(self, lane, slot, root, now):
+        request, settings = slot.request, lane.settings
+        (one,) = (one for one in lane.waiting if one.request is request)
+        lane.waiting.remove(one)
+        lane.claims.discard(request.request_id)
+        assert self.ends[lane.name, request.request_id] is None, "I5"
+        self.ends[lane.name, request.request_id] = "slot_granted"
+        assert slot.id not in self.slots, "I5"
+        self.slots[slot.id] = None
+        if lane.last_grant is not None:
+            assert now - lane.last_grant >= micros(settings.min_time), "I4"
+        lane.last_grant = now
+        lane.out.append(Out(request, slot.number, now + micros(settings.lease)))
+        if settings.max_concurrent is not None:
+            assert sum(one.request.weight for one in lane.out) <= settings.max_concurrent, "I3"
+        held = sum(one.request.owner == request.owner for one in lane.out)
+        if request.owner is not None and settings.max_per_owner is not None:
+            assert held <= settings.max_per_owner
+        if lane.reservoir.left is not None:
+            lane.reservoir.left -= request.weight
+            assert lane.reservoir.left >= 0
+        if lane.circuit is not None:
+            lane.circuit.granted(root)
+        lane.note_next(one.line, now)
+        if lane is self.own[root]:
+            self.known[root] = slot
+
+    def check_expiry(self, slot):
+        """No holder believes that it may hold its slot for longer than each lane lets it."""
+        root = root_of(slot.request)
+        if root in self.known:
+            outs = [lane.of(root) for lane in self.own[root].chain()]
+            if not any(hasattr(one, "asked") for one in outs):
+                assert slot.expires_at == min(one.expires_at for one in outs)
+
+    def check_drop(self, lane, step, now, asked):
+        request, reason, settings = step.request, step.reason, lane.settings
+        chain = lane.chain()
+        if " in lane " in reason:
+            reason, _, where = reason.rpartition(" in lane ")
+            assert where in [one.name for one in chain[1:]]
+            return
+        wait = next((one for one in lane.waiting if one.request is request), None)
+        of_owner = [one for one in lane.waiting if one.request.owner == request.owner]
+        if reason in AT_ONCE:
+            assert asked == lane.name
+        match reason:
+            case "high water":
+                assert len(lane.waiting) > settings.high_water
+            case "too many of its owner wait":
+                assert len(of_owner) > settings.max_waiting_per_owner
+            case "too heavy":
+                assert any(not one.can_ever_give(request.weight, now) for one in chain)
+            case "waited too long":
+                assert now - wait.asked >= micros(settings.max_wait)
+            case "blocked":
+                lane.block(now)
+            case _:
+                assert reason in [f"the lane is {one.ending}" for one in chain]
+
+    def asked_back(self, lane, step, root, now):
+        one, request = lane.of(root), step.request
+        assert lane.settings.preempt
+        assert request.priority >= 7
+        assert request.revocable
+        assert not hasattr(one, "asked"), "it is asked back once"
+        one.asked = True
+        one.expires_at = min(one.expires_at, now + micros(lane.settings.grace))
+        assert step.holder is self.known[root]
+        (wanted,) = (one.request for one in lane.waiting if one.request.request_id == step.reason)
+        assert wanted.priority <= 3
+        lane.claims.add(wanted.request_id)
+
+    def came_back(self, lane, step, root, now, said):
+        slot = step.slot
+        assert slot.id in self.slots, "I5"
+        assert self.slots[slot.id] is None, "I5"
+        self.slots[slot.id] = step.event
+        one = lane.of(root)
+        assert one.request is slot.request
+        if step.event != "slot_expired":
+            assert (step.event == "slot_revoked") == hasattr(one, "asked")
+        elif lane is self.own[root]:
+            assert any(each.of(root).expires_at <= now for each in lane.chain())
+        lane.out.remove(one)
+        if lane is self.own[root]:
+            assert slot is self.known.pop(root)
+        failed = True if step.event == "slot_expired" else said.get(root)
+        if lane.circuit is not None:
+            own = lane is self.own[root] or lane.circuit.probe == root
+            lane.circuit.ended(root, failed if own else None, now, lane.settings)
+        if lane.further is None:
+            del self.own[root]
+
+    # What must hold once a call is over
+
+    def check_out(self):
+        """Each slot that a holder has is one in each lane of its chain, and there is no other."""
+        for lane in self.lanes.values():
+            out = sorted(root_of(one.request) for one in lane.out)
+            assert out == sorted(r for r in self.known if lane in self.own[r].chain())
+
+    def check_settled(self, now):
+        """Nothing is left to be done, now that each lane has been looked at that wanted it."""
+        for lane in self.lanes.values():
+            settings = lane.settings
+            assert all(one.expires_at > now for one in lane.out)
+            if settings.max_wait is not None:
+                assert all(now - one.asked < micros(settings.max_wait) for one in lane.waiting)
+            for one in lane.waiting:
+                most = [each.settings.max_concurrent for each in lane.chain()]
+                assert all(each is None or one.request.weight <= each for each in most)
+            self.check_granting(lane, now)
+            if lane.circuit is not None or lane.state != "closed":
+                assert lane.state == (lane.circuit.state if lane.circuit else "closed")
+            if lane.name in self.ending:
+                assert not all(one.idle() for one in self.lanes.values() if lane in one.chain())
+            group = group_of(lane.name)
+            if group in self.groups and lane.idle() and lane.settings == self.groups[group]:
+                until = lane.remembered_until(now)
+                assert until is None or until > now
+
+    def check_granting(self, lane, now):
+        """What a lane would grant is offered to the one that it stands behind, or is granted."""
+        if lane.claims:
+            return
+        wanted = lane.wanted(now)
+        if lane.further is None:
+            assert wanted is None
+            return
+        offered = [
+            one.request.request_id.rpartition("~")[0]
+            for one in lane.further.waiting
+            if "~" in one.request.request_id
+            and self.nearer(root_of(one.request), lane.further) is lane
+        ]
+        assert offered == ([] if wanted is None else [wanted.request_id])
+
+    def nearer(self, root, lane):
+        """Give the lane of a request's chain that stands right behind another."""
+        chain = self.own[root].chain()
+        return chain[chain.index(lane) - 1] if lane in chain and chain[0] is not lane else None
+
+    def next_moment(self, now):
+        """Say when time alone may change anything next."""
+        moments = [lane.next_moment(now) for lane in self.lanes.values()]
+        return min((one for one in moments if one is not None), default=None)
+
+
+class Driven:
+    """Lanes as their actor drives them. Each call gives what was told of it, as lines of text."""
+
+    def __init__(self, groups=None, **lanes):
+        groups = {name: LaneSettings(**values) for name, values in (groups or {}).items()}
+        lanes = {name: LaneSettings(**values) for name, values in lanes.items()}
+        self.lanes = LaneSet(lanes, groups, 0)
+        self.now, self.timers, self.slots, self.told = 0, {}, {}, []
+        self.done()
+
+    def __getitem__(self, name):
+        return self.lanes.lanes[name]
+
+    def done(self):
+        lines = []
+        steps, self.lanes.steps = self.lanes.steps, []
+        for step in steps:
+            if not hasattr(step, "request"):
+                lines.append(f"{step.event} {step.lane.name}")
+                continue
+            name = step.request.request_id
+            reason = f": {step.reason}" if step.reason else ""
+            lines.append(f"{step.event} {step.lane.name} {name}{reason}")
+            if step.event == "slot_granted":
+                self.slots[name] = step.slot
+        touched, self.lanes.touched = self.lanes.touched, {}
+        for name in touched:
+            due = self.lanes.due(name, self.now)
+            if due is not None:
+                self.timers[name] = min(due, self.timers.get(name, due))
+        self.told += lines
+        return lines
+
+    def ask(self, name, lane="image", **wanted):
+        self.lanes.request(wish(name, lane, **wanted), self.now)
+        return self.done()
+
+    def give(self, name, failed=None, retry_after=None):
+        slot_id = self.slots[name].id
+        message = ReleaseSlot(slot_id=slot_id, failed=failed, retry_after=retry_after)
+        self.lanes.release(message, self.now)
+        return self.done()
+
+    def withdraw(self, name):
+        self.lanes.withdraw(name, self.now)
+        return self.done()
+
+    def update(self, name, **values):
+        self.lanes.update(name, LaneSettings(**values), self.now)
+        return self.done()
+
+    def pause(self, name, seconds=None):
+        self.lanes.pause(name, seconds, self.now)
+        return self.done()
+
+    def resume(self, name):
+        self.lanes.resume(name, self.now)
+        return self.done()
+
+    def end(self, name, *, drop):
+        self.lanes.end(name, self.now, drop=drop)
+        return self.done()
+
+    def at(self, seconds):
+        """Let the clock go to that time, each lane looked at when it has said so."""
+        until, lines = micros(seconds), []
+        for _ in range(1_000):
+            name = min(self.timers, key=self.timers.get, default=None)
+            if name is None or self.timers[name] > until:
+                self.now = until
+                return lines
+            self.now = self.timers.pop(name)
+            self.lanes.look(name, self.now)
+            lines += self.done()
+        raise AssertionError("it looks again and again")
+
+
+def granted(lines):
+    """Give which requests were granted, in their own lanes."""
+    rows = [line.split() for line in lines]
+    return [row[2] for row in rows if row[0] == "slot_granted" and "~" not in row[2]]
+
+
+def lane_events(lines, name):
+    """Give what was told of a lane itself."""
+    return [
+        line.split()[0]
+        for line in lines
+        if line.startswith(("lane", "circuit")) and line.endswith(f" {name}")
+    ]
