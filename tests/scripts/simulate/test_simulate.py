@@ -189,13 +189,13 @@ def test_what_fails_is_named_with_the_command_that_repeats_it(capsys):
     # more turns than a simulation may take without an end
     arguments = ["--messages", "3", "--set", "texts.rate=1", "--set", "texts.prompts=0"]
     impossible = [*arguments, "--set", "texts.words=[1000, 1000]", "--set", "patience.deadline=1"]
-    from limner.scripts.simulate import run
+    from limner.scripts.simulate import run as simulation
 
-    before, run.TURNS_A_MESSAGE = run.TURNS_A_MESSAGE, 1
+    before, simulation.TURNS_A_MESSAGE = simulation.TURNS_A_MESSAGE, 1
     try:
         assert run(["simulate", *impossible, "--seeds", "4..4"]) == 1
     finally:
-        run.TURNS_A_MESSAGE = before
+        simulation.TURNS_A_MESSAGE = before
     said = capsys.readouterr().out
     assert "seed 4 failed; repeat it with: limner simulate --messages 3 --set texts.rate=1" in said
     assert "--seed 4\n" in said
