@@ -29,7 +29,7 @@ class LimnerActor(PooledActor):
         self.session_id = session_id
         self.message_id = message_id
 
-    def say(self, event: str, **fields: Any) -> None:
+    def log_event(self, event: str, **fields: Any) -> None:
         """Tell the event log what happened; may be called on a worker's thread too."""
         if self.log.on:
             if self.session_id:
@@ -56,5 +56,5 @@ class LimnerActor(PooledActor):
         exception_value: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self.say("actor_failed", failed=type(self).__name__, reason=describe(exception_value))
+        self.log_event("actor_failed", failed=type(self).__name__, reason=describe(exception_value))
         super()._handle_failure(exception_type, exception_value, traceback)

@@ -44,7 +44,7 @@ class Production:
         store: where they are kept.
         settings: the bounds of a picture.
         clock: against which a slot expires.
-        name: what sets its worker lanes apart from those of other studios on one system.
+        name: what sets its pools apart from those of other studios on one system.
         slot_lane: the lane in which the calls of the generator stand.
     """
 
@@ -62,13 +62,15 @@ class Production:
         self.settings = settings
         self.clock = clock
         self.slot_lane = slot_lane
-        self.edit_lane = f"store:{name}"
-        self.change_lane = f"change:{name}"
-        self.store_lane = self.edit_lane if getattr(store, "blocks", True) else None
-        blocks = self.store_lane or getattr(generator, "blocks", True)
-        self.lane = f"{group_of(self.slot_lane)}{name}" if blocks else None
+        self.edit_pool = f"store:{name}"
+        self.change_pool = f"change:{name}"
+        self.store_pool = self.edit_pool if getattr(store, "blocks", True) else None
+        blocks = self.store_pool or getattr(generator, "blocks", True)
+        self.pool = f"{group_of(self.slot_lane)}{name}" if blocks else None
 
-    def begin(self, task: Task, grant: SlotGranted, say: Callable[..., None], call: Call) -> None:
+    def begin(
+        self, task: Task, grant: SlotGranted, log_event: Callable[..., None], call: Call
+    ) -> None:
         """Say that a task's picture is begun, on a slot that was granted for it.
 
         Raises:
@@ -79,7 +81,7 @@ class Production:
             raise SlotLapsed
         if call.is_set():
             raise GenerationFailed("it was cancelled before it began", retryable=False)
-        say(
+        log_event(
             "generation_started",
             task_id=task.id,
             slot_id=grant.slot_id,

@@ -89,8 +89,12 @@ class GenerationFailed(LimnerError):
         self.retry_after = retry_after
 
 
-class RequestDropped(LimnerError):
-    """The limiter dropped a request for a slot instead of granting it."""
+class SlotRefused(LimnerError):
+    """The limiter refused or dropped a request for a slot, or the request was withdrawn."""
+
+
+RequestDropped = SlotRefused
+"""The name that `SlotRefused` had before version 0.2."""
 
 
 class LeaseEnded(LimnerError, TimeoutError):

@@ -24,7 +24,7 @@ mark that a failure has left.
 """
 
 
-class Wish(Value):
+class PictureRequest(Value):
     """One more picture for a text that is there already.
 
     Args:
@@ -43,9 +43,9 @@ class Wish(Value):
     once: bool = False
 
 
-class Outcome(Value):
+class RequestOutcome(Value):
     """What became of a wish: a picture, or why there is none."""
 
-    wish: Wish
+    wish: PictureRequest
     placement: Placement | None = None
     failure: Failure | None = None

@@ -75,7 +75,7 @@ class Prompt(Value):
         )
 
 
-class Claim(Value):
+class TagOwner(Value):
     """A tag of a text that is held by a prompt which its text and ordinal do not name.
 
     Args:

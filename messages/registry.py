@@ -5,7 +5,7 @@ from typing import Literal
 
 from limner.messages.base import Value
 from limner.messages.pictures import Picture, Placement
-from limner.messages.prompts import Claim, Prompt
+from limner.messages.prompts import Prompt, TagOwner
 from limner.messages.tasks import Task
 from limner.messages.text.marks import marked
 
@@ -13,7 +13,7 @@ Version = int | str
 """A store's name for one state of a text; only compared for equality."""
 
 
-class Links(Value):
+class RegistryUpdate(Value):
     """What a write settles, for the registry.
 
     Args:
@@ -31,7 +31,7 @@ class Links(Value):
     tasks: tuple[Task, ...] = ()
     placed: tuple[Placement, ...] = ()
     removed: tuple[str, ...] = ()
-    claims: tuple[Claim, ...] | None = None
+    claims: tuple[TagOwner, ...] | None = None
     anew: bool = False
 
 
@@ -60,7 +60,7 @@ class Registry(Value):
 
     prompts: tuple[Prompt, ...] = ()
     links: tuple[Link, ...] = ()
-    claims: tuple[Claim, ...] = ()
+    claims: tuple[TagOwner, ...] = ()
 
     def prompt(self, prompt_id: str) -> Prompt | None:
         """Give a prompt by its id, or `None` if it is not known."""
@@ -114,7 +114,7 @@ class Registry(Value):
                 prompts[placement.prompt_id] = _named(task.message_id, placement, task.ordinal)
         return self.but(prompts=tuple(prompts.values()), links=tuple(links.values()))
 
-    def settle(self, message_id: str, links: Links, text: str) -> "Registry":
+    def settle(self, message_id: str, links: RegistryUpdate, text: str) -> "Registry":
         """Give it after a write.
 
         Args:

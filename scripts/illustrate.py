@@ -17,9 +17,9 @@ from limner.actors.stores import MemoryStore, PictureFiles, Store
 from limner.messages.errors import LimnerError, StreamClosed
 from limner.messages.pictures import Illustrated
 from limner.scripts.display import Display, open_display
-from limner.scripts.outcome import deliver, give_up
-from limner.scripts.places import Places, find_places
+from limner.scripts.paths import Places, find_places
 from limner.scripts.reading import Reader, Source, check_rate, open_source
+from limner.scripts.report import deliver, give_up
 from limner.scripts.revise.chat import Wanted, illustrate_chat
 from limner.scripts.revise.document import is_chat
 from limner.scripts.signals import heeding_signals

@@ -12,11 +12,11 @@ import pykka
 
 from limner.actors.limiter.host_calls import (
     AddToBatch,
-    BatchTerms,
+    BatchOptions,
+    CallOptions,
     ScheduleCall,
-    Terms,
     WithdrawCall,
-    wish_for,
+    request_one,
 )
 from limner.actors.system import PooledFuture, PooledRef, System
 from limner.messages.errors import SettingsInvalid, StudioClosed
@@ -108,7 +108,7 @@ class Limiter:
             settings = LaneSettings(**{**before.model_dump(), **changes})
             if settings.behind != before.behind:
                 raise SettingsInvalid("behind: a lane stands where it did when it was opened")
-            self._system.workers.open_lane(self._workers_of(lane), threads_of(settings))
+            self._system.workers.open_pool(self._workers_of(lane), threads_of(settings))
             if lane in known:
                 known[lane] = settings
             refill = "reservoir" in changes
@@ -276,7 +276,7 @@ class Limiter:
                 own, and must not wait for another such call.
 
         Returns:
-            What the call returns or raises; `RequestDropped` if it got no slot; `LeaseEnded` if it
+            What the call returns or raises; `SlotRefused` if it got no slot; `LeaseEnded` if it
             held it for longer than the lane's `lease`, though the call itself runs on. A call's
             slot is never asked back for another, whatever its priority.
 
@@ -288,7 +288,7 @@ class Limiter:
         future: PooledFuture[T] = self._system.future(about="a scheduled call")
         name = future.name = f"call-{next(self._numbers)}"
         self._hand_over(ScheduleCall(name, call, future, terms))
-        self.ref.deliver(wish_for(name, terms, self._caller))
+        self.ref.deliver(request_one(name, terms, self._caller))
         return future
 
     def collect(
@@ -324,12 +324,12 @@ class Limiter:
             raise SettingsInvalid(f"max_size: a whole number from 1, not {max_size!r:.80}")
         seconds = seconds_of("max_time", max_time)
         terms = self._terms(call, lane, priority, owner, weight, blocks=blocks)
-        return Batches(self._add, BatchTerms(call, terms, max_size, seconds))
+        return Batches(self._add, BatchOptions(call, terms, max_size, seconds))
 
     def withdraw(self, future: pykka.Future[Any]) -> None:
         """Let go of a call that was scheduled or added to a batch, if it has no slot yet.
 
-        Its future then raises `RequestDropped`. One whose call has begun, or whose batch waits for
+        Its future then raises `SlotRefused`. One whose call has begun, or whose batch waits for
         its slot, goes on.
 
         Args:
@@ -380,7 +380,7 @@ class Limiter:
 
         return decorate
 
-    def _add(self, batches: BatchTerms, item: Any) -> PooledFuture[Any]:
+    def _add(self, batches: BatchOptions, item: Any) -> PooledFuture[Any]:
         self._check(batches.terms.lane)
         future: PooledFuture[Any] = self._system.future(about="a call in a batch")
         name = future.name = f"call-{next(self._numbers)}"
@@ -396,7 +396,7 @@ class Limiter:
         weight: int,
         *,
         blocks: bool,
-    ) -> Terms:
+    ) -> CallOptions:
         self._check(lane)
         if not callable(call):
             raise SettingsInvalid(f"a call can be called, as {call!r:.80} cannot")
@@ -404,14 +404,14 @@ class Limiter:
             raise SettingsInvalid("a coroutine function cannot run on a thread; give a plain one")
         if type(weight) is not int or weight < 1:
             raise SettingsInvalid(f"weight: a whole number from 1, not {weight!r:.80}")
-        worker_lane = self._workers_of(lane) if blocks else None
-        return Terms(lane, worker_lane, priority_of(priority), owner_of(owner), weight)
+        worker_pool = self._workers_of(lane) if blocks else None
+        return CallOptions(lane, worker_pool, priority_of(priority), owner_of(owner), weight)
 
     def _hand_over(self, wish: ScheduleCall | AddToBatch) -> None:
         """Tell the caller; if it has ended before it could hear that, fail the future."""
         self._caller.deliver(wish)
         if not self._caller.is_alive():
-            wish.future.give_up(closed())
+            wish.future.fail_if_pending(closed())
 
     def _workers_of(self, lane: str) -> str:
         return self._workers[group_of(lane)]
@@ -421,7 +421,7 @@ class Limiter:
         done: PooledFuture[None] = self._system.future(about=f"the end of lane {lane!r}")
         self.ref.deliver(EndLane(lane=lane, drop=drop, done=done))
         if not self.ref.is_alive():
-            done.give_up(closed())
+            done.fail_if_pending(closed())
         return done
 
     def _ask(self, question: object) -> Any:
@@ -445,7 +445,7 @@ class Batches(Generic[Item, T]):
     """Gathers items for one call; made by `Limiter.collect`. Safe to use from any thread."""
 
     def __init__(
-        self, add: Callable[[BatchTerms, Item], pykka.Future[T]], terms: BatchTerms
+        self, add: Callable[[BatchOptions, Item], pykka.Future[T]], terms: BatchOptions
     ) -> None:
         self._add = add
         self._terms = terms

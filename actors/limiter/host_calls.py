@@ -16,7 +16,7 @@ from limner.actors.base import LimnerActor
 from limner.actors.event_log import EventLog
 from limner.actors.system import Call, CallReturned, PooledFuture, PooledRef, Timer
 from limner.messages import errors
-from limner.messages.limiter.backpressure import own_has_failed, rest_asked_for
+from limner.messages.limiter.backpressure import host_call_failed, retry_after
 from limner.messages.limiter.protocol import (
     ReleaseSlot,
     RequestDropped,
@@ -28,7 +28,7 @@ from limner.messages.limiter.protocol import (
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Terms:
+class CallOptions:
     """On what terms a call is made.
 
     Args:
@@ -40,14 +40,14 @@ class Terms:
     """
 
     lane: str
-    worker_lane: str | None
+    worker_pool: str | None
     priority: int
     owner: str | None
     weight: int
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class BatchTerms:
+class BatchOptions:
     """How calls are gathered into batches.
 
     Args:
@@ -58,7 +58,7 @@ class BatchTerms:
     """
 
     call: Callable[[list[Any]], Sequence[Any]]
-    terms: Terms
+    terms: CallOptions
     max_size: int
     max_time: float
 
@@ -69,14 +69,14 @@ class ScheduleCall(NamedTuple):
     name: str
     call: Callable[[], Any]
     future: PooledFuture[Any]
-    terms: Terms
+    terms: CallOptions
 
 
 class AddToBatch(NamedTuple):
     """edge → caller: run this with others, once they have a slot."""
 
     name: str
-    batches: BatchTerms
+    batches: BatchOptions
     item: Any
     future: PooledFuture[Any]
 
@@ -97,7 +97,7 @@ class BatchDue(NamedTuple):
 class Batch:
     """What is gathered for one call."""
 
-    batches: BatchTerms
+    batches: BatchOptions
     items: list[Any] = field(default_factory=list)
     futures: list[PooledFuture[Any]] = field(default_factory=list)
     names: list[str] = field(default_factory=list)
@@ -119,7 +119,7 @@ class Scheduled:
 
     call: Callable[[], Any]
     futures: Sequence[PooledFuture[Any]]
-    terms: Terms
+    terms: CallOptions
     is_batch: bool = False
     slot_id: str | None = None
     under_way: Call | None = None
@@ -127,22 +127,22 @@ class Scheduled:
     def fail(self, error: BaseException) -> None:
         """Fail all that wait for it, and have not been given anything by the host itself."""
         for future in self.futures:
-            future.give_up(error)
+            future.fail_if_pending(error)
 
     def give(self, value: Any) -> None:
         """Give what was returned to all that wait for it."""
         if not self.is_batch:
-            self.futures[0].offer(value)
+            self.futures[0].set_if_pending(value)
             return
         for future, (result, error) in zip(self.futures, value, strict=True):
             if error is None:
-                future.offer(result)
+                future.set_if_pending(result)
             else:
-                future.give_up(error)
+                future.fail_if_pending(error)
 
 
-def wish_for(
-    name: str, terms: Terms, caller: PooledRef[Any], requests: tuple[str, ...] = ()
+def request_one(
+    name: str, terms: CallOptions, caller: PooledRef[Any], requests: tuple[str, ...] = ()
 ) -> RequestSlot:
     """Give the wish for a call's slot.
 
@@ -177,7 +177,7 @@ class CallerActor(LimnerActor):
         super().__init__(log)
         self.limiter = limiter
         self.calls: dict[str, Scheduled] = {}
-        self.gathering: dict[BatchTerms, Batch] = {}
+        self.gathering: dict[BatchOptions, Batch] = {}
         self.batches = 0
 
     def on_receive(self, message: object) -> Any:
@@ -249,7 +249,7 @@ class CallerActor(LimnerActor):
         self.batches += 1
         name = f"batch-{self.batches}"
         self.calls[name] = Scheduled(call, batch.futures, batches.terms, is_batch=True)
-        self.limiter.tell(wish_for(name, batches.terms, self.actor_ref, tuple(batch.names)))
+        self.limiter.tell(request_one(name, batches.terms, self.actor_ref, tuple(batch.names)))
 
     def run(self, grant: SlotGranted) -> None:
         """Begin, on a worker's thread."""
@@ -260,7 +260,7 @@ class CallerActor(LimnerActor):
         scheduled.slot_id = grant.slot_id
         call = scheduled.call
         scheduled.under_way = self.call(
-            scheduled.terms.worker_lane, lambda _: call(), tag=grant.task_id
+            scheduled.terms.worker_pool, lambda _: call(), tag=grant.task_id
         )
 
     def returned(self, returned: CallReturned) -> None:
@@ -274,8 +274,8 @@ class CallerActor(LimnerActor):
             self.limiter.tell(
                 ReleaseSlot.trusted(
                     slot_id=scheduled.slot_id,
-                    failed=own_has_failed(error),
-                    retry_after=None if error is None else rest_asked_for(error, self.log.wall),
+                    failed=host_call_failed(error),
+                    retry_after=None if error is None else retry_after(error, self.log.wall),
                 )
             )
         if error is not None:
@@ -290,7 +290,7 @@ class CallerActor(LimnerActor):
         if scheduled is None or scheduled.slot_id != message.slot_id:
             return
         if scheduled.under_way is not None and scheduled.under_way.abandon():
-            self.say("call_abandoned", task_id=message.task_id)
+            self.log_event("call_abandoned", task_id=message.task_id)
             scheduled.fail(
                 errors.LeaseEnded("the call held its slot for longer than its lane's lease")
             )
@@ -300,12 +300,12 @@ class CallerActor(LimnerActor):
         """Fail a call that gets no slot."""
         scheduled = self.calls.get(message.task_id)
         if scheduled is not None:
-            scheduled.fail(errors.RequestDropped(f"the call got no slot: {message.reason}"))
+            scheduled.fail(errors.SlotRefused(f"the call got no slot: {message.reason}"))
             del self.calls[message.task_id]
 
     def withdraw(self, name: str) -> None:
         """Let go of a call that has no slot yet, or of an item whose batch is being gathered."""
-        error = errors.RequestDropped("the call was withdrawn")
+        error = errors.SlotRefused("the call was withdrawn")
         scheduled = self.calls.get(name)
         if scheduled is not None and scheduled.slot_id is None:
             self.limiter.tell(WithdrawRequest(request_id=name))
@@ -314,21 +314,21 @@ class CallerActor(LimnerActor):
         for batch in self.gathering.values():
             if name in batch.names:
                 index = batch.names.index(name)
-                batch.futures[index].give_up(error)
+                batch.futures[index].fail_if_pending(error)
                 del batch.names[index], batch.futures[index], batch.items[index]
 
     def on_stop(self) -> None:
         """Fail what still waits, and what has come meanwhile."""
         error = errors.StudioClosed("the studio closed before the call had ended")
         for message in self.take_unheard(ScheduleCall, AddToBatch):
-            message.future.give_up(error)
+            message.future.fail_if_pending(error)
         for scheduled in self.calls.values():
             scheduled.fail(error)
         for batch in self.gathering.values():
             if batch.timer is not None:
                 batch.timer.cancel()
             for future in batch.futures:
-                future.give_up(error)
+                future.fail_if_pending(error)
         self.calls.clear()
         self.gathering.clear()
 

@@ -105,7 +105,7 @@ class LimiterActor(LimnerActor):
             timer.cancel()
         late = [message.done for message in self.take_unheard(EndLane)]
         for done in (*chain(*self.ends.values()), *late):
-            done.give_up(StudioClosed("the studio closed before the lane had ended"))
+            done.fail_if_pending(StudioClosed("the studio closed before the lane had ended"))
 
     def on_failure(self, *_: object) -> None:
         """Fail who waits for the end of a lane."""
@@ -204,11 +204,11 @@ class LimiterActor(LimnerActor):
     def lane_changed(self, step: LaneStep, now: int) -> None:
         """Write what has happened to a lane into the event log; end who waited for its end."""
         name = step.lane.name
-        self.say(step.event, lane=name, at=now, **step.fields)
+        self.log_event(step.event, lane=name, at=now, **step.fields)
         match step.event:
             case "lane_drained":
                 for done in self.ends.pop(name, ()):
-                    done.offer(None)
+                    done.set_if_pending(None)
             case "lane_dropped":
                 _, timer = self.timers.pop(name, (0, None))
                 if timer is not None:
@@ -235,10 +235,10 @@ class LimiterActor(LimnerActor):
             state=lane.ending or ("paused" if lane.paused(now) else CIRCUITS[circuit]),
             counts={
                 "waiting": lane.waiting,
-                "out": len(lane.out),
+                "out": len(lane.leases),
                 **{name: counts[event] for name, event in ENDS.items()},
             },
-            weight_out=lane.out.weight,
+            weight_out=lane.leases.weight,
             reservoir=lane.reservoir(now),
             ahead=lane.waiting_weights,
             waiting=tuple(
@@ -260,7 +260,7 @@ class LimiterActor(LimnerActor):
     def place_of(self, task_id: str) -> TaskPlace | None:
         """Say whether a task waits or has a slot, in its own lane."""
         for lane in self.lanes.lanes.values():
-            for slot in lane.out:
+            for slot in lane.leases:
                 if slot.request.task_id == task_id and self.lanes.is_own(slot.id):
                     return TaskPlace(lane=lane.name, state="out", name=slot.id)
             for waiting in lane.all_waiting():
@@ -313,7 +313,7 @@ def event_of(step: Step, now: int) -> Event:
 def status_of(lane: Lane) -> LaneStatus:
     """Give what a lane looks like from outside."""
     return LaneStatus(
-        out=lane.out.weight,
+        out=lane.leases.weight,
         max_concurrent=lane.settings.max_concurrent,
         waiting=lane.waiting,
     )

@@ -15,7 +15,7 @@ from limner.actors.session.stream import Stream
 from limner.actors.system import PooledRef, Timer
 from limner.messages.prompts import Prompt, PromptMatch
 from limner.messages.session.lifecycle import OpenStream
-from limner.messages.session.processing import LetGo, PromptDetected, PromptWithdrawn
+from limner.messages.session.processing import CancelTasks, PromptDetected, PromptWithdrawn
 from limner.messages.session.streaming import (
     IdleChecked,
     SealReason,
@@ -173,14 +173,16 @@ class MonitorActor(LimnerActor):
         )
         self.prompts[key] = task.id
         self.told.append(task.id)
-        self.say("prompt_detected", task_id=task.id, prompt_id=task.prompt_id, prompt=task.prompt)
+        self.log_event(
+            "prompt_detected", task_id=task.id, prompt_id=task.prompt_id, prompt=task.prompt
+        )
         self.processor.tell(PromptDetected(task=task))
 
     def withdraw(self, key: Key) -> None:
         """Take a wish back: the text no longer holds its prompt."""
         task_id = self.prompts.pop(key)
         self.wishes[key] = self.wishes.get(key, 0) + 1
-        self.say("prompt_withdrawn", task_id=task_id)
+        self.log_event("prompt_withdrawn", task_id=task_id)
         self.processor.tell(PromptWithdrawn(task_id=task_id))
 
     def complete(self, text: str | None) -> None:
@@ -200,14 +202,14 @@ class MonitorActor(LimnerActor):
         """Say which tasks the write has to wait for."""
         if self.sealed:
             if reason == "interrupted":
-                self.processor.tell(LetGo(reason=reason))
+                self.processor.tell(CancelTasks(reason=reason))
             return
         self.sealed = True
         if self.idle is not None:
             self.idle.cancel()
-        self.say("session_sealed", reason=reason, tasks=sorted(self.told))
+        self.log_event("session_sealed", reason=reason, tasks=sorted(self.told))
         if reason != "complete":
-            self.processor.tell(LetGo(reason=reason))
+            self.processor.tell(CancelTasks(reason=reason))
         self.session.tell(SessionSealed(reason=reason))
         self.writer.tell(
             TotalsSealed(
@@ -239,7 +241,7 @@ class MonitorActor(LimnerActor):
         for pattern in self.scanner.dropped:
             if pattern not in self.dropped:
                 self.dropped[pattern] = None
-                self.say("pattern_dropped", pattern=pattern)
+                self.log_event("pattern_dropped", pattern=pattern)
 
     def check_idle(self) -> None:
         """Interrupt a stream that has had no text for too long."""

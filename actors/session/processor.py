@@ -18,7 +18,7 @@ from limner.actors.event_log import EventLog
 from limner.actors.picture_maker import Production, SlotLapsed
 from limner.actors.system import Call, CallReturned, PooledRef, Timer
 from limner.messages.errors import describe, may_be_retried
-from limner.messages.limiter.backpressure import has_failed, rest_asked_for
+from limner.messages.limiter.backpressure import has_failed, retry_after
 from limner.messages.limiter.protocol import (
     ReleaseSlot,
     RequestDropped,
@@ -33,8 +33,8 @@ from limner.messages.session.backoff import backoff
 from limner.messages.session.lifecycle import Opening, ReportProgress
 from limner.messages.session.processing import (
     CallTimedOut,
+    CancelTasks,
     GraceEnded,
-    LetGo,
     PromptDetected,
     PromptWithdrawn,
     RetryDue,
@@ -131,11 +131,11 @@ class ProcessorActor(LimnerActor):
                 self.grace_ended(message)
             case RetryDue():
                 self.request(self.works[message.task_id])
-            case LetGo():
-                self.let_go(message.reason)
+            case CancelTasks():
+                self.cancel_all(message.reason)
             case WindDown():
                 self.ending = True
-                self.let_go("the session has ended")
+                self.cancel_all("the session has ended")
             case ReportProgress():
                 return dict(Counter(work.task.state.value for work in self.works.values()))
             case _:
@@ -216,9 +216,9 @@ class ProcessorActor(LimnerActor):
         task = work.task = work.task.to(TaskState.GENERATING, at=clock.now)
         work.timed_out = False
         work.call = self.call(
-            self.production.lane,
+            self.production.pool,
             partial(self.production.make, task),
-            begun=partial(self.production.begin, task, work.grant, self.say),
+            begun=partial(self.production.begin, task, work.grant, self.log_event),
             tag=task.id,
             late=self.keep_late,
         )
@@ -231,7 +231,7 @@ class ProcessorActor(LimnerActor):
 
     def keep_late(self, call: Call, picture: Picture) -> None:
         """Tell of a picture that nobody waited for any more. Runs on the call's own thread."""
-        self.say("generation_late", task_id=call.tag, picture_id=picture.id)
+        self.log_event("generation_late", task_id=call.tag, picture_id=picture.id)
 
     def call_returned(self, returned: CallReturned) -> None:
         """Give the slot back, and settle the task or try again."""
@@ -239,12 +239,12 @@ class ProcessorActor(LimnerActor):
         if returned.call is not work.call:
             return
         task, error = work.task, returned.error
-        self.give_back(work, *self.learned(work, error))
+        self.give_back(work, *self.backend_verdict(work, error))
         if task.state.final:
             if error is None:
                 self.keep_late(returned.call, returned.value)
         elif error is None:
-            self.say(
+            self.log_event(
                 "generation_completed",
                 task_id=task.id,
                 picture_id=returned.value.id,
@@ -254,7 +254,7 @@ class ProcessorActor(LimnerActor):
         elif isinstance(error, SlotLapsed):
             self.again(work, "the slot expired before the call began")
         elif work.revoked:
-            self.say(
+            self.log_event(
                 "generation_failed",
                 task_id=task.id,
                 reason=REVOKED,
@@ -271,7 +271,7 @@ class ProcessorActor(LimnerActor):
         """Try again later, or settle the task as failed."""
         task = work.task
         final = not retryable or task.attempts - work.revocations >= self.settings.attempts
-        self.say(
+        self.log_event(
             "generation_failed",
             task_id=task.id,
             reason=reason,
@@ -288,7 +288,7 @@ class ProcessorActor(LimnerActor):
             jitter=self.system.random("backoff").random(),
         )
         work.task = task.to(TaskState.QUEUED, at=self.system.clock.now, reason=reason)
-        self.say("generation_retried", task_id=task.id, delay=round(delay, 6))
+        self.log_event("generation_retried", task_id=task.id, delay=round(delay, 6))
         work.timer = self.system.clock.after(delay, self.actor_ref, RetryDue(task_id=task.id))
 
     def again(self, work: Work, reason: str) -> None:
@@ -313,7 +313,7 @@ class ProcessorActor(LimnerActor):
             return
         if not work.call.abandon():
             return  # it came back just now: its CallReturned is in the mailbox
-        self.say("call_abandoned", task_id=work.task.id, attempt=message.attempt)
+        self.log_event("call_abandoned", task_id=work.task.id, attempt=message.attempt)
         self.give_back(work, failed=True if work.timed_out else None)
         if work.task.state.final:
             return
@@ -355,14 +355,14 @@ class ProcessorActor(LimnerActor):
         if work.call is not None and not work.call.abandon():
             return
         if work.call is not None:
-            self.say("call_abandoned", task_id=work.task.id, attempt=work.task.attempts)
+            self.log_event("call_abandoned", task_id=work.task.id, attempt=work.task.attempts)
         self.give_back(work)
         if work.task.state is TaskState.GENERATING:
             self.again(work, "the slot's lease ended")
         elif work.task.state is TaskState.QUEUED:
             self.request(work)
 
-    def let_go(self, reason: str) -> None:
+    def cancel_all(self, reason: str) -> None:
         """Settle what is open as cancelled."""
         for work in self.works.values():
             self.cancel(work, reason)
@@ -390,7 +390,9 @@ class ProcessorActor(LimnerActor):
             GraceEnded(task_id=work.task.id, attempt=work.task.attempts),
         )
 
-    def learned(self, work: Work, error: BaseException | None) -> tuple[bool | None, float | None]:
+    def backend_verdict(
+        self, work: Work, error: BaseException | None
+    ) -> tuple[bool | None, float | None]:
         """Say whether a call's end speaks against its back end, and when to come again.
 
         One that was asked to come back says nothing, unless it took too long.
@@ -399,7 +401,7 @@ class ProcessorActor(LimnerActor):
             return (None if error else False), None
         if work.call is not None and work.call.is_set():
             return (True if work.timed_out else None), None
-        return has_failed(error), rest_asked_for(error, self.log.wall)
+        return has_failed(error), retry_after(error, self.log.wall)
 
     def give_back(
         self, work: Work, failed: bool | None = None, retry_after: float | None = None
@@ -427,7 +429,7 @@ class ProcessorActor(LimnerActor):
 
     def tell_settled(self, task: Task, **fields: Any) -> None:
         """Tell the writer, and the event log."""
-        self.say(
+        self.log_event(
             "task_settled", task_id=task.id, state=task.state.value, reason=task.reason, **fields
         )
         self.writer.tell(TaskSettled(task=task))

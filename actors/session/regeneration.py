@@ -16,7 +16,7 @@ from limner.actors.session.session import SessionActor
 from limner.actors.stores.protocol import keeps_registry
 from limner.actors.system import CallReturned, Timer
 from limner.messages.errors import SessionCancelled, UnknownMessage, describe
-from limner.messages.picture_requests import Wish
+from limner.messages.picture_requests import PictureRequest
 from limner.messages.session.lifecycle import (
     ApplyNow,
     DeadlinePassed,
@@ -26,12 +26,12 @@ from limner.messages.session.lifecycle import (
     SettleDue,
     WithdrawSession,
 )
-from limner.messages.session.processing import LetGo, PromptDetected, TaskSettled
+from limner.messages.session.processing import CancelTasks, PromptDetected, TaskSettled
 from limner.messages.session.streaming import SealReason
 from limner.messages.session.totals import TotalsSealed
 from limner.messages.session.writing import CancelWrite, MessageLoaded, WriteSkipped
 from limner.messages.tasks import Task
-from limner.messages.text.mark_editor import Page
+from limner.messages.text.mark_editor import MarkEditor
 from limner.messages.text.prompt_tags import Tags
 from limner.messages.writes.protocol import AwaitEdits, EditsOver
 
@@ -40,7 +40,7 @@ class Resolved(NamedTuple):
     """What was asked for, and what that is on the text as it stands, or why it cannot be."""
 
     message: Regenerate
-    wishes: tuple[Wish, ...]
+    wishes: tuple[PictureRequest, ...]
     error: Exception | None
 
 
@@ -54,7 +54,7 @@ class RegenerationActor(SessionActor):
         self.asked: list[Regenerate] = []
         self.reading = 0  # how many of those were asked before what is read now
         self.opened = False
-        self.wishes: dict[str, Wish] = {}
+        self.wishes: dict[str, PictureRequest] = {}
         self.targets: set[str] = set()
         self.times: Counter[str] = Counter()
         self.open: set[str] = set()
@@ -139,7 +139,7 @@ class RegenerationActor(SessionActor):
         self.applying = True
         self.cut_short = self.cut_short or not message.waits
         if self.cut_short and self.sealed_as is not None:
-            self.processor.tell(LetGo(reason="interrupted"))
+            self.processor.tell(CancelTasks(reason="interrupted"))
 
     def read(self) -> None:
         """Read what the store holds, for all that has been asked by now.
@@ -160,7 +160,7 @@ class RegenerationActor(SessionActor):
         loaded = store.load(self.message_id)
         version = None if loaded is None else loaded[1]
         registry = store.registry(self.message_id)
-        page = loaded and Page(
+        page = loaded and MarkEditor(
             Tags(loaded[0], registry, message_id=self.message_id, notation=self.settings.notation)
         )
         resolved = [self.resolve(message, page) for message in asked]
@@ -172,7 +172,7 @@ class RegenerationActor(SessionActor):
                     known.add(wish.prompt.id)
         return MessageLoaded(version=version, kept=dict(store.kept(self.message_id))), resolved
 
-    def resolve(self, message: Regenerate, page: Page | None) -> Resolved:
+    def resolve(self, message: Regenerate, page: MarkEditor | None) -> Resolved:
         """Give what a wish is on the text as it stands."""
         if page is None:
             return Resolved(
@@ -208,8 +208,8 @@ class RegenerationActor(SessionActor):
     def begin(self, one: Resolved) -> None:
         """Ask for the pictures of one wish, or refuse it: the others go on."""
         if one.error is not None:
-            self.say("regeneration_refused", reason=describe(one.error))
-            one.message.future.give_up(one.error)
+            self.log_event("regeneration_refused", reason=describe(one.error))
+            one.message.future.fail_if_pending(one.error)
             return
         most = self.settings.max_prompts_per_message
         wishes = [wish for wish in one.wishes if not wish.once or wish.target not in self.targets]
@@ -217,7 +217,7 @@ class RegenerationActor(SessionActor):
             self.detect(wish, one.message)
         self.over_limit += [wish.prompt.text for wish in wishes[most:]]
 
-    def detect(self, wish: Wish, message: Regenerate) -> None:
+    def detect(self, wish: PictureRequest, message: Regenerate) -> None:
         """Ask for one picture."""
         prompt = wish.prompt
         task = Task.wish(
@@ -232,7 +232,7 @@ class RegenerationActor(SessionActor):
         self.wishes[task.id] = wish
         self.targets.add(wish.target)
         self.open.add(task.id)
-        self.say(
+        self.log_event(
             "picture_wanted",
             task_id=task.id,
             prompt_id=prompt.id,
@@ -256,9 +256,9 @@ class RegenerationActor(SessionActor):
         self.sealed_as = reason
         if self.quiet is not None:
             self.quiet.cancel()
-        self.say("session_sealed", reason=reason, tasks=sorted(self.wishes))
+        self.log_event("session_sealed", reason=reason, tasks=sorted(self.wishes))
         if reason == "interrupted":
-            self.processor.tell(LetGo(reason=reason))
+            self.processor.tell(CancelTasks(reason=reason))
         super().sealed()
         self.writer.tell(
             TotalsSealed(

@@ -31,10 +31,10 @@ from limner.messages.session.lifecycle import (
     LoadOverdue,
     Opening,
     OpenStream,
-    Outcome,
     SessionEnded,
+    SessionOutcome,
 )
-from limner.messages.session.processing import LetGo, WindDown
+from limner.messages.session.processing import CancelTasks, WindDown
 from limner.messages.session.streaming import SessionSealed
 from limner.messages.session.writing import (
     CancelWrite,
@@ -88,7 +88,7 @@ class SessionActor(LimnerActor):
             self.opening,
             self.settings,
             self.production.store,
-            self.production.store_lane,
+            self.production.store_pool,
             session=self.actor_ref,
             editor=self.editor,
         )
@@ -120,7 +120,7 @@ class SessionActor(LimnerActor):
 
     def read(self) -> None:
         """Read what the store holds."""
-        self.loading = self.call(self.production.store_lane, lambda _: self.load())
+        self.loading = self.call(self.production.store_pool, lambda _: self.load())
         self.overdue: Timer | None = None
         if not self.loading.over:
             seconds = self.settings.store_timeout
@@ -186,7 +186,7 @@ class SessionActor(LimnerActor):
     def deadline_passed(self, message: DeadlinePassed) -> None:
         """Write what is finished, or nothing, as the settings say."""
         if self.settings.write_at_deadline:
-            self.processor.tell(LetGo(reason="the deadline has passed"))
+            self.processor.tell(CancelTasks(reason="the deadline has passed"))
         else:
             self.writer.tell(message)
 
@@ -214,7 +214,7 @@ class SessionActor(LimnerActor):
         self.end("failed", error=error)
 
     def end(
-        self, outcome: Outcome, *, result: Any = None, error: BaseException | None = None
+        self, outcome: SessionOutcome, *, result: Any = None, error: BaseException | None = None
     ) -> None:
         """Remember the outcome, the first one stands, and let the three end."""
         if self.ended is not None:

@@ -18,7 +18,7 @@ from limner.actors.system import Call, CallReturned, PooledRef, Timer
 from limner.actors.writes.compare_and_set import Draft, registry_of, write_text
 from limner.messages.errors import StoreFailed
 from limner.messages.pictures import Illustrated, Unplaced
-from limner.messages.registry import Links, Version
+from limner.messages.registry import RegistryUpdate, Version
 from limner.messages.session.lifecycle import DeadlinePassed, Opening
 from limner.messages.session.processing import TaskSettled
 from limner.messages.session.results import (
@@ -69,7 +69,7 @@ class WriterActor(LimnerActor):
         opening: Opening,
         settings: Settings,
         store: Store,
-        lane: str | None,
+        pool: str | None,
         *,
         session: PooledRef[Any],
         editor: PooledRef[Any],
@@ -77,7 +77,7 @@ class WriterActor(LimnerActor):
         super().__init__(log, session_id=opening.session_id, message_id=opening.message_id)
         self.settings = settings
         self.store = store
-        self.lane = lane
+        self.pool = pool
         self.session = session
         self.editor = editor
         self.tally = Tally()
@@ -162,7 +162,7 @@ class WriterActor(LimnerActor):
             return
         self.stage = Stage.WRITING
         perform = self.perform if streamed else self.perform_again
-        self.under_way = self.call(self.lane, lambda call: perform(totals, tasks, call))
+        self.under_way = self.call(self.pool, lambda call: perform(totals, tasks, call))
         if not self.under_way.over:
             self.overdue = self.system.clock.after(
                 self.settings.store_timeout, self.actor_ref, WriteOverdue()
@@ -202,8 +202,8 @@ class WriterActor(LimnerActor):
                 registry=None if anew else registry_of(self.store, self.message_id),
             )
 
-        def links(composed: Composed) -> Links:
-            return Links.trusted(
+        def links(composed: Composed) -> RegistryUpdate:
+            return RegistryUpdate.trusted(
                 prompts=prompts,
                 tasks=tasks,
                 placed=composed.placed,
@@ -235,8 +235,8 @@ class WriterActor(LimnerActor):
                 notation=self.settings.notation,
             )
 
-        def links(composed: Composed) -> Links:
-            return Links(
+        def links(composed: Composed) -> RegistryUpdate:
+            return RegistryUpdate(
                 prompts=tuple({one.wish.prompt.id: one.wish.prompt for one in outcomes}.values()),
                 tasks=tasks,
                 placed=composed.placed,
@@ -254,7 +254,7 @@ class WriterActor(LimnerActor):
                     if one.placement is not None
                 ),
             )
-            self.say("write_skipped", reason="gone")
+            self.log_event("write_skipped", reason="gone")
             return illustrated(self.message_id, totals, tasks, nothing, None, gone=True)
         text, version = loaded
         draft = Draft(compose_on, links)
@@ -277,14 +277,14 @@ class WriterActor(LimnerActor):
             draft,
             stored=stored,
             version=version,
-            say=self.say,
+            log_event=self.log_event,
             given_up=call.is_set,
         )
         composed = written.composed
         if written.version is None:
-            self.say("write_skipped", reason="gone" if written.gone else "unchanged")
+            self.log_event("write_skipped", reason="gone" if written.gone else "unchanged")
         else:
-            self.say(
+            self.log_event(
                 "text_written",
                 version=written.version,
                 placed=[one.task_id for one in composed.placed],
@@ -345,5 +345,5 @@ class WriterActor(LimnerActor):
         if self.stage is not Stage.GATHERING:
             self.end_turn(written=False)
         self.stage = Stage.OVER
-        self.say("write_skipped", reason=skipped.reason, awaited=list(skipped.awaited))
+        self.log_event("write_skipped", reason=skipped.reason, awaited=list(skipped.awaited))
         self.session.tell(skipped)

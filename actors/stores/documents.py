@@ -47,7 +47,7 @@ from limner.actors.stores.file_version import version_of
 from limner.messages.errors import StoreFailed, VersionConflict
 from limner.messages.pictures import Picture
 from limner.messages.prompts import Prompt
-from limner.messages.registry import Link, Links, Registry, Version
+from limner.messages.registry import Link, Registry, RegistryUpdate, Version
 from limner.messages.tasks import Task
 
 ATTEMPTS = 200
@@ -159,7 +159,7 @@ class DocumentStore(ABC):
         text: str,
         *,
         expected_version: Version | None,
-        links: Links | None = None,
+        links: RegistryUpdate | None = None,
     ) -> Version:
         """Write a text if the one that is there has the version that is expected.
 
@@ -174,7 +174,7 @@ class DocumentStore(ABC):
                 raise VersionConflict(
                     f"message {message_id[:40]!r} is at version {version}, not {expected_version}"
                 )
-            return text, known.settle(message_id, links or Links(), text)
+            return text, known.settle(message_id, links or RegistryUpdate(), text)
 
         self._change(message_id, written)
         return _version(text)

@@ -29,7 +29,7 @@ from limner.actors.stores.sql.database import Database
 from limner.messages.errors import StoreFailed, UnknownMessage
 from limner.messages.pictures import Picture
 from limner.messages.prompts import Prompt
-from limner.messages.registry import Link, Links, Registry, Version
+from limner.messages.registry import Link, Registry, RegistryUpdate, Version
 from limner.messages.tasks import Task
 
 REGISTRY = ".limner.sqlite"
@@ -83,7 +83,7 @@ class FileStore:
         text: str,
         *,
         expected_version: Version | None,
-        links: Links | None = None,
+        links: RegistryUpdate | None = None,
     ) -> Version:
         """Replace a file, or create it, if it still has the content that is expected.
 
@@ -235,8 +235,8 @@ class FileStore:
                 self._database = Database(url, timeout=self._timeout)
             return self._database
 
-    def _announce(self, message_id: str, version: str, links: Links) -> int | None:
-        if links.but(anew=links.anew and self._registered()) == Links():
+    def _announce(self, message_id: str, version: str, links: RegistryUpdate) -> int | None:
+        if links.but(anew=links.anew and self._registered()) == RegistryUpdate():
             return None  # there is nothing to settle
         with self._registry().writing() as connection:
             try:

@@ -7,7 +7,7 @@ from limner.actors.stores.picture_files import PictureFiles
 from limner.messages.errors import VersionConflict
 from limner.messages.pictures import Picture
 from limner.messages.prompts import Prompt
-from limner.messages.registry import Link, Links, Registry, Version
+from limner.messages.registry import Link, Registry, RegistryUpdate, Version
 from limner.messages.tasks import Task
 
 _NOTHING = Registry()
@@ -54,7 +54,7 @@ class MemoryStore:
         text: str,
         *,
         expected_version: Version | None,
-        links: Links | None = None,
+        links: RegistryUpdate | None = None,
     ) -> Version:
         """Write a text if it still has the version that is expected; give the new one.
 

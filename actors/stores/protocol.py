@@ -5,7 +5,7 @@ from typing import Protocol, TypeGuard
 
 from limner.messages.pictures import Picture
 from limner.messages.prompts import Prompt
-from limner.messages.registry import Link, Links, Registry, Version
+from limner.messages.registry import Link, Registry, RegistryUpdate, Version
 from limner.messages.tasks import Task
 
 
@@ -29,7 +29,7 @@ class Store(Protocol):
         text: str,
         *,
         expected_version: Version | None,
-        links: Links | None = None,
+        links: RegistryUpdate | None = None,
     ) -> Version:
         """Write a text if the store still holds the version that is expected; give the new one.
 

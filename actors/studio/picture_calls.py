@@ -11,13 +11,13 @@ from limner.actors.session.stream import Stream, plain
 from limner.actors.stores.protocol import RegistryStore, Store, keeps_registry
 from limner.actors.studio.text_edits import Edits, check_whose, placement_of
 from limner.messages.errors import MessageBusy, SettingsInvalid, UnknownPrompt
-from limner.messages.picture_requests import AgainMode, Mode, Wish
+from limner.messages.picture_requests import AgainMode, Mode, PictureRequest
 from limner.messages.pictures import Illustrated, Placement
 from limner.messages.prompts import Prompt
 from limner.messages.registry import Registry
-from limner.messages.session.lifecycle import ApplyNow, Regenerate, Wishes
+from limner.messages.session.lifecycle import ApplyNow, Regenerate, Resolver
 from limner.messages.text import regenerate as wishing
-from limner.messages.text.mark_editor import Page
+from limner.messages.text.mark_editor import MarkEditor
 from limner.messages.unicode import wellformed
 from limner.messages.validation import message_id_of, owner_of, priority_of
 
@@ -76,8 +76,8 @@ class Revisions(Edits):
             if not prompt.strip():
                 raise SettingsInvalid("prompt: a prompt says what is to be drawn")
 
-        def wishes(page: Page) -> tuple[Wish]:
-            return (wishing.wish_for(page, target, mode, prompt),)
+        def wishes(page: MarkEditor) -> tuple[PictureRequest]:
+            return (wishing.request_one(page, target, mode, prompt),)
 
         return self._regenerate(message_id, wishes, owner, priority)
 
@@ -107,7 +107,7 @@ class Revisions(Edits):
         if mode not in get_args(AgainMode):
             known = ", ".join(get_args(AgainMode))
             raise SettingsInvalid(f"mode: one of {known}, not {mode!r:.80}")
-        wishes = partial(wishing.wishes_again, mode=mode, only_missing=only_missing)
+        wishes = partial(wishing.request_all, mode=mode, only_missing=only_missing)
         return self._regenerate(message_id, wishes, owner, priority)
 
     def retry(
@@ -118,7 +118,7 @@ class Revisions(Edits):
         Raises:
             MessageBusy, UnknownMessage, SettingsInvalid, StudioClosed: as `regenerate` does.
         """
-        return self._regenerate(message_id, wishing.wishes_retry, owner, priority)
+        return self._regenerate(message_id, wishing.request_retries, owner, priority)
 
     def apply(self, message_id: str, *, wait: bool = True) -> pykka.Future[Illustrated | None]:
         """Gather no longer: write once all that was wished for is settled.
@@ -201,7 +201,7 @@ class Revisions(Edits):
         return self._registry_store().registry(message_id_of(message_id))
 
     def _regenerate(
-        self, message_id: str, wishes: Wishes, owner: str | None, priority: str | int
+        self, message_id: str, wishes: Resolver, owner: str | None, priority: str | int
     ) -> pykka.Future[Illustrated]:
         self._registry_store()
         message_id = message_id_of(message_id)

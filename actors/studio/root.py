@@ -77,7 +77,7 @@ class StudioActor(LimnerActor):
         """Start the recorder, who must hear everything, and the limiter."""
         self.recorder = RecorderActor.start(self.log, self.file, self.system.clock.wall_start)
         self.log.recorder = self.recorder
-        self.say(
+        self.log_event(
             "studio_opened",
             store=type(self.production.store).__name__,
             generator=type(self.production.generator).__name__,
@@ -158,7 +158,7 @@ class StudioActor(LimnerActor):
         elif self.closing:
             self.refuse(message)
         else:
-            message.future.offer(None)
+            message.future.set_if_pending(None)
 
     def edit(self, message: EditText) -> None:
         """Let a change into the queue of writes, behind the streams that were opened before it.
@@ -181,7 +181,7 @@ class StudioActor(LimnerActor):
     def begin(self, opening: OpenStream | Regenerate, waiting: tuple[Waiting, ...]) -> None:
         """Start the session of a message that has none."""
         regenerates = isinstance(opening, Regenerate)
-        self.say(
+        self.log_event(
             "session_opened",
             session_id=opening.session_id,
             message_id=opening.message_id,
@@ -252,10 +252,10 @@ class StudioActor(LimnerActor):
     def forget(self, one: Regenerate | ApplyNow, why: str) -> None:
         """Cancel a wish that no session has heard."""
         if isinstance(one, ApplyNow):
-            one.future.offer(None)
+            one.future.set_if_pending(None)
             return
-        self.say("regeneration_cancelled", message_id=one.message_id, reason=why)
-        one.future.give_up(
+        self.log_event("regeneration_cancelled", message_id=one.message_id, reason=why)
+        one.future.fail_if_pending(
             SessionCancelled(f"the regeneration of {one.message_id!r} was cancelled: {why}")
         )
 
@@ -319,7 +319,7 @@ class StudioActor(LimnerActor):
         del self.live[message_id], self.message_of[opening.session_id]
         self.limiter.tell(SessionGone(session_id=opening.session_id))
         self.editor.tell(SessionGone(session_id=opening.session_id))
-        self.say(
+        self.log_event(
             "session_ended",
             session_id=opening.session_id,
             message_id=message_id,
@@ -343,7 +343,7 @@ class StudioActor(LimnerActor):
             if isinstance(first, OpenStream | Regenerate):
                 self.begin(first, live.waiting[index + 1 :])
                 return
-            first.future.offer(None)
+            first.future.set_if_pending(None)
 
     def answer(self, live: Live, ended: SessionEnded) -> None:
         """Give all who wished what became of it; who came after the seal is first in the next."""
@@ -359,9 +359,9 @@ class StudioActor(LimnerActor):
                 else:
                     late.append(asked)
             elif ended.error is not None:
-                asked.future.give_up(ended.error)
+                asked.future.fail_if_pending(ended.error)
             else:
-                asked.future.offer(ended.result)
+                asked.future.set_if_pending(ended.result)
         live.waiting = (*late, *live.waiting)
 
     def part_ended(self, message: ActorEnded) -> None:
@@ -373,7 +373,7 @@ class StudioActor(LimnerActor):
             if message.ref is self.recorder:
                 self.stop()
             else:
-                self.say("studio_closed", cause=self.cause and describe(self.cause))
+                self.log_event("studio_closed", cause=self.cause and describe(self.cause))
                 self.recorder.end()
             return
         self.cause = self.cause or message.reason or StudioClosed("a part of it was stopped")
@@ -393,7 +393,7 @@ class StudioActor(LimnerActor):
             opening.stream.end(why)
             opening.stream.future.fail(StudioClosed(why))
         else:
-            opening.future.give_up(StudioClosed(why))
+            opening.future.fail_if_pending(StudioClosed(why))
 
     def why_closed(self) -> str:
         """Say that the studio is closed, and with what cause."""
@@ -404,6 +404,6 @@ class StudioActor(LimnerActor):
         if self.closing and not self.live and not self.leaving:
             self.leaving = True
             if self.cause is not None:
-                self.say("studio_closed", cause=describe(self.cause))
+                self.log_event("studio_closed", cause=describe(self.cause))
                 raise self.cause
             self.editor.tell(EndWhenIdle())

@@ -106,9 +106,9 @@ class Studio(Revisions):
         workers = {lane: f"{lane}{name}" for lane in (*lanes, *settings.lane_groups)}
         for lane, named in workers.items():
             of = lanes[lane] if lane in lanes else LaneSettings(max_concurrent=None)
-            self._system.workers.open_lane(named, threads_of(of))
-        self._system.workers.open_lane(production.edit_lane, STORE_THREADS)
-        self._system.workers.open_lane(production.change_lane, CHANGE_THREADS)
+            self._system.workers.open_pool(named, threads_of(of))
+        self._system.workers.open_pool(production.edit_pool, STORE_THREADS)
+        self._system.workers.open_pool(production.change_pool, CHANGE_THREADS)
         self._root = self._system.start(StudioActor, self._log, settings, production, file)
         self._system.watch(self._root, self._root_ended)
         try:

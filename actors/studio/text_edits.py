@@ -27,7 +27,7 @@ from limner.messages.text.compose import Composed
 from limner.messages.text.marks import marked
 from limner.messages.text.prompt_tags import Tags
 from limner.messages.text.reconcile import reconcile
-from limner.messages.text.tag_tracking import carried
+from limner.messages.text.tag_tracking import track_tags
 from limner.messages.unicode import wellformed
 from limner.messages.validation import message_id_of
 from limner.messages.writes.protocol import (
@@ -119,7 +119,7 @@ class Edits:
                     link.placement for link in registry.links if link.placement.id in back
                 ),
                 removed=tuple(sorted(stood - stands)),
-                claims=carried(
+                claims=track_tags(
                     before,
                     after,
                     registry,
@@ -261,7 +261,7 @@ class Edits:
         with self._lock:
             owed = list(self._owed)
         for future in owed:
-            future.give_up(StudioClosed(self._why_closed()))
+            future.fail_if_pending(StudioClosed(self._why_closed()))
 
     def _why_closed(self) -> str:
         raise NotImplementedError

@@ -95,19 +95,19 @@ class PooledActor(pykka.Actor):
 
     def call(
         self,
-        lane: str | None,
+        pool: str | None,
         function: Callable[[Call], Any],
         *,
         begun: Callable[[Call], object] | None = None,
         tag: Any = None,
         late: Callable[[Call, Any], None] | None = None,
     ) -> Call:
-        """Run a blocking call on a worker of a lane; this actor is told its `CallReturned`.
+        """Run a blocking call on a thread of a pool; this actor is told its `CallReturned`.
 
         If the actor ends before, the call is abandoned.
 
         Args:
-            lane: whose threads, opened before; with `None` the call does not block, and is run
+            pool: its name, opened before; with `None` the call does not block, and is run
                 at once on this one.
             function: what to call, with the `Call` that this gives.
             begun: called before, as the worker begins; if it raises, that is how the call ended.
@@ -116,7 +116,7 @@ class PooledActor(pykka.Actor):
                 was after it was abandoned.
         """
         call = self.system.workers.submit(
-            lane, function, self._actor_ref, begun=begun, tag=tag, late=late
+            pool, function, self._actor_ref, begun=begun, tag=tag, late=late
         )
         if not call.over:
             self._calls[call] = None

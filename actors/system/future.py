@@ -62,12 +62,12 @@ class PooledFuture(pykka.ThreadingFuture[T]):
         """Give the future an exception in place of a value."""
         self.set_exception((type(error), error, error.__traceback__))
 
-    def offer(self, value: Any) -> None:
+    def set_if_pending(self, value: Any) -> None:
         """Give the future its value, unless it has one or an exception already."""
         with suppress(queue.Full):  # what Pykka raises then
             self.set(value)
 
-    def give_up(self, error: BaseException) -> None:
+    def fail_if_pending(self, error: BaseException) -> None:
         """Give the future an exception, unless it has one or its value already."""
         with suppress(queue.Full):
             self.fail(error)

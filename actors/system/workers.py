@@ -1,4 +1,4 @@
-"""Threads for calls that block, one pool a lane; a call that does not come back is abandoned."""
+"""Pools of threads for calls that block; a call that does not come back is abandoned."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ class Call(Flag):
 
 
 class Pool(Protocol):
-    """Where the calls of one lane get a thread each, or what stands for one."""
+    """Where calls get a thread each, or what stands for one."""
 
     limit: int
     threads: dict[Any, None]
@@ -162,7 +162,7 @@ class _Worker(threading.Thread):
 
 
 class _Pool(Pool):
-    """The threads of one lane: started as they are needed, kept until the end.
+    """The threads of one pool: started as they are needed, kept until the end.
 
     At most one thread is on its way to be woken at a time, and it wakes the next one if there is
     more than it takes. So calls that return at once are run by one thread after each other,
@@ -255,7 +255,7 @@ class _Pool(Pool):
 
 
 class Workers:
-    """The worker threads of a system, one pool a lane.
+    """The worker threads of a system, in pools by name.
 
     Args:
         name: of the threads.
@@ -277,22 +277,22 @@ class Workers:
         """How many threads are lost to calls that have not come back."""
         return sum(len(pool.abandoned) for pool in self._pools.values())
 
-    def open_lane(self, lane: str, threads: int) -> None:
-        """Give a lane a pool of at most `threads` threads, or let its pool grow to them."""
+    def open_pool(self, name: str, threads: int) -> None:
+        """Open a pool of at most `threads` threads, or let it grow to them if it is open."""
         with self._lock:
-            if lane not in self._pools:
-                self._pools[lane] = self._new_pool(lane, threads)
-            self._pools[lane].grow(threads)
+            if name not in self._pools:
+                self._pools[name] = self._new_pool(name, threads)
+            self._pools[name].grow(threads)
 
-    def _new_pool(self, lane: str, threads: int) -> Pool:
-        return _Pool(f"{self._name}-{lane}", threads)
+    def _new_pool(self, name: str, threads: int) -> Pool:
+        return _Pool(f"{self._name}-{name}", threads)
 
     def _new_call(self, *args: Any) -> Call:
         return Call(*args)
 
     def submit(
         self,
-        lane: str | None,
+        pool: str | None,
         function: Callable[[Call], Any],
         reply_to: PooledRef[Any],
         *,
@@ -300,10 +300,10 @@ class Workers:
         tag: Any = None,
         late: Callable[[Call, Any], None] | None = None,
     ) -> Call:
-        """Run a blocking call on a thread of a lane, and tell `reply_to` a `CallReturned`.
+        """Run a blocking call on a thread of a pool, and tell `reply_to` a `CallReturned`.
 
         Args:
-            lane: whose pool, opened before; with `None` the call does not block, and is run at
+            pool: its name, opened before; with `None` the call does not block, and is run at
                 once on the calling thread.
             function: what to call, with the `Call` that this gives.
             reply_to: who is told.
@@ -311,22 +311,22 @@ class Workers:
             tag: whatever lets the receiver know the call again.
             late: called, on the call's own thread, with an abandoned call and what it returned.
         """
-        if lane is None:
+        if pool is None:
             call = self._new_call(None, function, reply_to, begun, tag, late)
             call.perform()
             return call
-        pool = self._pools[lane]
-        call = self._new_call(pool, function, reply_to, begun, tag, late)
-        if self._closed or len(pool.abandoned) >= MAX_ABANDONED:
+        threads = self._pools[pool]
+        call = self._new_call(threads, function, reply_to, begun, tag, late)
+        if self._closed or len(threads.abandoned) >= MAX_ABANDONED:
             call.over = True
             reason = (
                 "the system is closed"
                 if self._closed
-                else (f"{len(pool.abandoned)} earlier calls of lane {lane!r} have not come back")
+                else (f"{len(threads.abandoned)} earlier calls of pool {pool!r} have not come back")
             )
             reply_to.deliver(CallReturned(call, None, TooManyAbandoned(reason)))
         else:
-            pool.submit(call)
+            threads.submit(call)
         return call
 
     def close(self, timeout: float = 5) -> None:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from limner.actors.stores.protocol import Store, keeps_registry
 from limner.messages.errors import StoreFailed, UnknownMessage, VersionConflict
 from limner.messages.pictures import Illustrated
-from limner.messages.registry import Links, Registry, Version
+from limner.messages.registry import Registry, RegistryUpdate, Version
 from limner.messages.session.results import UNCHANGED
 from limner.messages.text.compose import Composed
 from limner.messages.writes.protocol import EditText
@@ -28,7 +28,7 @@ class Draft(NamedTuple):
     """
 
     compose: Callable[[str | None], Composed]
-    links: Callable[[Composed], Links]
+    links: Callable[[Composed], RegistryUpdate]
     always: bool = False
 
 
@@ -55,7 +55,7 @@ def write_text(
     *,
     stored: str | None,
     version: Version | None,
-    say: Callable[..., None],
+    log_event: Callable[..., None],
     given_up: Callable[[], bool],
 ) -> Written:
     """Write a text; on a conflict, load what is there and do it again. May block.
@@ -66,7 +66,7 @@ def write_text(
         draft: what is to be written.
         stored: the text that the store holds, if it was read.
         version: of that text; `None` creates it.
-        say: tells the event log of conflicts.
+        log_event: tells the event log of conflicts.
         given_up: whether nobody waits for it any more; then nothing more is written.
 
     Raises:
@@ -87,7 +87,7 @@ def write_text(
                 message_id, composed.text, expected_version=version, links=links
             )
         except VersionConflict as conflict:
-            say("write_conflicted", reason=str(conflict)[:500])
+            log_event("write_conflicted", reason=str(conflict)[:500])
         else:
             return Written(composed, checked(new_version), stored)
         loaded = store.load(message_id)
@@ -103,14 +103,14 @@ def write_text(
 
 
 def change_text(
-    store: Store, edit: EditText, *, say: Callable[..., None], given_up: Callable[[], bool]
+    store: Store, edit: EditText, *, log_event: Callable[..., None], given_up: Callable[[], bool]
 ) -> Illustrated:
     """Load a text, change it, and write it. May block.
 
     Args:
         store: where.
         edit: which text, and what is done to it.
-        say: as for `write_text`.
+        log_event: as for `write_text`.
         given_up: as for `write_text`.
 
     Raises:
@@ -127,8 +127,10 @@ def change_text(
         changed = edit.change(stored, registry_of(store, message_id))
         return Composed(text=stored or "") if changed is None else changed
 
-    def links(composed: Composed) -> Links:
-        return Links(placed=composed.placed, removed=composed.removed, claims=composed.claims)
+    def links(composed: Composed) -> RegistryUpdate:
+        return RegistryUpdate(
+            placed=composed.placed, removed=composed.removed, claims=composed.claims
+        )
 
     stored: str | None
     if text is None:
@@ -140,7 +142,7 @@ def change_text(
             Draft(change, links),
             stored=text,
             version=version,
-            say=say,
+            log_event=log_event,
             given_up=given_up,
         )
         if written.gone:

@@ -98,8 +98,8 @@ class EditorActor(LimnerActor):
         super().__init__(log)
         self.settings = settings
         self.store: Store = production.store
-        self.lane = production.edit_lane
-        self.change_lane = production.change_lane
+        self.pool = production.edit_pool
+        self.change_pool = production.change_pool
         self.queues: dict[str, Queue] = {}
         self.message_of: dict[str, str] = {}
         self.withdrawn: set[str] = set()
@@ -177,7 +177,7 @@ class EditorActor(LimnerActor):
             return
         if queue.turns.under_way is None:
             for future in queue.holds:
-                future.offer(None)
+                future.set_if_pending(None)
             queue.holds.clear()
         turn = queue.turns.next()
         if turn is not None:
@@ -225,8 +225,10 @@ class EditorActor(LimnerActor):
         names = {"edit_id": edit.edit_id, "message_id": edit.message_id}
         queue.edit = edit
         queue.call = self.call(
-            self.change_lane if edit.kind == "edit" else self.lane,
-            lambda call: change_text(self.store, edit, say=self.say, given_up=call.is_set),
+            self.change_pool if edit.kind == "edit" else self.pool,
+            lambda call: change_text(
+                self.store, edit, log_event=self.log_event, given_up=call.is_set
+            ),
             begun=lambda _: self.actor_ref.deliver(EditBegun(**names)),
             tag=edit,
             late=self.landed_late,
@@ -245,7 +247,7 @@ class EditorActor(LimnerActor):
     def landed_late(self, call: Call, result: Illustrated) -> None:
         """Tell of a change that was written though it was given up. Runs on the call's thread."""
         if result.written:
-            self.say("text_edited", **said_of(call.tag), **outcome_of(result), late=True)
+            self.log_event("text_edited", **said_of(call.tag), **outcome_of(result), late=True)
 
     def returned(self, returned: CallReturned) -> None:
         """Say how an edit has ended, and let the next one write."""
@@ -275,13 +277,13 @@ class EditorActor(LimnerActor):
         queue.turns.over(edit.edit_id)
         queue.over(edit.edit_id)
         if error is not None:
-            self.say("edit_failed", **said_of(edit), reason=describe(error))
-            edit.future.give_up(error)
+            self.log_event("edit_failed", **said_of(edit), reason=describe(error))
+            edit.future.fail_if_pending(error)
         else:
             assert result is not None
             event = "text_edited" if result.written else "edit_unneeded"
-            self.say(event, **said_of(edit), **outcome_of(result))
-            edit.future.offer(result)
+            self.log_event(event, **said_of(edit), **outcome_of(result))
+            edit.future.set_if_pending(result)
         self.go_on(edit.message_id)
 
     def overdue(self, message: EditOverdue) -> None:
@@ -339,7 +341,7 @@ class EditorActor(LimnerActor):
         queue.turns.held = not self.closing
         queue.holds.append(message.future)
         queue.let_read(lambda _: queue.turns.held)
-        self.say("writes_held", message_id=message.message_id)
+        self.log_event("writes_held", message_id=message.message_id)
         self.go_on(message.message_id)
 
     def release(self, message_id: str) -> None:
@@ -347,7 +349,7 @@ class EditorActor(LimnerActor):
         queue = self.queues.get(message_id)
         if queue is not None and queue.turns.held:
             queue.turns.held = False
-            self.say("writes_released", message_id=message_id)
+            self.log_event("writes_released", message_id=message_id)
             self.go_on(message_id)
 
     def clear(self, message: ClearWrites) -> None:
@@ -365,18 +367,18 @@ class EditorActor(LimnerActor):
         )
         for edit in taken:
             queue.over(edit.edit_id)
-            self.say("edit_cleared", **said_of(edit))
-            edit.future.give_up(
+            self.log_event("edit_cleared", **said_of(edit))
+            edit.future.fail_if_pending(
                 SessionCancelled(f"the {edit.kind} of message {edit.message_id!r} was cleared")
             )
-        message.future.offer(message.cleared + len(taken))
+        message.future.set_if_pending(message.cleared + len(taken))
         self.go_on(message.message_id)
 
     def report(self, message: ReportPending) -> None:
         """Say what waits."""
         queue = self.queues.get(message.message_id) or Queue()
         under_way = queue.turns.under_way
-        message.future.offer(
+        message.future.set_if_pending(
             Pending(
                 message_id=message.message_id,
                 held=queue.turns.held,

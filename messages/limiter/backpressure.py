@@ -19,7 +19,7 @@ def has_failed(error: BaseException | None) -> bool | None:
     return True if may_be_retried(error) else None
 
 
-def own_has_failed(error: BaseException | None) -> bool | None:
+def host_call_failed(error: BaseException | None) -> bool | None:
     """Say whether the end of a host's own call speaks against its back end.
 
     Its own slips, such as a `KeyError`, say nothing: only an error of Limner's, of the system or
@@ -30,7 +30,7 @@ def own_has_failed(error: BaseException | None) -> bool | None:
     return None
 
 
-def rest_asked_for(error: BaseException | None, wall: float) -> float | None:
+def retry_after(error: BaseException | None, wall: float) -> float | None:
     """Give the seconds for which a back end asks to be left alone, if it does.
 
     Args:

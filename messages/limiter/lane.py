@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
 from limner.messages.limiter.circuit_breaker import Circuit
-from limner.messages.limiter.leases import Holdings, Slot
-from limner.messages.limiter.preemption import Claims
+from limner.messages.limiter.leases import Leases, Slot
+from limner.messages.limiter.preemption import Preemptions
 from limner.messages.limiter.protocol import RequestSlot
-from limner.messages.limiter.request_queue import Waiting, WaitingRoom
+from limner.messages.limiter.request_queue import QueuedRequest, RequestQueue
 from limner.messages.limiter.reservoir import MICROSECONDS, Reservoir
 from limner.messages.limiter.settings import LaneSettings
 
@@ -65,15 +65,15 @@ class Lane:
     ) -> None:
         self.name = name
         self.alone = alone
-        self.out = Holdings()
+        self.leases = Leases()
         self.paused_until: float | None = None
         self.ending: Literal["draining", "stopped"] | None = None
         self.circuit: Circuit | None = None
         self.granted = granted
-        self._room = WaitingRoom(_micros(settings.ageing))
+        self._queue = RequestQueue(_micros(settings.ageing))
         self._reservoir = Reservoir(settings, now)
-        self._claims = Claims(self._room, self.out)
-        self._barred: set[str | None] = set()
+        self._preemptions = Preemptions(self._queue, self.leases)
+        self._blocked_owners: set[str | None] = set()
         self._blocked_until: int | None = None
         self._last_grant: int | None = None
         self._put_in_force(settings)
@@ -81,12 +81,12 @@ class Lane:
     @property
     def waiting(self) -> int:
         """How many requests wait."""
-        return self._room.size
+        return self._queue.size
 
     @property
     def waiting_weights(self) -> tuple[tuple[int, int], ...]:
         """How many requests wait of each priority, and what they weigh together."""
-        return self._room.weights
+        return self._queue.weights
 
     def reservoir(self, now: int) -> int | None:
         """Give what may still be granted."""
@@ -96,15 +96,15 @@ class Lane:
     @property
     def idle(self) -> bool:
         """Whether nothing waits and nothing is out."""
-        return not self.out.slots and not self._room.size
+        return not self.leases.slots and not self._queue.size
 
     def waits(self, request_id: str) -> bool:
         """Say whether a request waits."""
-        return request_id in self._room
+        return request_id in self._queue
 
-    def all_waiting(self) -> Iterator[Waiting]:
+    def all_waiting(self) -> Iterator[QueuedRequest]:
         """Give the requests that wait."""
-        return iter(self._room)
+        return iter(self._queue)
 
     def request(self, request: RequestSlot, now: int) -> Answer:
         """Take a request: grant it, let it wait, or drop what there is no room for.
@@ -116,7 +116,7 @@ class Lane:
         refused = self.refusal(request, now)
         if refused is not None:
             return Answer([], [Drop(request, refused)])
-        if not self._room.size and not self._claims and self._may_go(request, now):
+        if not self._queue.size and not self._preemptions and self._may_go(request, now):
             return Answer([self._grant(request, now, 0)], [])
         waiting = self.admit(request, now)
         granted = self.grants(now)
@@ -130,22 +130,22 @@ class Lane:
                 self._block(now)
                 return "blocked"
             self._blocked_until = None
-        return ended or self.never(request, now)
+        return ended or self.permanent_refusal(request, now)
 
-    def never(self, request: RequestSlot, now: int) -> DropReason | None:
+    def permanent_refusal(self, request: RequestSlot, now: int) -> DropReason | None:
         """Say why a request can never be granted, however long it waits; `None` if it may be."""
         self._reservoir.fill(now)
-        heavy: DropReason | None = None if self.can_ever_give(request.weight) else "too heavy"
+        heavy: DropReason | None = None if self.can_fit(request.weight) else "too heavy"
         return self._ended(request) or heavy
 
-    def can_ever_give(self, weight: int) -> bool:
+    def can_fit(self, weight: int) -> bool:
         """Say whether the lane can ever give a weight, as its settings and reservoir are now."""
         most = self.settings.max_concurrent
-        return (most is None or weight <= most) and self._reservoir.ever(weight)
+        return (most is None or weight <= most) and self._reservoir.can_fit(weight)
 
-    def admit(self, request: RequestSlot, now: int) -> Waiting:
+    def admit(self, request: RequestSlot, now: int) -> QueuedRequest:
         """Let a request wait that is not refused; see `overflow` if it is not granted at once."""
-        return self._room.add(request, now, aside=self.is_full(request.owner))
+        return self._queue.add(request, now, blocked=self.is_full(request.owner))
 
     def overflow(self, request: RequestSlot, now: int) -> list[Drop]:
         """Drop what there is no room for, now that one more request waits."""
@@ -153,9 +153,9 @@ class Lane:
         if request.since is not None:
             return []  # it has waited before, and is not to blame
         most = settings.max_waiting_per_owner
-        if most is not None and owner is not None and self._room.number_of(owner) > most:
+        if most is not None and owner is not None and self._queue.number_of(owner) > most:
             return [self._drop(request, "too many of its owner wait")]
-        if settings.high_water is None or self._room.size <= settings.high_water:
+        if settings.high_water is None or self._queue.size <= settings.high_water:
             return []
         match settings.strategy:
             case "block":
@@ -163,7 +163,7 @@ class Lane:
                 return self._drop_all("blocked")
             case "overflow":
                 return [self._drop(request, "high water")]
-        least = self._room.least(but=request.request_id)
+        least = self._queue.least(but=request.request_id)
         if least is None or (
             settings.strategy == "overflow_priority" and least.request.priority <= request.priority
         ):
@@ -172,22 +172,22 @@ class Lane:
 
     def withdraw(self, request_id: str) -> RequestSlot | None:
         """Take a waiting request out; `None` if it does not wait (any more)."""
-        waiting = self._room.remove(request_id)
+        waiting = self._queue.remove(request_id)
         if waiting is None:
             return None
-        self._claims.forget(request_id)
+        self._preemptions.forget(request_id)
         return waiting.request
 
     def release(self, slot_id: str) -> Slot | None:
         """Take a slot back; `None` if it is not out (any more)."""
-        slot = self.out.pop(slot_id)
+        slot = self.leases.pop(slot_id)
         if slot is None:
             return None
         owner = slot.request.owner
         if self.settings.max_per_owner is not None and not self.is_full(owner):
-            self._room.let_back(owner)
+            self._queue.unblock_owner(owner)
         if slot.revoked_for is not None:
-            self._claims.returned(slot)
+            self._preemptions.returned(slot)
         return slot
 
     def judge(self, slot: Slot, failed: bool | None, now: int, *, own: bool = True) -> None:
@@ -203,30 +203,30 @@ class Lane:
         if self.circuit is not None and (own or self.circuit.probe == slot.number):
             self.circuit.ended(slot.number, failed, now)
 
-    def head(self) -> Waiting | None:
+    def head(self) -> QueuedRequest | None:
         """Give the request that is next, be it that the limits do not allow it yet."""
-        promised = self._claims.first(self.is_full) if self._claims else None
-        return promised or self._room.best()
+        promised = self._preemptions.first(self.is_full) if self._preemptions else None
+        return promised or self._queue.best()
 
-    def ready(self, now: int) -> Waiting | None:
+    def ready(self, now: int) -> QueuedRequest | None:
         """Give the request that the limits allow now, if one does."""
         waiting = self.head()
         if waiting is None or not self._may_go(waiting.request, now):
             return None
         return waiting
 
-    def grant(self, waiting: Waiting, now: int) -> Slot:
+    def grant(self, waiting: QueuedRequest, now: int) -> Slot:
         """Grant the request that is ready."""
         request = waiting.request
-        self._room.take(waiting, now)
-        self._claims.forget(request.request_id)
+        self._queue.take(waiting, now)
+        self._preemptions.forget(request.request_id)
         return self._grant(request, now, now - waiting.asked)
 
     def grants(self, now: int) -> list[Slot]:
         """Give out what may be given out now, the best request first."""
         given: list[Slot] = []
         most = self.settings.max_concurrent
-        while most is None or self.out.weight < most:
+        while most is None or self.leases.weight < most:
             waiting = self.ready(now)
             if waiting is None:
                 break
@@ -245,8 +245,8 @@ class Lane:
         if self.halted(now):
             return []
         self._reservoir.fill(now)
-        return self._claims.ask(
-            free=max(0, settings.max_concurrent - self.out.weight),
+        return self._preemptions.ask(
+            free=max(0, settings.max_concurrent - self.leases.weight),
             budget=self._reservoir.left,
             grace_ends=now + round(settings.grace * MICROSECONDS),
             max_per_owner=settings.max_per_owner,
@@ -255,7 +255,7 @@ class Lane:
     def expired(self, now: int) -> list[Slot]:
         """Take back the slots whose lease or grace has ended."""
         over = []
-        while (slot := self.out.next_expiry()) is not None and slot.expires_at <= now:
+        while (slot := self.leases.next_expiry()) is not None and slot.expires_at <= now:
             self.release(slot.id)
             over.append(slot)
         return over
@@ -265,11 +265,11 @@ class Lane:
         dropped: list[Drop] = []
         if self._reservoir.left is not None and not self.halted(now):
             self._reservoir.fill(now)
-            while (head := self._room.best()) is not None and self._is_hopeless(head.request):
+            while (head := self._queue.best()) is not None and self._is_hopeless(head.request):
                 dropped.append(self._drop(head.request, "too heavy"))
         if self.settings.max_wait is not None:
             limit = now - round(self.settings.max_wait * MICROSECONDS)
-            while (waiting := self._room.oldest()) is not None and waiting.asked <= limit:
+            while (waiting := self._queue.oldest()) is not None and waiting.asked <= limit:
                 dropped.append(self._drop(waiting.request, "waited too long"))
         return dropped
 
@@ -284,8 +284,8 @@ class Lane:
         if refill:
             self._reservoir.left = settings.reservoir
         self._put_in_force(settings)
-        self._room.rearrange(_micros(settings.ageing), self.is_full)
-        heavy = [one for one in self._room if not self.can_ever_give(one.request.weight)]
+        self._queue.rearrange(_micros(settings.ageing), self.is_full)
+        heavy = [one for one in self._queue if not self.can_fit(one.request.weight)]
         return [self._drop(waiting.request, "too heavy") for waiting in heavy]
 
     def pause(self, until: int | None = None) -> None:
@@ -310,23 +310,23 @@ class Lane:
             return True
         return self.circuit is not None and self.circuit.free_at(now) != now
 
-    def bar(self, owner: str | None) -> None:
+    def block_owner(self, owner: str | None) -> None:
         """Let an owner have nothing here for now, since it may have no more elsewhere."""
-        self._barred.add(owner)
-        self._room.set_aside(owner)
+        self._blocked_owners.add(owner)
+        self._queue.block_owner(owner)
 
-    def unbar(self, owner: str | None) -> None:
+    def unblock_owner(self, owner: str | None) -> None:
         """Let a barred owner have its turn again."""
-        self._barred.discard(owner)
+        self._blocked_owners.discard(owner)
         if not self.is_full(owner):
-            self._room.let_back(owner)
+            self._queue.unblock_owner(owner)
 
     def is_full(self, owner: str | None) -> bool:
         """Say whether an owner may have no more for now."""
-        if self._barred and owner in self._barred:
+        if self._blocked_owners and owner in self._blocked_owners:
             return True
         most = self.settings.max_per_owner
-        return most is not None and owner is not None and self.out.number_of(owner) >= most
+        return most is not None and owner is not None and self.leases.number_of(owner) >= most
 
     def drain(self) -> None:
         """Take no request any more; what waits is still granted."""
@@ -345,10 +345,10 @@ class Lane:
             offered: whether the request that is ready waits for another lane.
         """
         times = []
-        slot = self.out.next_expiry()
+        slot = self.leases.next_expiry()
         if slot is not None:
             times.append(slot.expires_at)
-        oldest = None if self.settings.max_wait is None else self._room.oldest()
+        oldest = None if self.settings.max_wait is None else self._queue.oldest()
         if oldest is not None:
             times.append(oldest.asked + round((self.settings.max_wait or 0) * MICROSECONDS))
         due = None
@@ -370,7 +370,7 @@ class Lane:
             return None
         self._reservoir.fill(now)
         if (self._reservoir.left or 0) < (self.settings.reservoir or 0):
-            again = self._reservoir.ever(self.settings.reservoir or 0)
+            again = self._reservoir.can_fit(self.settings.reservoir or 0)
             return self._reservoir.due if again else None
         failing = None if self.circuit is None or not self.circuit.row else self.circuit.until
         remembered = (self.paused_until, self._blocked_until, self._free_at(), failing)
@@ -400,8 +400,8 @@ class Lane:
         A refresh may have left less than there was when it came.
         """
         most, weight = self.settings.max_concurrent, request.weight
-        fits = most is None or self.out.weight + weight <= most
-        return fits and not self._reservoir.ever(weight)
+        fits = most is None or self.leases.weight + weight <= most
+        return fits and not self._reservoir.can_fit(weight)
 
     def _block(self, now: int) -> None:
         penalty = self.settings.penalty
@@ -410,7 +410,7 @@ class Lane:
         self._blocked_until = now + round(penalty * MICROSECONDS)
 
     def _drop_all(self, reason: DropReason) -> list[Drop]:
-        return [self._drop(waiting.request, reason) for waiting in list(self._room)]
+        return [self._drop(waiting.request, reason) for waiting in list(self._queue)]
 
     def _drop(self, request: RequestSlot, reason: DropReason) -> Drop:
         self.withdraw(request.request_id)
@@ -422,13 +422,13 @@ class Lane:
         slot = Slot(
             f"{self.name}#{self.granted}", request, self.granted, now, now + self._lease, waited
         )
-        self.out.add(slot)
+        self.leases.add(slot)
         if self._reservoir.left is not None:
             self._reservoir.left -= request.weight
         if self.circuit is not None:
             self.circuit.granted(slot.number)
         if self.settings.max_per_owner is not None and self.is_full(request.owner):
-            self._room.set_aside(request.owner)
+            self._queue.block_owner(request.owner)
         return slot
 
     def _may_go(self, request: RequestSlot, now: int) -> bool:
@@ -443,8 +443,8 @@ class Lane:
         if self.is_full(request.owner):
             return None
         if most is not None:
-            kept = self._claims.kept(request, self.is_full) if self._claims else 0
-            if self.out.weight + weight + kept > most:
+            kept = self._preemptions.kept(request, self.is_full) if self._preemptions else 0
+            if self.leases.weight + weight + kept > most:
                 return None
         reservoir = self._reservoir
         if reservoir.left is not None:

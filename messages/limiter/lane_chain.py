@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 from limner.messages.limiter.lane import Drop, Lane
 from limner.messages.limiter.leases import Slot
 from limner.messages.limiter.protocol import RequestSlot
-from limner.messages.limiter.request_queue import Waiting
+from limner.messages.limiter.request_queue import QueuedRequest
 
 
 class Step(NamedTuple):
@@ -60,11 +60,11 @@ class Offer(NamedTuple):
     """
 
     lane: Lane
-    waiting: Waiting
+    waiting: QueuedRequest
     request: RequestSlot
 
 
-class Chains:
+class LaneChain:
     """Lanes by name, and what waits and is out in them.
 
     Args:
@@ -74,7 +74,7 @@ class Chains:
     def __init__(self, fronts: set[str | None]) -> None:
         self.lanes: dict[str, Lane] = {}
         self.steps: list[Step | LaneStep] = []
-        self._fronts = fronts
+        self._upstreams = fronts
         self._where: dict[str, Lane] = {}
         self._held: dict[str, dict[str, None]] = {}
         self._agenda: dict[str, Lane] = {}
@@ -84,9 +84,9 @@ class Chains:
         self._first_offered: dict[str, tuple[int, int]] = {}  # when, and how often since
         self._heads: dict[str, str] = {}  # whose request is next in a lane
         self._heads_of: dict[str, dict[str, None]] = {}
-        self._barred: dict[tuple[str, str], dict[str, None]] = {}
-        self._outer: dict[str, tuple[Lane, str]] = {}
-        self._inner: dict[str, tuple[Lane, str]] = {}
+        self._blocked_owners: dict[tuple[str, str], dict[str, None]] = {}
+        self._parent: dict[str, tuple[Lane, str]] = {}
+        self._child: dict[str, tuple[Lane, str]] = {}
 
     # What stands behind what
 
@@ -98,7 +98,7 @@ class Chains:
 
     def _behind(self, lane: Lane) -> list[Lane]:
         """Give the lanes that stand behind a lane, the nearest first."""
-        if lane.name not in self._fronts:
+        if lane.name not in self._upstreams:
             return []
         near = [one for one in self.lanes.values() if one.settings.behind == lane.name]
         return near + [far for one in near for far in self._behind(one)]
@@ -145,11 +145,11 @@ class Chains:
                 self._heads[lane.name] = owner
                 self._heads_of.setdefault(owner, {})[lane.name] = None
                 break
-            lane.bar(owner)
-            self._barred.setdefault((full.name, owner), {})[lane.name] = None
+            lane.block_owner(owner)
+            self._blocked_owners.setdefault((full.name, owner), {})[lane.name] = None
             self._reconsider(lane, owner, now)
 
-    def _is_stale(self, waiting: Waiting, now: int) -> bool:
+    def _is_stale(self, waiting: QueuedRequest, now: int) -> bool:
         """Have an offer replaced that its own lane would not grant any more; False if it would."""
         offer = self._offers.get(waiting.request.request_id)
         if offer is None:
@@ -162,7 +162,7 @@ class Chains:
     def _grant(
         self,
         lane: Lane,
-        waiting: Waiting,
+        waiting: QueuedRequest,
         now: int,
         seen: dict[str, Lane],
         until: int | None = None,
@@ -170,7 +170,7 @@ class Chains:
         """Grant a request, until then at most; if it is an offer, the one that was offered too."""
         slot = lane.grant(waiting, now)
         if until is not None:
-            lane.out.shorten(slot, until)
+            lane.leases.shorten(slot, until)
         seen[lane.name] = lane
         offer = self._offers.get(slot.request.request_id)
         if offer is None:
@@ -179,8 +179,8 @@ class Chains:
             self._forget_offer(offer)
             self.steps.append(Step("slot_granted", lane, slot.request, slot))
             own = self._grant(offer.lane, offer.waiting, now, seen, slot.expires_at)
-            self._outer[own.id] = lane, slot.id
-            self._inner[slot.id] = offer.lane, own.id
+            self._parent[own.id] = lane, slot.id
+            self._child[slot.id] = offer.lane, own.id
             self._offer(offer.lane, now)
         owner = slot.request.owner
         if owner is not None and lane.is_full(owner):
@@ -189,7 +189,7 @@ class Chains:
 
     def _reconsider(self, lane: Lane, owner: str, now: int) -> None:
         """Let others be next in the lanes behind one in which an owner may have no more."""
-        if lane.name not in self._fronts:
+        if lane.name not in self._upstreams:
             return
         for name in tuple(self._heads_of.get(owner, ())):
             near = self.lanes[name]
@@ -197,14 +197,14 @@ class Chains:
                 self._offer(near, now)
                 self._agenda[name] = near
 
-    def _unbar(self, key: tuple[str, str]) -> None:
+    def _unblock(self, key: tuple[str, str]) -> None:
         """Let an owner have its turn again in the lanes behind one in which it may have more."""
-        for name in self._barred.pop(key, ()):
+        for name in self._blocked_owners.pop(key, ()):
             lane = self.lanes.get(name)
             if lane is not None:
-                lane.unbar(key[1])
+                lane.unblock_owner(key[1])
                 self._agenda[name] = lane
-                self._unbar((name, key[1]))
+                self._unblock((name, key[1]))
 
     def _withdraw_offer(self, name: str) -> None:
         """Take an offer back, and those that were made for it in turn."""
@@ -268,7 +268,7 @@ class Chains:
     ) -> bool:
         """Take a slot back, and all that belong to it in other lanes; False if it is not out."""
         lane, slot_id = self._innermost(lane, slot_id)
-        if expired is None and slot_id not in lane.out.slots:
+        if expired is None and slot_id not in lane.leases.slots:
             return False
         own = slot_id
         while True:
@@ -285,18 +285,18 @@ class Chains:
             self.steps.append(Step(event, lane, slot.request, slot))
             self._agenda_unless_alone(lane)
             owner = slot.request.owner
-            if self._barred and owner is not None and not lane.is_full(owner):
-                self._unbar((lane.name, owner))
-            link = self._outer.pop(slot_id, None)
+            if self._blocked_owners and owner is not None and not lane.is_full(owner):
+                self._unblock((lane.name, owner))
+            link = self._parent.pop(slot_id, None)
             if link is None:
                 return True
             lane, slot_id = link
-            del self._inner[slot_id]
+            del self._child[slot_id]
 
     def _innermost(self, lane: Lane, slot_id: str) -> tuple[Lane, str]:
         """Give the slot by which the holder knows one that belongs to it."""
-        while slot_id in self._inner:
-            lane, slot_id = self._inner[slot_id]
+        while slot_id in self._child:
+            lane, slot_id = self._child[slot_id]
         return lane, slot_id
 
     # What begins

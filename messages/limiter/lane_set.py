@@ -8,14 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from limner.messages.limiter.lane import Drop, Lane
-from limner.messages.limiter.lane_chain import Chains, LaneStep, Step
+from limner.messages.limiter.lane_chain import LaneChain, LaneStep, Step
 from limner.messages.limiter.protocol import ReleaseSlot, RequestSlot
 from limner.messages.limiter.reservoir import MICROSECONDS
 from limner.messages.limiter.settings import LaneSettings
 from limner.messages.validation import group_of
 
 
-class LaneSet(Chains):
+class LaneSet(LaneChain):
     """The lanes of a limiter, and what is asked of them.
 
     Args:
@@ -52,7 +52,7 @@ class LaneSet(Chains):
         self._busy.add(lane.name)
         self.steps.append(Step("slot_requested", lane, request))
         if lane.alone:
-            if lane.out.may_expire(now) or lane.settings.max_wait is not None:
+            if lane.leases.may_expire(now) or lane.settings.max_wait is not None:
                 self._tidy(lane, now)
             granted, dropped = lane.request(request, now)
             for slot in granted:
@@ -66,7 +66,7 @@ class LaneSet(Chains):
             return
         refused: str | None = lane.refusal(request, now)
         for further in self._further(lane):
-            never = further.never(request, now)
+            never = further.permanent_refusal(request, now)
             refused = refused or (never and f"{never} in lane {further.name}")
         if refused is not None:
             self._drop(lane, Drop(request, refused))
@@ -127,19 +127,19 @@ class LaneSet(Chains):
             self.steps.append(LaneStep("lane_updated", lane, fields))
             for drop in dropped:
                 self._drop(lane, drop)
-            if lane.name in self._fronts:
+            if lane.name in self._upstreams:
                 self._reach_behind(lane)
             self._agenda[lane.name] = lane
         self._settle_all(now)
 
     def _reach_behind(self, lane: Lane) -> None:
         """Let other settings of a lane be felt in those behind it."""
-        for key in [key for key in self._barred if key[0] == lane.name]:
-            self._unbar(key)
+        for key in [key for key in self._blocked_owners if key[0] == lane.name]:
+            self._unblock(key)
         for one in self._behind(lane):
             self._agenda[one.name] = one
             for waiting in list(one.all_waiting()):
-                if not lane.can_ever_give(waiting.request.weight):
+                if not lane.can_fit(waiting.request.weight):
                     one.withdraw(waiting.request.request_id)
                     self._drop(one, Drop(waiting.request, f"too heavy in lane {lane.name}"))
 
@@ -271,7 +271,7 @@ class LaneSet(Chains):
         self.touched[lane.name] = None
         for slot in lane.revocations(now):
             owning, slot_id = self._innermost(lane, slot.id)
-            holder = owning.out.slots[slot_id]
+            holder = owning.leases.slots[slot_id]
             step = Step("slot_asked_back", lane, slot.request, slot, slot.revoked_for, holder)
             self.steps.append(step)
         circuit = lane.circuit
@@ -330,7 +330,7 @@ class LaneSet(Chains):
         return self._open(name, self.groups[group_of(name)], now) if lane is None else lane
 
     def _open(self, name: str, settings: LaneSettings, now: int) -> Lane:
-        alone = settings.behind is None and name not in self._fronts
+        alone = settings.behind is None and name not in self._upstreams
         lane = Lane(name, settings, now, granted=self._granted, alone=alone)
         self.lanes[name] = lane
         self.steps.append(LaneStep("lane_opened", lane, settings.model_dump()))

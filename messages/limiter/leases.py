@@ -30,14 +30,14 @@ class Slot:
     revoked_for: str | None = None
 
 
-class Holdings:
+class Leases:
     """The slots that are out, by id, the oldest first, and the summed `weight` of them."""
 
     def __init__(self) -> None:
         self.slots: dict[str, Slot] = {}
         self.weight = 0
         self._of_owner: dict[str, int] = {}
-        self._leases: list[tuple[int, int, str]] = []
+        self._expiries: list[tuple[int, int, str]] = []
 
     def __iter__(self) -> Iterator[Slot]:
         return iter(self.slots.values())
@@ -81,20 +81,20 @@ class Holdings:
 
     def may_expire(self, now: int) -> bool:
         """Say whether a slot may have expired; sure if it says no."""
-        return bool(self._leases) and self._leases[0][0] <= now
+        return bool(self._expiries) and self._expiries[0][0] <= now
 
     def next_expiry(self) -> Slot | None:
         """Give the slot that expires first."""
-        while self._leases:
-            due, _, slot_id = self._leases[0]
+        while self._expiries:
+            due, _, slot_id = self._expiries[0]
             slot = self.slots.get(slot_id)
             if slot is not None and slot.expires_at == due:
                 return slot
-            heappop(self._leases)
+            heappop(self._expiries)
         return None
 
     def _await(self, slot: Slot) -> None:
-        if len(self._leases) > 64 + 4 * len(self.slots):
-            self._leases = [one for one in self._leases if one[2] in self.slots]
-            heapify(self._leases)
-        heappush(self._leases, (slot.expires_at, slot.number, slot.id))
+        if len(self._expiries) > 64 + 4 * len(self.slots):
+            self._expiries = [one for one in self._expiries if one[2] in self.slots]
+            heapify(self._expiries)
+        heappush(self._expiries, (slot.expires_at, slot.number, slot.id))

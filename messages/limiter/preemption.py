@@ -2,15 +2,15 @@
 
 from collections.abc import Callable, Iterator
 
-from limner.messages.limiter.leases import Holdings, Slot
+from limner.messages.limiter.leases import Leases, Slot
 from limner.messages.limiter.protocol import RequestSlot
-from limner.messages.limiter.request_queue import Waiting, WaitingRoom
+from limner.messages.limiter.request_queue import QueuedRequest, RequestQueue
 
 BACKGROUND = 7
 """The first priority of those whose slots may be asked back."""
 
 
-class Claims:
+class Preemptions:
     """The requests for which slots were asked back.
 
     A request *asks* until all slots that were asked back for it are back; then it is *promised*
@@ -21,10 +21,10 @@ class Claims:
         out: what is out.
     """
 
-    __slots__ = ("_asking", "_out", "_promised", "_room")
+    __slots__ = ("_asking", "_out", "_promised", "_queue")
 
-    def __init__(self, room: WaitingRoom, out: Holdings) -> None:
-        self._room = room
+    def __init__(self, room: RequestQueue, out: Leases) -> None:
+        self._queue = room
         self._out = out
         self._asking: dict[str, None] = {}
         self._promised: list[str] = []
@@ -89,10 +89,10 @@ class Claims:
         if self._promised and request_id in self._promised:
             self._promised.remove(request_id)
 
-    def first(self, is_full: Callable[[str | None], bool]) -> Waiting | None:
+    def first(self, is_full: Callable[[str | None], bool]) -> QueuedRequest | None:
         """Give the first request that was promised to go first, unless its owner is full."""
         for name in self._promised:
-            waiting = self._room.get(name)
+            waiting = self._queue.get(name)
             if waiting is not None and not is_full(waiting.request.owner):
                 return waiting
         return None
@@ -112,8 +112,8 @@ class Claims:
 
     def _urgent(self, most: int | None) -> Iterator[RequestSlot]:
         """Give the active requests that no slot was asked back for, as many as may have one."""
-        for owner, requests in self._room.urgent():
-            left = self._room.size
+        for owner, requests in self._queue.urgent():
+            left = self._queue.size
             if most is not None and owner is not None:
                 coming = sum(one.request.owner == owner for one in self._preferred())
                 left = most - self._out.number_of(owner) - coming
@@ -124,10 +124,10 @@ class Claims:
                     left -= 1
                     yield waiting.request
 
-    def _preferred(self) -> Iterator[Waiting]:
+    def _preferred(self) -> Iterator[QueuedRequest]:
         """Give the requests for which slots were asked back."""
         for name in self:
-            waiting = self._room.get(name)
+            waiting = self._queue.get(name)
             if waiting is not None:
                 yield waiting
 

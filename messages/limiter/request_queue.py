@@ -13,7 +13,7 @@ The rules, which a test holds against a slow and obvious reading of them:
   last to have another. And each `ageing` of waiting lifts a request by one priority: it goes before
   all those of the next better one that came later than that. Without `ageing` any better priority
   goes before.
-- An owner may be *set aside*: then none of its requests is the best. Its age counts all the same.
+- An owner may be *blocked*: then none of its requests is the best. Its age counts all the same.
 
 A rank does not change with time, so nothing has to be moved as it ages, and what is the best stays
 it until something comes or goes.
@@ -36,7 +36,7 @@ FOREVER = 1 << 62
 """Microseconds that no clock comes to."""
 
 
-class Waiting:
+class QueuedRequest:
     """A request that waits.
 
     Args:
@@ -67,12 +67,12 @@ class _Line:
     def __init__(self, owner: "_Owner", priority: int) -> None:
         self.owner = owner
         self.priority = priority
-        self.requests: deque[Waiting] = deque()
+        self.requests: deque[QueuedRequest] = deque()
         self.since = 0  # when its next request became that
         self.place = 0  # of its next request, among all that became one; 0 for none yet
         self.gone = 0
 
-    def strike(self, waiting: Waiting) -> bool:
+    def strike(self, waiting: QueuedRequest) -> bool:
         """Take a request out, and see to it that none that is gone is the first. True if it was."""
         waiting.gone = True
         requests = self.requests
@@ -90,20 +90,20 @@ class _Line:
 
 
 class _Owner:
-    __slots__ = ("aside", "lines", "name", "waiting")
+    __slots__ = ("blocked", "lines", "name", "waiting")
 
     def __init__(self, name: str | None) -> None:
         self.name = name
         self.lines: dict[int, _Line] = {}
         self.waiting = 0
-        self.aside = False
+        self.blocked = False
 
 
 _Entry = tuple[int, int, _Line]
 """The rank of a line's next request, its place, and the line."""
 
 
-class WaitingRoom:
+class RequestQueue:
     """Requests that wait, `size` of them, and which of them is the best.
 
     Args:
@@ -112,7 +112,7 @@ class WaitingRoom:
 
     def __init__(self, ageing: int | None) -> None:
         self._ageing = ageing or FOREVER
-        self._by_priority: tuple[OrderedDict[str, Waiting], ...] = tuple(
+        self._by_priority: tuple[OrderedDict[str, QueuedRequest], ...] = tuple(
             OrderedDict() for _ in range(PRIORITIES)
         )
         self._owners: dict[str | None, _Owner] = {}
@@ -127,7 +127,7 @@ class WaitingRoom:
     def __contains__(self, request_id: str) -> bool:
         return any(request_id in waiting for waiting in self._by_priority)
 
-    def __iter__(self) -> Iterator[Waiting]:
+    def __iter__(self) -> Iterator[QueuedRequest]:
         for waiting in self._by_priority:
             yield from waiting.values()
 
@@ -141,23 +141,23 @@ class WaitingRoom:
         known = self._owners.get(owner)
         return 0 if known is None else known.waiting
 
-    def add(self, request: RequestSlot, now: int, *, aside: bool) -> Waiting:
+    def add(self, request: RequestSlot, now: int, *, blocked: bool) -> QueuedRequest:
         """Let a request wait; before those of its owner and priority if it has `since`.
 
         Args:
             request: what is wanted; its id is none that waits.
             now: the time.
-            aside: whether its owner is set aside, if it is not known yet.
+            blocked: whether its owner is blocked, if it is not known yet.
         """
         self._number += 1
         priority, again = request.priority, request.since is not None
-        waiting = Waiting(request, -self._number if again else self._number, now)
+        waiting = QueuedRequest(request, -self._number if again else self._number, now)
         self._by_priority[priority][request.request_id] = waiting
         self._weights[priority] += request.weight
         owner = self._owners.get(request.owner)
         if owner is None:
             owner = self._owners[request.owner] = _Owner(request.owner)
-            owner.aside = aside
+            owner.blocked = blocked
         owner.waiting += 1
         line = owner.lines.get(priority)
         if line is None:
@@ -172,49 +172,49 @@ class WaitingRoom:
             self._follow(line, now)
         return waiting
 
-    def remove(self, request_id: str) -> Waiting | None:
+    def remove(self, request_id: str) -> QueuedRequest | None:
         """Take a request out that is not wanted any more; `None` if it does not wait."""
         waiting = self.get(request_id)
         if waiting is not None and (line := self._strike(waiting)) is not None:
             self._follow(line, max(line.since, line.requests[0].asked))
         return waiting
 
-    def take(self, waiting: Waiting, now: int) -> None:
+    def take(self, waiting: QueuedRequest, now: int) -> None:
         """Take a request out that is granted; its owner's next one is the last to be so."""
         line = self._strike(waiting)
         if line is not None:
             line.place = 0
             self._follow(line, now)
 
-    def best(self) -> Waiting | None:
+    def best(self) -> QueuedRequest | None:
         """Give the request that is next; `None` if none is that may be."""
         urgent, other = _head(self._urgent), _head(self._others)
         if urgent is None or (other is not None and other < urgent):
             urgent = other
         return None if urgent is None else urgent[2].requests[0]
 
-    def oldest(self) -> Waiting | None:
+    def oldest(self) -> QueuedRequest | None:
         """Give the request that began to wait first."""
         first = (next(iter(by_id.values())) for by_id in self._by_priority if by_id)
         return min(first, key=_asked, default=None)
 
-    def least(self, *, but: str) -> Waiting | None:
-        """Give the oldest request of the lowest priority, one left aside."""
+    def least(self, *, but: str) -> QueuedRequest | None:
+        """Give the oldest request of the lowest priority, `but` left out."""
         for by_id in reversed(self._by_priority):
             for request_id, waiting in by_id.items():
                 if request_id != but:
                     return waiting
         return None
 
-    def get(self, request_id: str) -> Waiting | None:
+    def get(self, request_id: str) -> QueuedRequest | None:
         """Give a request that waits, by its id."""
         for by_id in self._by_priority:
             if request_id in by_id:
                 return by_id[request_id]
         return None
 
-    def urgent(self) -> Iterator[tuple[str | None, Iterator[Waiting]]]:
-        """Give what waits with a priority up to `ACTIVE`: an owner at a time, none set aside.
+    def urgent(self) -> Iterator[tuple[str | None, Iterator[QueuedRequest]]]:
+        """Give what waits with a priority up to `ACTIVE`: an owner at a time, none that is blocked.
 
         An owner whose next request has a better rank comes earlier; twice, if it has some of
         several priorities.
@@ -222,31 +222,31 @@ class WaitingRoom:
         for line in _in_order(self._urgent):
             yield line.owner.name, (one for one in line.requests if not one.gone)
 
-    def set_aside(self, owner: str | None) -> None:
+    def block_owner(self, owner: str | None) -> None:
         """Let an owner have nothing until it is let back."""
         known = self._owners.get(owner)
         if known is not None:
-            known.aside = True
+            known.blocked = True
 
-    def let_back(self, owner: str | None) -> None:
-        """Let an owner that was set aside have its turn again."""
+    def unblock_owner(self, owner: str | None) -> None:
+        """Unblock an owner."""
         known = self._owners.get(owner)
-        if known is not None and known.aside:
-            known.aside = False
+        if known is not None and known.blocked:
+            known.blocked = False
             for line in known.lines.values():
                 self._push(line)
 
-    def rearrange(self, ageing: int | None, is_aside: Callable[[str | None], bool]) -> None:
-        """Let requests age at another pace, and set other owners aside."""
+    def rearrange(self, ageing: int | None, is_full: Callable[[str | None], bool]) -> None:
+        """Let requests age at another pace, and block other owners."""
         self._ageing = ageing or FOREVER
         self._urgent.clear()
         self._others.clear()
         for owner in self._owners.values():
-            owner.aside = is_aside(owner.name)
+            owner.blocked = is_full(owner.name)
             for line in owner.lines.values():
                 self._push(line)
 
-    def _strike(self, waiting: Waiting) -> _Line | None:
+    def _strike(self, waiting: QueuedRequest) -> _Line | None:
         """Take a request out; give its line if another one is its next now."""
         request = waiting.request
         priority = request.priority
@@ -279,7 +279,7 @@ class WaitingRoom:
             self._push(line)
 
     def _push(self, line: _Line) -> None:
-        if line.owner.aside:
+        if line.owner.blocked:
             return
         entries = self._urgent if line.priority <= ACTIVE else self._others
         if len(entries) > 64 + 4 * self._lines:
@@ -291,7 +291,7 @@ class WaitingRoom:
 def _stands(entry: _Entry) -> bool:
     """Say whether an entry tells of a line's next request, which may be granted."""
     line = entry[2]
-    return line.place == entry[1] and not line.owner.aside
+    return line.place == entry[1] and not line.owner.blocked
 
 
 def _head(entries: list[_Entry]) -> _Entry | None:
@@ -320,5 +320,5 @@ def _in_order(entries: list[_Entry]) -> Iterator[_Line]:
                 heappush(heap, (entries[child][:2], child))
 
 
-def _asked(waiting: Waiting) -> int:
+def _asked(waiting: QueuedRequest) -> int:
     return waiting.asked

@@ -69,7 +69,7 @@ class Reservoir:
             return self._refresh_at
         return min(self._refresh_at, self._increase_at)
 
-    def ever(self, weight: int) -> bool:
+    def can_fit(self, weight: int) -> bool:
         """Say whether it can ever give a weight; a change of the settings left aside.
 
         One that is never filled may still be, by a host.

@@ -6,9 +6,9 @@ from typing import Any, Literal
 from pydantic import Field, SkipValidation
 
 from limner.messages.base import Message
-from limner.messages.picture_requests import Wish
+from limner.messages.picture_requests import PictureRequest
 from limner.messages.pictures import Illustrated
-from limner.messages.text.mark_editor import Page
+from limner.messages.text.mark_editor import MarkEditor
 
 
 class Opening(Message):
@@ -27,7 +27,7 @@ class OpenStream(Opening):
     """The host's end, which the monitor takes text from and the root gives the outcome to."""
 
 
-Wishes = Callable[[Page], Sequence[Wish]]
+Resolver = Callable[[MarkEditor], Sequence[PictureRequest]]
 """Gives what is wished for of a stored text, or raises what is wrong with it."""
 
 
@@ -40,7 +40,7 @@ class Regenerate(Opening):
         future: of what the session gives.
     """
 
-    wishes: SkipValidation[Wishes] = Field(repr=False)
+    wishes: SkipValidation[Resolver] = Field(repr=False)
     future: SkipValidation[Any] = Field(repr=False)
 
 
@@ -112,7 +112,7 @@ class LoadOverdue(Message):
     """session's timer → session: the store does not come back."""
 
 
-Outcome = Literal["written", "skipped", "cancelled", "timed_out", "failed"]
+SessionOutcome = Literal["written", "skipped", "cancelled", "timed_out", "failed"]
 
 
 class SessionEnded(Message):
@@ -127,7 +127,7 @@ class SessionEnded(Message):
     """
 
     session_id: str
-    outcome: Outcome
+    outcome: SessionOutcome
     result: Illustrated | None = None
     error: BaseException | None = None
     heard: frozenset[str] = frozenset()

@@ -16,7 +16,7 @@ class PromptWithdrawn(Message):
     task_id: str
 
 
-class LetGo(Message):
+class CancelTasks(Message):
     """monitor, session → processor: settle what is open as cancelled, for this reason."""
 
     reason: str

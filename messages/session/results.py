@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from limner.messages.picture_requests import Outcome
+from limner.messages.picture_requests import RequestOutcome
 from limner.messages.pictures import Failure, Illustrated, Placement, Unplaced
 from limner.messages.prompts import Prompt
 from limner.messages.registry import Version
@@ -49,11 +49,11 @@ def failure_of(task: Task) -> Failure | None:
     )
 
 
-def outcomes_of(totals: TotalsSealed, tasks: Iterable[Task]) -> tuple[Outcome, ...]:
+def outcomes_of(totals: TotalsSealed, tasks: Iterable[Task]) -> tuple[RequestOutcome, ...]:
     """Give what became of the wishes of a regeneration, in their order."""
     by_id = {task.id: task for task in tasks}
     return tuple(
-        Outcome(
+        RequestOutcome(
             wish=wish, placement=placement_of(by_id[task_id]), failure=failure_of(by_id[task_id])
         )
         for task_id, wish in (totals.wishes or {}).items()

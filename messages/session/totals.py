@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from limner.messages.base import Message
-from limner.messages.picture_requests import Wish
+from limner.messages.picture_requests import PictureRequest
 from limner.messages.prompts import PromptMatch
 from limner.messages.session.streaming import SealReason
 
@@ -28,4 +28,4 @@ class TotalsSealed(Message):
     matches: tuple[PromptMatch, ...] = ()
     over_limit: tuple[str, ...] = ()
     dropped_patterns: tuple[str, ...] = ()
-    wishes: Mapping[str, Wish] | None = None
+    wishes: Mapping[str, PictureRequest] | None = None

@@ -5,7 +5,7 @@ from collections.abc import Collection
 from typing import Literal, get_args
 
 from limner.messages.errors import SettingsInvalid
-from limner.messages.text.mark_editor import Page
+from limner.messages.text.mark_editor import MarkEditor
 from limner.messages.text.notation import Notation
 from limner.messages.text.prompt_tags import Tags
 
@@ -51,7 +51,7 @@ def clean(
 
 
 def _cleaned(text: str, keep: Collection[Kept], notation: Notation) -> str:
-    page = Page(Tags(text, message_id="", notation=notation), cut=_CUT)
+    page = MarkEditor(Tags(text, message_id="", notation=notation), cut=_CUT)
     for mark in page.marks:
         if f"{mark.kind}s" not in keep:
             page.take(mark)

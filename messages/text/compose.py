@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from limner.messages.pictures import Failure, Placement
 from limner.messages.prompts import PromptMatch
 from limner.messages.registry import Registry
-from limner.messages.text.mark_editor import NO_PROMPT, Composed, Page
+from limner.messages.text.mark_editor import NO_PROMPT, Composed, MarkEditor
 from limner.messages.text.marks import mark
 from limner.messages.text.notation import Markup, Notation
 from limner.messages.text.patterns import DEFAULT_PATTERNS, Pattern
@@ -62,7 +62,7 @@ def compose(
         placeholders=False,
     )
     tags = Tags(text, registry, message_id=message_id, notation=notation, matches=matches)
-    page = Page(tags)
+    page = MarkEditor(tags)
     for placement in placements:
         at = tags.index(placement.prompt_id)
         if at is not None:

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from limner.messages.base import Value
 from limner.messages.pictures import Failure, Placement, Unplaced
-from limner.messages.prompts import Claim, PromptMatch
+from limner.messages.prompts import PromptMatch, TagOwner
 from limner.messages.text.marks import MAX_MARK, Mark, failure_id, failure_mark, find_marks, mark
 from limner.messages.text.patterns import DEFAULT_PATTERNS
 from limner.messages.text.prompt_tags import Tags
@@ -39,7 +39,7 @@ class Composed(Value):
     placed: tuple[Placement, ...] = ()
     unplaced: tuple[Unplaced, ...] = ()
     removed: tuple[str, ...] = ()
-    claims: tuple[Claim, ...] | None = None
+    claims: tuple[TagOwner, ...] | None = None
 
 
 class Rank(IntEnum):
@@ -68,7 +68,7 @@ class _New(NamedTuple):
     written: str
 
 
-class Page:
+class MarkEditor:
     """A text whose marks are put in and taken out; nothing else of it changes.
 
     The marks directly after a tag, and directly after each other, are its *run*; each may stand on

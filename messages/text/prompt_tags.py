@@ -7,7 +7,7 @@ from functools import cached_property
 
 from limner.messages.errors import SettingsInvalid
 from limner.messages.ids import prompt_id
-from limner.messages.prompts import Claim, Prompt, PromptMatch
+from limner.messages.prompts import Prompt, PromptMatch, TagOwner
 from limner.messages.registry import Registry
 from limner.messages.text.notation import Notation
 from limner.messages.text.patterns import compile_patterns
@@ -99,10 +99,10 @@ class Tags:
         return self._of_decoded.get(prompt)
 
     @property
-    def claims(self) -> tuple[Claim, ...]:
+    def claims(self) -> tuple[TagOwner, ...]:
         """All tags that are held by another prompt than their text and ordinal name."""
         return tuple(
-            Claim(prompt_id=holder, text=match.text, ordinal=match.ordinal)
+            TagOwner(prompt_id=holder, text=match.text, ordinal=match.ordinal)
             for match, holder in zip(self.matches, self.holders, strict=True)
             if holder != self._default(match)
         )

@@ -9,7 +9,7 @@ from urllib.parse import unquote
 
 from limner.messages.pictures import Placement, Unplaced
 from limner.messages.registry import Registry
-from limner.messages.text.mark_editor import Composed, Page, Rank
+from limner.messages.text.mark_editor import Composed, MarkEditor, Rank
 from limner.messages.text.notation import Notation
 from limner.messages.text.prompt_tags import PASSES, Tags, decoded
 
@@ -66,7 +66,7 @@ def reconcile(
     if text is None:
         lost = (Unplaced(placement=one, reason=NO_TEXT) for one in links)
         return Composed(text="", unplaced=tuple(lost))
-    page = Page(Tags(text, registry, message_id=message_id, notation=notation))
+    page = MarkEditor(Tags(text, registry, message_id=message_id, notation=notation))
     there = standing(page, links)
     missing = []
     strangers = {at for name, at in page.after.items() if _strange(page, name)}
@@ -93,7 +93,7 @@ def reconcile(
     return page.composed(missing)
 
 
-def _strange(page: Page, name: str) -> bool:
+def _strange(page: MarkEditor, name: str) -> bool:
     """Say whether a mark is a picture of a prompt that nothing is known of."""
     mark = page.there[name][0]
     unknown = mark.prompt_id not in page.tags.known and page.tags.index(mark.prompt_id) is None
@@ -103,7 +103,7 @@ def _strange(page: Page, name: str) -> bool:
 class _Encoded:
     """What a text would hold if it were decoded, looked up if it is asked for."""
 
-    def __init__(self, page: Page) -> None:
+    def __init__(self, page: MarkEditor) -> None:
         self._page = page
 
     @cached_property
@@ -131,7 +131,7 @@ class _Encoded:
         return None if plain == self._page.text else plain
 
 
-def standing(page: Page, placements: Collection[Placement]) -> set[str]:
+def standing(page: MarkEditor, placements: Collection[Placement]) -> set[str]:
     """Give the ids of those pictures that stand in a text, marked or not.
 
     Two pictures that have one address are both there only if two images are; an image that is

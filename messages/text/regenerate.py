@@ -1,14 +1,16 @@
 """Wishes for other pictures of a text that is there already."""
 
 from limner.messages.errors import SettingsInvalid, UnknownPicture, UnknownPrompt
-from limner.messages.picture_requests import AgainMode, Mode, Wish
+from limner.messages.picture_requests import AgainMode, Mode, PictureRequest
 from limner.messages.prompts import Prompt
-from limner.messages.text.mark_editor import Page
+from limner.messages.text.mark_editor import MarkEditor
 from limner.messages.text.prompt_tags import Tags
 from limner.messages.unicode import wellformed
 
 
-def wish_for(page: Page, target: str, place: Mode, prompt: str | Prompt | None = None) -> Wish:
+def request_one(
+    page: MarkEditor, target: str, place: Mode, prompt: str | Prompt | None = None
+) -> PictureRequest:
     """Give the wish for one more picture in place of, or beside, one that is in a text.
 
     Args:
@@ -45,7 +47,7 @@ def wish_for(page: Page, target: str, place: Mode, prompt: str | Prompt | None =
         )
     if prompt is not None and at is not None:
         page.tags.rewritten({at: wished})
-    return Wish(
+    return PictureRequest(
         prompt=wished,
         place=place,
         target=known.id if place == "append-after-prompt" else target,
@@ -53,7 +55,9 @@ def wish_for(page: Page, target: str, place: Mode, prompt: str | Prompt | None =
     )
 
 
-def wishes_again(page: Page, mode: AgainMode, *, only_missing: bool = False) -> tuple[Wish, ...]:
+def request_all(
+    page: MarkEditor, mode: AgainMode, *, only_missing: bool = False
+) -> tuple[PictureRequest, ...]:
     """Give a wish for each prompt tag of a text.
 
     Args:
@@ -83,14 +87,14 @@ def wishes_again(page: Page, mode: AgainMode, *, only_missing: bool = False) -> 
         if at not in illustrated
     }
     return tuple(
-        Wish(prompt=one, place="retry", target=failed[name], once=True)
+        PictureRequest(prompt=one, place="retry", target=failed[name], once=True)
         if name in failed
-        else Wish(prompt=one, place=mode, target=name, once=only_missing)
+        else PictureRequest(prompt=one, place=mode, target=name, once=only_missing)
         for name, one in missing.items()
     )
 
 
-def wishes_retry(page: Page) -> tuple[Wish, ...]:
+def request_retries(page: MarkEditor) -> tuple[PictureRequest, ...]:
     """Give a wish for each picture that could not be made, as the marks in a text say.
 
     A prompt that was refined from what its tag says, or is known for less long than that, is one
@@ -111,12 +115,14 @@ def wishes_retry(page: Page) -> tuple[Wish, ...]:
                 age.get(holder, len(age)) < age.get(prompt.id, -1)
             )
             wishes.append(
-                Wish(prompt=prompt, place="retry", target=name, rewrites=rewrites, once=True)
+                PictureRequest(
+                    prompt=prompt, place="retry", target=name, rewrites=rewrites, once=True
+                )
             )
     return tuple(wishes)
 
 
-def _prompt(page: Page, name: str) -> Prompt | None:
+def _prompt(page: MarkEditor, name: str) -> Prompt | None:
     """Give the prompt of a mark by its id, as the registry knows it, else as its tag has it.
 
     The tag of a mark that names a prompt of another message, as after lines of a chat were taken

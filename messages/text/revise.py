@@ -4,11 +4,11 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import islice
 
 from limner.messages.errors import SettingsInvalid
-from limner.messages.picture_requests import Outcome, Wish
+from limner.messages.picture_requests import PictureRequest, RequestOutcome
 from limner.messages.pictures import Failure
 from limner.messages.prompts import Prompt
 from limner.messages.registry import Registry
-from limner.messages.text.mark_editor import Composed, Page, Rank
+from limner.messages.text.mark_editor import Composed, MarkEditor, Rank
 from limner.messages.text.marks import Mark, failure_id
 from limner.messages.text.notation import Notation
 from limner.messages.text.prompt_tags import Tags
@@ -18,7 +18,7 @@ DEFAULT = Notation()
 
 def revise(
     text: str,
-    outcomes: Sequence[Outcome],
+    outcomes: Sequence[RequestOutcome],
     registry: Registry,
     *,
     message_id: str,
@@ -52,7 +52,7 @@ def revise(
     registry = registry.add(*(one.wish.prompt for one in outcomes))
     old = Tags(text, registry, message_id=message_id, notation=notation)
     tags = _rewritten(old, outcomes)
-    page = Page(tags)
+    page = MarkEditor(tags)
     brought = {one.placement.id for one in outcomes if one.placement is not None}
     brought |= {failure_id(left) for one in outcomes if (left := _failed(one, notation))}
     for one in outcomes:
@@ -97,14 +97,14 @@ def remove(text: str, placement_id: str, *, notation: Notation = DEFAULT) -> str
     Raises:
         SettingsInvalid: if a pattern cannot be used.
     """
-    page = Page(Tags(text, message_id="", notation=notation))
+    page = MarkEditor(Tags(text, message_id="", notation=notation))
     marks = [*page.there.get(placement_id, ()), *page.remains.get(placement_id, ())]
     for mark in marks:
         page.take(mark)
     return page.composed(()).text if marks else None
 
 
-def _rewritten(tags: Tags, outcomes: Sequence[Outcome]) -> Tags:
+def _rewritten(tags: Tags, outcomes: Sequence[RequestOutcome]) -> Tags:
     """Give the tags as they are after the wishes that rewrite them and gave a picture."""
     held = set(tags.holders)
     changes: dict[int, Prompt] = {}
@@ -129,7 +129,9 @@ def _written(tags: Tags, changes: Mapping[int, Prompt]) -> Tags:
         return tags
 
 
-def _stripped(page: Page, outcomes: Sequence[Outcome], placed: Collection[str]) -> Iterator[str]:
+def _stripped(
+    page: MarkEditor, outcomes: Sequence[RequestOutcome], placed: Collection[str]
+) -> Iterator[str]:
     """Give the ids of the pictures that are replaced, and had been stripped from the text.
 
     Args:
@@ -154,7 +156,7 @@ def _stripped(page: Page, outcomes: Sequence[Outcome], placed: Collection[str]) 
             yield name
 
 
-def _failed(outcome: Outcome, notation: Notation) -> Failure | None:
+def _failed(outcome: RequestOutcome, notation: Notation) -> Failure | None:
     """Give the failure that is to leave a mark."""
     failure = outcome.failure
     if failure is None or outcome.placement is not None or not notation.placeholders:
@@ -162,7 +164,7 @@ def _failed(outcome: Outcome, notation: Notation) -> Failure | None:
     return failure if failure.state == "failed" else None
 
 
-def _leaving(page: Page, outcome: Outcome, notation: Notation) -> Sequence[Mark]:
+def _leaving(page: MarkEditor, outcome: RequestOutcome, notation: Notation) -> Sequence[Mark]:
     """Give the marks in whose place an outcome comes."""
     wish = outcome.wish
     if outcome.placement is None:
@@ -174,13 +176,13 @@ def _leaving(page: Page, outcome: Outcome, notation: Notation) -> Sequence[Mark]
     return () if at is None else [one for one in page.runs[at] if one.kind != "failure"]
 
 
-def _tag(tags: Tags, wish: Wish) -> int | None:
+def _tag(tags: Tags, wish: PictureRequest) -> int | None:
     """Give the tag that a wish is for: that of its target's prompt, else that of its own."""
     at = tags.index(wish.target.partition(":")[0])
     return tags.index(wish.prompt.id) if at is None else at
 
 
-def _target(page: Page, wish: Wish) -> Sequence[Mark]:
+def _target(page: MarkEditor, wish: PictureRequest) -> Sequence[Mark]:
     """Give the mark that a wish is for, as often as it is there."""
     kind = "failure" if wish.place == "retry" else "picture"
     return [one for one in page.there.get(wish.target, ()) if one.kind == kind]

@@ -6,21 +6,21 @@ from itertools import count
 from typing import NamedTuple
 
 from limner.messages.ids import prompt_id
-from limner.messages.prompts import Claim
+from limner.messages.prompts import TagOwner
 from limner.messages.registry import Registry
-from limner.messages.text.mark_editor import Page
+from limner.messages.text.mark_editor import MarkEditor
 from limner.messages.text.notation import Notation
 from limner.messages.text.prompt_tags import Tags, canonical
 
 
-def carried(
+def track_tags(
     text: str,
     changed: str,
     registry: Registry,
     *,
     message_id: str,
     notation: Notation = Notation(),  # noqa: B008  # it is immutable
-) -> tuple[Claim, ...] | None:
+) -> tuple[TagOwner, ...] | None:
     """Give the claims of a changed text: each tag stays with its prompt, wherever it stands now.
 
     A tag that has marks directly after it is held by their prompt, or by the one of that prompt's
@@ -109,7 +109,7 @@ class _Block(NamedTuple):
 
 def _blocks(tags: Tags) -> list[_Block]:
     marks: list[list[str]] = [[] for _ in tags.matches]
-    for name, at in Page(tags).after.items():
+    for name, at in MarkEditor(tags).after.items():
         marks[at].append(name)
     ends = [*(one.start for one in tags.matches[1:]), len(tags.text)]
     return [

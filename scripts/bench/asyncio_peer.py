@@ -13,7 +13,7 @@ from limner.actors.generators.protocol import Generator
 from limner.actors.stores.protocol import Store
 from limner.messages.pictures import Placement
 from limner.messages.prompts import PromptMatch
-from limner.messages.registry import Links
+from limner.messages.registry import RegistryUpdate
 from limner.messages.settings import Settings
 from limner.messages.text.compose import compose
 from limner.messages.text.scanner import PromptScanner
@@ -94,7 +94,7 @@ class Illustrator:
             message_id,
             composed.text,
             expected_version=None if loaded is None else loaded[1],
-            links=Links(placed=tuple(placements)),
+            links=RegistryUpdate(placed=tuple(placements)),
         )
 
     async def picture(self, match: PromptMatch, message_id: str) -> Placement:

@@ -15,7 +15,7 @@ from limner.actors.generators.protocol import Generator
 from limner.actors.stores.protocol import Store
 from limner.messages.pictures import Placement
 from limner.messages.prompts import PromptMatch
-from limner.messages.registry import Links, Version
+from limner.messages.registry import RegistryUpdate, Version
 from limner.messages.settings import Settings
 from limner.messages.text.compose import compose
 from limner.messages.text.notation import Markup
@@ -249,7 +249,7 @@ class Writer(Part):
             self.message_id,
             composed.text,
             expected_version=None if self.loaded is None else self.loaded[1],
-            links=Links(placed=tuple(self.placements)),
+            links=RegistryUpdate(placed=tuple(self.placements)),
         )
         self.session.tell(TextWritten(version))
 

@@ -18,8 +18,8 @@ from typing import Any
 
 import orjson
 
-from limner.scripts.inspect.lasting import OPEN, Halt, Level, Picture, Session, Span, bounded
 from limner.scripts.inspect.reading import LogReader
+from limner.scripts.inspect.span_types import OPEN, Halt, Level, Picture, Session, Span, bounded
 from limner.scripts.inspect.spans import Spans
 from limner.scripts.inspect.trace import many, replacing
 

@@ -10,8 +10,17 @@ from datetime import UTC, datetime, timedelta
 from heapq import heappop, heappush
 
 from limner.scripts.inspect.halts import Halts
-from limner.scripts.inspect.lasting import OPEN, Halt, Level, Picture, Session, Slot, Span, bounded
 from limner.scripts.inspect.reading import Event, micros, opens_run, stands_for
+from limner.scripts.inspect.span_types import (
+    OPEN,
+    Halt,
+    Level,
+    Picture,
+    Session,
+    Slot,
+    Span,
+    bounded,
+)
 
 MICROSECONDS = 1_000_000
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

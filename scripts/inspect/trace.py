@@ -16,7 +16,8 @@ from typing import Any, BinaryIO
 import orjson
 
 from limner.messages.unicode import wellformed
-from limner.scripts.inspect.lasting import (
+from limner.scripts.inspect.reading import LogReader
+from limner.scripts.inspect.span_types import (
     MAX_TEXT,
     OPEN,
     Halt,
@@ -27,7 +28,6 @@ from limner.scripts.inspect.lasting import (
     Span,
     bounded,
 )
-from limner.scripts.inspect.reading import LogReader
 from limner.scripts.inspect.spans import Spans
 
 REMEMBERED = 50_000

@@ -13,16 +13,16 @@ from limner.actors.stores.sillytavern.line_file import beside
 from limner.messages.picture_requests import AgainMode
 from limner.messages.pictures import Illustrated
 from limner.messages.settings import Settings
-from limner.messages.text.mark_editor import Page
+from limner.messages.text.mark_editor import MarkEditor
 from limner.messages.text.prompt_tags import Tags
 from limner.messages.text.reconcile import reconcile
-from limner.messages.text.regenerate import wishes_again
+from limner.messages.text.regenerate import request_all
 from limner.scripts.display import Display, open_display, shown
-from limner.scripts.outcome import DONE, INCOMPLETE, few
-from limner.scripts.places import Places, find_places
+from limner.scripts.paths import Places, find_places
 from limner.scripts.reading import Unusable
+from limner.scripts.report import DONE, INCOMPLETE, few
+from limner.scripts.revise.batch import Course, Job, conclude, tell_removed
 from limner.scripts.revise.copying import copy_file
-from limner.scripts.revise.course import Course, Job, conclude, tell_removed
 from limner.scripts.revise.document import Document, check_copy, opened, pictures_in
 
 
@@ -138,8 +138,8 @@ def find_jobs(document: Document, wanted: Wanted, broken: list[str]) -> Iterator
         if only and message_id not in only:
             continue
         registry = document.store.registry(message_id)
-        page = Page(Tags(text, registry, message_id=message_id, notation=notation))
-        wished = bool(wishes_again(page, mode, only_missing=only_missing))
+        page = MarkEditor(Tags(text, registry, message_id=message_id, notation=notation))
+        wished = bool(request_all(page, mode, only_missing=only_missing))
         stripped = only_missing and bool(
             reconcile(text, registry, message_id=message_id, notation=notation).placed
         )

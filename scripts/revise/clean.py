@@ -17,7 +17,7 @@ from limner.actors.settings import load_settings
 from limner.actors.stores import FileStore, PictureFiles
 from limner.messages.errors import LimnerError, StoreFailed
 from limner.messages.pictures import Illustrated, Placement
-from limner.messages.registry import Links, Registry
+from limner.messages.registry import Registry, RegistryUpdate
 from limner.messages.settings import Settings
 from limner.messages.text.clean import Kept
 from limner.messages.text.clean import clean as cleaned
@@ -25,7 +25,9 @@ from limner.messages.text.marks import find_marks, marked
 from limner.messages.text.notation import Notation
 from limner.messages.text.scanner import find_prompts
 from limner.scripts.display import Display, Lines, shown
-from limner.scripts.outcome import (
+from limner.scripts.paths import Places, find_places, places_of
+from limner.scripts.reading import Unusable, open_source
+from limner.scripts.report import (
     DONE,
     FAILED,
     INCOMPLETE,
@@ -36,8 +38,6 @@ from limner.scripts.outcome import (
     print_text,
     tell_changed,
 )
-from limner.scripts.places import Places, find_places, places_of
-from limner.scripts.reading import Unusable, open_source
 from limner.scripts.revise.copying import copy_file
 from limner.scripts.revise.diff import show_diff
 from limner.scripts.revise.document import check_copy, check_file, is_chat, opened
@@ -148,7 +148,9 @@ class Cleaning:
             loaded = store.load(places.message_id)
             version = None if loaded is None else loaded[1]
             # what stood there before has no claim on this text
-            store.write(places.message_id, text, expected_version=version, links=Links(anew=True))
+            store.write(
+                places.message_id, text, expected_version=version, links=RegistryUpdate(anew=True)
+            )
             store.close()
         return places.output_name
 

@@ -16,7 +16,7 @@ from limner.messages.settings import Settings
 from limner.messages.sillytavern.header import read_registries
 from limner.messages.sillytavern.lines import BrokenLine, members
 from limner.scripts.display import shown
-from limner.scripts.places import Places
+from limner.scripts.paths import Places
 from limner.scripts.reading import Unusable, open_source
 
 MAX_HEADER = 2**28

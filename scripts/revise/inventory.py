@@ -12,7 +12,7 @@ import regex
 from limner.messages.errors import UnknownPicture
 from limner.messages.prompts import Prompt
 from limner.messages.registry import Registry
-from limner.messages.text.mark_editor import Page
+from limner.messages.text.mark_editor import MarkEditor
 from limner.messages.text.marks import Mark
 from limner.messages.text.notation import Notation
 from limner.messages.text.prompt_tags import Tags
@@ -142,7 +142,7 @@ def inventory(
         first: the number of the first picture that stands in it.
     """
     tags = Tags(text, registry, message_id=message_id, notation=notation)
-    page = Page(tags)
+    page = MarkEditor(tags)
     there = standing(page, [one.placement for one in registry.links if one.state == "placed"])
     history = History(registry)
     links = {one.placement.id: one for one in registry.links}

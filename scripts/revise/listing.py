@@ -9,8 +9,8 @@ from typing import Any
 from limner.actors.settings import load_settings
 from limner.messages.errors import LimnerError
 from limner.scripts.display import Display, shown
-from limner.scripts.outcome import DONE, INCOMPLETE, few, give_up
-from limner.scripts.places import places_of
+from limner.scripts.paths import places_of
+from limner.scripts.report import DONE, INCOMPLETE, few, give_up
 from limner.scripts.revise.document import Document, check_file, is_chat, opened
 from limner.scripts.revise.inventory import Entry, Sheet, Spot, inventory
 

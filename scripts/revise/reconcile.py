@@ -11,7 +11,8 @@ from limner.messages.errors import LimnerError, UnknownMessage
 from limner.messages.pictures import Illustrated
 from limner.messages.text.reconcile import reconcile as reconciled
 from limner.scripts.display import Display, Lines, shown
-from limner.scripts.outcome import (
+from limner.scripts.paths import places_of
+from limner.scripts.report import (
     DONE,
     INCOMPLETE,
     INTERRUPTED,
@@ -20,7 +21,6 @@ from limner.scripts.outcome import (
     outcome_of,
     tell_changed,
 )
-from limner.scripts.places import places_of
 from limner.scripts.revise.diff import show_diff
 from limner.scripts.revise.document import Document, check_file, is_chat, opened
 from limner.scripts.signals import Step, interrupted_between_steps

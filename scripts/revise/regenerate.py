@@ -13,7 +13,9 @@ from limner.messages.errors import LimnerError, UnknownPicture
 from limner.messages.picture_requests import Mode
 from limner.messages.pictures import Illustrated
 from limner.scripts.display import Display, open_display, shown
-from limner.scripts.outcome import (
+from limner.scripts.paths import find_places, places_of
+from limner.scripts.reading import Unusable
+from limner.scripts.report import (
     DONE,
     INCOMPLETE,
     few,
@@ -21,14 +23,12 @@ from limner.scripts.outcome import (
     is_incomplete,
     name_troubles,
 )
-from limner.scripts.places import find_places, places_of
-from limner.scripts.reading import Unusable
-from limner.scripts.revise.course import Course, Job, conclude, tell_removed, together
+from limner.scripts.revise.batch import Course, Job, conclude, tell_removed, together
 from limner.scripts.revise.diff import show_diff
 from limner.scripts.revise.document import Document, check_file, is_chat, opened
+from limner.scripts.revise.dry_run import Rehearsal, in_rehearsal, stand_in
 from limner.scripts.revise.inventory import Sheet, find
 from limner.scripts.revise.listing import never, take_stock
-from limner.scripts.revise.rehearsal import Rehearsal, in_rehearsal, stand_in
 
 
 def regenerate(

@@ -12,7 +12,7 @@ from limner.actors.stores import MemoryStore
 from limner.messages.errors import GenerationFailed, StoreFailed, VersionConflict
 from limner.messages.pictures import Picture, PictureBytes
 from limner.messages.prompts import Prompt
-from limner.messages.registry import Link, Links, Registry, Version
+from limner.messages.registry import Link, Registry, RegistryUpdate, Version
 from limner.messages.tasks import Task
 from limner.scripts.simulate.draws import Draws
 from limner.scripts.simulate.parameters import LOCKED, Parameters
@@ -145,7 +145,7 @@ class FaultyStore:
         text: str,
         *,
         expected_version: Version | None,
-        links: Links | None = None,
+        links: RegistryUpdate | None = None,
     ) -> Version:
         """Write a text."""
         self._take_time()

@@ -159,8 +159,8 @@ def simulate(
 def _simulated(
     seed: int, params: Parameters, backend: Backend, store: FaultyStore
 ) -> SimulatedSystem:
-    def latency(lane: str, _tag: Any) -> int | None:
-        of_the_store = lane.startswith(("store", "change"))
+    def latency(pool: str, _tag: Any) -> int | None:
+        of_the_store = pool.startswith(("store", "change"))
         return store.microseconds() if of_the_store else backend.microseconds()
 
     rates = params.faults

@@ -5,8 +5,8 @@ from hypothesis import strategies as st
 
 from limner.messages.ids import picture_id, prompt_id
 from limner.messages.pictures import Picture, Placement
-from limner.messages.prompts import Claim, Prompt
-from limner.messages.registry import Links, Registry
+from limner.messages.prompts import Prompt, TagOwner
+from limner.messages.registry import Registry, RegistryUpdate
 from limner.messages.tasks import Task
 from limner.messages.text.marks import mark
 
@@ -36,7 +36,7 @@ def states(registry):
 
 
 def settled(registry, text="", **links):
-    return registry.settle("story.md", Links(**links), text)
+    return registry.settle("story.md", RegistryUpdate(**links), text)
 
 
 def test_a_prompt_that_is_known_stays_as_it_is():
@@ -95,7 +95,7 @@ def test_what_was_removed_is_past_even_if_it_had_been_made_again():
 
 def test_a_new_text_lets_go_of_what_it_does_not_show():
     shown, gone = placement(prompt("one")), placement(prompt("two"))
-    claim = Claim(prompt_id="p", text="uno", ordinal=0)
+    claim = TagOwner(prompt_id="p", text="uno", ordinal=0)
     known = settled(NOTHING, placed=(shown, gone), claims=(claim,))
     for markup in ("html", "markdown"):
         anew = settled(known, f"told anew {mark(shown, markup)}", anew=True)
@@ -106,7 +106,7 @@ def test_a_new_text_lets_go_of_what_it_does_not_show():
 
 
 def test_claims_are_set_as_a_whole_or_left():
-    one, two = (Claim(prompt_id=name, text="uno", ordinal=0) for name in "pq")
+    one, two = (TagOwner(prompt_id=name, text="uno", ordinal=0) for name in "pq")
     known = settled(NOTHING, claims=(one,))
     assert settled(known).claims == (one,)
     assert settled(known, claims=(two,), anew=True).claims == (two,)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from limner.messages.ids import picture_id, prompt_id, task_id
 from limner.messages.pictures import Failure, Picture, Placement
 from limner.messages.prompts import Prompt, PromptMatch
-from limner.messages.registry import Links, Registry
+from limner.messages.registry import Registry, RegistryUpdate
 from limner.messages.text.compose import compose
 from limner.messages.text.marks import failure_id, failure_mark, find_marks, mark
 from limner.messages.text.notation import Notation
@@ -145,7 +145,7 @@ def scenes(draw):
     text, notation, placements, failures = draw(cases())
     composed = put(text, placements, failures, notation=notation)
     prompts_there = tuple(Prompt.of("m", match) for match in scan(text, notation))
-    links = Links(prompts=prompts_there, placed=composed.placed)
+    links = RegistryUpdate(prompts=prompts_there, placed=composed.placed)
     return text, composed.text, Registry().settle("m", links, frozenset()), notation
 
 

@@ -69,7 +69,7 @@ class PlainReservoir:
         if settings.reservoir_increase_interval != before.reservoir_increase_interval:
             self.begin_increases(now)
 
-    def ever(self, weight):
+    def can_fit(self, weight):
         """Say whether it has this weight at any time if nothing is taken from now on.
 
         One that is never filled may be, by a host.
@@ -118,7 +118,7 @@ class PlainLane:
         self.settings = settings
         self.reservoir = PlainReservoir(settings, now)
         self.waiting = []  # in the order in which they asked
-        self.out = []
+        self.leases = []
         self.turn_of = {}  # (owner, priority): their next request, since when, and its turn
         self.turns = count()
         self.last_grant = None
@@ -156,7 +156,7 @@ class PlainLane:
 
     def is_full(self, owner):
         most = self.settings.max_per_owner
-        held = sum(one.request.owner == owner for one in self.out)
+        held = sum(one.request.owner == owner for one in self.leases)
         return most is not None and owner is not None and held >= most
 
     def standing(self, line, now):
@@ -177,7 +177,7 @@ class PlainLane:
 
     def may_go(self, request, now):
         settings = self.settings
-        out = sum(one.request.weight for one in self.out)
+        out = sum(one.request.weight for one in self.leases)
         self.reservoir.fill(now)
         return (
             now >= self.paused_until
@@ -192,7 +192,7 @@ class PlainLane:
             request = one.request
             self.waiting.remove(one)
             self.granted += 1
-            self.out.append(Out(request, self.granted, now + micros(self.settings.lease)))
+            self.leases.append(Out(request, self.granted, now + micros(self.settings.lease)))
             self.last_grant = now
             if self.reservoir.left is not None:
                 self.reservoir.left -= request.weight
@@ -222,12 +222,12 @@ class PlainLane:
         if now < self.blocked_until:
             self.block(now)
             return "blocked"
-        return None if self.can_ever_give(request.weight, now) else "too heavy"
+        return None if self.can_fit(request.weight, now) else "too heavy"
 
-    def can_ever_give(self, weight, now):
+    def can_fit(self, weight, now):
         most = self.settings.max_concurrent
         self.reservoir.fill(now)
-        return (most is None or weight <= most) and self.reservoir.ever(weight)
+        return (most is None or weight <= most) and self.reservoir.can_fit(weight)
 
     def block(self, now):
         penalty = self.settings.penalty
@@ -275,11 +275,11 @@ class PlainLane:
                 self.note_next(one.line, self.turn_of[one.line][1], keeps=True)
 
     def release(self, request_id):
-        self.out = [one for one in self.out if one.request.request_id != request_id]
+        self.leases = [one for one in self.leases if one.request.request_id != request_id]
 
     def expired(self, now):
         over = sorted(
-            (one for one in self.out if one.expires_at <= now),
+            (one for one in self.leases if one.expires_at <= now),
             key=lambda one: (one.expires_at, one.number),
         )
         for one in over:
@@ -291,10 +291,10 @@ class PlainLane:
         # a refresh may have left less than there was, when the next one was taken in
         while now >= self.paused_until and (best := self.best(now)):
             weight, most = best.request.weight, self.settings.max_concurrent
-            out = sum(one.request.weight for one in self.out)
+            out = sum(one.request.weight for one in self.leases)
             if most is not None and out + weight > most:
                 break
-            if self.can_ever_give(weight, now):
+            if self.can_fit(weight, now):
                 break
             hopeless += self.drop([best.request.request_id], "too heavy")
         max_wait = micros(self.settings.max_wait)
@@ -311,7 +311,7 @@ class PlainLane:
         heavy = [
             one.request.request_id
             for one in sorted(self.waiting, key=lambda one: one.request.priority)
-            if not self.can_ever_give(one.request.weight, now)
+            if not self.can_fit(one.request.weight, now)
         ]
         return self.drop(heavy, "too heavy")
 
@@ -330,7 +330,7 @@ class PlainLane:
 
     def next_moment(self, now):
         """Say when time alone may change anything next: each such moment, needed or not."""
-        moments = [one.expires_at for one in self.out]
+        moments = [one.expires_at for one in self.leases]
         if self.waiting:
             settings = self.settings
             self.reservoir.fill(now)

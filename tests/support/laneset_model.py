@@ -97,10 +97,10 @@ class SeenLane(PlainLane):
 
     def of(self, root):
         """Give what is out for a request."""
-        return next(one for one in self.out if root_of(one.request) == root)
+        return next(one for one in self.leases if root_of(one.request) == root)
 
     def idle(self):
-        return not self.waiting and not self.out
+        return not self.waiting and not self.leases
 
     def remembered_until(self, now):
         """Say from when on a new lane would be as this one, if it is idle; `None` for never."""
@@ -278,10 +278,10 @@ class SeenLanes:
         if lane.last_grant is not None:
             assert now - lane.last_grant >= micros(settings.min_time), "I4"
         lane.last_grant = now
-        lane.out.append(Out(request, slot.number, now + micros(settings.lease)))
+        lane.leases.append(Out(request, slot.number, now + micros(settings.lease)))
         if settings.max_concurrent is not None:
-            assert sum(one.request.weight for one in lane.out) <= settings.max_concurrent, "I3"
-        held = sum(one.request.owner == request.owner for one in lane.out)
+            assert sum(one.request.weight for one in lane.leases) <= settings.max_concurrent, "I3"
+        held = sum(one.request.owner == request.owner for one in lane.leases)
         if request.owner is not None and settings.max_per_owner is not None:
             assert held <= settings.max_per_owner
         if lane.reservoir.left is not None:
@@ -318,7 +318,7 @@ class SeenLanes:
             case "too many of its owner wait":
                 assert len(of_owner) > settings.max_waiting_per_owner
             case "too heavy":
-                assert any(not one.can_ever_give(request.weight, now) for one in chain)
+                assert any(not one.can_fit(request.weight, now) for one in chain)
             case "waited too long":
                 assert now - wait.asked >= micros(settings.max_wait)
             case "blocked":
@@ -350,7 +350,7 @@ class SeenLanes:
             assert (step.event == "slot_revoked") == hasattr(one, "asked")
         elif lane is self.own[root]:
             assert any(each.of(root).expires_at <= now for each in lane.chain())
-        lane.out.remove(one)
+        lane.leases.remove(one)
         if lane is self.own[root]:
             assert slot is self.known.pop(root)
         failed = True if step.event == "slot_expired" else said.get(root)
@@ -365,14 +365,14 @@ class SeenLanes:
     def check_out(self):
         """Each slot that a holder has is one in each lane of its chain, and there is no other."""
         for lane in self.lanes.values():
-            out = sorted(root_of(one.request) for one in lane.out)
+            out = sorted(root_of(one.request) for one in lane.leases)
             assert out == sorted(r for r in self.known if lane in self.own[r].chain())
 
     def check_settled(self, now):
         """Nothing is left to be done, now that each lane has been looked at that wanted it."""
         for lane in self.lanes.values():
             settings = lane.settings
-            assert all(one.expires_at > now for one in lane.out)
+            assert all(one.expires_at > now for one in lane.leases)
             if settings.max_wait is not None:
                 assert all(now - one.asked < micros(settings.max_wait) for one in lane.waiting)
             for one in lane.waiting:

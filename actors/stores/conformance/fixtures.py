@@ -18,7 +18,7 @@ from limner.messages.errors import VersionConflict
 from limner.messages.ids import picture_id, prompt_id
 from limner.messages.pictures import Picture, Placement
 from limner.messages.prompts import Prompt
-from limner.messages.registry import Links, Registry, Version
+from limner.messages.registry import Registry, RegistryUpdate, Version
 from limner.messages.tasks import Task, TaskState
 from limner.messages.text.marks import mark
 
@@ -134,7 +134,9 @@ class Trial:
         """Close the store."""
         self.store.close()
 
-    def write(self, text: str, links: Links | None = None, *, of: str | None = None) -> Version:
+    def write(
+        self, text: str, links: RegistryUpdate | None = None, *, of: str | None = None
+    ) -> Version:
         """Give a message its next text, whether it has one or not."""
         message_id = of or self.message_id
         held = self.store.load(message_id)
@@ -173,7 +175,7 @@ class Trial:
         with ThreadPoolExecutor(THREADS) as pool:
             return list(pool.map(run, range(THREADS)))
 
-    def refused(self, text: str, version: object, links: Links | None = None) -> None:
+    def refused(self, text: str, version: object, links: RegistryUpdate | None = None) -> None:
         """Write over a version, which must be refused."""
         given: Any = version
         try:
@@ -230,7 +232,7 @@ class Followed:
 
     def write(self, text: str, **links: Any) -> None:
         """Write a text with links in both."""
-        given = Links(**links)
+        given = RegistryUpdate(**links)
         self.trial.write(text, given, of=self.message_id)
         self.value = self.value.settle(self.message_id, given, text)
         self.check(f"write with {', '.join(links) or 'nothing'}")

@@ -8,8 +8,8 @@ from limner.actors.stores.conformance.fixtures import (
     in_html,
     promise,
 )
-from limner.messages.prompts import Claim
-from limner.messages.registry import Links
+from limner.messages.prompts import TagOwner
+from limner.messages.registry import RegistryUpdate
 
 
 @promise("registry")
@@ -74,8 +74,8 @@ def prompts_are_known_before_there_is_a_text(trial: Trial) -> None:
 def claims_are_what_the_last_write_says_of_them(trial: Trial) -> None:
     """Claims are set as a whole; a write that says nothing of them leaves them."""
     known = Followed(trial)
-    one = Claim(prompt_id="f" * 20, text='a "red" boat, 海', ordinal=1)
-    two = Claim(prompt_id="a" * 20, text="the sea", ordinal=0)
+    one = TagOwner(prompt_id="f" * 20, text='a "red" boat, 海', ordinal=1)
+    two = TagOwner(prompt_id="a" * 20, text="the sea", ordinal=0)
     known.write("once", claims=(one, two))
     known.write("twice")
     known.write("thrice", claims=(two, one))
@@ -91,7 +91,7 @@ def a_text_that_is_anew_lets_go_of_the_old_one(trial: Trial) -> None:
         known.keep(known.prompt(name), number)
         for number, name in enumerate(("one", "two", "three"))
     )
-    claim = Claim(prompt_id=stays.prompt_id, text="uno", ordinal=0)
+    claim = TagOwner(prompt_id=stays.prompt_id, text="uno", ordinal=0)
     placed = (stays, leaves)
     known.write(in_html(*placed), placed=placed, claims=(claim,))
     known.write(f"told anew, {in_html(stays)}", anew=True)
@@ -128,11 +128,11 @@ def a_write_that_conflicts_settles_nothing(trial: Trial) -> None:
     known = Followed(trial)
     one, two = (known.keep(known.prompt(name)) for name in ("one", "two"))
     known.write(in_html(one), placed=(one,))
-    links = Links(
+    links = RegistryUpdate(
         prompts=(known.prompt("three"),),
         placed=(two,),
         removed=(one.id,),
-        claims=(Claim(prompt_id=one.prompt_id, text="uno", ordinal=0),),
+        claims=(TagOwner(prompt_id=one.prompt_id, text="uno", ordinal=0),),
         anew=True,
     )
     trial.refused(in_html(two), "of another store", links)
@@ -147,7 +147,7 @@ def a_registry_outlives_the_store(trial: Trial) -> None:
     root = known.add(known.prompt("a boat"))
     child = known.add(root.refined("a red boat", feedback="redder", source="model"))
     one, two, three = known.keep(root, 1), known.keep(child, 2), known.keep(child, 3)
-    claim = Claim(prompt_id=child.id, text="a red boat", ordinal=0)
+    claim = TagOwner(prompt_id=child.id, text="a red boat", ordinal=0)
     known.write(in_html(one, two), placed=(one, two), claims=(claim,))
     known.write(in_html(two), removed=(one.id,))
     trial.reopen()

@@ -14,7 +14,7 @@ from limner.actors.stores.conformance.fixtures import (
     promise,
 )
 from limner.messages.errors import VersionConflict
-from limner.messages.registry import Links, Version
+from limner.messages.registry import RegistryUpdate, Version
 
 KEEPING_ROUNDS = ROUNDS // 2  # as each has a file and a record of eight pictures to write
 NASTY = (
@@ -46,7 +46,7 @@ def a_write_over_another_version_changes_nothing(trial: Trial) -> None:
     one = trial.keep(Finished.of(found(trial.message_id)))
     first = trial.write("once")
     second = trial.write("by another")
-    links = Links(placed=(one.placement,), tasks=(one.settled,))
+    links = RegistryUpdate(placed=(one.placement,), tasks=(one.settled,))
     for stale in (first, None, 7_777, "of another store", 2**70):
         trial.refused("mine", stale, links)
     equal(trial.store.load(trial.message_id), ("by another", second), "load() after conflicts")
@@ -193,13 +193,15 @@ def a_picture_that_was_placed_is_no_longer_kept(trial: Trial) -> None:
     """A write settles what it places, and no more; what it takes out can be kept again."""
     trial.write("once")
     one, two = (trial.keep(Finished.of(found(trial.message_id, name))) for name in ("one", "two"))
-    trial.write(in_html(one.placement), Links(placed=(one.placement,), tasks=(one.settled,)))
+    trial.write(
+        in_html(one.placement), RegistryUpdate(placed=(one.placement,), tasks=(one.settled,))
+    )
     kept = trial.store.kept(trial.message_id)
     equal(dict(kept), {two.task.prompt_id: two.picture}, "kept() after a write that placed another")
     trial.write("told anew")
     kept = trial.store.kept(trial.message_id)
     equal(dict(kept), {two.task.prompt_id: two.picture}, "kept() after a write without links")
-    trial.write("without", Links(removed=(one.placement.id,)))
+    trial.write("without", RegistryUpdate(removed=(one.placement.id,)))
     again = trial.keep(Finished.of(found(trial.message_id, "one"), session="another"))
     kept = trial.store.kept(trial.message_id)
     equal(kept.get(one.task.prompt_id), again.picture, "kept() after it was made once more")
@@ -252,7 +254,7 @@ def what_a_failure_quotes_never_holds_up_the_write(trial: Trial) -> None:
     """A task's reason may quote anything; the text is written all the same."""
     one = Finished.of(found(trial.message_id))
     failed = one.settled.but(reason="nul \0, half \ud800" + "x" * 9_999, owner="\ud800")
-    version = trial.write("once", Links(tasks=(failed,)))
+    version = trial.write("once", RegistryUpdate(tasks=(failed,)))
     equal(trial.store.load(trial.message_id), ("once", version), "load()")
 
 
@@ -261,7 +263,7 @@ def what_was_written_and_kept_outlives_the_store(trial: Trial) -> None:
     """Opened again, a store has the text, its version, and the pictures that are in none."""
     one, two = (trial.keep(Finished.of(found(trial.message_id, name))) for name in ("one", "two"))
     text = in_html(one.placement)
-    version = trial.write(text, Links(placed=(one.placement,)))
+    version = trial.write(text, RegistryUpdate(placed=(one.placement,)))
     trial.reopen()
     equal(trial.store.load(trial.message_id), (text, version), "load() of the store opened again")
     kept = trial.store.kept(trial.message_id)

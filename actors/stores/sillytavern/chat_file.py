@@ -37,7 +37,7 @@ from limner.actors.stores.sillytavern.line_file import (
 from limner.messages.errors import StoreFailed, UnknownMessage, VersionConflict
 from limner.messages.pictures import Picture
 from limner.messages.prompts import Prompt
-from limner.messages.registry import Link, Links, Registry, Version
+from limner.messages.registry import Link, Registry, RegistryUpdate, Version
 from limner.messages.sillytavern.header import LINE_NUMBER, Header, Known, Row, replayed
 from limner.messages.sillytavern.lines import BrokenLine, ChatMessage, read_message
 from limner.messages.tasks import Task
@@ -118,7 +118,7 @@ class ChatFileStore:
         text: str,
         *,
         expected_version: Version | None,
-        links: Links | None = None,
+        links: RegistryUpdate | None = None,
     ) -> Version:
         """Replace a message's text if it is still the one that is expected.
 
@@ -140,7 +140,7 @@ class ChatFileStore:
             line = self._message(number, found.content).rewritten(text).encode()
             known = self._known(lines)
             before = known.registry(message_id)
-            after = before.settle(message_id, links or Links(), text)
+            after = before.settle(message_id, links or RegistryUpdate(), text)
             changed = {**known.waiting, **({message_id: after} if after != before else {})}
             header = known.header.but(changed, known.merged)
             edits = [

@@ -5,7 +5,7 @@ from sqlalchemy import Connection, select, text, update
 from limner.actors.stores.sql.registry import links_of
 from limner.actors.stores.sql.tables import metadata, pictures, prompts, schema
 from limner.actors.stores.sql.write_intents import announce
-from limner.messages.registry import Links
+from limner.messages.registry import RegistryUpdate
 
 
 def migrate(connection: Connection) -> None:
@@ -24,6 +24,6 @@ def migrate(connection: Connection) -> None:
     for message_id in messages:
         links = links_of(connection, pictures.c.message_id == message_id, pending)
         placed = tuple(one.placement for one in links)
-        announce(connection, message_id, "", Links(placed=placed))
+        announce(connection, message_id, "", RegistryUpdate(placed=placed))
     connection.execute(update(pictures).where(pending).values(state="kept"))
     connection.execute(update(schema).values(version=2))

@@ -16,8 +16,8 @@ from sqlalchemy import (
 
 from limner.actors.stores.sql.tables import claims, insert_new, pictures, prompts, tasks
 from limner.messages.pictures import Picture, Placement
-from limner.messages.prompts import Claim, Prompt
-from limner.messages.registry import Link, Links, Registry
+from limner.messages.prompts import Prompt, TagOwner
+from limner.messages.registry import Link, Registry, RegistryUpdate
 from limner.messages.tasks import Task
 
 
@@ -58,7 +58,7 @@ def read(connection: Connection, message_id: str) -> Registry:
     return Registry.trusted(
         links=links,
         claims=tuple(
-            Claim.trusted(prompt_id=row.prompt_id, text=row.text, ordinal=row.ordinal)
+            TagOwner.trusted(prompt_id=row.prompt_id, text=row.text, ordinal=row.ordinal)
             for row in held
         ),
         prompts=_prompts(connection, prompts.c.message_id == message_id),
@@ -86,7 +86,7 @@ def prompts_of(connection: Connection, picture_id: str) -> tuple[Prompt, ...]:
     return _prompts(connection, prompts.c.id.in_(of_picture))
 
 
-def settle(connection: Connection, message_id: str, links: Links, text: str) -> None:
+def settle(connection: Connection, message_id: str, links: RegistryUpdate, text: str) -> None:
     """Register what a write settles: what `Registry.settle` makes of what is known."""
     insert_new(connection, tasks, [_task_row(task) for task in links.tasks])
     before = read(connection, message_id)

@@ -10,7 +10,7 @@ from limner.actors.stores.sql.database import Database
 from limner.messages.errors import UnknownMessage, VersionConflict
 from limner.messages.pictures import Picture
 from limner.messages.prompts import Prompt
-from limner.messages.registry import Link, Links, Registry, Version
+from limner.messages.registry import Link, Registry, RegistryUpdate, Version
 from limner.messages.tasks import Task
 
 
@@ -55,7 +55,7 @@ class SqlStore:
         text: str,
         *,
         expected_version: Version | None,
-        links: Links | None = None,
+        links: RegistryUpdate | None = None,
     ) -> Version:
         """Write a text and its links if the text has the version that is expected.
 

@@ -4,11 +4,11 @@ from sqlalchemy import Connection, delete, insert, select
 
 from limner.actors.stores.sql.registry import legible, links_of
 from limner.actors.stores.sql.tables import pictures, writes
-from limner.messages.registry import Links
+from limner.messages.registry import RegistryUpdate
 from limner.messages.text.marks import marked
 
 
-def announce(connection: Connection, message_id: str, version: str, links: Links) -> int:
+def announce(connection: Connection, message_id: str, version: str, links: RegistryUpdate) -> int:
     """Note what a write will settle when its file has the content that `version` names.
 
     Returns:
@@ -32,7 +32,7 @@ def announce(connection: Connection, message_id: str, version: str, links: Links
 
 def announced(
     connection: Connection, message_id: str, version: str | None, text: str
-) -> list[tuple[int, Links]]:
+) -> list[tuple[int, RegistryUpdate]]:
     """Give what writes have noted, not settled, and yet done, with the numbers of the notes.
 
     A write is done if the file has its very content. If it has another, since somebody changed
@@ -51,7 +51,7 @@ def announced(
     }
     done = []
     for row in rows:
-        links = Links.model_validate_json(row.links)
+        links = RegistryUpdate.model_validate_json(row.links)
         if row.version != version:
             links = links.but(
                 placed=tuple(one for one in links.placed if one.id in marks),

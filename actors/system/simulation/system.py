@@ -115,7 +115,7 @@ class SimulatedSystem(System):
 
     Args:
         seed: decides everything.
-        latency: gives the microseconds that a call takes, from its lane and its tag, or `None`
+        latency: gives the microseconds that a call takes, from its pool and its tag, or `None`
             if it hangs; drawn from a range that the seed draws, if it is not given.
         faults: what goes wrong.
         max_turns: turns of one run, after which it is taken for a livelock.
@@ -229,9 +229,9 @@ class SimulatedSystem(System):
             return 0
         return int(self._late() * faults.lateness * 1_000_000)
 
-    def _draw_latency(self, lane: str, _tag: Any) -> int:
+    def _draw_latency(self, pool: str, _tag: Any) -> int:
         draw = self.random("latency").random
-        kind = lane.partition("-")[0]
+        kind = pool.partition("-")[0]
         if kind not in self._range:
             self._range[kind] = 10 ** (1 + int(draw() * 6))
         return int(draw() * self._range[kind])

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from limner.actors.system.simulation.system import SimulatedSystem
 
 Latency = Callable[[str, Any], int | None]
-"""Gives the microseconds that a call takes, from its lane and its tag; `None` is for ever."""
+"""Gives the microseconds that a call takes, from its pool and its tag; `None` is for ever."""
 
 
 class SimulatedCall(Call):
@@ -52,10 +52,10 @@ class SimulatedCall(Call):
 
 
 class SimulatedPool(Pool):
-    """Places for the calls of one lane, as many as there would be threads."""
+    """Places for the calls of one pool, as many as there would be threads."""
 
-    def __init__(self, lane: str, limit: int, system: SimulatedSystem) -> None:
-        self.lane = lane
+    def __init__(self, pool: str, limit: int, system: SimulatedSystem) -> None:
+        self.pool = pool
         self.limit = limit
         self.threads: dict[Any, None] = {}
         self.abandoned: dict[Any, None] = {}
@@ -109,7 +109,7 @@ class SimulatedPool(Pool):
             call.tell(None, error)
             self._leave(call)
         else:
-            latency = self._system.latency(self.lane, call.tag)
+            latency = self._system.latency(self.pool, call.tag)
             self._ends_in(call, latency)
             if call.is_set():
                 self.cancelled(call)
@@ -140,8 +140,8 @@ class SimulatedWorkers(Workers):
         super().__init__()
         self._system = system
 
-    def _new_pool(self, lane: str, threads: int) -> Pool:
-        return SimulatedPool(lane, threads, self._system)
+    def _new_pool(self, pool: str, threads: int) -> Pool:
+        return SimulatedPool(pool, threads, self._system)
 
     def _new_call(self, *args: Any) -> Call:
         return SimulatedCall(*args)

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from limner.actors.generators import Instant
-from limner.messages.errors import GenerationFailed, RequestDropped, SettingsInvalid, StudioClosed
+from limner.messages.errors import GenerationFailed, SettingsInvalid, SlotRefused, StudioClosed
 from limner.messages.limiter.settings import LaneSettings
 from limner.messages.settings import Settings
 
@@ -302,7 +302,7 @@ class TestBatches:
         one = open_studio(slots=1)
         batches = one.studio.limiter.collect(list, max_size=2, max_time=1, weight=2)
         for future in (batches.add("a"), batches.add("b")):
-            with pytest.raises(RequestDropped, match="too heavy"):
+            with pytest.raises(SlotRefused, match="too heavy"):
                 future.get(timeout=WAIT)
 
     @pytest.mark.parametrize("wrong", [{"max_size": 0}, {"max_size": 1.5}, {"max_time": -1}])

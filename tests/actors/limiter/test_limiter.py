@@ -5,7 +5,7 @@ from contextlib import suppress
 
 import pytest
 
-from limner.messages.errors import RequestDropped, SettingsInvalid, StudioClosed
+from limner.messages.errors import SettingsInvalid, SlotRefused, StudioClosed
 from limner.messages.limiter.control import PauseLane
 from limner.messages.limiter.settings import LaneSettings
 
@@ -193,7 +193,7 @@ class TestLanes:
     def test_a_lane_that_was_ended_is_opened_again_by_resuming_it(self, open_simulated):
         limiter = open_simulated().studio.limiter
         limiter.stop().get()
-        with pytest.raises(RequestDropped, match="the lane is stopped"):
+        with pytest.raises(SlotRefused, match="the lane is stopped"):
             limiter.schedule(int).get()
         limiter.resume()
         assert limiter.schedule(int).get() == 0
@@ -278,7 +278,7 @@ class TestOwnCalls:
 
     def test_a_call_that_gets_no_slot_raises_why(self, open_studio):
         one = open_studio(slots=1)
-        with pytest.raises(RequestDropped, match="too heavy"):
+        with pytest.raises(SlotRefused, match="too heavy"):
             one.studio.limiter.schedule(int, weight=2).get(timeout=WAIT)
 
     @pytest.mark.parametrize("lane", ["call", "batch", "call-1", "call#1"])
@@ -310,7 +310,7 @@ class TestOwnCalls:
         for future in (first, second, item):
             limiter.withdraw(future)
         for future in (second, item):
-            with pytest.raises(RequestDropped, match="withdrawn"):
+            with pytest.raises(SlotRefused, match="withdrawn"):
                 future.get()
         assert first.get() == 0
         assert other.get() == "b"

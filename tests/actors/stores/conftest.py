@@ -20,7 +20,7 @@ from limner.actors.stores.sql.tables import metadata
 from limner.messages.ids import picture_id, prompt_id
 from limner.messages.pictures import Picture, Placement
 from limner.messages.prompts import Prompt
-from limner.messages.registry import Links
+from limner.messages.registry import RegistryUpdate
 from limner.messages.tasks import Task, TaskState
 
 
@@ -45,7 +45,7 @@ class Finished(NamedTuple):
         return f'<img data-limner="{self.placement.id}" src="a.png">'
 
     @property
-    def links(self) -> Links:
+    def links(self) -> RegistryUpdate:
         prompt = Prompt(
             id=self.task.prompt_id,
             message_id=self.task.message_id,
@@ -55,7 +55,7 @@ class Finished(NamedTuple):
         task = self.task.model_copy(
             update={"state": TaskState.COMPLETED, "picture": self.picture, "attempts": 2}
         )
-        return Links(prompts=(prompt,), tasks=(task,), placed=(self.placement,))
+        return RegistryUpdate(prompts=(prompt,), tasks=(task,), placed=(self.placement,))
 
 
 def finished(

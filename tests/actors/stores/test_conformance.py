@@ -23,7 +23,7 @@ from limner.actors.stores import (
 from limner.actors.stores.conformance import Check, check_store, checks
 from limner.messages.pictures import Picture
 from limner.messages.prompts import Prompt
-from limner.messages.registry import Link, Links, Registry, Version
+from limner.messages.registry import Link, Registry, RegistryUpdate, Version
 from limner.messages.tasks import Task
 
 
@@ -76,7 +76,7 @@ class Careless(OneFileStore):
         text: str,
         *,
         expected_version: Version | None,
-        links: Links | None = None,
+        links: RegistryUpdate | None = None,
     ) -> Version:
         held = self.load(message_id)
         version = held[1] if held else None
@@ -166,9 +166,9 @@ class Hasty(OneFileStore):
         text: str,
         *,
         expected_version: Version | None,
-        links: Links | None = None,
+        links: RegistryUpdate | None = None,
     ) -> Version:
-        known = self.registry(message_id).settle(message_id, links or Links(), text)
+        known = self.registry(message_id).settle(message_id, links or RegistryUpdate(), text)
         held = self.held.get(message_id) or Document(None, None)
         self.replace(message_id, held._replace(known=known.model_dump(mode="json")))
         return super().write(message_id, text, expected_version=expected_version)

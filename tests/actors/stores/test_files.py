@@ -15,8 +15,8 @@ from support.illustrated import contents
 
 from limner.actors.stores import FileStore, PictureFiles, atomic_files, files
 from limner.messages.errors import StoreFailed, UnknownMessage, VersionConflict
-from limner.messages.prompts import Claim, Prompt
-from limner.messages.registry import Links, Registry
+from limner.messages.prompts import Prompt, TagOwner
+from limner.messages.registry import Registry, RegistryUpdate
 
 Maker = Callable[..., Any]
 
@@ -183,7 +183,7 @@ def test_a_write_through_a_symbolic_link_keeps_the_link(
 def test_there_is_no_registry_before_there_is_something_to_register(
     store: FileStore, directory: Path, make_finished: Maker
 ) -> None:
-    version = store.write("story.md", "once", expected_version=None, links=Links())
+    version = store.write("story.md", "once", expected_version=None, links=RegistryUpdate())
     store.load("story.md")
     store.kept("story.md")
     assert names(directory) == ["story.md"]
@@ -419,7 +419,7 @@ def test_a_crash_at_any_step_leaves_one_whole_text_and_the_registry_right_at_the
     new = f"once\r\n{one.mark}"
     links = one.links.but(
         removed=(two.placement.id,),
-        claims=(Claim(prompt_id="p", text="uno", ordinal=0),),
+        claims=(TagOwner(prompt_id="p", text="uno", ordinal=0),),
         prompts=(*one.links.prompts, Prompt(id="p", message_id="story.md", text="3", ordinal=0)),
         anew=True,
     )
@@ -475,8 +475,8 @@ def test_after_a_crash_a_write_that_placed_nothing_is_known_by_its_content(
     one = make_finished()
     one = one._replace(picture=store.keep(*one))
     store.write("story.md", one.mark, expected_version=None, links=one.links)
-    claims = (Claim(prompt_id="p", text="uno", ordinal=0),)
-    links = Links(removed=(one.placement.id,), claims=claims).model_dump_json()
+    claims = (TagOwner(prompt_id="p", text="uno", ordinal=0),)
+    links = RegistryUpdate(removed=(one.placement.id,), claims=claims).model_dump_json()
     step = "before the links are settled"
     with python(KILLED, directory, tmp_path / "pictures", step, links, "none") as process:
         process.communicate(timeout=60)
@@ -511,12 +511,14 @@ def test_what_no_registry_can_hold_stops_the_write_before_the_file_is_touched(
     version = store.write("story.md", "once", expected_version=None)
     half = one.links.prompts[0].but(text="half \ud800")
     with pytest.raises(StoreFailed, match="half a surrogate pair"):
-        store.write("story.md", "2", expected_version=version, links=Links(prompts=(half,)))
+        store.write(
+            "story.md", "2", expected_version=version, links=RegistryUpdate(prompts=(half,))
+        )
     assert store.load("story.md") == ("once", version)
 
 
 def test_a_new_text_without_prompts_needs_no_registry(store: FileStore, directory: Path) -> None:
-    store.write("story.md", "once", expected_version=None, links=Links(anew=True))
+    store.write("story.md", "once", expected_version=None, links=RegistryUpdate(anew=True))
     assert store.registry("story.md") == Registry()
     assert store.prompt("p") is None
     assert (store.pictures_of("p"), store.prompts_of("p")) == ((), ())
@@ -561,7 +563,7 @@ def test_what_may_not_be_written_can_be_read_and_is_left_as_it_is(
         if not in_use:
             store.close()
         else:  # by one who has left the registry in its log, and by another one who died
-            text, links = "none", Links(removed=(one.placement.id,)).model_dump_json()
+            text, links = "none", RegistryUpdate(removed=(one.placement.id,)).model_dump_json()
             step = "before the links are settled"
             with python(KILLED, directory, tmp_path, step, links, text) as process:
                 process.communicate(timeout=60)

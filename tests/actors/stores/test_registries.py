@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from limner.actors.stores.conformance import Check
 from limner.actors.stores.conformance.fixtures import Finished, Followed, Trial, equal, in_html
 from limner.messages.pictures import Placement
-from limner.messages.prompts import Claim, Prompt
-from limner.messages.registry import Links, Registry
+from limner.messages.prompts import Prompt, TagOwner
+from limner.messages.registry import Registry, RegistryUpdate
 
 NUMBERS = st.integers(0, 2)
 WORDS = st.sampled_from(["a boat", "the “sea” 海", "' OR 1=1 --\n"])
@@ -60,15 +60,15 @@ class Drawn:
                 return link.placement
         return finished._replace(picture=self.known.elsewhere(picture)).placement
 
-    def links(self, drawn: dict[str, Any]) -> tuple[str, Links]:
+    def links(self, drawn: dict[str, Any]) -> tuple[str, RegistryUpdate]:
         claims = drawn["claims"]
-        links = Links(
+        links = RegistryUpdate(
             placed=tuple(map(self.placement, drawn["placed"])),
             removed=tuple(self.placement(place).id for place in drawn["removed"]),
             prompts=tuple(map(self.prompt, drawn["prompts"])),
             claims=claims
             and tuple(
-                Claim(prompt_id=self.prompt(number).id, text=text, ordinal=number)
+                TagOwner(prompt_id=self.prompt(number).id, text=text, ordinal=number)
                 for number, text in claims
             ),
             anew=drawn["anew"],

@@ -38,7 +38,7 @@ def heard(ref, number):
 @pytest.fixture
 def system():
     with System("test") as system:
-        system.workers.open_lane("lane", 2)
+        system.workers.open_pool("lane", 2)
         yield system
     system.close(1)
 
@@ -203,7 +203,7 @@ def test_a_timer_to_an_actor_that_has_ended_is_a_dead_letter(system, caller):
 
 
 def test_a_lane_that_gets_more_threads_begins_calls_that_waited_for_one(system, caller):
-    system.workers.open_lane("narrow", 1)
+    system.workers.open_pool("narrow", 1)
     begun, gate = threading.Semaphore(0), threading.Event()
 
     def work(_):
@@ -213,7 +213,7 @@ def test_a_lane_that_gets_more_threads_begins_calls_that_waited_for_one(system, 
     caller.ask(lambda actor: [actor.call("narrow", work) for _ in range(3)] and None)
     assert begun.acquire(timeout=WAIT)
     assert not begun.acquire(blocking=False)
-    system.workers.open_lane("narrow", 3)
+    system.workers.open_pool("narrow", 3)
     assert begun.acquire(timeout=WAIT)
     assert begun.acquire(timeout=WAIT)
     gate.set()

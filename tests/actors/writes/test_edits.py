@@ -26,7 +26,7 @@ from limner.messages.errors import (
     UnknownPicture,
     VersionConflict,
 )
-from limner.messages.registry import Links
+from limner.messages.registry import RegistryUpdate
 from limner.messages.text.marks import marked
 
 TEXT = 'It rained. <!--img-prompt="a roof"--> It stopped.'
@@ -72,7 +72,7 @@ def test_a_picture_that_was_stripped_can_be_removed_for_good_in_any_store(tmp_pa
     }[kind]()
     with Studio.open(Settings(), store=store, generator="instant") as studio:
         (roof,) = studio.illustrate("2", TEXT).get(timeout=10).pictures
-        store.write("2", TEXT, expected_version=store.load("2")[1], links=Links())
+        store.write("2", TEXT, expected_version=store.load("2")[1], links=RegistryUpdate())
         removed = studio.remove("2", roof).get(timeout=10)
         assert (removed.text, removed.removed, removed.written) == (TEXT, (roof.id,), True)
         assert store.load("2") == (TEXT, removed.version)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from limner.messages.errors import GenerationFailed
-from limner.messages.limiter.backpressure import has_failed, own_has_failed, rest_asked_for
+from limner.messages.limiter.backpressure import has_failed, host_call_failed, retry_after
 
 NOW = 1_790_000_000.0
 
@@ -59,12 +59,12 @@ def said(seconds):
     ],
 )
 def test_a_back_end_that_asks_to_be_left_alone_is_understood(error, seconds):
-    assert rest_asked_for(error, NOW) == seconds
+    assert retry_after(error, NOW) == seconds
 
 
 @given(st.one_of(st.text(), st.none(), st.integers(), st.binary()), st.sampled_from([429, "x"]))
 def test_whatever_a_back_end_answers_is_no_error(header, status):
-    found = rest_asked_for(Answered(status, header), NOW)
+    found = retry_after(Answered(status, header), NOW)
     assert found is None or 0 < found < 1e9
 
 
@@ -75,10 +75,10 @@ def test_only_what_a_retry_may_mend_speaks_against_a_back_end():
 
 
 def test_a_slip_of_the_host_s_own_says_nothing_of_the_back_end():
-    assert own_has_failed(None) is False
-    assert own_has_failed(KeyError("x")) is None
-    assert own_has_failed(ConnectionError()) is True
-    assert own_has_failed(Answered(500, "")) is True
-    assert own_has_failed(GenerationFailed("busy")) is True
-    assert own_has_failed(Mean()) is None
+    assert host_call_failed(None) is False
+    assert host_call_failed(KeyError("x")) is None
+    assert host_call_failed(ConnectionError()) is True
+    assert host_call_failed(Answered(500, "")) is True
+    assert host_call_failed(GenerationFailed("busy")) is True
+    assert host_call_failed(Mean()) is None
     assert has_failed(Mean()) is True

@@ -193,10 +193,10 @@ class LaneAndModel(RuleBasedStateMachine):
         self.model.withdraw(one.request_id)
         self.ends[one.request_id] = "withdrawn"
 
-    @precondition(lambda self: self.model.out)
+    @precondition(lambda self: self.model.leases)
     @rule(index=st.integers(0, 100))
     def release(self, index):
-        one = self.model.out[index % len(self.model.out)].request
+        one = self.model.leases[index % len(self.model.leases)].request
         assert self.lane.release(self.slots[one.request_id].id).request == one
         self.slot_ended(one.request_id, "released")
         self.model.release(one.request_id)
@@ -264,8 +264,8 @@ class LaneAndModel(RuleBasedStateMachine):
         assert sorted(seen) == sorted(waiting)
         assert self.lane.waiting == len(waiting)
         assert all(map(self.lane.waits, waiting))
-        assert sorted(ids(self.lane.out)) == sorted(self.slots)
-        assert self.lane.out.weight == sum(one.request.weight for one in self.model.out)
+        assert sorted(ids(self.lane.leases)) == sorted(self.slots)
+        assert self.lane.leases.weight == sum(one.request.weight for one in self.model.leases)
         assert self.lane.idle == (not waiting and not self.slots)
 
     def teardown(self):
@@ -410,10 +410,10 @@ def test_lowering_max_concurrent_waits_for_releases_and_revokes_nobody():
     assert lane.expired(1) == []
     for slot in out[:2]:
         assert look(lane, 2) == []
-        assert lane.out.weight > 2 or lane.waiting
+        assert lane.leases.weight > 2 or lane.waiting
         lane.release(slot.id)
     assert look(lane, 3) == []
-    assert lane.out.weight == 2
+    assert lane.leases.weight == 2
     lane.release(out[2].id)
     assert look(lane, 4) == ["next"]
 
@@ -509,9 +509,13 @@ def test_an_owner_holds_no_more_than_max_per_owner_and_its_requests_do_not_hold_
 
 def test_what_is_too_heavy_for_the_lane_is_refused_at_once():
     assert refusal(lane_of(max_concurrent=3), weight=4) == "too heavy"
-    never = {"reservoir": 2, "reservoir_refresh_amount": 3, "reservoir_refresh_interval": 1}
-    assert refusal(lane_of(max_concurrent=None, **never), weight=4) == "too heavy"
-    assert ask(lane_of(max_concurrent=None, **never), weight=3) is None
+    permanent_refusal = {
+        "reservoir": 2,
+        "reservoir_refresh_amount": 3,
+        "reservoir_refresh_interval": 1,
+    }
+    assert refusal(lane_of(max_concurrent=None, **permanent_refusal), weight=4) == "too heavy"
+    assert ask(lane_of(max_concurrent=None, **permanent_refusal), weight=3) is None
 
 
 def test_a_weight_of_one_is_too_heavy_for_a_reservoir_that_is_always_empty():
@@ -797,7 +801,7 @@ def test_an_active_request_has_the_newest_background_slot_asked_back_once():
     assert lane.revocations(1) == [newest]
     assert newest.revoked_for == "active"
     assert lane.revocations(2) == []
-    assert newest.id in lane.out.slots, "it is out until its holder has stopped"
+    assert newest.id in lane.leases.slots, "it is out until its holder has stopped"
     assert look(lane, 3) == []
 
 
@@ -847,7 +851,7 @@ def test_a_slot_asked_back_for_a_request_that_was_withdrawn_goes_to_whoever_is_n
     ask(lane, 1, name="next", priority=7)
     lane.revocations(1)
     lane.withdraw("gone")
-    assert slot.id in lane.out.slots
+    assert slot.id in lane.leases.slots
     lane.release(slot.id)
     assert look(lane, 3) == ["next"]
 
@@ -920,7 +924,7 @@ def test_a_heavy_active_request_has_as_many_slots_asked_back_as_it_needs_and_no_
     assert lane.revocations(2) == []
     lane.release(b2.id)
     assert look(lane, 3) == ["heavy"]
-    assert b0.id in lane.out.slots
+    assert b0.id in lane.leases.slots
 
 
 def test_no_slot_is_asked_back_if_all_together_would_not_be_enough():
@@ -954,7 +958,7 @@ def test_a_slot_that_came_back_while_another_took_its_place_never_takes_more_tha
     lane.grants(1)
     for now in (999_999, 1_000_000, 1_000_001, 2_000_000):
         look(lane, now)
-        assert lane.out.weight <= 3
+        assert lane.leases.weight <= 3
 
 
 @given(
@@ -1000,15 +1004,15 @@ def test_preemption_keeps_all_limits_asks_each_slot_once_and_leaves_nobody_waiti
     def check(granted):
         nonlocal last
         for slot in granted:
-            assert lane.out.weight <= slots, "I3"
+            assert lane.leases.weight <= slots, "I3"
             assert last is None or now - last >= micros(min_time), "I4"
             last = now
             owner = slot.request.owner
-            held = sum(one.request.owner == owner for one in lane.out)
+            held = sum(one.request.owner == owner for one in lane.leases)
             assert max_per_owner is None or owner is None or held <= max_per_owner
 
     def full_owners():
-        held = [one.request.owner for one in lane.out]
+        held = [one.request.owner for one in lane.leases]
         return {
             one for one in "ab" if max_per_owner is not None and held.count(one) >= max_per_owner
         }
@@ -1019,7 +1023,7 @@ def test_preemption_keeps_all_limits_asks_each_slot_once_and_leaves_nobody_waiti
         check(lane.grants(now))
         spare = [
             one
-            for one in lane.out
+            for one in lane.leases
             if one.request.priority >= 7 and one.request.revocable and one not in asked
         ]
         revoked = lane.revocations(now)
@@ -1032,7 +1036,7 @@ def test_preemption_keeps_all_limits_asks_each_slot_once_and_leaves_nobody_waiti
         due = lane.next_check(now)
         assert due is None or due > now
         early = last is not None and now - last < micros(min_time)
-        if heaviest == 1 and not early and lane.out.weight < slots:
+        if heaviest == 1 and not early and lane.leases.weight < slots:
             full = full_owners()
             assert all(one.request.owner in full for one in lane.all_waiting()), "one may go"
 
@@ -1049,9 +1053,11 @@ def test_preemption_keeps_all_limits_asks_each_slot_once_and_leaves_nobody_waiti
             case ("withdraw", index) if lane.waiting:
                 waiting = [one.request.request_id for one in lane.all_waiting()]
                 lane.withdraw(waiting[index % len(waiting)])
-            case ("release", index) if lane.out:
-                lane.release(list(lane.out.slots)[index % len(lane.out)])
-            case ("return", index) if revoked := [one for one in asked if one.id in lane.out.slots]:
+            case ("release", index) if lane.leases:
+                lane.release(list(lane.leases.slots)[index % len(lane.leases)])
+            case ("return", index) if revoked := [
+                one for one in asked if one.id in lane.leases.slots
+            ]:
                 slot = revoked[index % len(revoked)]
                 lane.release(slot.id)
                 wanted = [

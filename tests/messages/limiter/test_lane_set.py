@@ -331,9 +331,9 @@ def test_lanes_do_what_can_be_read_from_what_they_tell():
 def test_a_slot_is_granted_when_both_lanes_grant_and_comes_back_to_both():
     one = Driven(image={"max_concurrent": 1}, a={"behind": "image"})
     assert granted(one.ask("a1", "a")) == ["a1"]
-    assert one["a"].out.weight == one["image"].out.weight == 1
+    assert one["a"].leases.weight == one["image"].leases.weight == 1
     assert granted(one.ask("a2", "a")) == []
-    assert one["a"].out.weight == one["image"].out.weight == 1
+    assert one["a"].leases.weight == one["image"].leases.weight == 1
     assert one.give("a1") == [
         "slot_released a a1",
         "slot_released image a1~1",

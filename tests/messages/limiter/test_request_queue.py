@@ -16,7 +16,7 @@ from limner.messages.limiter.settings import LaneSettings
 SECOND = 1_000_000
 
 
-class Wish(NamedTuple):
+class PictureRequest(NamedTuple):
     """All of a `RequestSlot` that a lane looks at, in little room."""
 
     request_id: str
@@ -33,17 +33,17 @@ class Taken:
     def __init__(self, **values):
         self.lane = Lane("image", LaneSettings(**{"max_concurrent": 1, "lease": 86_400} | values))
         self.now = 0
-        self.lane.request(Wish("first"), 0)
+        self.lane.request(PictureRequest("first"), 0)
 
     def ask(self, request_id, priority=3, owner=None, *, at=None, since=None):
         self.now = self.now if at is None else at
-        self.lane.request(Wish(request_id, owner, priority, since=since), self.now)
+        self.lane.request(PictureRequest(request_id, owner, priority, since=since), self.now)
 
     def serve(self, number=1, *, at=None):
         self.now = self.now if at is None else at
         order = []
         for _ in range(number):
-            (out,) = self.lane.out.slots
+            (out,) = self.lane.leases.slots
             self.lane.release(out)
             order += [slot.request.request_id for slot in self.lane.grants(self.now)]
         return order
@@ -168,10 +168,10 @@ def test_owners_that_new_settings_let_back_stand_where_their_age_puts_them():
     values = {"max_concurrent": 2, "lease": 86_400, "ageing": 10}
     lane = Lane("image", LaneSettings(**values, max_per_owner=1))
     for name, priority in (("a0", 3), ("b0", 3), ("b1", 4), ("a1", 3)):
-        lane.request(Wish(name, name[0], priority), 0)
+        lane.request(PictureRequest(name, name[0], priority), 0)
     lane.update(LaneSettings(**values), 50 * SECOND)
     for name in ("a1", "b1"):
-        lane.release(next(iter(lane.out.slots)))
+        lane.release(next(iter(lane.leases.slots)))
         assert lane.grants(50 * SECOND)[0].request.request_id == name
 
 
@@ -181,15 +181,15 @@ def test_owners_that_new_settings_let_back_stand_where_their_age_puts_them():
 def crowd(number, owners, **values):
     """A lane with one slot, behind which this many wait."""
     lane = Lane("image", LaneSettings(**{"max_concurrent": 1} | values))
-    lane.request(Wish("first"), 0)
+    lane.request(PictureRequest("first"), 0)
     for one in range(number):
-        lane.request(Wish(f"r{one}", f"o{one % owners}", one * 7 % 10), one)
+        lane.request(PictureRequest(f"r{one}", f"o{one % owners}", one * 7 % 10), one)
     return lane
 
 
 def turn_over(lane, now):
     """Do what the actor does when a slot is given back."""
-    lane.release(next(iter(lane.out.slots)))
+    lane.release(next(iter(lane.leases.slots)))
     lane.expired(now)
     lane.overdue(now)
     (slot,) = lane.grants(now)
@@ -206,7 +206,10 @@ def costs(lane, number):
     yield steps_of(lambda: [turn_over(lane, now) for _ in range(300)]) / 300
     yield (
         steps_of(
-            lambda: [lane.request(Wish(f"n{one}", f"o{one}", one % 10), now) for one in range(300)]
+            lambda: [
+                lane.request(PictureRequest(f"n{one}", f"o{one}", one % 10), now)
+                for one in range(300)
+            ]
         )
         / 300
     )
@@ -240,18 +243,18 @@ def test_the_costs_of_a_grant_a_request_and_a_withdrawal_grow_with_the_logarithm
 def test_a_lane_holds_nothing_of_what_has_come_and_gone():
     """One is out for long and one waits for long; neither keeps the rest that passed."""
     lane = Lane("image", LaneSettings(max_concurrent=2, ageing=86_400, lease=86_400))
-    lane.request(Wish("held"), 0)
-    lane.request(Wish("other"), 0)
-    lane.request(Wish("waits", "last", 9), 0)
+    lane.request(PictureRequest("held"), 0)
+    lane.request(PictureRequest("other"), 0)
+    lane.request(PictureRequest("waits", "last", 9), 0)
     used = []
     tracemalloc.start()
     for one in range(8_000):
         if one in (2_000, 7_999):
             used.append(tracemalloc.get_traced_memory()[0])
-        lane.request(Wish(f"r{one}", "a"), one)
-        lane.request(Wish(f"w{one}", "b"), one)
+        lane.request(PictureRequest(f"r{one}", "a"), one)
+        lane.request(PictureRequest(f"w{one}", "b"), one)
         lane.withdraw(f"w{one}")
-        newest = next(reversed(lane.out.slots))
+        newest = next(reversed(lane.leases.slots))
         lane.release(newest)
         assert len(lane.grants(one)) == 1
     tracemalloc.stop()

@@ -83,7 +83,7 @@ def test_it_can_ever_give_a_weight_that_it_has_at_some_time_if_nothing_is_taken(
     for one in (reservoir, plain):
         one.fill(now)
         one.left -= min(one.left, taken)
-    assert reservoir.ever(weight) == plain.ever(weight)
+    assert reservoir.can_fit(weight) == plain.can_fit(weight)
 
 
 def test_a_refresh_comes_before_an_increase_of_the_same_moment():

@@ -7,7 +7,7 @@ import pytest
 
 from limner.messages.ids import picture_id, prompt_id
 from limner.messages.pictures import Picture
-from limner.messages.prompts import Claim, Prompt
+from limner.messages.prompts import Prompt, TagOwner
 from limner.messages.registry import Registry
 from limner.messages.sillytavern import header as chat_registry
 from limner.messages.sillytavern.header import (
@@ -170,7 +170,7 @@ def test_what_cannot_be_read_is_nothing(ours: object) -> None:
 def test_what_limner_could_not_have_named_is_passed_over() -> None:
     whole = Prompt(id="a" * 20, message_id="2", text="cat", ordinal=0)
     child = whole.refined("tiger", source="manual")
-    claim = Claim(prompt_id=child.id, text="tiger", ordinal=0)
+    claim = TagOwner(prompt_id=child.id, text="tiger", ordinal=0)
     bent = Registry(
         prompts=(
             whole,

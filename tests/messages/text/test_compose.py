@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from limner.messages.ids import picture_id, prompt_id, task_id
 from limner.messages.pictures import Failure, Picture, Placement
-from limner.messages.prompts import Claim, Prompt
+from limner.messages.prompts import Prompt, TagOwner
 from limner.messages.registry import Registry
 from limner.messages.text.compose import NO_PROMPT, compose, mark
 from limner.messages.text.mark_editor import IN_A_TAG
@@ -336,7 +336,7 @@ def test_a_picture_stands_beside_the_tag_that_the_registry_says():
     text = f"{tag('cat')} {tag('cat')}"
     cat, _ = (Prompt.of("m", match) for match in find_prompts(text, PATTERNS))
     tiger = cat.refined("tiger", source="manual")
-    claim = Claim(prompt_id=tiger.id, text="cat", ordinal=1)
+    claim = TagOwner(prompt_id=tiger.id, text="cat", ordinal=1)
     registry = Registry().add(cat, tiger).but(claims=(claim,))
     ones = [placement("cat"), placement("cat").but(prompt_id=tiger.id)]
     result = compose(text, ones, message_id="m", registry=registry)

@@ -19,8 +19,8 @@ from support.drawn_texts import (
 )
 
 from limner.messages.errors import SettingsInvalid
-from limner.messages.prompts import Claim, Prompt
-from limner.messages.registry import Links, Registry
+from limner.messages.prompts import Prompt, TagOwner
+from limner.messages.registry import Registry, RegistryUpdate
 from limner.messages.text.marks import find_marks
 from limner.messages.text.notation import Notation
 from limner.messages.text.patterns import DEFAULT_PATTERNS
@@ -39,7 +39,7 @@ def known(text: str, notation: Notation = BOTH) -> tuple[Registry, list[Prompt]]
 
 
 def claimed(registry: Registry, tags: Tags) -> Registry:
-    return registry.settle("m", Links(claims=tags.claims), frozenset())
+    return registry.settle("m", RegistryUpdate(claims=tags.claims), frozenset())
 
 
 def test_a_tag_is_held_by_its_text_and_ordinal_unless_a_claim_names_it():
@@ -48,7 +48,7 @@ def test_a_tag_is_held_by_its_text_and_ordinal_unless_a_claim_names_it():
     tags = tags_of(text, registry)
     assert [tags.holder(match) for match in tags.matches] == [first.id, second.id, dog.id]
     child = second.refined("tiger", source="manual")
-    claim = Claim(prompt_id=child.id, text="cat", ordinal=1)
+    claim = TagOwner(prompt_id=child.id, text="cat", ordinal=1)
     tags = tags_of(text, registry.add(child).but(claims=(claim,)))
     assert [tags.holder(match) for match in tags.matches] == [first.id, child.id, dog.id]
     assert tags.claims == (claim,)

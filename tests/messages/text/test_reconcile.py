@@ -23,9 +23,9 @@ from support.drawn_texts import (
 )
 
 from limner.messages.prompts import Prompt
-from limner.messages.registry import Links, Registry
+from limner.messages.registry import Registry, RegistryUpdate
 from limner.messages.text.clean import clean
-from limner.messages.text.mark_editor import NO_PROMPT, TOO_LONG, Page
+from limner.messages.text.mark_editor import NO_PROMPT, TOO_LONG, MarkEditor
 from limner.messages.text.marks import MAX_MARK, find_marks, marked
 from limner.messages.text.notation import Notation
 from limner.messages.text.prompt_tags import Tags
@@ -47,7 +47,7 @@ A, B, C = (placement(CAT, one, url=f"p/{one.decode()}.png") for one in (b"a", b"
 
 
 def registry_of(*placed):
-    return Registry().settle("m", Links(prompts=(CAT, DOG), placed=placed), frozenset())
+    return Registry().settle("m", RegistryUpdate(prompts=(CAT, DOG), placed=placed), frozenset())
 
 
 def reconciled(text, registry, notation=HTML):
@@ -69,7 +69,7 @@ def test_a_picture_that_was_stripped_comes_back_in_its_order(left):
 
 def test_only_what_was_placed_comes_back():
     registry = registry_of(A, B)
-    registry = registry.settle("m", Links(removed=(A.id,)), frozenset())
+    registry = registry.settle("m", RegistryUpdate(removed=(A.id,)), frozenset())
     assert reconciled(TEXT, registry).text == page(B)
 
 
@@ -201,7 +201,7 @@ def test_a_picture_does_not_come_beside_one_that_is_of_another_message():
     stranger = B.but(prompt_id="0" * 20)
     dog = placement(DOG, b"dog")
     text = TEXT.replace(" y", f"{written(stranger, HTML)[1]} y")
-    registry = Registry().settle("m", Links(prompts=(CAT, DOG), placed=(A, dog)), "")
+    registry = Registry().settle("m", RegistryUpdate(prompts=(CAT, DOG), placed=(A, dog)), "")
     result = reconciled(text, registry)
     assert result.placed == (dog,)
     assert [(one.placement, one.reason) for one in result.unplaced] == [(A, STRANGER)]
@@ -220,7 +220,7 @@ def test_a_text_that_is_encoded_as_a_whole_gets_no_second_picture(markup, times,
     found = [Prompt.of("m", match) for match in scan(bare, notation)]
     one, two = (placement(prompt, url="p/a.png?a=1&b=2") for prompt in found)
     composed = put(bare, [one, two], notation=notation)
-    registry = Registry().settle("m", Links(prompts=(*found,), placed=composed.placed), "")
+    registry = Registry().settle("m", RegistryUpdate(prompts=(*found,), placed=composed.placed), "")
     text = composed.text
     for _ in range(times):
         text = html.escape(text, quote=quotes)
@@ -339,4 +339,4 @@ def test_reconciling_puts_back_what_is_gone_once_and_changes_nothing_else(case, 
 
 def test_the_mark_of_a_failure_is_no_picture():
     text = put(TEXT, [A], [failure(CAT), failure(DOG)], notation=HTML).text
-    assert standing(Page(Tags(text, message_id="m")), [A, B]) == {A.id}
+    assert standing(MarkEditor(Tags(text, message_id="m")), [A, B]) == {A.id}

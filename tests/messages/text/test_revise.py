@@ -22,17 +22,17 @@ from support.drawn_texts import (
 
 from limner.messages.errors import SettingsInvalid, UnknownPicture, UnknownPrompt
 from limner.messages.ids import task_id
-from limner.messages.picture_requests import Outcome, Wish
-from limner.messages.prompts import Claim, Prompt
-from limner.messages.registry import Links, Registry
+from limner.messages.picture_requests import PictureRequest, RequestOutcome
+from limner.messages.prompts import Prompt, TagOwner
+from limner.messages.registry import Registry, RegistryUpdate
 from limner.messages.text import mark_editor as page_module
 from limner.messages.text import prompt_tags as tags_module
-from limner.messages.text.mark_editor import NO_PROMPT, TOO_LONG, Page
+from limner.messages.text.mark_editor import NO_PROMPT, TOO_LONG, MarkEditor
 from limner.messages.text.marks import MAX_MARK, find_marks
 from limner.messages.text.notation import Notation
 from limner.messages.text.prompt_tags import Tags, canonical
 from limner.messages.text.reconcile import reconcile
-from limner.messages.text.regenerate import wish_for, wishes_again, wishes_retry
+from limner.messages.text.regenerate import request_all, request_one, request_retries
 from limner.messages.text.revise import remove, revise
 
 HTML = Notation(placeholders=True)
@@ -50,9 +50,9 @@ def page(*beside, after=(), cat="cat"):
 
 def got(place, target, one, *, prompt=CAT, rewrites=False):
     target = target if isinstance(target, str) else written(target, HTML)[0]
-    wish = Wish(prompt=prompt, place=place, target=target, rewrites=rewrites)
+    wish = PictureRequest(prompt=prompt, place=place, target=target, rewrites=rewrites)
     kind = "failure" if hasattr(one, "reason") else "placement"
-    return Outcome(wish=wish, **{kind: one})
+    return RequestOutcome(wish=wish, **{kind: one})
 
 
 def revised(text, *outcomes, registry=REGISTRY, notation=HTML):
@@ -113,7 +113,7 @@ def test_no_failure_leaves_a_mark_but_a_failed_one_if_marks_are_wanted(place):
     assert revised(text, outcome, notation=Notation()).text == text
     cancelled = got(place, F if place == "retry" else A, G.but(state="cancelled"))
     assert revised(text, cancelled).text == text
-    assert revised(text, Outcome(wish=outcome.wish)).text == text
+    assert revised(text, RequestOutcome(wish=outcome.wish)).text == text
 
 
 def test_a_picture_without_target_and_tag_is_named_with_the_reason():
@@ -144,7 +144,7 @@ def test_what_remains_of_a_picture_is_removed_as_it_is():
 def test_what_remains_is_no_picture_of_its_prompt(remains):
     text = TEXT.replace(" y", f"{remains} y")
     assert [one.prompt for one in wishes_of(text, REGISTRY, only_missing=True)] == [CAT, DOG]
-    placed = REGISTRY.settle("m", Links(placed=(A,)), text)
+    placed = REGISTRY.settle("m", RegistryUpdate(placed=(A,)), text)
     assert [one.prompt for one in wishes_of(text, placed, only_missing=True)] == [DOG]
 
 
@@ -178,7 +178,9 @@ def test_a_successful_wish_for_another_prompt_rewrites_its_tag():
     assert result.text == page(new, B, cat="tiger")
     assert [one.prompt_id for one in result.claims] == [tiger.id]
     registry = REGISTRY.settle(
-        "m", Links(prompts=(tiger,), placed=result.placed, claims=result.claims), frozenset()
+        "m",
+        RegistryUpdate(prompts=(tiger,), placed=result.placed, claims=result.claims),
+        frozenset(),
     )
     again = revised(result.text, outcome, registry=registry)
     assert (again.text, again.claims) == (result.text, result.claims)
@@ -187,11 +189,11 @@ def test_a_successful_wish_for_another_prompt_rewrites_its_tag():
 
 
 def opened(text, registry=REGISTRY, notation=HTML):
-    return Page(Tags(text, registry, message_id="m", notation=notation))
+    return MarkEditor(Tags(text, registry, message_id="m", notation=notation))
 
 
 def wishes_of(text, registry, **options):
-    return wishes_again(opened(text, registry), "append", **options)
+    return request_all(opened(text, registry), "append", **options)
 
 
 def test_a_failed_wish_for_another_prompt_rewrites_nothing():
@@ -233,23 +235,23 @@ def revisions(draw):
     marks = [one.id for one in find_marks(text, scan(text, notation)) if one.kind == "picture"]
     prompts_there = [Prompt.of("m", match) for match in scan(text, notation)]
     page = opened(text, registry, notation)
-    wishes = list(wishes_retry(page))
-    wishes += wishes_again(page, "replace")
-    wishes += wishes_again(page, "append")
+    wishes = list(request_retries(page))
+    wishes += request_all(page, "replace")
+    wishes += request_all(page, "append")
     for target in marks:
         mode = draw(st.sampled_from(["replace-image", "append-after-image", "append-after-prompt"]))
         said = draw(st.none() | prompts)
         with suppress(SettingsInvalid):  # some tags cannot say it
-            wishes.append(wish_for(page, target, mode, said))
+            wishes.append(request_one(page, target, mode, said))
     outcomes = []
     for wish in draw(st.lists(st.sampled_from(wishes), max_size=6) if wishes else st.just([])):
         picture = draw(st.sampled_from([b"a", b"b", b"c", b"d", None]))
         if picture is None:
             one = failure(wish.prompt, draw(st.integers(0, 3)), reason=draw(prompts))
-            outcomes.append(Outcome(wish=wish, failure=one))
+            outcomes.append(RequestOutcome(wish=wish, failure=one))
         else:
             one = placement(wish.prompt, picture, url=draw(urls))
-            outcomes.append(Outcome(wish=wish, placement=one))
+            outcomes.append(RequestOutcome(wish=wish, placement=one))
     assert len(prompts_there) == len(scan(bare, notation))
     return bare, text, registry, notation, outcomes
 
@@ -286,7 +288,7 @@ def test_a_revision_changes_marks_and_tags_alone_and_done_again_nothing(case):
     assert between(plain, notation) == between(bare, notation)
     assert nothing_overlaps(result.text, notation)
     # done again
-    links = Links(
+    links = RegistryUpdate(
         prompts=tuple(one.wish.prompt for one in outcomes),
         placed=result.placed,
         removed=result.removed,
@@ -325,14 +327,14 @@ def test_what_was_replaced_stays_out_though_another_program_had_stripped_it(case
     }
     assert set(result.removed) == (replaced | (set(before) - stripped)) - there
     assert len(set(result.removed)) == len(result.removed)
-    links = Links(placed=result.placed, removed=result.removed, claims=result.claims)
+    links = RegistryUpdate(placed=result.placed, removed=result.removed, claims=result.claims)
     registry = registry.settle("m", links, result.text)
     put_back = reconcile(result.text, registry, message_id="m", notation=notation).placed
     assert replaced.isdisjoint(one.id for one in put_back)
 
 
 def test_what_is_stripped_stays_known_as_placed_if_what_was_to_replace_it_fails():
-    registry = REGISTRY.settle("m", Links(placed=(A, B)), "")
+    registry = REGISTRY.settle("m", RegistryUpdate(placed=(A, B)), "")
     for outcome in (
         got("replace-image", A, F),
         got("replace", CAT.id, F),
@@ -346,7 +348,7 @@ def test_what_is_stripped_stays_known_as_placed_if_what_was_to_replace_it_fails(
     alone = f"no tag {written(N, HTML)[1]}"
     assert revised(alone, got("replace", CAT.id, N), registry=registry).removed == ()
     assert revised(page(B), got("replace-image", A, N), registry=registry).removed == (A.id,)
-    past = registry.settle("m", Links(removed=(A.id,)), "")
+    past = registry.settle("m", RegistryUpdate(removed=(A.id,)), "")
     assert revised(page(B), got("replace", CAT.id, N), registry=past).removed == (B.id,)
 
 
@@ -388,11 +390,11 @@ def test_a_line_that_a_picture_shares_stays_until_the_last_one_leaves():
 
 
 def wish(text, target=A.id, mode="replace-image", prompt=None, registry=REGISTRY, notation=HTML):
-    return wish_for(opened(text, registry, notation), target, mode, prompt)
+    return request_one(opened(text, registry, notation), target, mode, prompt)
 
 
 def test_a_wish_is_for_the_prompt_of_its_picture():
-    assert wish(page(A)) == Wish(prompt=CAT, place="replace-image", target=A.id)
+    assert wish(page(A)) == PictureRequest(prompt=CAT, place="replace-image", target=A.id)
     assert wish(page(A), registry=Registry()).prompt == CAT
     assert wish(page(A), mode="append-after-prompt").target == CAT.id
     assert wish(page(A), prompt=" cat ") == wish(page(A)).but(rewrites=True)
@@ -427,13 +429,13 @@ def test_a_picture_of_another_message_has_the_prompt_of_the_tag_that_it_stands_a
     stranger, more = (A.but(prompt_id=digit * 20) for digit in "01")
     text = page(A, stranger, more)
     made = wish(text, target=more.id)
-    assert made == Wish(prompt=CAT, place="replace-image", target=more.id)
-    assert revised(text, Outcome(wish=made, placement=N)).text == page(A, stranger, N)
+    assert made == PictureRequest(prompt=CAT, place="replace-image", target=more.id)
+    assert revised(text, RequestOutcome(wish=made, placement=N)).text == page(A, stranger, N)
     made = wish(text, target=more.id, mode="append-after-image")
-    assert revised(text, Outcome(wish=made, placement=N)).text == page(A, stranger, more, N)
+    assert revised(text, RequestOutcome(wish=made, placement=N)).text == page(A, stranger, more, N)
     made = wish(text, target=stranger.id, prompt="tiger")
     new = placement(made.prompt, b"n")
-    result = revised(text, Outcome(wish=made, placement=new))
+    result = revised(text, RequestOutcome(wish=made, placement=new))
     assert result.text == page(A, new, more, cat="tiger")
     with pytest.raises(UnknownPicture, match="nothing is known"):
         wish(text.replace(written(stranger, HTML)[1], "x"), target=more.id)
@@ -441,9 +443,9 @@ def test_a_picture_of_another_message_has_the_prompt_of_the_tag_that_it_stands_a
 
 def test_a_failure_of_another_message_is_retried_with_the_tag_that_it_stands_after():
     stranger = F.but(prompt_id="0" * 20)
-    (made,) = wishes_retry(opened(page(stranger)))
+    (made,) = request_retries(opened(page(stranger)))
     assert made.prompt == CAT
-    assert revised(page(stranger), Outcome(wish=made, placement=N)).text == page(N)
+    assert revised(page(stranger), RequestOutcome(wish=made, placement=N)).text == page(N)
 
 
 def test_a_prompt_that_its_tag_cannot_say_is_refused_before_anything_is_drawn():
@@ -472,11 +474,13 @@ def test_a_tag_comes_to_say_the_root_again():
     new = placement(tiger, b"n")
     text = page(A, new, cat="tiger")
     claims = Tags(page(A), REGISTRY, message_id="m").rewritten({0: tiger}).claims
-    registry = REGISTRY.settle("m", Links(prompts=(tiger,), placed=(A, new), claims=claims), "")
+    registry = REGISTRY.settle(
+        "m", RegistryUpdate(prompts=(tiger,), placed=(A, new), claims=claims), ""
+    )
     for target, prompt in ((new, CAT), (A, CAT), (A, "cat")):
         made = wish(text, target=target.id, prompt=prompt, registry=registry)
         assert (made.prompt, made.rewrites) == (CAT, True)
-        result = revised(text, Outcome(wish=made, placement=B), registry=registry)
+        result = revised(text, RequestOutcome(wish=made, placement=B), registry=registry)
         assert "tiger" not in Tags(result.text, message_id="m").matches[0].tag
         assert result.claims == ()
     assert not wish(text, target=A.id, registry=registry).rewrites
@@ -485,10 +489,12 @@ def test_a_tag_comes_to_say_the_root_again():
 def test_a_prompt_that_holds_one_tag_does_not_come_to_hold_another():
     tiger = CAT.refined("tiger", source="manual")
     new = placement(tiger, b"n")
-    registry = REGISTRY.add(tiger).but(claims=(Claim(prompt_id=tiger.id, text="tiger", ordinal=0),))
+    registry = REGISTRY.add(tiger).but(
+        claims=(TagOwner(prompt_id=tiger.id, text="tiger", ordinal=0),)
+    )
     text = page(new, cat="tiger") + tag("cat", 1)  # which names the root
     made = wish(text, target=new.id, prompt=CAT, registry=registry)
-    result = revised(text, Outcome(wish=made, placement=N), registry=registry)
+    result = revised(text, RequestOutcome(wish=made, placement=N), registry=registry)
     assert result.text == page(N, cat="tiger") + tag("cat", 1)
 
 
@@ -510,9 +516,9 @@ def test_a_tag_says_what_was_wished_for_or_that_is_refused(scene, data):
             continue
         new = placement(made.prompt, b"new%d" % number)
         result = revised(
-            text, Outcome(wish=made, placement=new), registry=registry, notation=notation
+            text, RequestOutcome(wish=made, placement=new), registry=registry, notation=notation
         )
-        links = Links(
+        links = RegistryUpdate(
             prompts=(made.prompt,),
             placed=result.placed,
             removed=result.removed,
@@ -533,9 +539,9 @@ def test_a_failed_wish_for_another_prompt_is_retried_with_its_tag():
     lost = failure(tiger)
 
     def retried(text, registry):
-        (made,) = wishes_retry(opened(text, registry))
+        (made,) = request_retries(opened(text, registry))
         new = placement(made.prompt, b"n")
-        return revised(text, Outcome(wish=made, placement=new), registry=registry).text
+        return revised(text, RequestOutcome(wish=made, placement=new), registry=registry).text
 
     new = placement(tiger, b"n")
     assert retried(page(A, lost), REGISTRY.add(tiger)) == page(A, new, cat="tiger")
@@ -584,7 +590,7 @@ def test_a_message_is_illustrated_again_tag_by_tag():
     assert only.prompt == DOG
     apart = page().replace(" y ", f"</p>{written(A, HTML)[1]} y ")
     assert [one.prompt for one in wishes_of(apart, REGISTRY, only_missing=True)] == [DOG]
-    registry = REGISTRY.settle("m", Links(placed=(A,)), frozenset())
+    registry = REGISTRY.settle("m", RegistryUpdate(placed=(A,)), frozenset())
     unmarked = page().replace(" y ", f'<img src="{A.picture.url}"> y ')
     assert [one.prompt for one in wishes_of(unmarked, registry, only_missing=True)] == [DOG]
 
@@ -599,7 +605,7 @@ def test_a_picture_directly_after_a_tag_counts_whatever_prompt_it_names():
 def test_a_prompt_that_only_a_failure_has_left_a_mark_of_has_no_picture():
     made = wishes_of(page(F, G), REGISTRY, only_missing=True)
     assert [(one.prompt, one.place) for one in made] == [(CAT, "retry"), (DOG, "append")]
-    result = revised(page(F, G), *(Outcome(wish=one, placement=N) for one in made[:1]))
+    result = revised(page(F, G), *(RequestOutcome(wish=one, placement=N) for one in made[:1]))
     assert result.text == page(N, G)
     assert [one.target for one in wishes_of(page(A, F), REGISTRY, only_missing=True)] == [DOG.id]
     tiger = CAT.refined("tiger", source="manual")
@@ -610,7 +616,7 @@ def test_a_prompt_that_only_a_failure_has_left_a_mark_of_has_no_picture():
 
 def test_what_is_missing_or_failed_is_wished_for_once_a_session():
     assert all(one.once for one in wishes_of(page(F), REGISTRY, only_missing=True))
-    assert all(one.once for one in wishes_retry(opened(page(F))))
+    assert all(one.once for one in request_retries(opened(page(F))))
     assert not any(one.once for one in wishes_of(page(F), REGISTRY))
     assert not wish(page(A)).once
 
@@ -618,7 +624,7 @@ def test_what_is_missing_or_failed_is_wished_for_once_a_session():
 def test_a_mark_of_a_failure_is_retried_if_its_prompt_is_known():
     stranger = DOG.but(id="0" * 20)
     text = page(F, G, F) + written(failure(stranger), HTML)[1]
-    wishes = wishes_retry(opened(text))
+    wishes = request_retries(opened(text))
     assert [(one.prompt, one.place) for one in wishes] == [(CAT, "retry")] * 2
     assert [one.target for one in wishes] == [f"{CAT.id}:{one.task_id}" for one in (F, G)]
 

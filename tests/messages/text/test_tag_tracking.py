@@ -9,12 +9,12 @@ from support.drawn_texts import notations, placement, put, scan, scenes, tag
 from support.instructions import grows_in_proportion
 
 from limner.messages.ids import prompt_id
-from limner.messages.prompts import Claim, Prompt
-from limner.messages.registry import Links, Registry
-from limner.messages.text.mark_editor import Page
+from limner.messages.prompts import Prompt, TagOwner
+from limner.messages.registry import Registry, RegistryUpdate
+from limner.messages.text.mark_editor import MarkEditor
 from limner.messages.text.notation import Notation
 from limner.messages.text.prompt_tags import Tags
-from limner.messages.text.tag_tracking import carried
+from limner.messages.text.tag_tracking import track_tags
 
 WORDS = ("a", "b", "a & b")
 HTML = Notation()
@@ -29,7 +29,7 @@ def illustrated(text, *pictured):
     """Put a picture beside each of the tags that are named, and give what is known then."""
     prompts = [Prompt.of("m", match) for match in scan(text, HTML)]
     composed = put(text, [placement(prompts[at]) for at in pictured], notation=HTML)
-    links = Links(prompts=tuple(prompts), placed=composed.placed)
+    links = RegistryUpdate(prompts=tuple(prompts), placed=composed.placed)
     return composed.text, Registry().settle("m", links, composed.text)
 
 
@@ -38,15 +38,17 @@ def refined(text, registry, at, says, *, shown):
     tags = tags_of(text, registry)
     child = tags.prompt(at).refined(says, source="manual")
     registry, tags = registry.add(child), tags.rewritten({at: child})
-    registry = registry.settle("m", Links(claims=tags.claims), tags.text)
+    registry = registry.settle("m", RegistryUpdate(claims=tags.claims), tags.text)
     composed = put(tags.text, [placement(child)] if shown else [], registry=registry, notation=HTML)
-    return composed.text, registry.settle("m", Links(placed=composed.placed), composed.text)
+    return composed.text, registry.settle(
+        "m", RegistryUpdate(placed=composed.placed), composed.text
+    )
 
 
 def edited(before, after, registry):
     """Give what is known once a host has changed a text."""
-    claims = carried(before, after, registry, message_id="m")
-    known = registry.settle("m", Links(claims=claims), after)
+    claims = track_tags(before, after, registry, message_id="m")
+    known = registry.settle("m", RegistryUpdate(claims=claims), after)
     tags = tags_of(after, known)
     assert max(Counter(tags.holders).values(), default=1) == 1
     assert claims in (None, tags.claims)
@@ -91,7 +93,7 @@ def test_each_piece_keeps_its_prompt_wherever_it_is_moved(known, data, reworded)
     for piece, holder in zip(left, tags.holders, strict=True):
         if "<img" in piece or not reworded:
             assert holder == holders.get(piece, holder)
-    for name, at in Page(tags).after.items():
+    for name, at in MarkEditor(tags).after.items():
         assert tags.index(name.partition(":")[0]) == at
 
 
@@ -99,7 +101,7 @@ def test_each_piece_keeps_its_prompt_wherever_it_is_moved(known, data, reworded)
 def test_what_changes_nothing_about_the_tags_changes_no_claim(known, data):
     before, registry = known
     after = data.draw(st.text("x. ")).join(["", *pieces_of(before), ""])
-    assert carried(before, after, registry, message_id="m") is None
+    assert track_tags(before, after, registry, message_id="m") is None
 
 
 @given(histories(), st.data())
@@ -120,7 +122,7 @@ def test_whatever_becomes_of_a_text_no_prompt_holds_two_of_its_tags(scene, data)
     after = "".join(data.draw(st.lists(st.sampled_from(parts), max_size=8)))
     names = [one.id for one in registry.prompts] + ["0" * 20]
     claim = st.builds(
-        Claim, prompt_id=st.sampled_from(names), text=words, ordinal=st.integers(0, 2)
+        TagOwner, prompt_id=st.sampled_from(names), text=words, ordinal=st.integers(0, 2)
     )
     registry = registry.but(
         claims=tuple(data.draw(st.lists(claim, max_size=3))),
@@ -129,8 +131,8 @@ def test_whatever_becomes_of_a_text_no_prompt_holds_two_of_its_tags(scene, data)
             for one in registry.prompts
         ),
     )
-    claims = carried(before, after, registry, message_id="m", notation=notation)
-    assert claims == carried(before, after, registry, message_id="m", notation=notation)
+    claims = track_tags(before, after, registry, message_id="m", notation=notation)
+    assert claims == track_tags(before, after, registry, message_id="m", notation=notation)
     if claims is not None:
         tags = tags_of(after, registry.but(claims=claims), notation)
         assert tags.claims == claims
@@ -152,7 +154,7 @@ def test_the_second_of_two_equal_tags_stays_itself_when_the_first_is_taken_out()
     second = prompt_id("m", "a", 1)
     tags = edited(before, before.removeprefix(f"{tag('a')} "), registry)
     assert tags.holders == (second,)
-    assert tags.claims == (Claim(prompt_id=second, text="a", ordinal=0),)
+    assert tags.claims == (TagOwner(prompt_id=second, text="a", ordinal=0),)
 
 
 @pytest.mark.parametrize(("first", "last"), [("x", "y"), ("z", "y"), ("x", "z")])
@@ -184,7 +186,7 @@ def test_a_tag_is_still_itself_where_an_equal_one_has_come_and_another_gone():
 
 def test_a_new_tag_has_the_name_of_its_own_place_if_that_is_free():
     before = f"x {tag('a')} y"
-    claim = Claim(prompt_id=prompt_id("m", "a", 2), text="a", ordinal=0)
+    claim = TagOwner(prompt_id=prompt_id("m", "a", 2), text="a", ordinal=0)
     registry = illustrated(before)[1].but(claims=(claim,))
     tags = edited(before, f"{before} {tag('a')} {tag('a')}", registry)
     assert tags.holders == tuple(prompt_id("m", "a", ordinal) for ordinal in (2, 1, 0))
@@ -261,9 +263,9 @@ def test_a_picture_that_was_copied_belongs_to_the_first_tag():
 
 def test_of_a_message_of_which_nothing_is_known_no_tag_is_looked_for(mocker):
     tags = mocker.spy(__import__("limner.messages.text.tag_tracking", fromlist=["x"]), "Tags")
-    assert carried(tag("a"), tag("a") * 2, Registry(), message_id="m") is None
+    assert track_tags(tag("a"), tag("a") * 2, Registry(), message_id="m") is None
     known = illustrated(tag("a"))[1]
-    assert carried(tag("a"), tag("a"), known, message_id="m") is None
+    assert track_tags(tag("a"), tag("a"), known, message_id="m") is None
     assert tags.call_count == 0
 
 
@@ -273,7 +275,7 @@ def test_many_tags_are_carried_in_proportion(different):
         tags = [tag(str(at % different)) for at in range(number)]
         registry = illustrated(" ".join(tags))[1]
         for after in ([tag("0"), *tags], tags[::-1]):
-            carried(" ".join(tags), " ".join(after), registry, message_id="m")
+            track_tags(" ".join(tags), " ".join(after), registry, message_id="m")
 
     assert grows_in_proportion(change, 60)
     change(9_000)
@@ -285,5 +287,5 @@ def test_tags_are_found_as_the_notation_says(notation):
     text = f"{tag('a', 3)} {tag('a', 3)}"
     prompts = [Prompt.of("m", match) for match in scan(text, notation)]
     registry = Registry().add(*prompts, Prompt.of("m", scan(tag("b"), HTML)[0]))
-    claims = carried(text, tag("a", 3) + "!", registry, message_id="m", notation=notation)
+    claims = track_tags(text, tag("a", 3) + "!", registry, message_id="m", notation=notation)
     assert (claims is None) == (not prompts)

@@ -20,8 +20,8 @@ from limner.messages.errors import GenerationFailed
 from limner.messages.limiter.settings import LaneSettings
 from limner.scripts.inspect import trace
 from limner.scripts.inspect.audit import Audit
-from limner.scripts.inspect.lasting import Halt, Session
 from limner.scripts.inspect.reading import LogReader
+from limner.scripts.inspect.span_types import Halt, Session
 from limner.scripts.inspect.spans import Spans
 from limner.scripts.inspect.summary import Summary
 from limner.scripts.inspect.trace import OPEN_TO_THE_END, write_trace

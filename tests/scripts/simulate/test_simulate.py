@@ -14,7 +14,7 @@ import pykka
 import pytest
 from support.invariants import violations
 
-from limner.messages.errors import RequestDropped, StudioClosed
+from limner.messages.errors import SlotRefused, StudioClosed
 from limner.messages.pictures import Illustrated
 from limner.scripts.app import run
 from limner.scripts.signals import interrupted_between_steps
@@ -122,7 +122,7 @@ def test_what_a_host_may_complain_of_its_own_calls():
         return future
 
     assert complaint(7, ended(7)) is None
-    assert complaint(7, ended(RequestDropped("high water"))) is None
+    assert complaint(7, ended(SlotRefused("high water"))) is None
     assert complaint(7, ended(8)) == "call 7 of a host gave 8"
     assert complaint(7, ended(KeyError("x"))) == "call 7 of a host raised KeyError('x')"
     answered = {1: ended(1), 2: ended(StudioClosed("over"))}

@@ -23,8 +23,8 @@ from limner.actors.stores.sillytavern.chat_file import ChatFileStore
 from limner.actors.stores.sillytavern.line_file import Line, LineFile
 from limner.messages.errors import StoreFailed, UnknownMessage, VersionConflict
 from limner.messages.ids import prompt_id
-from limner.messages.prompts import Claim, Prompt
-from limner.messages.registry import Links, Registry
+from limner.messages.prompts import Prompt, TagOwner
+from limner.messages.registry import Registry, RegistryUpdate
 from limner.messages.sillytavern.header import Header, with_registries
 from limner.messages.sillytavern.lines import members
 
@@ -401,7 +401,7 @@ def test_what_is_known_is_what_a_registry_says_step_by_step(
         same()
         return kept
 
-    def write(message_id: str, text: str, links: Links) -> None:
+    def write(message_id: str, text: str, links: RegistryUpdate) -> None:
         store.write(message_id, text, expected_version=version_of(store, message_id), links=links)
         expected[message_id] = expected[message_id].settle(message_id, links, text)
         same()
@@ -416,14 +416,14 @@ def test_what_is_known_is_what_a_registry_says_step_by_step(
     expected["4"] = expected["4"].add(child)
     same()
     keep(one)  # newest now
-    claims = (Claim(prompt_id=child.id, text="a red ship", ordinal=0),)
+    claims = (TagOwner(prompt_id=child.id, text="a red ship", ordinal=0),)
     write("4", f"{TAG}{one.mark}", one.links.but(claims=claims))
     assert names(path) == ["chat.jsonl", "chat.jsonl.bak"]  # the journal has gone into the header
     keep(one)  # a new wish gave it again
     write("4", f"{TAG}{one.mark}{two.mark}", two.links)
     write("2", f"Hi {other.mark}", other.links)
-    write("4", f"{TAG}{two.mark}", Links(removed=(one.placement.id,)))
-    write("4", "another text", Links(anew=True))
+    write("4", f"{TAG}{two.mark}", RegistryUpdate(removed=(one.placement.id,)))
+    write("4", "another text", RegistryUpdate(anew=True))
     assert {link.state for link in store.registry("4").links} == {"past"}
     assert store.registry("4").claims == ()
     assert store.prompt("nobody's") is None
@@ -497,7 +497,7 @@ def test_a_registry_that_was_bent_leaves_its_message_writable(
     path: Path, pictures: PictureFiles
 ) -> None:
     prompt = Prompt(id="zzz", message_id="4", text="a lighthouse", ordinal=0)
-    claim = Claim(prompt_id="zzz", text="a lighthouse", ordinal=0)
+    claim = TagOwner(prompt_id="zzz", text="a lighthouse", ordinal=0)
     bent = Registry(prompts=(prompt,), claims=(claim,))
     header, _, rest = path.read_text().partition("\n")
     path.write_text(with_registries(header, {"4": bent}, None) + "\n" + rest)
@@ -602,7 +602,7 @@ def test_a_journal_that_a_crash_left_is_not_taken_in_twice(
     assert again.kept("4") == {two.task.prompt_id: two.picture}
     again.write("4", two.mark, expected_version=version_of(again, "4"), links=two.links)
     assert again.kept("2") == again.kept("4") == {}
-    gone = Links(removed=(one.links.placed[0].id,))
+    gone = RegistryUpdate(removed=(one.links.placed[0].id,))
     again.write("2", "Ho", expected_version=version_of(again, "2"), links=gone)
     one = one._replace(picture=again.keep(*one))  # the same row in a new journal is a new one
     assert again.kept("2") == {one.task.prompt_id: one.picture}

@@ -10,7 +10,7 @@ from sqlalchemy import create_engine, inspect, text
 from limner.actors.stores import FileStore, PictureFiles, SqlStore
 from limner.actors.stores.sql.tables import metadata
 from limner.messages.prompts import Prompt
-from limner.messages.registry import Link, Links
+from limner.messages.registry import Link, RegistryUpdate
 
 Maker = Callable[..., Any]
 
@@ -144,7 +144,9 @@ def test_a_database_of_version_1_opens_and_works(
     store.add(child)
     assert store.prompt(child.id) == child
     assert store.registry("story.md").prompts[-1] == child
-    store.write("story.md", "", expected_version=7, links=Links(removed=(one.placement.id,)))
+    store.write(
+        "story.md", "", expected_version=7, links=RegistryUpdate(removed=(one.placement.id,))
+    )
     assert [link.state for link in store.registry("story.md").links] == ["past", "kept"]
     store.close()
 

@@ -13,7 +13,7 @@ from limner.actors import SimulatedSystem
 def system():
     threads = set(threading.enumerate())
     with closing(SimulatedSystem(1)) as system, system:
-        system.workers.open_lane("lane", 2)
+        system.workers.open_pool("lane", 2)
         yield system
     assert set(threading.enumerate()) <= threads
     assert pykka.ActorRegistry.get_all() == []

@@ -11,8 +11,8 @@ SECOND = 1_000_000
 
 
 def test_a_call_takes_its_latency_and_is_run_at_its_end():
-    with closing(SimulatedSystem(1, latency=lambda lane, tag: 3 * SECOND)) as system, system:
-        system.workers.open_lane("lane", 1)
+    with closing(SimulatedSystem(1, latency=lambda pool, tag: 3 * SECOND)) as system, system:
+        system.workers.open_pool("lane", 1)
         ref = Note.start()
         ran = []
 
@@ -52,9 +52,9 @@ def test_a_call_whose_beginning_fails_ends_with_that(system):
 
 def hanging(*, inattentive=0.0):
     system = SimulatedSystem(
-        1, latency=lambda lane, tag: None, faults=Faults(inattentive=inattentive)
+        1, latency=lambda pool, tag: None, faults=Faults(inattentive=inattentive)
     )
-    system.workers.open_lane("lane", 1)
+    system.workers.open_pool("lane", 1)
     return system
 
 
@@ -93,7 +93,7 @@ def test_what_comes_back_late_is_handed_to_who_wants_it():
         ) as system,
         system,
     ):
-        system.workers.open_lane("lane", 1)
+        system.workers.open_pool("lane", 1)
         late = []
         ref = Note.start()
         call = ref.ask(
@@ -163,7 +163,7 @@ def test_timers_can_be_late():
 
 
 def test_a_lane_that_gets_more_threads_begins_more_calls(system):
-    system.workers.open_lane("narrow", 1)
+    system.workers.open_pool("narrow", 1)
     ref = Note.start()
     begun = []
 
@@ -173,6 +173,6 @@ def test_a_lane_that_gets_more_threads_begins_more_calls(system):
     ref.tell(lambda actor: [actor.call("narrow", work, begun=begun.append) for _ in range(3)])
     system.run_until(1)
     assert len(begun) == 1
-    system.workers.open_lane("narrow", 3)
+    system.workers.open_pool("narrow", 3)
     system.run_until(2)
     assert len(begun) == 3

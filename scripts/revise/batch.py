@@ -17,7 +17,7 @@ from limner.actors.stores import RegistryStore
 from limner.messages.errors import LimnerError, SessionCancelled
 from limner.messages.pictures import Illustrated
 from limner.scripts.display import Display, shown
-from limner.scripts.outcome import (
+from limner.scripts.report import (
     DONE,
     FAILED,
     INCOMPLETE,

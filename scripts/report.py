@@ -17,7 +17,7 @@ from limner.messages.errors import (
 )
 from limner.messages.pictures import Illustrated
 from limner.scripts.display import Display, shown
-from limner.scripts.places import Places
+from limner.scripts.paths import Places
 from limner.scripts.reading import Unusable
 from limner.scripts.signals import HEARING, Step
 

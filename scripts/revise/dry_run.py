@@ -9,7 +9,7 @@ from limner.actors.stores import RegistryStore
 from limner.messages.errors import VersionConflict
 from limner.messages.pictures import Picture, PictureBytes
 from limner.messages.prompts import Prompt
-from limner.messages.registry import Link, Links, Registry, Version
+from limner.messages.registry import Link, Registry, RegistryUpdate, Version
 from limner.messages.settings import Settings
 from limner.messages.tasks import Task
 
@@ -44,7 +44,7 @@ class Rehearsal:
         text: str,
         *,
         expected_version: Version | None,
-        links: Links | None = None,
+        links: RegistryUpdate | None = None,
     ) -> Version:
         """Remember what would be written.
 
