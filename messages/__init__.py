@@ -9,13 +9,14 @@ from limner.messages.pictures import (
     PictureBytes,
     Placement,
     Unplaced,
+    Unwritten,
 )
 from limner.messages.prompts import Prompt, PromptMatch
 from limner.messages.registry import Link, Registry
 from limner.messages.session.tally import Tally
 from limner.messages.settings import Settings
 from limner.messages.status import LaneStatus, Progress, StudioStatus
-from limner.messages.tasks import Task, TaskState
+from limner.messages.tasks import Task, TaskEnd, TaskState
 from limner.messages.text.clean import clean
 from limner.messages.text.compose import Composed, compose
 from limner.messages.text.notation import Notation
@@ -46,8 +47,10 @@ __all__ = [
     "StudioStatus",
     "Tally",
     "Task",
+    "TaskEnd",
     "TaskState",
     "Unplaced",
+    "Unwritten",
     "clean",
     "compose",
     "find_prompts",

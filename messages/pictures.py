@@ -1,5 +1,6 @@
 """Prompts, pictures, and one at the other."""
 
+from enum import StrEnum
 from typing import Literal
 
 from pydantic import Field
@@ -63,6 +64,19 @@ class Failure(Value):
     reason: str
 
 
+class Unwritten(StrEnum):
+    """Why a text was not written."""
+
+    GONE = "gone"
+    """The store has no such message any more."""
+
+    UNCHANGED = "unchanged"
+    """There was nothing to change."""
+
+    EMPTY = "empty"
+    """The stream ended before any text had come, and the store has a text."""
+
+
 class Illustrated(Value):
     """What a session's future gives.
 
@@ -78,7 +92,8 @@ class Illustrated(Value):
         removed: ids of placements that were taken out of the text, or that another program had
             taken out, and that are not put back.
         written: whether the text was written.
-        reason: why it was not, if it was not.
+        reason: why it was not, if it was not, for people.
+        unwritten: the same for program code; `None` if it was written, or of a dry run.
     """
 
     message_id: str
@@ -92,3 +107,4 @@ class Illustrated(Value):
     removed: tuple[str, ...] = ()
     written: bool = True
     reason: str | None = None
+    unwritten: Unwritten | None = None

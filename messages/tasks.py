@@ -52,6 +52,13 @@ TRANSITIONS = MappingProxyType(
 """From each state, the states that may follow it."""
 
 
+class TaskEnd(StrEnum):
+    """What a settled task's state leaves open, for whoever decides on it."""
+
+    WITHDRAWN = "withdrawn"
+    """Cancelled since its prompt is in the text no more: it is no failure."""
+
+
 class Task(Value):
     """One wish for one picture. Immutable: `to` gives the next state of it.
 
@@ -64,7 +71,8 @@ class Task(Value):
         priority: 0 (first) to 9; `active` is 3 and `background` 7.
         seed: of the generator, from the id.
         attempts: how many calls of the generator have begun.
-        reason: why it failed or was cancelled.
+        reason: why it failed, was cancelled or is queued again, for people.
+        end: what program code has to know of its end beside its state; not persisted.
         picture: what it gave, once it is completed.
         history: the states before this one, each with the time that it was entered,
             in microseconds of the system's clock.
@@ -84,6 +92,7 @@ class Task(Value):
     state: TaskState = TaskState.DETECTED
     attempts: int = 0
     reason: str | None = None
+    end: TaskEnd | None = Field(default=None, exclude=True)
     picture: Picture | None = None
     history: tuple[tuple[str, int], ...] = ()
     since: int = 0
@@ -115,6 +124,7 @@ class Task(Value):
             state=TaskState.DETECTED,
             attempts=0,
             reason=None,
+            end=None,
             picture=None,
             history=(),
             since=at,
@@ -126,6 +136,7 @@ class Task(Value):
         *,
         at: int,
         reason: str | None = None,
+        end: TaskEnd | None = None,
         picture: Picture | None = None,
     ) -> "Task":
         """Give this task in its next state.
@@ -134,20 +145,24 @@ class Task(Value):
             state: the state to enter.
             at: when, in microseconds of the system's clock.
             reason: why it failed, was cancelled, or is queued again.
+            end: what its end was, where the state does not tell; only in a final state.
             picture: what it gave; needed for `completed`, and only there.
 
         Raises:
             ValueError: if the table does not allow the transition, or a picture is missing
-                or given where none belongs.
+                or given where none belongs, or an end is given for a state that is not final.
         """
         if state not in TRANSITIONS[self.state]:
             raise ValueError(f"task {self.id} cannot go from {self.state} to {state}")
         if (picture is not None) != (state is TaskState.COMPLETED):
             raise ValueError(f"task {self.id} needs a picture to be completed, and only then")
+        if end is not None and not state.final:
+            raise ValueError(f"task {self.id} has no end in state {state}")
         return self.but(
             state=state,
             attempts=self.attempts + (state is TaskState.GENERATING),
             reason=reason,
+            end=end,
             picture=picture,
             history=(*self.history, (self.state.value, self.since)),
             since=at,

@@ -43,7 +43,7 @@ from limner.messages.session.processing import (
 )
 from limner.messages.session.writing import MessageLoaded
 from limner.messages.settings import Settings
-from limner.messages.tasks import Task, TaskState
+from limner.messages.tasks import Task, TaskEnd, TaskState
 
 REVOKED = "its slot was revoked for an active request"
 
@@ -112,7 +112,7 @@ class ProcessorActor(LimnerActor):
             case PromptDetected():
                 self.begin(message.task)
             case PromptWithdrawn():
-                self.cancel(self.works[message.task_id], "withdrawn")
+                self.cancel(self.works[message.task_id], "withdrawn", TaskEnd.WITHDRAWN)
             case MessageLoaded():
                 self.use_kept(message.kept)
             case SlotGranted():
@@ -367,7 +367,7 @@ class ProcessorActor(LimnerActor):
         for work in self.works.values():
             self.cancel(work, reason)
 
-    def cancel(self, work: Work, reason: str) -> None:
+    def cancel(self, work: Work, reason: str, end: TaskEnd | None = None) -> None:
         """Settle a task as cancelled at once; its call has the grace to come back."""
         if work.task.state.final:
             return
@@ -375,7 +375,7 @@ class ProcessorActor(LimnerActor):
             self.give_back(work)
         else:
             self.cancel_call(work)
-        self.settle(work, TaskState.CANCELLED, reason)
+        self.settle(work, TaskState.CANCELLED, reason, end)
 
     def cancel_call(self, work: Work) -> None:
         """Ask a call to come back, and look after the grace whether it has."""
@@ -422,9 +422,9 @@ class ProcessorActor(LimnerActor):
         work.task = work.task.to(TaskState.COMPLETED, at=self.system.clock.now, picture=picture)
         self.tell_settled(work.task, **({"kept": True} if kept else {}))
 
-    def settle(self, work: Work, state: TaskState, reason: str) -> None:
+    def settle(self, work: Work, state: TaskState, reason: str, end: TaskEnd | None = None) -> None:
         """Settle a task without a picture."""
-        work.task = work.task.to(state, at=self.system.clock.now, reason=reason)
+        work.task = work.task.to(state, at=self.system.clock.now, reason=reason, end=end)
         self.tell_settled(work.task)
 
     def tell_settled(self, task: Task, **fields: Any) -> None:

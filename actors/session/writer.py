@@ -17,12 +17,12 @@ from limner.actors.stores.protocol import Store
 from limner.actors.system import Call, CallReturned, PooledRef, Timer
 from limner.actors.writes.compare_and_set import Draft, registry_of, write_text
 from limner.messages.errors import StoreFailed
-from limner.messages.pictures import Illustrated, Unplaced
+from limner.messages.pictures import Illustrated, Unplaced, Unwritten
 from limner.messages.registry import RegistryUpdate, Version
 from limner.messages.session.lifecycle import DeadlinePassed, Opening
 from limner.messages.session.processing import TaskSettled
 from limner.messages.session.results import (
-    GONE,
+    UNWRITTEN,
     failure_of,
     illustrated,
     outcomes_of,
@@ -155,7 +155,8 @@ class WriterActor(LimnerActor):
                         text="",
                         version=None,
                         written=False,
-                        reason="it ended before any text had come; the text it had is left",
+                        reason=UNWRITTEN[Unwritten.EMPTY],
+                        unwritten=Unwritten.EMPTY,
                     ),
                 )
             )
@@ -249,7 +250,7 @@ class WriterActor(LimnerActor):
             nothing = Composed(
                 text="",
                 unplaced=tuple(
-                    Unplaced(placement=one.placement, reason=GONE)
+                    Unplaced(placement=one.placement, reason=UNWRITTEN[Unwritten.GONE])
                     for one in outcomes
                     if one.placement is not None
                 ),
@@ -315,7 +316,8 @@ class WriterActor(LimnerActor):
         elif result.written:
             self.session.tell(TextWritten(result=result))
         else:
-            reason: Literal["gone", "unchanged"] = "gone" if result.reason == GONE else "unchanged"
+            is_gone = result.unwritten is Unwritten.GONE
+            reason: Literal["gone", "unchanged"] = "gone" if is_gone else "unchanged"
             self.session.tell(WriteSkipped(reason=reason, result=result))
 
     def write_overdue(self) -> None:

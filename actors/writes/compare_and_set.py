@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 
 from limner.actors.stores.protocol import Store, keeps_registry
 from limner.messages.errors import StoreFailed, UnknownMessage, VersionConflict
-from limner.messages.pictures import Illustrated
+from limner.messages.pictures import Illustrated, Unwritten
 from limner.messages.registry import Registry, RegistryUpdate, Version
-from limner.messages.session.results import UNCHANGED
+from limner.messages.session.results import UNWRITTEN
 from limner.messages.text.compose import Composed
 from limner.messages.writes.protocol import EditText
 
@@ -157,7 +157,8 @@ def change_text(
         unplaced=composed.unplaced,
         removed=composed.removed if changed else (),
         written=changed,
-        reason=None if changed else UNCHANGED,
+        reason=None if changed else UNWRITTEN[Unwritten.UNCHANGED],
+        unwritten=None if changed else Unwritten.UNCHANGED,
     )
 
 

@@ -3,15 +3,19 @@
 from collections.abc import Iterable
 
 from limner.messages.picture_requests import RequestOutcome
-from limner.messages.pictures import Failure, Illustrated, Placement, Unplaced
+from limner.messages.pictures import Failure, Illustrated, Placement, Unplaced, Unwritten
 from limner.messages.prompts import Prompt
 from limner.messages.registry import Version
 from limner.messages.session.totals import TotalsSealed
-from limner.messages.tasks import Task, TaskState
+from limner.messages.tasks import Task, TaskEnd, TaskState
 from limner.messages.text.compose import Composed
 
-GONE = "the message is gone from the store; its pictures are kept"
-UNCHANGED = "there was nothing to change in the text"
+UNWRITTEN = {
+    Unwritten.GONE: "the message is gone from the store; its pictures are kept",
+    Unwritten.UNCHANGED: "there was nothing to change in the text",
+    Unwritten.EMPTY: "it ended before any text had come; the text it had is left",
+}
+"""Why a text was not written, in words for people."""
 
 
 def prompt_of(task: Task) -> Prompt:
@@ -38,7 +42,7 @@ def placement_of(task: Task) -> Placement | None:
 
 def failure_of(task: Task) -> Failure | None:
     """Give why a task has no picture; `None` if it has one, or nobody wants it any more."""
-    if task.picture is not None or task.reason == "withdrawn":
+    if task.picture is not None or task.end is TaskEnd.WITHDRAWN:
         return None
     return Failure(
         task_id=task.id,
@@ -82,10 +86,12 @@ def illustrated(
         stored: the text as it stands, if nothing was written.
         gone: whether the message is not there any more.
     """
-    placed, unplaced, text, reason = composed.placed, composed.unplaced, composed.text, None
+    placed, unplaced, text = composed.placed, composed.unplaced, composed.text
+    unwritten, reason = None, None
     if version is None:
-        reason = GONE if gone else UNCHANGED
-        unplaced += tuple(Unplaced(placement=one, reason=reason) for one in placed)
+        unwritten = Unwritten.GONE if gone else Unwritten.UNCHANGED
+        reason = UNWRITTEN[unwritten]
+        unplaced += tuple(Unplaced(placement=picture, reason=reason) for picture in placed)
         placed, text = (), totals.text if stored is None else stored
     return Illustrated(
         message_id=message_id,
@@ -99,4 +105,5 @@ def illustrated(
         removed=composed.removed if version is not None else (),
         written=version is not None,
         reason=reason,
+        unwritten=unwritten,
     )

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from limner.messages.pictures import Picture
 from limner.messages.prompts import Prompt
-from limner.messages.tasks import TRANSITIONS, Task, TaskState
+from limner.messages.tasks import TRANSITIONS, Task, TaskEnd, TaskState
 
 PICTURE = Picture(id="0" * 32, url="p.png", media_type="image/png", width=1, height=1)
 PROMPT = Prompt(id="0" * 20, message_id="m", text="a cat", ordinal=0)
@@ -61,6 +61,15 @@ def test_a_task_is_completed_with_a_picture_and_only_then():
         wish().to(TaskState.COMPLETED, at=9)
     with pytest.raises(ValueError, match="needs a picture"):
         wish().to(TaskState.QUEUED, at=9, picture=PICTURE)
+
+
+def test_an_end_is_of_a_final_state_and_is_not_persisted():
+    withdrawn = wish().to(TaskState.CANCELLED, at=9, end=TaskEnd.WITHDRAWN)
+    assert withdrawn.end is TaskEnd.WITHDRAWN
+    assert "end" not in withdrawn.model_dump()
+    assert Task.model_validate_json(withdrawn.model_dump_json()).end is None
+    with pytest.raises(ValueError, match="no end in state queued"):
+        wish().to(TaskState.QUEUED, at=9, end=TaskEnd.WITHDRAWN)
 
 
 @given(st.data())

@@ -3,6 +3,7 @@
 import pytest
 
 from limner.actors.stores import MemoryStore
+from limner.messages import Unwritten
 from limner.messages.errors import SessionFailed, StoreFailed, VersionConflict
 
 TEXT = '<!--img-prompt="a"--> text'
@@ -90,6 +91,7 @@ def test_a_message_that_is_gone_is_not_written(open_simulated, works_after):
     del one.store.texts["m"]
     result = future.get()
     assert not result.written
+    assert result.unwritten is Unwritten.GONE
     assert "gone" in result.reason
     assert one.store.load("m") is None
     assert one.events("session_ended")[0]["outcome"] == "skipped"

@@ -2,6 +2,7 @@
 
 import pytest
 
+from limner.messages import Unwritten
 from limner.messages.errors import AlreadyWritten, SessionCancelled, StreamClosed, StudioClosed
 
 
@@ -20,6 +21,14 @@ def test_an_interrupt_writes_what_is_finished_and_lets_go_of_the_rest(open_simul
     assert states == dict.fromkeys(names[1:], "cancelled")
     assert one.store.load("m")[0] == result.text
     assert one.events("session_sealed")[0]["reason"] == "interrupted"
+
+
+def test_an_interrupt_before_any_text_leaves_the_text_that_is_there(open_simulated):
+    one = open_simulated()
+    one.store.write("m", "here", expected_version=None)
+    result = one.studio.stream("m").interrupt().get()
+    assert (result.written, result.unwritten) == (False, Unwritten.EMPTY)
+    assert one.store.load("m")[0] == "here"
 
 
 def test_interrupting_a_finished_text_lets_go_of_what_it_waits_for(open_simulated):

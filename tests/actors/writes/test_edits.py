@@ -15,6 +15,7 @@ from limner.actors.stores import (
     PictureFiles,
     SqlStore,
 )
+from limner.messages import Unwritten
 from limner.messages.errors import (
     SessionCancelled,
     SessionFailed,
@@ -114,6 +115,7 @@ def test_edits_of_one_message_are_made_one_after_the_other(one):
 def test_an_edit_that_changes_nothing_is_not_written(one):
     result = one.studio.edit("m", lambda text: text).get()
     assert not result.written
+    assert result.unwritten is Unwritten.UNCHANGED
     assert result.text == one.first.text
     assert one.store.load("m")[1] == one.first.version
 
