@@ -1,10 +1,11 @@
-"""Plants bugs in copies of Limner, one by one, and says what in the simulation catches each.
+"""Plants bugs in copies of Limner, one by one, and reports what in the simulation catches each.
 
-    python tests/planted.py [NAME ...] [--list] [--seeds N] [--scenario NAME]
+    python tests/planted.py [NAME ...] [--list] [--diff] [--seeds N] [--scenario NAME]
 
-Each bug is a small edit of one file, as it slips into any hand. It is planted in a copy of the
-checkout, never in the checkout; then seeds are simulated one after another until the first in
-which something is wrong. Before that the same seeds run without a bug, and nothing may be wrong.
+Each bug is a small edit of one function, as anybody may make it by mistake. It is planted in a
+copy of the checkout, never in the checkout. Then seeds are simulated one after another until the
+first in which something is wrong. Before that the same seeds run without a bug, and nothing may be
+wrong. `--diff` shows each edit, or the function that it no longer fits.
 
 Exit status: 0 every bug was caught, 1 one was not or cannot be planted, 2 wrong use,
 130 interrupted.
@@ -26,50 +27,29 @@ from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
 
-from support.planted_bugs import BUGS, Bug
+from support.planted_bugs import BUGS
+from support.planting import FOLDERS, Bug, NotPlantable, edit, plant
 
 from limner.scripts.signals import HEARING, Step, interrupted_between_steps
 
 CHECKOUT = Path(__file__).resolve().parent.parent
-FOLDERS = ("actors", "messages", "scripts")
 UNPLANTED_SEEDS = 50
 PATIENCE = 60
 """Seconds of real time after which a seed is taken to hang."""
 
 
-class NotPlantable(Exception):
-    """The code has changed since the bug was written."""
-
-
 class SearchBroke(Exception):
-    """The search for a bug did not run as it should."""
+    """A search failed, so it says nothing about the bug."""
 
 
 def copy_checkout(into: Path) -> None:
-    """Copy what is installed of the checkout into a namespace folder `limner` of a folder."""
+    """Copy the installed folders of the checkout into a namespace folder `limner` of a folder."""
     for folder in FOLDERS:
         shutil.copytree(
             CHECKOUT / folder,
             into / "limner" / folder,
             ignore=shutil.ignore_patterns("__pycache__", "stories"),
         )
-
-
-def plant(bug: Bug, into: Path) -> None:
-    """Plant a bug in a copy.
-
-    Raises:
-        NotPlantable: if its old text is not there exactly once.
-    """
-    path = into / "limner" / bug.file
-    source = path.read_text("utf-8") if path.is_file() else ""
-    times = source.count(bug.old)
-    if times != 1:
-        raise NotPlantable(
-            f"{bug.name}: {bug.file} has changed (what is to be replaced stands in it {times} "
-            "times, not once), so the bug must be written anew"
-        )
-    path.write_text(source.replace(bug.old, bug.new), "utf-8")
 
 
 SEARCH = """
@@ -90,11 +70,11 @@ for seed in range(int(first), int(last) + 1):
     if problems:
         break
 """
-"""What runs on a copy: tells of each seed, until one in which something is wrong."""
+"""What runs on a copy: prints a line for each seed, up to the first with a problem."""
 
 
 @dataclass(frozen=True)
-class Outcome:
+class SearchResult:
     """What a search has found.
 
     Args:
@@ -111,7 +91,7 @@ class Outcome:
 
 
 class Searches:
-    """Searches in processes of their own, which all end when this is stopped."""
+    """Runs searches in processes of their own, all of which can be stopped."""
 
     def __init__(self, scenario: str) -> None:
         self.scenario = scenario
@@ -120,13 +100,13 @@ class Searches:
         self._lock = threading.Lock()
 
     def stop(self) -> None:
-        """End all that run, and begin no other."""
+        """Kill the running searches, and start no other."""
         with self._lock:
             self._stopped = True
             for process in self._running:
                 process.kill()
 
-    def search(self, copy: Path, seeds: range) -> Outcome:
+    def search(self, copy: Path, seeds: range) -> SearchResult:
         """Simulate seeds on a copy, up to the first in which something is wrong.
 
         Args:
@@ -134,13 +114,13 @@ class Searches:
             seeds: which ones, in order.
 
         Raises:
-            SearchBroke: if it ends otherwise, or something else than the copy was imported.
+            SearchBroke: if the process fails, or if it imported anything but the copy.
         """
         began = monotonic()
         process = self._start(copy, seeds)
         hung = threading.Event()
 
-        def give_up() -> None:
+        def kill_hung() -> None:
             hung.set()
             process.kill()
 
@@ -148,7 +128,7 @@ class Searches:
         try:
             assert process.stdout is not None
             while True:
-                watch = threading.Timer(PATIENCE, give_up)
+                watch = threading.Timer(PATIENCE, kill_hung)
                 watch.daemon = True
                 watch.start()
                 line = process.stdout.readline()
@@ -169,9 +149,9 @@ class Searches:
             done, caught = done + 1, seeds[done]
             by = f"hang: the seed had not ended after {PATIENCE} s of real time"
         elif process.returncode:
-            said = errors.strip().splitlines() or [f"exit status {process.returncode}"]
-            raise SearchBroke(f"the search broke: {said[-1]}")
-        return Outcome(done, caught, by, monotonic() - began)
+            lines = errors.strip().splitlines() or [f"exit status {process.returncode}"]
+            raise SearchBroke(f"the search broke: {lines[-1]}")
+        return SearchResult(done, caught, by, monotonic() - began)
 
     def _start(self, copy: Path, seeds: range) -> subprocess.Popen[str]:
         with self._lock:
@@ -192,30 +172,30 @@ class Searches:
 
 def search_planted(
     searches: Searches, bug: Bug, folder: Path, pristine: Path, seeds: int
-) -> Outcome:
-    """Plant a bug in a copy of the pristine copy, search it, and remove it again.
+) -> SearchResult:
+    """Plant a bug in a copy of the pristine copy, search the copy, and remove it.
 
     Raises:
         NotPlantable: if it cannot be planted.
-        SearchBroke: if the search did, or what it found is found without the bug too.
+        SearchBroke: if the search broke, or the seed that it found fails without the bug too.
     """
     copy = folder / bug.name
     shutil.copytree(pristine, copy, ignore=shutil.ignore_patterns("__pycache__"))
     try:
-        plant(bug, copy)
-        outcome = searches.search(copy, range(seeds))
+        plant(bug, copy / "limner")
+        result = searches.search(copy, range(seeds))
     finally:
         shutil.rmtree(copy)
-    seed = outcome.caught
+    seed = result.caught
     if seed is not None and seed >= UNPLANTED_SEEDS:
         without = searches.search(pristine, range(seed, seed + 1))
         if without.caught is not None:
             raise SearchBroke(f"seed {seed} fails without the bug too: {without.by}")
-    return outcome
+    return result
 
 
-def ended(jobs: Iterable[Future[Outcome]], step: Step) -> Iterator[Future[Outcome]]:
-    """Give jobs as they end."""
+def ended(jobs: Iterable[Future[SearchResult]], step: Step) -> Iterator[Future[SearchResult]]:
+    """Yield jobs as they end."""
     left = set(jobs)
     while left:
         step()
@@ -225,32 +205,32 @@ def ended(jobs: Iterable[Future[Outcome]], step: Step) -> Iterator[Future[Outcom
 
 def check_unplanted(
     searches: Searches, pristine: Path, seeds: int, pool: ThreadPoolExecutor, step: Step
-) -> Outcome:
+) -> SearchResult:
     """Simulate seeds without a bug, in as many parts as there are processors.
 
     Raises:
-        SearchBroke: if a part of it broke.
+        SearchBroke: if the search of a part broke.
     """
-    part = -(-seeds // (os.cpu_count() or 1))
-    parts = [range(at, min(at + part, seeds)) for at in range(0, seeds, part)]
-    jobs = [pool.submit(searches.search, pristine, one) for one in parts]
+    size = -(-seeds // (os.cpu_count() or 1))
+    parts = [range(first, min(first + size, seeds)) for first in range(0, seeds, size)]
+    jobs = [pool.submit(searches.search, pristine, part) for part in parts]
     for job in ended(jobs, step):
         job.result()
-    outcomes = [job.result() for job in jobs]
-    wrong = next((one for one in outcomes if one.caught is not None), outcomes[0])
-    return Outcome(
-        sum(one.seeds for one in outcomes),
+    results = [job.result() for job in jobs]
+    wrong = next((result for result in results if result.caught is not None), results[0])
+    return SearchResult(
+        sum(result.seeds for result in results),
         wrong.caught,
         wrong.by,
-        max(one.seconds for one in outcomes),
+        max(result.seconds for result in results),
     )
 
 
 def run(bugs: Sequence[Bug], *, seeds: int, scenario: str) -> int:
-    """Search for each bug; print what caught it; give the exit status."""
+    """Search for each bug, print what caught it, and return the exit status."""
     searches = Searches(scenario)
     began = monotonic()
-    outcomes: dict[Bug, Outcome | Exception] = {}
+    results: dict[Bug, SearchResult | Exception] = {}
     with (
         tempfile.TemporaryDirectory(prefix="limner-planted-") as made,
         interrupted_between_steps() as step,
@@ -260,7 +240,7 @@ def run(bugs: Sequence[Bug], *, seeds: int, scenario: str) -> int:
         pool = ThreadPoolExecutor(os.cpu_count() or 1)
         try:
             copy_checkout(pristine)
-            tell(f"without a bug: {min(seeds, UNPLANTED_SEEDS)} seeds of {scenario}")
+            print_progress(f"without a bug: {min(seeds, UNPLANTED_SEEDS)} seeds of {scenario}")
             clean = check_unplanted(searches, pristine, min(seeds, UNPLANTED_SEEDS), pool, step)
             if clean.caught is not None:
                 print(f"without a bug: seed {clean.caught} failed: {short(clean.by, 500)}")
@@ -273,67 +253,81 @@ def run(bugs: Sequence[Bug], *, seeds: int, scenario: str) -> int:
             for job in ended(jobs, step):
                 bug = jobs[job]
                 try:
-                    outcomes[bug] = job.result()
+                    results[bug] = job.result()
                 except (NotPlantable, SearchBroke) as error:
-                    outcomes[bug] = error
-                tell(f"{len(outcomes)} of {len(bugs)}: {bug.name}: {verdict(outcomes[bug])}")
+                    results[bug] = error
+                print_progress(
+                    f"{len(results)} of {len(bugs)}: {bug.name}: {verdict(results[bug])}"
+                )
         except SearchBroke as error:
             print(f"without a bug: {short(str(error), 500)}")
             return 1
         except KeyboardInterrupt:
-            tell("interrupted")
+            print_progress("interrupted")
             return 130
         finally:
             searches.stop()
             pool.shutdown(cancel_futures=True)
-    print_table([(bug, outcomes[bug]) for bug in bugs])
-    caught = sum(is_caught(one) for one in outcomes.values())
+    print_table([(bug, results[bug]) for bug in bugs])
+    caught = sum(is_caught(result) for result in results.values())
     print(f"{caught} of {len(bugs)} bugs were caught, in {monotonic() - began:.0f} s")
     return 0 if caught == len(bugs) else 1
 
 
-def is_caught(outcome: Outcome | Exception) -> bool:
-    """Say whether a bug was caught."""
-    return isinstance(outcome, Outcome) and outcome.caught is not None
+def is_caught(result: SearchResult | Exception) -> bool:
+    """Return whether a bug was caught."""
+    return isinstance(result, SearchResult) and result.caught is not None
 
 
-def verdict(outcome: Outcome | Exception) -> str:
-    """Say in a few words how a search went."""
-    if not isinstance(outcome, Outcome):
-        return str(outcome)
-    if outcome.caught is None:
-        return f"NOT CAUGHT in {outcome.seeds} seeds"
-    return f"caught at seed {outcome.caught}"
+def verdict(result: SearchResult | Exception) -> str:
+    """Return in a few words how a search went."""
+    if not isinstance(result, SearchResult):
+        return str(result)
+    if result.caught is None:
+        return f"NOT CAUGHT in {result.seeds} seeds"
+    return f"caught at seed {result.caught}"
 
 
-def print_table(rows: Iterable[tuple[Bug, Outcome | Exception]]) -> None:
-    """Print what became of each bug: the seed, the seeds run, the seconds, and what caught it."""
+def print_table(rows: Iterable[tuple[Bug, SearchResult | Exception]]) -> None:
+    """Print a line for each bug: the seed, the seeds run, the seconds, and what caught it."""
     print(f"{'bug':<34} {'seed':>5} {'run':>4} {'s':>6}  caught by")
-    for bug, outcome in rows:
-        if isinstance(outcome, Outcome):
-            seed = "-" if outcome.caught is None else str(outcome.caught)
-            by = short(outcome.by, 160) or "NOT CAUGHT"
-            print(f"{bug.name:<34} {seed:>5} {outcome.seeds:>4} {outcome.seconds:>6.1f}  {by}")
+    for bug, result in rows:
+        if isinstance(result, SearchResult):
+            seed = "-" if result.caught is None else str(result.caught)
+            by = short(result.by, 160) or "NOT CAUGHT"
+            print(f"{bug.name:<34} {seed:>5} {result.seeds:>4} {result.seconds:>6.1f}  {by}")
         else:
-            print(f"{bug.name:<34} {'-':>5} {0:>4} {'-':>6}  {short(str(outcome), 300)}")
+            print(f"{bug.name:<34} {'-':>5} {0:>4} {'-':>6}  {short(str(result), 300)}")
+
+
+def print_diffs(bugs: Iterable[Bug]) -> int:
+    """Print what each bug changes; return the exit status: 1 if one cannot be planted."""
+    status = 0
+    for bug in bugs:
+        try:
+            print(edit(bug, CHECKOUT).diff)
+        except NotPlantable as error:
+            print(error)
+            status = 1
+    return status
 
 
 def short(text: str, limit: int) -> str:
-    """Give the beginning of a text, as one line that may be shown."""
-    line = "".join(one if one.isprintable() else " " for one in text)
+    """Return the beginning of a text as one printable line."""
+    line = "".join(char if char.isprintable() else " " for char in text)
     return line if len(line) <= limit else line[: limit - 1] + "…"
 
 
-def tell(line: str) -> None:
-    """Say how far it is, on standard error."""
+def print_progress(line: str) -> None:
+    """Print a line to standard error."""
     print(line, file=sys.stderr, flush=True)
 
 
-def chosen(names: Sequence[str]) -> list[Bug]:
-    """Give the bugs of these names, or all.
+def find_bugs(names: Sequence[str]) -> list[Bug]:
+    """Return the bugs of these names; all if there is no name.
 
     Raises:
-        ValueError: if there is none of a name.
+        ValueError: if no bug has a name.
     """
     by_name = {bug.name: bug for bug in BUGS}
     for name in names:
@@ -342,11 +336,11 @@ def chosen(names: Sequence[str]) -> list[Bug]:
     return [by_name[name] for name in dict.fromkeys(names)] or list(BUGS)
 
 
-def number(text: str) -> int:
-    """Read a number of seeds.
+def parse_seeds(text: str) -> int:
+    """Parse a number of seeds.
 
     Raises:
-        argparse.ArgumentTypeError: if it is none.
+        argparse.ArgumentTypeError: if it is no number from 1 to 1000000.
     """
     if text.isascii() and text.isdecimal() and 1 <= int(text[:8]) <= 1_000_000:
         return int(text)
@@ -354,22 +348,27 @@ def number(text: str) -> int:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; give its exit status."""
+    """Run the command and return its exit status."""
     summary = (__doc__ or "").partition("\n")[0]
     parser = argparse.ArgumentParser(description=summary)
     parser.add_argument("names", nargs="*", metavar="NAME", help="which bugs; all by default")
     parser.add_argument("--list", action="store_true", help="name the bugs, and plant none")
-    parser.add_argument("--seeds", type=number, default=200, help="for each bug; 200 by default")
+    parser.add_argument(
+        "--seeds", type=parse_seeds, default=200, help="for each bug; 200 by default"
+    )
     parser.add_argument("--scenario", default="chaos", help="chaos by default")
+    parser.add_argument("--diff", action="store_true", help="show the edits, and plant none")
     given = parser.parse_args(arguments)
     try:
-        bugs = chosen(given.names)
+        bugs = find_bugs(given.names)
     except ValueError as error:
         parser.error(str(error))
     if given.list:
         for bug in bugs:
-            print(f"{bug.name:<34} {bug.file:<28} {bug.what}")
+            print(f"{bug.name:<34} {bug.function:<32} {bug.what}")
         return 0
+    if given.diff:
+        return print_diffs(bugs)
     return run(bugs, seeds=given.seeds, scenario=given.scenario)
 
 

@@ -1,4 +1,4 @@
-"""The script that plants bugs: each can be planted, and what it says of them is so.
+"""The script that plants bugs: each can be planted, and what it reports is true.
 
 Only a few bugs are searched for here; all of them by `python tests/planted.py`.
 """
@@ -7,24 +7,43 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import planted
 import pytest
 from planted import CHECKOUT, NotPlantable, SearchBroke, Searches
 from support.command_line import reset_signals
-from support.planted_bugs import BUGS, Bug
+from support.planted_bugs import BUGS
+from support.planting import Bug, edit
 
 QUICK = ("grant-too-many", "expiry-counted-twice", "second-write", "split-tag-lost")
 
-NOTHING = Bug(
-    "nothing",
-    "It changes a word that nobody reads.",
-    "messages/session/tally.py",
-    '"""The count of a session',
-    '"""The tally of a session',
-)
-GONE = Bug("gone", "What it changes is not there.", "messages/session/tally.py", "no such text", "")
+COMPLETE = next(bug for bug in BUGS if bug.name == "write-before-the-last-settle")
+NOTHING = replace(COMPLETE, name="nothing", new=f"bool({COMPLETE.old})")
+GONE = replace(COMPLETE, name="gone", old="no such text")
+
+SOURCE = '''
+class Lane:
+    @property
+    def free(self) -> int:
+        """The free slots."""  # "never negative"
+        return self.most - (
+            self.taken  # those in use
+        )
+
+    def grant(self, number: int) -> None:
+        def add() -> None:
+            self.taken += 1
+
+        if number > 0:
+            for _ in range(number):
+                add()
+            self.tell(
+                "granted", [number]
+            )
+'''
+RELEASE = Bug("sample", "", "Lane.grant", 'self.tell("granted", [number])', "pass")
 
 
 @pytest.fixture
@@ -33,13 +52,20 @@ def copy(tmp_path):
     return tmp_path.resolve()
 
 
+@pytest.fixture
+def sources(tmp_path):
+    """A folder of sources with one file."""
+    for folder in planted.FOLDERS:
+        (tmp_path / folder).mkdir()
+    (tmp_path / "messages" / "lane.py").write_text(SOURCE, "utf-8")
+    return tmp_path
+
+
 @pytest.mark.parametrize("bug", BUGS, ids=lambda bug: bug.name)
-def test_what_a_bug_replaces_stands_in_its_file_once_and_what_it_leaves_is_python(bug):
-    source = (CHECKOUT / bug.file).read_text("utf-8")
-    assert source.count(bug.old) == 1, f"{bug.file} has changed: write the bug {bug.name} anew"
-    after = source.replace(bug.old, bug.new)
-    assert after != source
-    compile(after, bug.file, "exec", dont_inherit=True)
+def test_a_bug_fits_its_function(bug):
+    planned = edit(bug, CHECKOUT)
+    assert planned.source.encode()
+    assert planned.diff
 
 
 def test_bugs_have_names_of_their_own():
@@ -47,16 +73,85 @@ def test_bugs_have_names_of_their_own():
 
 
 def test_a_bug_is_planted_in_the_copy_and_not_in_the_checkout(copy):
-    before = (CHECKOUT / NOTHING.file).read_bytes()
-    planted.plant(NOTHING, copy)
-    assert NOTHING.new in (copy / "limner" / NOTHING.file).read_text("utf-8")
-    assert (CHECKOUT / NOTHING.file).read_bytes() == before
+    path, source, _ = edit(NOTHING, CHECKOUT)
+    before = path.read_bytes()
+    planted.plant(NOTHING, copy / "limner")
+    planted_in = copy / "limner" / path.relative_to(CHECKOUT)
+    assert planted_in.read_text("utf-8") == source
+    assert NOTHING.new in source
+    assert path.read_bytes() == before
 
 
-@pytest.mark.parametrize("old", ["no such text", "self"])
-def test_a_bug_that_does_not_fit_the_code_any_more_is_not_planted(copy, old):
-    with pytest.raises(NotPlantable, match="has changed"):
-        planted.plant(Bug("old", "", NOTHING.file, old, "x"), copy)
+@pytest.mark.parametrize(
+    ("function", "old", "new", "line"),
+    [
+        ("Lane.free", "self.most - self.taken", "self.most", "        return self.most\n"),
+        ("Lane.free", "return self.most - (self.taken)", "pass", "        pass\n"),
+        ("Lane.grant.add", "self.taken += 1", "pass", "            pass\n"),
+        ("Lane.grant", "if number > 0:", "if number > 1:", "        if number > 1:\n"),
+        (
+            "Lane.grant",
+            'add()\nself.tell(\n    "granted", [number]\n)',
+            "pass",
+            None,  # the two are not one after the other at one indentation
+        ),
+        (
+            "Lane.grant",
+            'for _ in range(number):\n    add()\nself.tell("granted",\n    [number])',
+            "add()\nself.tell(number)",
+            "            add()\n            self.tell(number)\n",
+        ),
+    ],
+)
+def test_a_bug_is_found_however_its_lines_are_set(sources, function, old, new, line):
+    bug = Bug("sample", "", function, old, new)
+    if line is None:
+        with pytest.raises(NotPlantable, match="0 times"):
+            planted.plant(bug, sources)
+    else:
+        planted.plant(bug, sources)
+        assert line in (sources / "messages" / "lane.py").read_text("utf-8")
+
+
+def test_a_bug_follows_its_function_to_another_file(sources):
+    moved = sources / "actors" / "deep" / "lanes.py"
+    moved.parent.mkdir()
+    (sources / "messages" / "lane.py").rename(moved)
+    planted.plant(RELEASE, sources)
+    assert "self.tell" not in moved.read_text("utf-8")
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"function": "Lane.give"}, "no function Lane.give"),
+        ({"function": "grant"}, "no function grant"),
+        ({"function": "Lane"}, "no function Lane"),
+        ({"old": "self.ask(number)"}, "has changed .* 0 times"),
+        ({"old": "number"}, "has changed .* 4 times"),
+        ({"new": "if"}, "not Python"),
+        ({"new": "self.tell(  'granted', [number])"}, "changes nothing"),
+    ],
+)
+def test_a_bug_that_does_not_fit_is_not_planted(sources, changes, told):
+    with pytest.raises(NotPlantable, match=told):
+        planted.plant(replace(RELEASE, **changes), sources)
+    assert (sources / "messages" / "lane.py").read_text("utf-8") == SOURCE
+
+
+def test_of_functions_of_one_name_the_one_that_fits_is_meant(sources):
+    other = sources / "scripts" / "lane.py"
+    other.write_text(SOURCE.replace("[number]", "number"), "utf-8")
+    planted.plant(RELEASE, sources)
+    assert "self.tell" not in (sources / "messages" / "lane.py").read_text("utf-8")
+    assert "self.tell" in other.read_text("utf-8")
+
+
+@pytest.mark.parametrize("old", [RELEASE.old, "no such text"])
+def test_functions_of_one_name_are_told_if_it_is_not_clear_which(sources, old):
+    (sources / "scripts" / "lane.py").write_text(SOURCE, "utf-8")
+    with pytest.raises(NotPlantable, match=r"2 functions .* messages/lane.py, scripts/lane.py"):
+        planted.plant(replace(RELEASE, old=old), sources)
 
 
 def test_what_is_searched_is_the_copy(copy):
@@ -101,7 +196,7 @@ def test_nothing_is_planted_if_something_is_wrong_without_a_bug(capsys, monkeypa
 
     def copy_with_a_bug(into):
         copy_checkout(into)
-        planted.plant(next(bug for bug in BUGS if bug.name == "grant-too-many"), into)
+        planted.plant(next(bug for bug in BUGS if bug.name == "grant-too-many"), into / "limner")
 
     monkeypatch.setattr(planted, "copy_checkout", copy_with_a_bug)
     assert planted.run([NOTHING], seeds=12, scenario="chaos") == 1
@@ -113,6 +208,14 @@ def test_nothing_is_planted_if_something_is_wrong_without_a_bug(capsys, monkeypa
 def test_the_bugs_can_be_listed(capsys):
     assert planted.main(["--list"]) == 0
     assert len(capsys.readouterr().out.splitlines()) == len(BUGS)
+
+
+def test_the_edits_can_be_shown(capsys):
+    assert planted.main(["grant-too-many", "--diff"]) == 0
+    shown = capsys.readouterr().out
+    assert "+++ grant-too-many" in shown
+    assert planted.print_diffs([GONE]) == 1
+    assert "The function is now:" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("wrong", [["no-such-bug"], ["--seeds", "0"], ["--seeds", "many"]])
