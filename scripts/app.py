@@ -524,7 +524,8 @@ def run(arguments: Sequence[str]) -> int:
     try:
         status = app(list(arguments), prog_name="limner", standalone_mode=False)
     except USAGE_ERROR as error:
-        from limner.scripts.display import shown, tell
+        from limner.messages.unicode import shown
+        from limner.scripts.display import tell
 
         tell(f"limner: {shown(cast('Any', error).format_message(), 500)}")
         return 2
@@ -533,7 +534,8 @@ def run(arguments: Sequence[str]) -> int:
     except BrokenPipeError:
         return 1
     except OSError as error:
-        from limner.scripts.display import shown, tell
+        from limner.messages.unicode import shown
+        from limner.scripts.display import tell
 
         tell(f"limner: {shown(str(error), 500)}")
         return 1

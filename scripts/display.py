@@ -5,18 +5,14 @@ reaches a terminal but printable characters, few of them, on one line.
 """
 
 import os
-import re
 import sys
 import time
-import unicodedata
 from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
+from limner.messages.unicode import shown
 from limner.scripts.signals import HEARING
-
-MAX_SHOWN = 72
-"""Characters of a prompt that are shown."""
 
 MAX_ROWS = 6
 """Pictures in the making that are named in the live display."""
@@ -25,21 +21,6 @@ REFRESH = 0.1
 """Seconds between two frames of the live display."""
 
 Record = Mapping[str, Any]
-
-_ESCAPE = re.compile(
-    r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]?"  # colours, movements of the cursor
-    r"|(?:\x1b[\]PX^_]|[\x90\x98\x9d-\x9f])[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c)?"  # titles, links
-    r"|\x1b[ -/]*[0-~]?"
-)
-_LETTERS = {"L", "M", "N", "P", "S"}
-
-
-def shown(text: str, limit: int = MAX_SHOWN) -> str:
-    """Give a text as it may be shown on a terminal: one line, printable, `limit` characters."""
-    text = _ESCAPE.sub(" ", text[: 20 * limit])
-    text = "".join(one if unicodedata.category(one)[0] in _LETTERS else " " for one in text)
-    text = " ".join(text.split())
-    return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
 class Course:

@@ -16,7 +16,8 @@ from limner.messages.errors import (
     UnknownPicture,
 )
 from limner.messages.pictures import Illustrated
-from limner.scripts.display import Display, shown
+from limner.messages.unicode import shown
+from limner.scripts.display import Display
 from limner.scripts.paths import Places
 from limner.scripts.reading import Unusable
 from limner.scripts.signals import HEARING, Step

@@ -12,9 +12,9 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 FOLDERS = ("actors", "messages", "scripts")
 OF_THE_SYSTEM = frozenset(["time", "threading", "random", "uuid", "concurrent", "queue", "asyncio"])
-IMPURE = OF_THE_SYSTEM | frozenset(
-    ["os", "io", "socket", "subprocess", "datetime", "secrets", "importlib"]
-)
+IMPURE = OF_THE_SYSTEM | frozenset(["os", "io", "socket", "subprocess", "secrets", "importlib"])
+WALL_CLOCK = frozenset(["now", "utcnow", "today"])
+"""What reads the clock of `datetime`, whose values are pure."""
 WAY = ("messages", "actors", "scripts")
 APART = frozenset(["system", "generators", "stores"])
 """Rooms of `actors/` that import nothing else of it."""
@@ -97,6 +97,10 @@ def impure(source: str) -> list[str]:
                     found.append(f"uses pykka.{attribute}")
             case ast.Call(func=ast.Name(id="open") | ast.Attribute(attr="open")):
                 found.append("opens a file")
+            case ast.Call(func=ast.Attribute(value=source_of_time, attr=attribute)):
+                kind = ast.unparse(source_of_time).rpartition(".")[2]
+                if attribute in WALL_CLOCK and kind in {"datetime", "date"}:
+                    found.append(f"reads the clock with {attribute}()")
     return found
 
 
@@ -227,6 +231,8 @@ def test_messages_are_pure():
         "import threading",
         "from time import monotonic",
         "import os.path",
+        "from datetime import datetime\ndatetime.now()",
+        "import datetime\ndatetime.date.today()",
         "import concurrent.futures",
         "def f():\n    import random",
         "from limner.actors import Studio",

@@ -13,9 +13,9 @@ from pydantic import Field, ValidationError
 
 from limner.messages.base import Value
 from limner.messages.errors import LimnerError
+from limner.messages.unicode import shown
 from limner.scripts.bench.limiter_speed import Speed
 from limner.scripts.bench.workload import BenchFailed
-from limner.scripts.display import shown
 
 VERSION = "2.19.5"
 FETCH = 120.0

@@ -16,7 +16,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from limner.scripts.display import shown, tell
+from limner.messages.unicode import shown
+from limner.scripts.display import tell
 from limner.scripts.inspect.reading import LogReader, LogUnusable
 
 FAILED = 1
@@ -107,7 +108,7 @@ def summary(log: Path) -> int:
 
 def audit(log: Path) -> int:
     """Print each violation, then the verdict."""
-    from limner.scripts.inspect.audit import Audit
+    from limner.messages.events.invariants import Audit
 
     checked = Audit()
     with reading(log) as reader:

@@ -14,9 +14,10 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from limner.scripts.display import shown
+from limner.messages.events.record import MAX_LINE, Event, opens_run, parse
+from limner.messages.unicode import shown
 from limner.scripts.inspect.measures import text
-from limner.scripts.inspect.reading import BLOCK, MAX_LINE, Event, opens_run, parse
+from limner.scripts.inspect.reading import BLOCK
 from limner.scripts.inspect.summary import Summary, listed
 
 LATEST = 10

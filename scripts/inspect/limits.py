@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from limner.scripts.display import shown
-from limner.scripts.inspect.halts import Halts
+from limner.messages.events.halts import Halts
+from limner.messages.events.record import Event, micros, stands_for
+from limner.messages.unicode import shown
 from limner.scripts.inspect.measures import text
-from limner.scripts.inspect.reading import Event, micros, stands_for
 
 REQUEST_ENDS = frozenset(["slot_granted", "request_dropped", "request_withdrawn"])
 SLOT_ENDS = frozenset(["slot_released", "slot_revoked", "slot_expired"])

@@ -8,9 +8,9 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from limner.scripts.display import shown
-from limner.scripts.inspect.halts import Halts
-from limner.scripts.inspect.reading import Event
+from limner.messages.events.halts import Halts
+from limner.messages.events.record import Event
+from limner.messages.unicode import shown
 
 NAMED = 5
 """Of the slowest and the failed, how many are named."""

@@ -18,9 +18,9 @@ from typing import Any
 
 import orjson
 
+from limner.messages.events.span_types import OPEN, Halt, Level, Picture, Session, Span, bounded
+from limner.messages.events.spans import Spans
 from limner.scripts.inspect.reading import LogReader
-from limner.scripts.inspect.span_types import OPEN, Halt, Level, Picture, Session, Span, bounded
-from limner.scripts.inspect.spans import Spans
 from limner.scripts.inspect.trace import many, replacing
 
 LATEST = 1_500

@@ -8,77 +8,18 @@ import os
 import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import orjson
 
-Event = dict[str, Any]
-"""One line of the log as it was read."""
+from limner.messages.events.record import MAX_LINE, Event, parse
 
 BLOCK = 2**20
 """Bytes that are read at a time."""
 
-MAX_LINE = 16 * 2**20
-"""Bytes of one line; a longer one is foreign."""
-
-MAX_TIME = 1e12
-"""Seconds; a `t` that is not within is no time."""
-
 
 class LogUnusable(Exception):
     """A file is no event log: it is missing, a directory, empty, binary, or holds no event."""
-
-
-def opens_run(event: Event) -> bool:
-    """Say whether an event is the first one of a run."""
-    return bool(event["event"] == "studio_opened")
-
-
-def micros(event: Event) -> int:
-    """Give an event's time in integer microseconds, which it was written from."""
-    t: float = event["t"]
-    return round(t * 1_000_000)
-
-
-def stands_for(event: Event) -> str | None:
-    """Give the request for which that of an event stands in a lane further on; `None` if for none.
-
-    Where a lane is behind another, its request `R` is offered there as `R~1`, and as `R~2` once
-    that one was taken back: it is the same wish, and waits and holds once.
-    """
-    request = event.get("request_id")
-    if type(request) is str and "~" in request:
-        inner, _, number = request.rpartition("~")
-        if number.isdecimal():
-            return inner
-    return None
-
-
-def parse(line: bytes) -> Event | None:
-    """Read one line.
-
-    Args:
-        line: without or with its end; of more than `MAX_LINE` bytes it is foreign.
-
-    Returns:
-        The event; or `None` for a foreign line, one that is no JSON object with an integer
-        `seq`, a string `event` and a finite number `t`.
-    """
-    if len(line) > MAX_LINE:
-        return None
-    try:
-        event = orjson.loads(line)
-        t = event["t"]
-        if (
-            type(event["seq"]) is int
-            and type(event["event"]) is str
-            and (type(t) is float or type(t) is int)
-            and -MAX_TIME < t < MAX_TIME
-        ):
-            return event  # type: ignore[no-any-return]
-    except (ValueError, KeyError, TypeError):
-        pass
-    return None
 
 
 class LogReader:

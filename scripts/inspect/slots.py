@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
-from limner.scripts.display import shown
+from limner.messages.events.record import Event, stands_for
+from limner.messages.unicode import shown
 from limner.scripts.inspect.measures import KINDS, OTHERS, LaneUse, Times, count, text
-from limner.scripts.inspect.reading import Event, stands_for
 
 
 class Slots:

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from difflib import SequenceMatcher
 from typing import Any
 
-from limner.scripts.display import shown
+from limner.messages.events.record import Event, micros, opens_run, stands_for
+from limner.messages.unicode import shown
 from limner.scripts.inspect.limits import REQUEST_ENDS, SLOT_ENDS, Limits, Waiting
 from limner.scripts.inspect.measures import MAX_NAME, span, text
-from limner.scripts.inspect.reading import Event, micros, opens_run, stands_for
 
 CLOSEST = 3
 """Ids that are named in place of one that is not there."""

@@ -10,7 +10,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from limner.scripts.display import shown
+from limner.messages.events.record import Event, micros, stands_for
+from limner.messages.unicode import shown
 from limner.scripts.inspect.measures import (
     KINDS,
     NAMED,
@@ -22,7 +23,6 @@ from limner.scripts.inspect.measures import (
     span,
     text,
 )
-from limner.scripts.inspect.reading import Event, micros, stands_for
 from limner.scripts.inspect.slots import Slots
 
 

@@ -15,9 +15,7 @@ from typing import Any, BinaryIO
 
 import orjson
 
-from limner.messages.unicode import wellformed
-from limner.scripts.inspect.reading import LogReader
-from limner.scripts.inspect.span_types import (
+from limner.messages.events.span_types import (
     MAX_TEXT,
     OPEN,
     Halt,
@@ -28,7 +26,9 @@ from limner.scripts.inspect.span_types import (
     Span,
     bounded,
 )
-from limner.scripts.inspect.spans import Spans
+from limner.messages.events.spans import Spans
+from limner.messages.unicode import wellformed
+from limner.scripts.inspect.reading import LogReader
 
 REMEMBERED = 50_000
 """Messages, and slots of lanes, whose tracks are remembered for what comes later on them."""

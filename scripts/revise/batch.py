@@ -16,7 +16,8 @@ from limner.actors.generators.protocol import GeneratorLike
 from limner.actors.stores import RegistryStore
 from limner.messages.errors import LimnerError, SessionCancelled
 from limner.messages.pictures import Illustrated
-from limner.scripts.display import Display, shown
+from limner.messages.unicode import shown
+from limner.scripts.display import Display
 from limner.scripts.report import (
     DONE,
     FAILED,

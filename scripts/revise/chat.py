@@ -17,7 +17,8 @@ from limner.messages.text.mark_editor import MarkEditor
 from limner.messages.text.prompt_tags import Tags
 from limner.messages.text.reconcile import reconcile
 from limner.messages.text.regenerate import request_all
-from limner.scripts.display import Display, open_display, shown
+from limner.messages.unicode import shown
+from limner.scripts.display import Display, open_display
 from limner.scripts.paths import Places, find_places
 from limner.scripts.reading import Unusable
 from limner.scripts.report import DONE, INCOMPLETE, few

@@ -24,7 +24,8 @@ from limner.messages.text.clean import clean as cleaned
 from limner.messages.text.marks import find_marks, marked
 from limner.messages.text.notation import Notation
 from limner.messages.text.scanner import find_prompts
-from limner.scripts.display import Display, Lines, shown
+from limner.messages.unicode import shown
+from limner.scripts.display import Display, Lines
 from limner.scripts.paths import Places, find_places, places_of
 from limner.scripts.reading import Unusable, open_source
 from limner.scripts.report import (

@@ -15,7 +15,7 @@ from limner.messages.registry import Registry
 from limner.messages.settings import Settings
 from limner.messages.sillytavern.header import read_registries
 from limner.messages.sillytavern.lines import BrokenLine, members
-from limner.scripts.display import shown
+from limner.messages.unicode import shown
 from limner.scripts.paths import Places
 from limner.scripts.reading import Unusable, open_source
 

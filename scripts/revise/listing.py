@@ -8,7 +8,8 @@ from typing import Any
 
 from limner.actors.settings import load_settings
 from limner.messages.errors import LimnerError
-from limner.scripts.display import Display, shown
+from limner.messages.unicode import shown
+from limner.scripts.display import Display
 from limner.scripts.paths import places_of
 from limner.scripts.report import DONE, INCOMPLETE, few, give_up
 from limner.scripts.revise.document import Document, check_file, is_chat, opened

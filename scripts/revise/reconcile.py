@@ -10,7 +10,8 @@ from limner.actors.settings import load_settings
 from limner.messages.errors import LimnerError, UnknownMessage
 from limner.messages.pictures import Illustrated
 from limner.messages.text.reconcile import reconcile as reconciled
-from limner.scripts.display import Display, Lines, shown
+from limner.messages.unicode import shown
+from limner.scripts.display import Display, Lines
 from limner.scripts.paths import places_of
 from limner.scripts.report import (
     DONE,

@@ -12,7 +12,8 @@ from limner.actors.settings import load_settings
 from limner.messages.errors import LimnerError, UnknownPicture
 from limner.messages.picture_requests import Mode
 from limner.messages.pictures import Illustrated
-from limner.scripts.display import Display, open_display, shown
+from limner.messages.unicode import shown
+from limner.scripts.display import Display, open_display
 from limner.scripts.paths import find_places, places_of
 from limner.scripts.reading import Unusable
 from limner.scripts.report import (

@@ -17,8 +17,9 @@ from time import monotonic
 from typing import Any
 
 from limner.messages.errors import LimnerError, SettingsInvalid
-from limner.scripts.display import shown, tell
-from limner.scripts.inspect.reading import parse
+from limner.messages.events.record import parse
+from limner.messages.unicode import shown
+from limner.scripts.display import tell
 from limner.scripts.signals import Step, interrupted_between_steps
 from limner.scripts.simulate.run import NOT_REAL, Report, simulate
 from limner.scripts.simulate.scenario import Scenario, load_scenario

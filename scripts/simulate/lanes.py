@@ -12,10 +12,10 @@ from collections.abc import Iterator
 from copy import copy
 from typing import NamedTuple, TypeVar
 
+from limner.messages.events.halts import FOREVER, Halts
+from limner.messages.events.record import Event
 from limner.messages.limiter.reservoir import MICROSECONDS, Reservoir
 from limner.messages.limiter.settings import LaneSettings
-from limner.scripts.inspect.halts import FOREVER, Halts
-from limner.scripts.inspect.reading import Event
 
 K = TypeVar("K")
 

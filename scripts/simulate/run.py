@@ -16,8 +16,8 @@ import pykka
 
 from limner.actors import SimulatedSystem, System
 from limner.actors.system import Faults, SimulationStuck
-from limner.scripts.inspect.audit import Audit, Verdict
-from limner.scripts.inspect.reading import parse
+from limner.messages.events.invariants import Audit, Verdict
+from limner.messages.events.record import parse
 from limner.scripts.inspect.summary import Summary
 from limner.scripts.simulate.backend import Backend, FaultyStore
 from limner.scripts.simulate.calls import unanswered

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from limner.scripts.display import Course, Lines, Panel, Record, line, shown
+from limner.messages.unicode import shown
+from limner.scripts.display import Course, Lines, Panel, Record, line
 
 
 def rendered(panel: Panel, width: int = 80) -> str:

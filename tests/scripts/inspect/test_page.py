@@ -16,11 +16,11 @@ from limner.actors import Settings, Studio
 from limner.actors.generators import Instant
 from limner.actors.stores import MemoryStore
 from limner.messages.errors import GenerationFailed
+from limner.messages.events.span_types import Level
+from limner.messages.events.spans import Spans
 from limner.scripts.inspect import page
 from limner.scripts.inspect.page import Digest, Durations, Use, write_page
 from limner.scripts.inspect.reading import LogReader
-from limner.scripts.inspect.span_types import Level
-from limner.scripts.inspect.spans import Spans
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 MARKUP = '</script><img src=x onerror="document.title=`owned`"><!--<script>'

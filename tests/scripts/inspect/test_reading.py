@@ -6,11 +6,10 @@ import tracemalloc
 
 import orjson
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
+from limner.messages.events import record
 from limner.scripts.inspect import reading
-from limner.scripts.inspect.reading import LogReader, LogUnusable, micros, opens_run, parse
+from limner.scripts.inspect.reading import LogReader, LogUnusable
 
 GOOD = b'{"seq":1,"t":0.25,"event":"studio_opened"}'
 
@@ -43,45 +42,6 @@ def test_what_is_passed_over_is_counted(tmp_path, tail, counts):
     assert found == counts
     assert all(event == orjson.loads(GOOD) for event in events)
     assert len(events) == counts[0] - counts[2] - counts[3]
-
-
-@pytest.mark.parametrize(
-    "line",
-    [
-        b"",
-        b"null",
-        b'"text"',
-        b"[]",
-        b"{}",
-        b'{"seq":1,"t":0}',
-        b'{"seq":1,"event":"x"}',
-        b'{"seq":1.0,"t":0,"event":"x"}',
-        b'{"seq":1,"t":"0","event":"x"}',
-        b'{"seq":1,"t":true,"event":"x"}',
-        b'{"seq":1,"t":1e400,"event":"x"}',
-        b'{"seq":1,"t":1e200,"event":"x"}',
-        b'{"seq":1,"t":NaN,"event":"x"}',
-        b'{"seq":1,"t":0,"event":null}',
-        b'{"seq":123456789012345678901234567890,"t":0,"event":"x"}',
-        b"[" * 100_000,
-    ],
-)
-def test_a_line_that_is_no_event_is_foreign(line):
-    assert parse(line) is None
-
-
-@given(st.binary(max_size=60), st.integers(0, 40))
-def test_any_bytes_are_an_event_or_foreign(noise, where):
-    event = parse(GOOD[:where] + noise + GOOD[where:])
-    assert event is None or type(event["seq"]) is int
-
-
-def test_a_time_is_the_integer_microseconds_that_it_was_written_from():
-    for number in (0, 1, 3_201_874, 86_399_999_999, 10**14 + 1):
-        event = parse(orjson.dumps({"seq": 1, "t": number / 1_000_000, "event": "x"}))
-        assert event is not None
-        assert micros(event) == number
-    assert opens_run(parse(GOOD) or {})
 
 
 @pytest.mark.parametrize(
@@ -121,7 +81,8 @@ def test_the_blocks_of_a_file_cut_no_line(tmp_path, monkeypatch):
 
 
 def test_a_line_that_is_too_long_is_foreign_and_what_follows_is_read(tmp_path, monkeypatch):
-    monkeypatch.setattr(reading, "MAX_LINE", 1_000)
+    for module in (reading, record):
+        monkeypatch.setattr(module, "MAX_LINE", 1_000)
     monkeypatch.setattr(reading, "BLOCK", 100)
     long = b'{"seq":2,"t":0,"event":"' + b"x" * 5_000 + b'"}'
     path = log(tmp_path, b"\n".join([GOOD, long, GOOD, long]))

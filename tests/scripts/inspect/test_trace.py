@@ -17,12 +17,12 @@ from limner.actors import Settings, Studio
 from limner.actors.generators import Instant
 from limner.actors.stores import MemoryStore
 from limner.messages.errors import GenerationFailed
+from limner.messages.events.invariants import Audit
+from limner.messages.events.span_types import Halt, Session
+from limner.messages.events.spans import Spans
 from limner.messages.limiter.settings import LaneSettings
 from limner.scripts.inspect import trace
-from limner.scripts.inspect.audit import Audit
 from limner.scripts.inspect.reading import LogReader
-from limner.scripts.inspect.span_types import Halt, Session
-from limner.scripts.inspect.spans import Spans
 from limner.scripts.inspect.summary import Summary
 from limner.scripts.inspect.trace import OPEN_TO_THE_END, write_trace
 

@@ -4,7 +4,7 @@ from math import inf
 
 import pytest
 
-from limner.scripts.inspect.halts import Halts
+from limner.messages.events.halts import Halts
 
 
 def told(*events):

@@ -13,8 +13,8 @@ from limner.actors import Settings, Studio
 from limner.actors.generators import Instant
 from limner.actors.stores import MemoryStore
 from limner.messages.errors import GenerationFailed
-from limner.scripts.inspect import findings
-from limner.scripts.inspect.audit import Audit
+from limner.messages.events import findings
+from limner.messages.events.invariants import Audit
 
 WAIT = 30
 PICTURE = Instant().generate(None, None)

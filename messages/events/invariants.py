@@ -14,10 +14,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from limner.scripts.inspect.findings import Found, Uncheckable, Violation, call
-from limner.scripts.inspect.lanes import Lanes
-from limner.scripts.inspect.reading import Event
-from limner.scripts.inspect.sessions import Sessions
+from limner.messages.events.findings import Found, Uncheckable, Violation, call
+from limner.messages.events.lane_rules import Lanes
+from limner.messages.events.record import Event
+from limner.messages.events.session_rules import Sessions
 
 
 @dataclass(frozen=True)

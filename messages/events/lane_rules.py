@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import islice
 
-from limner.scripts.inspect.findings import PROOF, Found, Recent, Uncheckable, call, text
-from limner.scripts.inspect.reading import Event, micros
+from limner.messages.events.findings import PROOF, Found, Recent, Uncheckable, call, text
+from limner.messages.events.record import Event, micros
 
 
 @dataclass(slots=True)

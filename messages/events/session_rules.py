@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import NamedTuple
 
-from limner.scripts.inspect.findings import (
+from limner.messages.events.findings import (
     MAX_NAME,
     Found,
     Recent,
@@ -19,7 +19,7 @@ from limner.scripts.inspect.findings import (
     some,
     text,
 )
-from limner.scripts.inspect.reading import Event
+from limner.messages.events.record import Event
 
 SETTLED = frozenset(["completed", "failed", "cancelled"])
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from limner.scripts.inspect.reading import Event
+from limner.messages.events.record import Event
 
 MICROSECONDS = 1_000_000
 FOREVER = float("inf")

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from heapq import heappop, heappush
 
-from limner.scripts.inspect.halts import Halts
-from limner.scripts.inspect.reading import Event, micros, opens_run, stands_for
-from limner.scripts.inspect.span_types import (
+from limner.messages.events.halts import Halts
+from limner.messages.events.record import Event, micros, opens_run, stands_for
+from limner.messages.events.span_types import (
     OPEN,
     Halt,
     Level,

@@ -6,8 +6,8 @@ from collections.abc import ItemsView
 from itertools import islice
 from typing import Generic, NamedTuple, TypeGuard, TypeVar
 
-from limner.scripts.display import shown
-from limner.scripts.inspect.reading import Event
+from limner.messages.events.record import Event
+from limner.messages.unicode import shown
 
 KEPT = 1_000
 """Violations that are kept, of all that are counted."""
