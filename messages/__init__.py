@@ -15,14 +15,13 @@ from limner.messages.prompts import Prompt, PromptMatch
 from limner.messages.registry import Link, Registry
 from limner.messages.session.tally import Tally
 from limner.messages.settings import Settings
-from limner.messages.status import LaneStatus, Progress, StudioStatus
+from limner.messages.status import LaneStatus, Pending, Progress, StudioStatus
 from limner.messages.tasks import Task, TaskEnd, TaskState
 from limner.messages.text.clean import clean
 from limner.messages.text.compose import Composed, compose
 from limner.messages.text.notation import Notation
 from limner.messages.text.patterns import DEFAULT_PATTERNS
 from limner.messages.text.scanner import PromptScanner, find_prompts
-from limner.messages.writes.protocol import Pending
 
 __all__ = [
     "DEFAULT_PATTERNS",

@@ -55,3 +55,21 @@ class Progress(Value):
     completed: int = 0
     failed: int = 0
     cancelled: int = 0
+
+
+class Pending(Value):
+    """What waits to be written of one message.
+
+    Args:
+        message_id: the message.
+        held: whether its writes are held.
+        writing: what is written now: `session`, or the kind of an edit; `None` if nothing is.
+        waiting: what waits, in its order.
+        gathering: how many requests for pictures gather in a regeneration session.
+    """
+
+    message_id: str
+    held: bool = False
+    writing: str | None = None
+    waiting: tuple[str, ...] = ()
+    gathering: int = 0

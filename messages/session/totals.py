@@ -1,4 +1,4 @@
-"""Totals: monitor → writer."""
+"""Totals: monitor, regeneration session → writer."""
 
 from collections.abc import Mapping
 
@@ -9,23 +9,39 @@ from limner.messages.session.streaming import SealReason
 
 
 class TotalsSealed(Message):
-    """Which tasks the write has to wait for, and the text that it is about.
+    """Which tasks the write has to wait for.
 
     Args:
-        task_ids: every task that the monitor asked for, the withdrawn ones too, so that none
-            can settle after the write.
-        text: the whole text.
-        reason: why no more of it comes.
-        matches: the prompts in it.
-        over_limit: the texts of those that were not, since there were too many.
-        dropped_patterns: patterns that were given up since they took too long.
-        wishes: of a regeneration, what each task is for; the text is the store's own then.
+        task_ids: every task that was asked for, the withdrawn ones too, so that none can settle
+            after the write.
+        reason: why there are no more.
+        over_limit: the texts of the prompts that got no task, since there were too many.
     """
 
     task_ids: frozenset[str]
-    text: str
     reason: SealReason = "complete"
-    matches: tuple[PromptMatch, ...] = ()
     over_limit: tuple[str, ...] = ()
+
+
+class StreamSealed(TotalsSealed):
+    """Of a text that was streamed.
+
+    Args:
+        text: the whole text.
+        matches: the prompts in it.
+        dropped_patterns: patterns that were given up since they took too long.
+    """
+
+    text: str
+    matches: tuple[PromptMatch, ...] = ()
     dropped_patterns: tuple[str, ...] = ()
-    wishes: Mapping[str, PictureRequest] | None = None
+
+
+class RequestsSealed(TotalsSealed):
+    """Of a text that the store has already.
+
+    Args:
+        requests: what each task is for, by its id, in their order.
+    """
+
+    requests: Mapping[str, PictureRequest]

@@ -1,70 +1,512 @@
-"""One message's queue of writes: whose turn it is, so that no two of them interleave."""
+"""The order of one message: its sessions, requests for pictures, edits and holds. No clock.
 
-from collections import OrderedDict
+The rules, which a test holds against a plain reading of them:
+
+- A message has one session at a time. A stream that is opened while it has one waits for the end
+  of that session and of the streams opened before.
+- Writes happen one at a time, in the order in which they were asked for. A stream has its place
+  from its opening on, though it writes much later; an edit has its place when it is asked for. So
+  an edit comes after each stream opened before it, and never holds up one.
+- Requests for pictures gather in a regeneration session, which takes its place as its write is
+  due: after the edits asked for until then, before the streams that wait for it. Its read of the
+  text waits for the edits asked for before.
+- A stream that is opened goes before requests: those that wait are cancelled, and so is a session
+  that still gathers. One that has sealed is written first.
+- Requests that come after their session has sealed are the first of the next one.
+- While writes are held none begins; what is under way goes on, and pictures go on being made.
+
+What follows from each step is appended to `steps`, for the one owner to carry out in order.
+"""
+
 from collections.abc import Callable
-from typing import Any
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+from limner.messages.registry import Version
+from limner.messages.session.lifecycle import ApplyNow, OpenStream, Regenerate
+from limner.messages.writes.protocol import EditText
+
+Request = Regenerate | ApplyNow
+Operation = OpenStream | Regenerate | ApplyNow | EditText
 
 
-class Turns:
-    """The turns to write one text: one at a time, in the order in which they were asked for.
+class Cancelled(StrEnum):
+    """Why something that was asked for is not done."""
 
-    A turn may be reserved before it can be used: it keeps its place, and what stands behind it
-    waits. While the queue is held nobody's turn comes; what is under way goes on.
+    CLEARED = "they were cleared"
+    OVERTAKEN = "a stream of it was opened"
+    BY_ITS_STREAM = "it was cancelled"
+    STUDIO_CLOSED = "the studio is closed"
+
+
+class BeginSession(NamedTuple):
+    """Start the session of a stream, or one that regenerates."""
+
+    opening: OpenStream | Regenerate
+
+
+class PassOn(NamedTuple):
+    """Tell the regeneration session of a request."""
+
+    request: Request
+
+
+class Hurry(NamedTuple):
+    """Tell the regeneration session to gather no longer."""
+
+
+class WithdrawRequests(NamedTuple):
+    """Tell the regeneration session to write nothing.
+
+    Args:
+        reason: why.
+        sealed_too: whether also if it has sealed, but does not write yet.
     """
 
-    def __init__(self) -> None:
+    reason: Cancelled
+    sealed_too: bool = False
+
+
+class LetRead(NamedTuple):
+    """Tell the regeneration session that it may read the text."""
+
+
+class CancelWriting(NamedTuple):
+    """Tell the session of a stream to write nothing."""
+
+
+class GiveTurn(NamedTuple):
+    """Tell the session's writer to write.
+
+    Args:
+        written: the version that an edit has written since the session began.
+    """
+
+    written: Version | None
+
+
+class BeginEdit(NamedTuple):
+    """Start an edit."""
+
+    edit: EditText
+
+
+class Cancel(NamedTuple):
+    """Fail the future of what will not be done."""
+
+    operation: Operation
+    reason: Cancelled
+
+
+class Answer(NamedTuple):
+    """Set the future of a request to what its session gives."""
+
+    request: Request
+
+
+class NothingToApply(NamedTuple):
+    """Set the future of an `ApplyNow` that found no requests to `None`."""
+
+    request: ApplyNow
+
+
+class Held(NamedTuple):
+    """Set the future of a hold: no write is under way."""
+
+    future: Any
+
+
+Step = (
+    BeginSession
+    | PassOn
+    | Hurry
+    | WithdrawRequests
+    | LetRead
+    | CancelWriting
+    | GiveTurn
+    | BeginEdit
+    | Cancel
+    | Answer
+    | NothingToApply
+    | Held
+)
+
+
+class Turn:
+    """The place of the session's write.
+
+    Args:
+        session_id: whose.
+        due: whether the session waits for it; else the place is only kept.
+    """
+
+    __slots__ = ("due", "session_id")
+
+    def __init__(self, session_id: str, *, due: bool) -> None:
+        self.session_id = session_id
+        self.due = due
+
+
+class MessageQueue:
+    """What is asked for of one message, in its order. Mutable, owned by one actor.
+
+    Args:
+        steps: what the owner is to carry out; may be shared by several queues.
+    """
+
+    __slots__ = (
+        "_awaited",
+        "_cleared",
+        "_closing",
+        "_failed",
+        "_holds",
+        "_order",
+        "_passed_on",
+        "_requests",
+        "_session_over",
+        "_withdrawn",
+        "_written",
+        "edit",
+        "held",
+        "session",
+        "steps",
+        "writing",
+    )
+
+    def __init__(self, steps: list[Step]) -> None:
+        self.steps = steps
+        self.session: OpenStream | Regenerate | None = None
+        """What the session that has not ended was opened for."""
+        self.writing: str | None = None
+        """The id of the session or edit that writes."""
+        self.edit: EditText | None = None
+        """The edit that is under way."""
         self.held = False
-        self.under_way: str | None = None
-        # whose turn, and what it is for, None if reserved; the first of a dict is not found at once
-        self._waiting: OrderedDict[str, Any] = OrderedDict()
+        self._order: list[EditText | OpenStream | Turn] = []
+        self._requests: tuple[Request, ...] = ()
+        self._passed_on: dict[str, Request] = {}
+        self._cleared: frozenset[str] = frozenset()
+        self._session_over = self._withdrawn = self._closing = self._failed = False
+        self._written: Version | None = None
+        self._awaited: set[str] | None = None
+        self._holds: tuple[Any, ...] = ()
+
+    # What is asked for
+
+    def open_stream(self, opening: OpenStream) -> None:
+        """Begin the session of a stream, or let it wait; requests give way to it."""
+        if self._closing:
+            self.steps.append(Cancel(opening, Cancelled.STUDIO_CLOSED))
+            return
+        if self._gathers:
+            self.steps.append(WithdrawRequests(Cancelled.OVERTAKEN))
+        self._cancel_requests(Cancelled.OVERTAKEN)
+        self._order.append(opening)
+        self._begin_next()
+
+    def request(self, request: Regenerate) -> None:
+        """Let a request gather with others, begin a session for it, or let it wait for one."""
+        if self._closing:
+            self.steps.append(Cancel(request, Cancelled.STUDIO_CLOSED))
+        elif self._gathers:
+            self._pass_on(request)
+        else:
+            self._requests = (*self._requests, request)
+            self._begin_next()
+
+    def apply(self, request: ApplyNow) -> None:
+        """Let what gathers be written, in its turn."""
+        if self._gathers:
+            self._pass_on(request)
+        elif self._requests:
+            self._requests = (*self._requests, request)
+        elif self._closing:
+            self.steps.append(Cancel(request, Cancelled.STUDIO_CLOSED))
+        else:
+            self.steps.append(NothingToApply(request))
+
+    def ask_edit(self, edit: EditText) -> None:
+        """Begin an edit, or let it wait for its turn."""
+        if self._closing:
+            self.steps.append(Cancel(edit, Cancelled.STUDIO_CLOSED))
+            return
+        self._order.append(edit)
+        self._advance()
+
+    def cancel_stream(self, session_id: str) -> None:
+        """Cancel a stream, whether its session has begun or not; one that has ended is ignored."""
+        if self.session is not None and self.session.session_id == session_id:
+            self.steps.append(CancelWriting())
+            return
+        for place, operation in enumerate(self._order):
+            if isinstance(operation, OpenStream) and operation.session_id == session_id:
+                del self._order[place]
+                self.steps.append(Cancel(operation, Cancelled.BY_ITS_STREAM))
+                self._begin_next()
+                return
+
+    def hold(self, future: Any) -> None:
+        """Begin no write until `release`; a studio that closes holds nothing."""
+        self.held = not self._closing
+        self._holds = (*self._holds, future)
+        if self.held:
+            self._let_read()
+        self._advance()
+
+    def release(self) -> None:
+        """Begin writes again."""
+        self.held = False
+        self._advance()
+
+    def clear(self, wanted: Callable[[Regenerate], bool]) -> int:
+        """Cancel edits and requests that wait, and a regeneration that does not write yet.
+
+        Args:
+            wanted: whether a request has no outcome yet.
+
+        Returns:
+            How many were cancelled.
+        """
+        gathering = self.gathering(wanted)
+        if gathering and isinstance(self.session, Regenerate):
+            self.steps.append(WithdrawRequests(Cancelled.CLEARED, sealed_too=True))
+            if self.writing != self.session.session_id:
+                self._withdrawn = True
+                self._remove_turn()
+        self._cleared |= {request.session_id for request in gathering}
+        self._cancel_requests(Cancelled.CLEARED)
+        edits = [operation for operation in self._order if isinstance(operation, EditText)]
+        self._order = [operation for operation in self._order if not isinstance(operation, EditText)]
+        for edit in edits:
+            self.steps.append(Cancel(edit, Cancelled.CLEARED))
+            self._edit_is_over(edit.edit_id)
+        self._advance()
+        return len(gathering) + len(edits)
+
+    def close(self) -> None:
+        """Take nothing new, hold nothing, and let what gathers be written."""
+        self._closing, self.held = True, False
+        if isinstance(self.session, Regenerate):
+            self.steps.append(Hurry())
+        self._advance()
+
+    def fail(self) -> None:
+        """Take nothing new, and cancel all that has not begun."""
+        self._closing = self._failed = True
+        for operation in self._order:
+            if not isinstance(operation, Turn):
+                self.steps.append(Cancel(operation, Cancelled.STUDIO_CLOSED))
+        self._order = [operation for operation in self._order if isinstance(operation, Turn)]
+        self._cancel_requests(Cancelled.STUDIO_CLOSED)
+
+    # What sessions and edits tell
+
+    def request_turn(self, session_id: str) -> None:
+        """Let the session write, now or in its turn."""
+        session = self.session
+        if session is None or session.session_id != session_id or self._session_over:
+            return
+        if self.writing == session_id or self._withdrawn:
+            return
+        for operation in self._order:
+            if isinstance(operation, Turn):
+                operation.due = True
+                break
+        else:
+            self._order.insert(self._first_stream(), Turn(session_id, due=True))
+        self._advance()
+
+    def await_edits(self) -> None:
+        """Let the regeneration session read, now or once the edits before are over."""
+        ahead = self._order[: self._first_stream()]
+        edits = {operation.edit_id for operation in ahead if isinstance(operation, EditText)}
+        if self.edit is not None:
+            edits.add(self.edit.edit_id)
+        self._awaited = edits
+        if self.held or not edits:
+            self._let_read()
+
+    def session_over(self, session_id: str) -> None:
+        """Let others write: the session has written, or will not."""
+        if self.session is None or self.session.session_id != session_id:
+            return
+        self._session_over = True
+        self._awaited = None
+        self._remove_turn()
+        if self.writing == session_id:
+            self.writing = None
+        self._advance()
+
+    def session_gone(self, session_id: str, heard: frozenset[str] | None) -> None:
+        """Begin the next session: the last actor of this one has ended.
+
+        Args:
+            session_id: which one.
+            heard: names of the requests that it has an answer for; `None` for all.
+        """
+        self.session_over(session_id)
+        late: list[Request] = []
+        for name, request in self._passed_on.items():
+            if heard is None or name in heard:
+                self.steps.append(Answer(request))
+            elif self._failed:
+                self._cancel(request, Cancelled.STUDIO_CLOSED)
+            elif name in self._cleared:
+                self._cancel(request, Cancelled.CLEARED)
+            elif self._streams_wait:
+                self._cancel(request, Cancelled.OVERTAKEN)
+            else:
+                late.append(request)
+        self.session, self._passed_on, self._cleared = None, {}, frozenset()
+        self._session_over = self._withdrawn = False
+        self._requests = (*late, *self._requests)
+        self._begin_next()
+
+    def edit_over(self, edit_id: str, written: Version | None) -> None:
+        """Let others write: the edit has ended.
+
+        Args:
+            edit_id: which one.
+            written: the version that it wrote; `None` if it wrote nothing.
+        """
+        if self.edit is None or self.edit.edit_id != edit_id:
+            return
+        if written is not None:
+            self._written = written
+        self.writing = self.edit = None
+        self._edit_is_over(edit_id)
+        self._advance()
+
+    # What it is like
 
     @property
     def idle(self) -> bool:
-        """Whether nobody has or waits for a turn, and nothing holds the queue."""
-        return not self.held and self.under_way is None and not self._waiting
+        """Whether nothing is under way, nothing waits, and nothing is held."""
+        return not (
+            self._order or self.held or self._requests or self.writing or self.session is not None
+        )
 
     @property
-    def waiting(self) -> tuple[Any, ...]:
-        """What is waited for, in its order; `None` for a turn that is only reserved."""
-        return tuple(self._waiting.values())
+    def kinds(self) -> tuple[str, ...]:
+        """What waits to be written, in its order: `session`, or the kind of an edit."""
+        return tuple(
+            operation.kind if isinstance(operation, EditText) else "session"
+            for operation in self._order
+        )
 
-    def reserve(self, name: str) -> None:
-        """Take a place in the queue, to be used later."""
-        self._waiting.setdefault(name, None)
+    @property
+    def sessions_waiting(self) -> int:
+        """How many streams and requests wait for a session of their own."""
+        return len(self._requests) + sum(
+            isinstance(operation, OpenStream) for operation in self._order
+        )
 
-    def ask(self, name: str, wanted: Any) -> None:
-        """Wait for a turn, at the place that was reserved or else at the end.
+    def gathering(self, wanted: Callable[[Regenerate], bool]) -> list[Regenerate]:
+        """Return the requests that have no outcome yet, and were not cleared."""
+        return [
+            request
+            for request in (*self._passed_on.values(), *self._requests)
+            if isinstance(request, Regenerate)
+            and request.session_id not in self._cleared
+            and wanted(request)
+        ]
 
-        Args:
-            name: whose turn.
-            wanted: what it is for; given back when it has come.
-        """
-        if name != self.under_way:
-            self._waiting[name] = wanted
+    @property
+    def _streams_wait(self) -> bool:
+        return any(isinstance(operation, OpenStream) for operation in self._order)
 
-    def next(self) -> tuple[str, Any] | None:
-        """Give whose turn has come and what it is for, if one's has."""
-        if self.held or self.under_way is not None:
-            return None
-        name = next(iter(self._waiting), None)
-        if name is None or self._waiting[name] is None:
-            return None
-        self.under_way = name
-        return name, self._waiting.pop(name)
+    @property
+    def _gathers(self) -> bool:
+        """Whether a further request may be for the session that there is."""
+        return (
+            isinstance(self.session, Regenerate) and not self._requests and not self._streams_wait
+        )
 
-    def over(self, name: str) -> None:
-        """Take back a turn, whether it was used, waited for or reserved."""
-        self._waiting.pop(name, None)
-        if self.under_way == name:
-            self.under_way = None
+    def _first_stream(self) -> int:
+        """Return the place of the first stream that has not begun; the end if there is none."""
+        for place, operation in enumerate(self._order):
+            if isinstance(operation, OpenStream):
+                return place
+        return len(self._order)
 
-    def take(self, which: Callable[[Any], bool]) -> tuple[Any, ...]:
-        """Take out those that wait for something of a kind, and give what they waited for."""
-        taken = {
-            name: wanted
-            for name, wanted in self._waiting.items()
-            if wanted is not None and which(wanted)
-        }
-        for name in taken:
-            del self._waiting[name]
-        return tuple(taken.values())
+    # What follows
+
+    def _advance(self) -> None:
+        """Begin the next write, if it may begin."""
+        if self.writing is not None:
+            return
+        for future in self._holds:
+            self.steps.append(Held(future))
+        self._holds = ()
+        if self.held or not self._order:
+            return
+        first = self._order[0]
+        if isinstance(first, EditText):
+            self.edit, self.writing = first, first.edit_id
+            self.steps.append(BeginEdit(first))
+        elif isinstance(first, Turn) and first.due:
+            self.writing = first.session_id
+            self.steps.append(GiveTurn(self._written))
+        else:
+            return
+        del self._order[0]
+
+    def _begin_next(self) -> None:
+        """Begin the next session, if there is none; and the next write, if it may begin."""
+        if self.session is None:
+            place = self._first_stream()
+            if place < len(self._order):
+                opening = self._order[place]
+                assert isinstance(opening, OpenStream)
+                self._order[place] = Turn(opening.session_id, due=False)
+                self.session, self._written = opening, None
+                self.steps.append(BeginSession(opening))
+            elif self._requests:
+                self._begin_regeneration()
+        self._advance()
+
+    def _begin_regeneration(self) -> None:
+        requests, self._requests = self._requests, ()
+        for request in requests:
+            if self.session is None and isinstance(request, ApplyNow):
+                self.steps.append(NothingToApply(request))  # what it was for is written already
+                continue
+            if self.session is None:
+                assert isinstance(request, Regenerate)
+                self.session, self._written = request, None
+                self.steps.append(BeginSession(request))
+            self._pass_on(request)
+        if self._closing and self.session is not None:
+            self.steps.append(Hurry())
+
+    def _pass_on(self, request: Request) -> None:
+        name = request.name if isinstance(request, ApplyNow) else request.session_id
+        self._passed_on[name] = request
+        self.steps.append(PassOn(request))
+
+    def _cancel_requests(self, reason: Cancelled) -> None:
+        requests, self._requests = self._requests, ()
+        for request in requests:
+            self._cancel(request, reason)
+
+    def _cancel(self, request: Request, reason: Cancelled) -> None:
+        """Cancel a request; an `ApplyNow` for what is cancelled has nothing to apply."""
+        if isinstance(request, ApplyNow) and reason is not Cancelled.STUDIO_CLOSED:
+            self.steps.append(NothingToApply(request))
+        else:
+            self.steps.append(Cancel(request, reason))
+
+    def _remove_turn(self) -> None:
+        self._order = [operation for operation in self._order if not isinstance(operation, Turn)]
+
+    def _edit_is_over(self, edit_id: str) -> None:
+        """Let the regeneration session read, if it waited for this edit alone."""
+        if self._awaited is not None:
+            self._awaited.discard(edit_id)
+            if not self._awaited:
+                self._let_read()
+
+    def _let_read(self) -> None:
+        if self._awaited is not None:
+            self._awaited = None
+            self.steps.append(LetRead())

@@ -1,30 +1,24 @@
-"""One message's queue of writes: edge → root → editor, and sessions' writers ↔ editor."""
+"""The writes of one message, in their order: edge, sessions and edits ↔ sequencer."""
 
 from collections.abc import Callable
 from typing import Any, Literal
 
 from pydantic import Field, SkipValidation
 
-from limner.messages.base import Address, Message, Value
+from limner.messages.base import Address, Message
+from limner.messages.pictures import Illustrated
 from limner.messages.registry import Registry, Version
 from limner.messages.text.compose import Composed
 
 EditKind = Literal["edit", "remove", "rewrite", "reconcile"]
 
 Change = Callable[[str | None, Registry], Composed | None]
-"""Gives what is to be written in place of a stored text; `None` if that is to stay as it is.
+"""Returns what is to be written in place of a stored text; `None` if that is to stay as it is.
 The text is `None` if the store has no such message."""
 
 
-class ReserveTurn(Message):
-    """root → editor: a session will write this message; what comes after it waits."""
-
-    session_id: str
-    message_id: str
-
-
-class AskTurn(Message):
-    """writer → editor: the session's write is due."""
+class RequestTurn(Message):
+    """writer → sequencer: the session's write is due."""
 
     session_id: str
     message_id: str
@@ -32,29 +26,22 @@ class AskTurn(Message):
 
 
 class TurnGiven(Message):
-    """editor → writer: nobody else writes this message until `TurnOver`.
+    """sequencer → writer: nobody else writes this message until the session has ended.
 
     Args:
-        written: the version of what was written in a turn before, since this one was reserved:
-            the session may have read an older one. `None` if nothing was.
+        written: the version that an edit has written since the session began, which may have read
+            an older one; `None` if none has.
     """
 
     written: Version | None = None
 
 
-class TurnOver(Message):
-    """writer → editor: the write has ended, or is not wanted any more."""
-
-    session_id: str
-    message_id: str
-    written: bool
-
-
 class EditText(Message):
-    """studio → root → editor: change a text in its turn.
+    """studio → sequencer → edit: change a text in its turn.
 
     Args:
         edit_id: its name.
+        message_id: whose text.
         kind: what kind of change it is.
         change: what is done; runs on a worker's thread.
         future: of an `Illustrated`.
@@ -67,21 +54,44 @@ class EditText(Message):
     future: SkipValidation[Any] = Field(repr=False)
 
 
+class EditBegun(Message):
+    """worker → edit: a thread was free for the change, and it is under way."""
+
+
+class EditOverdue(Message):
+    """edit's timer → edit: the store, or a host's change, does not come back."""
+
+
+class EditEnded(Message):
+    """edit → sequencer: how it ended; the last that is heard of it.
+
+    Args:
+        edit_id: which one.
+        message_id: whose text.
+        result: for its future.
+        error: in place of a result.
+    """
+
+    edit_id: str
+    message_id: str
+    result: Illustrated | None = None
+    error: BaseException | None = None
+
+
 class AwaitEdits(Message):
-    """session → editor: say when the changes that were asked for before this are over."""
+    """regeneration session → sequencer: tell when the edits asked for before this are over."""
 
     message_id: str
-    reply_to: Address
 
 
 class EditsOver(Message):
-    """editor → session: they are, or the queue is held."""
+    """sequencer → regeneration session: they are over, or the writes are held."""
 
 
 class HoldWrites(Message):
-    """studio → root → editor: let nothing be written until `ReleaseWrites`.
+    """studio → sequencer: begin no write until `ReleaseWrites`.
 
-    The future is done once nothing is under way.
+    The future is done once none is under way.
     """
 
     message_id: str
@@ -89,86 +99,29 @@ class HoldWrites(Message):
 
 
 class ReleaseWrites(Message):
-    """studio → root → editor: let the writes go on."""
+    """studio → sequencer: begin writes again."""
 
     message_id: str
 
 
 class ClearWrites(Message):
-    """studio → root → editor, session: forget what waits, but for what is streamed.
+    """studio → sequencer: cancel what waits, but for what is streamed.
 
-    Args:
-        message_id: whose.
-        cleared: how many wishes were taken out so far.
-        withdrawn: the regeneration session that may not write any more, if it has not begun to.
-        edits: the changes that waited for a stream to begin.
-        future: of how many there were in all.
+    The future is given how many edits and requests were cancelled.
     """
 
     message_id: str
-    cleared: int = 0
-    withdrawn: str | None = None
-    edits: SkipValidation[tuple[EditText, ...]] = ()
     future: SkipValidation[Any] = Field(repr=False)
 
 
 class ReportPending(Message):
-    """studio → root → editor: say what waits.
-
-    Args:
-        message_id: whose.
-        gathering: wishes that gather in a regeneration session.
-        later: kinds of what waits for the streams before it to begin.
-        future: of a `Pending`.
-    """
+    """studio → sequencer: report what waits. The future is given a `Pending`."""
 
     message_id: str
-    gathering: int = 0
-    later: tuple[str, ...] = ()
     future: SkipValidation[Any] = Field(repr=False)
 
 
 class ReconcileDue(Message):
-    """editor's timer → editor: a text was written a while ago."""
+    """sequencer's timer → sequencer: a text was written a while ago."""
 
     message_id: str
-
-
-class EditBegun(Message):
-    """worker → editor: a thread was free for a change, and it is under way."""
-
-    edit_id: str
-    message_id: str
-
-
-class EditOverdue(Message):
-    """editor's timer → editor: the store, or a host's change, does not come back."""
-
-    edit_id: str
-    message_id: str
-
-
-class HoldNothing(Message):
-    """root → editor: the studio closes, so hold nothing back any more."""
-
-
-class EndWhenIdle(Message):
-    """root → editor: the last session has ended; end once nothing waits."""
-
-
-class Pending(Value):
-    """What waits to be written of one message.
-
-    Args:
-        message_id: the message.
-        held: whether its queue is held.
-        writing: what is written now: `session`, or the kind of an edit; `None` if nothing is.
-        waiting: what waits, in its order.
-        gathering: wishes for pictures that gather in a regeneration session.
-    """
-
-    message_id: str
-    held: bool = False
-    writing: str | None = None
-    waiting: tuple[str, ...] = ()
-    gathering: int = 0

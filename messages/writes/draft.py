@@ -1,0 +1,202 @@
+"""What a write makes of a text: a stream's, a regeneration's, a host's edit. Pure.
+
+Each is a `Draft`, so that one executor writes them all: `limner.actors.stores.compare_and_set`.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from limner.messages.errors import UnknownMessage
+from limner.messages.pictures import Illustrated, Unplaced
+from limner.messages.registry import Registry, RegistryUpdate, Version
+from limner.messages.session.results import (
+    GONE,
+    UNCHANGED,
+    failure_of,
+    illustrated,
+    outcomes_of,
+    placement_of,
+    prompt_of,
+)
+from limner.messages.session.totals import RequestsSealed, StreamSealed
+from limner.messages.settings import Settings
+from limner.messages.tasks import Task
+from limner.messages.text.compose import Composed, compose
+from limner.messages.text.revise import revise
+from limner.messages.writes.protocol import EditText
+
+ReadRegistry = Callable[[], Registry]
+"""Reads what the store knows of the message; may block."""
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """How a write ended.
+
+    Args:
+        composed: what was written, or would have been.
+        version: of what was written; `None` if nothing was.
+        stored: the text that the store held before, if it is known.
+        gone: whether the store has no such message (any more).
+    """
+
+    composed: Composed
+    version: Version | None
+    stored: str | None
+    gone: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """What is to be written of one message.
+
+    Args:
+        message_id: whose text.
+        compose: returns it, on the text that the store holds: `None` if there is none, or while
+            it is not known.
+        update: returns what the write settles in the registry.
+        result: returns what the future gives, or raises.
+        on_stored: whether it is composed on the text that the store holds, which is read before.
+        always: whether it is written even if it changes and settles nothing.
+    """
+
+    message_id: str
+    compose: Callable[[str | None, ReadRegistry], Composed]
+    update: Callable[[Composed], RegistryUpdate]
+    result: Callable[[Written], Illustrated]
+    on_stored: bool = True
+    always: bool = False
+
+
+def streamed(
+    message_id: str, totals: StreamSealed, tasks: tuple[Task, ...], settings: Settings
+) -> Draft:
+    """Return the draft of a text that was streamed.
+
+    It takes the place of what the store holds if that is its beginning, as a host has it that
+    saves while it streams. Any other text is newer, and is what the pictures go into.
+
+    Args:
+        message_id: the message.
+        totals: what was sealed.
+        tasks: the session's, each in a final state.
+        settings: how prompts and pictures stand in the text.
+    """
+    placements = tuple(
+        placement for task in tasks if (placement := placement_of(task)) is not None
+    )
+    prompts = tuple({task.prompt_id: prompt_of(task) for task in tasks}.values())
+    failures = tuple(failure for task in tasks if (failure := failure_of(task)) is not None)
+    dropped = totals.dropped_patterns
+    patterns = tuple(pattern for pattern in settings.patterns if pattern not in dropped)
+    replaces = True
+
+    def compose_on(stored: str | None, registry: ReadRegistry) -> Composed:
+        nonlocal replaces
+        replaces = stored is None or totals.text.startswith(stored)
+        return compose(
+            totals.text if replaces or stored is None else stored,
+            placements,
+            message_id=message_id,
+            patterns=patterns,
+            markup=settings.markup,
+            max_tag=settings.max_tag,
+            timeout=settings.pattern_timeout,
+            matches=totals.matches if replaces else None,
+            failures=failures if settings.placeholders else (),
+            registry=None if replaces else registry(),
+        )
+
+    def update(composed: Composed) -> RegistryUpdate:
+        return RegistryUpdate.trusted(
+            prompts=prompts,
+            tasks=tasks,
+            placed=composed.placed,
+            removed=(),
+            claims=None,
+            anew=replaces,
+        )
+
+    def result(written: Written) -> Illustrated:
+        return illustrated(message_id, totals, tasks, written)
+
+    return Draft(message_id, compose_on, update, result, on_stored=False, always=True)
+
+
+def regenerated(
+    message_id: str, totals: RequestsSealed, tasks: tuple[Task, ...], settings: Settings
+) -> Draft:
+    """Return the draft of what was requested for a text that the store has already.
+
+    Args:
+        message_id: the message.
+        totals: what was sealed.
+        tasks: the session's, each in a final state.
+        settings: how prompts and pictures stand in the text.
+    """
+    outcomes = outcomes_of(totals, tasks)
+
+    def compose_on(stored: str | None, registry: ReadRegistry) -> Composed:
+        if stored is None:
+            return Composed(
+                text="",
+                unplaced=tuple(
+                    Unplaced(placement=outcome.placement, reason=GONE)
+                    for outcome in outcomes
+                    if outcome.placement is not None
+                ),
+            )
+        return revise(
+            stored, outcomes, registry(), message_id=message_id, notation=settings.notation
+        )
+
+    def update(composed: Composed) -> RegistryUpdate:
+        return RegistryUpdate(
+            prompts=tuple({one.id: one for one in requested}.values()),
+            tasks=tasks,
+            placed=composed.placed,
+            removed=composed.removed,
+            claims=composed.claims,
+        )
+
+    def result(written: Written) -> Illustrated:
+        return illustrated(message_id, totals, tasks, written)
+
+    requested = [outcome.wish.prompt for outcome in outcomes]
+    return Draft(message_id, compose_on, update, result)
+
+
+def edited(edit: EditText) -> Draft:
+    """Return the draft of a host's change, or of a reconciling.
+
+    Its result raises `UnknownMessage` if the store has no such message, but for a reconciling.
+    """
+    message_id = edit.message_id
+
+    def compose_on(stored: str | None, registry: ReadRegistry) -> Composed:
+        if stored is None and edit.kind != "reconcile":
+            return Composed(text="")
+        changed = edit.change(stored, registry())
+        return Composed(text=stored or "") if changed is None else changed
+
+    def update(composed: Composed) -> RegistryUpdate:
+        return RegistryUpdate(
+            placed=composed.placed, removed=composed.removed, claims=composed.claims
+        )
+
+    def result(written: Written) -> Illustrated:
+        if written.gone and edit.kind != "reconcile":
+            raise UnknownMessage(f"the store has no message {message_id!r}")
+        composed, changed = written.composed, written.version is not None
+        return Illustrated(
+            message_id=message_id,
+            text=composed.text if changed else written.stored or "",
+            version=written.version,
+            pictures=composed.placed if changed else (),
+            unplaced=composed.unplaced,
+            removed=composed.removed if changed else (),
+            written=changed,
+            reason=None if changed else UNCHANGED,
+        )
+
+    return Draft(message_id, compose_on, update, result)
