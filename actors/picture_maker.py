@@ -14,7 +14,6 @@ from limner.messages.pictures import Picture, PictureBytes
 from limner.messages.settings import Settings
 from limner.messages.tasks import Task
 from limner.messages.text.style_tags import styled
-from limner.messages.validation import group_of
 
 MARGIN = 20_000
 """Microseconds before the end of its lease in which a slot is not begun with any more."""
@@ -25,10 +24,10 @@ class SlotLapsed(Exception):
 
 
 def lane_of(generator: object) -> object:
-    """Give the lane in which a generator says that its calls stand.
+    """Return the lane that a generator names for its calls.
 
     Raises:
-        SettingsInvalid: if it cannot say that.
+        SettingsInvalid: if reading it raises.
     """
     try:
         return getattr(generator, "lane", "image")
@@ -36,7 +35,7 @@ def lane_of(generator: object) -> object:
         raise SettingsInvalid(f"generator: its lane cannot be read: {describe(error)}") from error
 
 
-class Production:
+class PictureMaker:
     """Generates, checks and keeps: a picture is safe before anybody is told of it.
 
     Args:
@@ -44,8 +43,8 @@ class Production:
         store: where they are kept.
         settings: the bounds of a picture.
         clock: against which a slot expires.
-        name: what sets its pools apart from those of other studios on one system.
-        slot_lane: the lane in which the calls of the generator stand.
+        lane: the lane in which the calls of the generator stand.
+        pool: the threads that they run on; `None` if neither they nor the store ever block.
     """
 
     def __init__(
@@ -54,28 +53,25 @@ class Production:
         store: Store,
         settings: Settings,
         clock: Clock,
-        name: str = "",
-        slot_lane: str = "image",
+        *,
+        lane: str,
+        pool: str | None,
     ) -> None:
         self.generator = generator
         self.store = store
         self.settings = settings
         self.clock = clock
-        self.slot_lane = slot_lane
-        self.edit_pool = f"store:{name}"
-        self.change_pool = f"change:{name}"
-        self.store_pool = self.edit_pool if getattr(store, "blocks", True) else None
-        blocks = self.store_pool or getattr(generator, "blocks", True)
-        self.pool = f"{group_of(self.slot_lane)}{name}" if blocks else None
+        self.lane = lane
+        self.pool = pool
 
     def begin(
         self, task: Task, grant: SlotGranted, log_event: Callable[..., None], call: Call
     ) -> None:
-        """Say that a task's picture is begun, on a slot that was granted for it.
+        """Log that a task's picture is begun, on the slot that was granted for it.
 
         Raises:
             SlotLapsed: if the slot expired before.
-            GenerationFailed: if nobody waits for it any more.
+            GenerationFailed: if the task was cancelled.
         """
         if self.clock.now >= grant.expires_at - MARGIN:
             raise SlotLapsed
@@ -90,7 +86,7 @@ class Production:
         )
 
     def in_style(self, task: Task) -> Task:
-        """Give a task as the generator sees it: with the tags that all pictures have."""
+        """Return a task as the generator gets it: with the tags that all pictures have."""
         tags = self.settings.common_tags
         if not tags:
             return task
@@ -100,7 +96,7 @@ class Production:
         """Make the picture of a task, and keep it.
 
         Raises:
-            GenerationFailed: if what the generator gave is no picture within bounds.
+            GenerationFailed: if what the generator returned is no picture within bounds.
         """
         made = self.generator.generate(self.in_style(task), call)
         if not isinstance(made, PictureBytes):

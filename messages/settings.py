@@ -146,7 +146,7 @@ class Settings(Value):
                 raise ValueError(
                     f"{name}: the lane 'image' has settings of its own; set its {there} instead"
                 )
-        lanes = {"image": self.lane, **self.lanes}
+        lanes = self.all_lanes
         for name in lanes.keys() & self.lane_groups.keys():
             raise ValueError(f"{name!r} is the name of a lane and of a lane group")
         for name, lane in (*lanes.items(), *self.lane_groups.items()):
@@ -181,3 +181,8 @@ class Settings(Value):
             grace=self.grace,
             preempt=self.preempt,
         )
+
+    @property
+    def all_lanes(self) -> dict[str, LaneSettings]:
+        """The lanes by name, `image` among them."""
+        return {**self.lanes, "image": self.lane}

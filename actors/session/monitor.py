@@ -1,7 +1,7 @@
 """The monitor: text in, prompts out, totals sealed at the end.
 
 Hears `TextStreamed` from the host's stream and takes what lies there; tells the processor
-`PromptDetected` and `PromptWithdrawn`, the writer `TotalsSealed`, the session `SessionSealed`.
+`PromptDetected` and `PromptWithdrawn`, the writer `StreamSealed`, the session `SessionSealed`.
 Started and ended by the session.
 """
 
@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from limner.actors.base import LimnerActor
-from limner.actors.event_log import EventLog
+from limner.actors.context import StudioContext
 from limner.actors.session.stream import Stream
 from limner.actors.system import PooledRef, Timer
 from limner.messages.prompts import Prompt, PromptMatch
@@ -25,8 +25,7 @@ from limner.messages.session.streaming import (
     TextReplaced,
     TextStreamed,
 )
-from limner.messages.session.totals import TotalsSealed
-from limner.messages.settings import Settings
+from limner.messages.session.totals import StreamSealed
 from limner.messages.tasks import Task
 from limner.messages.text.scanner import PromptScanner
 from limner.messages.unicode import wellformed
@@ -41,18 +40,17 @@ class MonitorActor(LimnerActor):
 
     def __init__(
         self,
-        log: EventLog,
+        context: StudioContext,
         opening: OpenStream,
-        settings: Settings,
         *,
         session: PooledRef[Any],
         processor: PooledRef[Any],
         writer: PooledRef[Any],
     ) -> None:
-        super().__init__(log, session_id=opening.session_id, message_id=opening.message_id)
+        super().__init__(context.log, session_id=opening.session_id, message_id=opening.message_id)
         self.opening = opening
         self.stream: Stream = opening.stream
-        self.settings = settings
+        self.settings = context.settings
         self.session = session
         self.processor = processor
         self.writer = writer
@@ -62,7 +60,7 @@ class MonitorActor(LimnerActor):
         self.prompts: dict[Key, str] = {}
         self.matches: list[PromptMatch] = []
         self.over_limit: dict[Key, None] = {}
-        self.wishes: dict[Key, int] = {}
+        self.times: dict[Key, int] = {}  # how often each was withdrawn
         self.told: list[str] = []
         self.dropped: dict[str, None] = {}
         self.sealed = False
@@ -70,18 +68,18 @@ class MonitorActor(LimnerActor):
         self.idle: Timer | None = None
 
     def on_start(self) -> None:
-        """Begin with what the host has fed before there was a monitor."""
+        """Read what the host has fed before there was a monitor."""
         self.stream.attach(self.actor_ref)
         if self.settings.idle_timeout is not None:
             self.check_idle_in(self.settings.idle_timeout)
 
     def on_stop(self) -> None:
-        """Look no more whether text has come."""
+        """Stop the timer."""
         if self.idle is not None:
             self.idle.cancel()
 
     def on_receive(self, message: object) -> Any:
-        """Take what lies in the stream."""
+        """Handle one message."""
         match message:
             case TextStreamed():
                 self.take_all()
@@ -92,7 +90,7 @@ class MonitorActor(LimnerActor):
         return None
 
     def take_all(self) -> None:
-        """Take what lies in the stream."""
+        """Read what lies in the stream."""
         items = self.stream.take()
         if items:
             self.last_text = self.system.clock.now
@@ -126,7 +124,7 @@ class MonitorActor(LimnerActor):
         self.notice_runaways()
 
     def replace(self, text: str, *, final: bool = False) -> None:
-        """Go over to a text that may differ from what was read; keep the prompts in both."""
+        """Replace the text, which may differ from what was read; keep the prompts in both."""
         if self.sealed:
             return
         known = self.text()
@@ -169,7 +167,7 @@ class MonitorActor(LimnerActor):
             owner=opening.owner,
             priority=opening.priority,
             at=self.system.clock.now,
-            wish=self.wishes.get(key, 0),
+            wish=self.times.get(key, 0),
         )
         self.prompts[key] = task.id
         self.told.append(task.id)
@@ -179,9 +177,9 @@ class MonitorActor(LimnerActor):
         self.processor.tell(PromptDetected(task=task))
 
     def withdraw(self, key: Key) -> None:
-        """Take a wish back: the text no longer holds its prompt."""
+        """Withdraw a task: the text no longer holds its prompt."""
         task_id = self.prompts.pop(key)
-        self.wishes[key] = self.wishes.get(key, 0) + 1
+        self.times[key] = self.times.get(key, 0) + 1
         self.log_event("prompt_withdrawn", task_id=task_id)
         self.processor.tell(PromptWithdrawn(task_id=task_id))
 
@@ -199,7 +197,7 @@ class MonitorActor(LimnerActor):
         self.seal("complete")
 
     def seal(self, reason: SealReason) -> None:
-        """Say which tasks the write has to wait for."""
+        """Tell the writer which tasks it has to wait for."""
         if self.sealed:
             if reason == "interrupted":
                 self.processor.tell(CancelTasks(reason=reason))
@@ -212,7 +210,7 @@ class MonitorActor(LimnerActor):
             self.processor.tell(CancelTasks(reason=reason))
         self.session.tell(SessionSealed(reason=reason))
         self.writer.tell(
-            TotalsSealed(
+            StreamSealed(
                 task_ids=frozenset(self.told),
                 text=self.text(),
                 reason=reason,
@@ -223,13 +221,13 @@ class MonitorActor(LimnerActor):
         )
 
     def text(self) -> str:
-        """Give the text so far."""
+        """Return the text so far."""
         if len(self.parts) > 1:
             self.parts = ["".join(self.parts)]
         return self.parts[0] if self.parts else ""
 
     def new_scanner(self) -> PromptScanner:
-        """Give a scanner for a text from its beginning."""
+        """Return a scanner for a text from its beginning."""
         return PromptScanner(
             self.settings.patterns,
             max_tag=self.settings.max_tag,
@@ -237,7 +235,7 @@ class MonitorActor(LimnerActor):
         )
 
     def notice_runaways(self) -> None:
-        """Say once which patterns were given up."""
+        """Log once which patterns were given up."""
         for pattern in self.scanner.dropped:
             if pattern not in self.dropped:
                 self.dropped[pattern] = None
@@ -258,5 +256,5 @@ class MonitorActor(LimnerActor):
             self.check_idle_in(left)
 
     def check_idle_in(self, seconds: float) -> None:
-        """Look again later."""
+        """Check again after so many seconds."""
         self.idle = self.system.clock.after(seconds, self.actor_ref, IdleChecked())

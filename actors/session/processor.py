@@ -14,8 +14,8 @@ from functools import partial
 from typing import Any
 
 from limner.actors.base import LimnerActor
-from limner.actors.event_log import EventLog
-from limner.actors.picture_maker import Production, SlotLapsed
+from limner.actors.context import StudioContext
+from limner.actors.picture_maker import SlotLapsed
 from limner.actors.system import Call, CallReturned, PooledRef, Timer
 from limner.messages.errors import describe, may_be_retried
 from limner.messages.limiter.backpressure import has_failed, retry_after
@@ -29,6 +29,7 @@ from limner.messages.limiter.protocol import (
     WithdrawRequest,
 )
 from limner.messages.pictures import Picture
+from limner.messages.session.attempt import Attempt, AttemptState, CallEnd
 from limner.messages.session.backoff import backoff
 from limner.messages.session.lifecycle import Opening, ReportProgress
 from limner.messages.session.processing import (
@@ -42,9 +43,9 @@ from limner.messages.session.processing import (
     WindDown,
 )
 from limner.messages.session.writing import MessageLoaded
-from limner.messages.settings import Settings
 from limner.messages.tasks import Task, TaskEnd, TaskState
 
+UNBEGUN = Attempt()
 REVOKED = "its slot was revoked for an active request"
 
 
@@ -53,53 +54,39 @@ class Work:
     """A task and what is under way for it.
 
     Args:
-        task: the task.
-        requests: how many slots were asked for.
-        request_id: of the one that is asked for now.
-        grant: the slot that it has.
-        call: of the generator.
+        task: what is known of its picture.
+        attempt: what is out for it.
+        call: of the generator, while the attempt has one.
         timer: for a retry, a timeout or a grace.
-        timed_out: whether the call took too long.
-        asked: when the first slot was asked for.
-        revocations: how many slots were asked back.
-        revoked: whether the one that it has was.
     """
 
     task: Task
-    requests: int = 0
-    request_id: str | None = None
-    grant: SlotGranted | None = None
+    attempt: Attempt = UNBEGUN
     call: Call | None = None
     timer: Timer | None = None
-    timed_out: bool = False
-    asked: int | None = None
-    revocations: int = 0
-    revoked: bool = False
 
     @property
-    def idle(self) -> bool:
-        """Whether the task has settled and nothing of it is out."""
-        return self.task.state.final and self.grant is None
+    def over(self) -> bool:
+        """Whether the task has settled and nothing is out for it."""
+        return self.task.state.final and self.attempt.over
 
 
 class ProcessorActor(LimnerActor):
-    """Sees each task of one message to its end."""
+    """Brings each task of one message to its end."""
 
     role = "processor"
 
     def __init__(
         self,
-        log: EventLog,
+        context: StudioContext,
         opening: Opening,
-        settings: Settings,
-        production: Production,
         *,
         limiter: PooledRef[Any],
         writer: PooledRef[Any],
     ) -> None:
-        super().__init__(log, session_id=opening.session_id, message_id=opening.message_id)
-        self.settings = settings
-        self.production = production
+        super().__init__(context.log, session_id=opening.session_id, message_id=opening.message_id)
+        self.settings = context.settings
+        self.maker = context.maker
         self.limiter = limiter
         self.writer = writer
         self.works: dict[str, Work] = {}
@@ -107,7 +94,7 @@ class ProcessorActor(LimnerActor):
         self.ending = False
 
     def on_receive(self, message: object) -> Any:
-        """See the tasks on."""
+        """Handle one message, and end once the last call is back."""
         match message:
             case PromptDetected():
                 self.begin(message.task)
@@ -116,11 +103,11 @@ class ProcessorActor(LimnerActor):
             case MessageLoaded():
                 self.use_kept(message.kept)
             case SlotGranted():
-                self.take_slot(message)
+                self.slot_granted(message)
             case SlotRevoked():
                 self.slot_revoked(message)
             case SlotExpired():
-                self.lose_slot(message)
+                self.slot_expired(message)
             case RequestDropped():
                 self.request_dropped(message)
             case CallReturned():
@@ -130,7 +117,7 @@ class ProcessorActor(LimnerActor):
             case GraceEnded():
                 self.grace_ended(message)
             case RetryDue():
-                self.request(self.works[message.task_id])
+                self.retry_due(message)
             case CancelTasks():
                 self.cancel_all(message.reason)
             case WindDown():
@@ -140,12 +127,14 @@ class ProcessorActor(LimnerActor):
                 return dict(Counter(work.task.state.value for work in self.works.values()))
             case _:
                 return super().on_receive(message)
-        if self.ending and all(work.idle for work in self.works.values()):
+        if self.ending and all(work.over for work in self.works.values()):
             self.stop()
         return None
 
+    # Slots
+
     def begin(self, task: Task) -> None:
-        """Use a kept picture, or ask for a slot at once."""
+        """Use a kept picture, or request a slot at once."""
         if task.id in self.works:
             return
         work = self.works[task.id] = Work(task)
@@ -156,29 +145,21 @@ class ProcessorActor(LimnerActor):
         self.request(work)
 
     def request(self, work: Work) -> None:
-        """Ask the limiter for a slot."""
-        if work.task.state is not TaskState.QUEUED or work.request_id is not None:
-            return
-        task = work.task
-        work.timer = None
-        work.requests += 1
-        work.request_id = f"{task.id}-{work.requests}"
-        asked, again = work.asked, work.revoked
-        if asked is None:
-            asked = work.asked = self.system.clock.now
-        work.revoked = False
+        """Request a slot for a task that is queued."""
+        task, before = work.task, work.attempt
+        attempt = work.attempt = before.request(task.id, self.system.clock.now)
         self.limiter.tell(
             RequestSlot.trusted(
-                request_id=work.request_id,
+                request_id=attempt.request_id,
                 session_id=task.session_id,
                 message_id=task.message_id,
                 task_id=task.id,
-                lane=self.production.slot_lane,
+                lane=self.maker.lane,
                 owner=task.owner,
                 priority=task.priority,
                 weight=1,
-                since=asked if again else None,
-                revocable=work.revocations < self.settings.max_revocations,
+                since=attempt.since if before.revoked else None,
+                revocable=attempt.revocations < self.settings.max_revocations,
                 requests=(),
                 reply_to=self.actor_ref,
             )
@@ -191,36 +172,106 @@ class ProcessorActor(LimnerActor):
             if work.task.state is TaskState.QUEUED:
                 picture = self.kept.pop(work.task.prompt_id, None)
                 if picture is not None:
-                    self.give_back(work)
+                    self.give_back(work, over=True)
                     self.complete(work, picture, kept=True)
-                elif work.grant is not None:
+                elif work.attempt.state is AttemptState.HOLDING:
                     self.generate(work)
 
-    def take_slot(self, grant: SlotGranted) -> None:
+    def slot_granted(self, grant: SlotGranted) -> None:
         """Begin, unless the slot is not wanted any more or the kept pictures are not known yet."""
         work = self.works[grant.task_id]
-        if work.grant is not None and work.grant.slot_id == grant.slot_id:
+        if work.attempt.holds(grant.slot_id):
             return
-        if work.request_id != grant.request_id:
+        if work.attempt.request_id != grant.request_id:
             self.limiter.tell(ReleaseSlot(slot_id=grant.slot_id))
             return
-        work.request_id = None
-        work.grant = grant
+        work.attempt = work.attempt.hold(grant)
         if self.kept is not None:
             self.generate(work)
 
+    def slot_revoked(self, message: SlotRevoked) -> None:
+        """Give a slot back that an active request is to have, once its call has stopped.
+
+        A picture that comes all the same is kept; else the task waits again, first in its turn.
+        """
+        work = self.works[message.task_id]
+        if not work.attempt.holds(message.slot_id) or work.attempt.revoked:
+            return
+        work.attempt = work.attempt.revoke()
+        if work.task.state.final:
+            return  # its call was asked to come back before
+        if work.call is not None:
+            self.stop_call(work)
+            return
+        self.give_back(work)
+        self.request(work)
+
+    def slot_expired(self, message: SlotExpired) -> None:
+        """Abandon the call whose lease has ended; the limiter has taken the slot already."""
+        work = self.works[message.task_id]
+        if not work.attempt.holds(message.slot_id):
+            return
+        if work.call is not None:
+            if not work.call.abandon():
+                return  # it came back just now: its CallReturned is in the mailbox
+            self.log_event("call_abandoned", task_id=work.task.id, attempt=work.task.attempts)
+        generating = work.task.state is TaskState.GENERATING
+        self.give_back(work, over=work.task.state.final)
+        if generating:
+            self.again(work, "the slot's lease ended")
+        elif work.task.state is TaskState.QUEUED:
+            self.request(work)
+
+    def request_dropped(self, message: RequestDropped) -> None:
+        """Settle a task that gets no slot as failed."""
+        work = self.works[message.task_id]
+        if work.attempt.request_id == message.request_id:
+            work.attempt = work.attempt.release(over=True)
+            self.settle(work, TaskState.FAILED, f"its request was dropped: {message.reason}")
+
+    def give_back(
+        self,
+        work: Work,
+        *,
+        over: bool = False,
+        failed: bool | None = None,
+        retry_after: float | None = None,
+    ) -> None:
+        """Give back all that is out for a task: slot, request, call, timer.
+
+        Args:
+            work: the task.
+            over: whether it has settled, so that nothing will be out for it again.
+            failed: whether its back end failed; `None` if its call does not tell.
+            retry_after: seconds for which the back end asks to be left alone.
+        """
+        if work.timer is not None:
+            work.timer.cancel()
+        attempt = work.attempt
+        if attempt.request_id is not None:
+            self.limiter.tell(WithdrawRequest(request_id=attempt.request_id))
+        if attempt.grant is not None:
+            self.limiter.tell(
+                ReleaseSlot(slot_id=attempt.grant.slot_id, failed=failed, retry_after=retry_after)
+            )
+        work.attempt = attempt.release(over=over)
+        work.call = work.timer = None
+
+    # Calls
+
     def generate(self, work: Work) -> None:
         """Call the generator, on a worker's thread."""
-        assert work.grant is not None
+        grant = work.attempt.grant
+        assert grant is not None
         clock = self.system.clock
         task = work.task = work.task.to(TaskState.GENERATING, at=clock.now)
-        work.timed_out = False
+        work.attempt = work.attempt.call()
         work.call = self.call(
-            self.production.pool,
-            partial(self.production.make, task),
-            begun=partial(self.production.begin, task, work.grant, self.log_event),
+            self.maker.pool,
+            partial(self.maker.make, task),
+            begun=partial(self.maker.begin, task, grant, self.log_event),
             tag=task.id,
-            late=self.keep_late,
+            late=self.log_late,
         )
         if not work.call.over:
             work.timer = clock.after(
@@ -229,8 +280,8 @@ class ProcessorActor(LimnerActor):
                 CallTimedOut(task_id=task.id, attempt=task.attempts),
             )
 
-    def keep_late(self, call: Call, picture: Picture) -> None:
-        """Tell of a picture that nobody waited for any more. Runs on the call's own thread."""
+    def log_late(self, call: Call, picture: Picture) -> None:
+        """Log a picture that nobody waited for any more. Runs on the call's own thread too."""
         self.log_event("generation_late", task_id=call.tag, picture_id=picture.id)
 
     def call_returned(self, returned: CallReturned) -> None:
@@ -238,12 +289,11 @@ class ProcessorActor(LimnerActor):
         work = self.works[returned.call.tag]
         if returned.call is not work.call:
             return
-        task, error = work.task, returned.error
-        self.give_back(work, *self.backend_verdict(work, error))
-        if task.state.final:
-            if error is None:
-                self.keep_late(returned.call, returned.value)
-        elif error is None:
+        task, error, attempt = work.task, returned.error, work.attempt
+        failed, pause = self.backend_verdict(attempt, error)
+        settles = task.state.final or error is None
+        self.give_back(work, over=settles, failed=failed, retry_after=pause)
+        if error is None and not task.state.final:
             self.log_event(
                 "generation_completed",
                 task_id=task.id,
@@ -251,34 +301,84 @@ class ProcessorActor(LimnerActor):
                 attempt=task.attempts,
             )
             self.complete(work, returned.value)
-        elif isinstance(error, SlotLapsed):
-            self.again(work, "the slot expired before the call began")
-        elif work.revoked:
-            self.log_event(
-                "generation_failed",
-                task_id=task.id,
-                reason=REVOKED,
-                attempt=task.attempts,
-                final=False,
-            )
-            self.again(work, REVOKED)
-        elif work.timed_out:
-            self.failed(work, self.timeout_reason(), retryable=True)
-        else:
-            self.failed(work, describe(error), retryable=may_be_retried(error))
+            return
+        lapsed = isinstance(error, SlotLapsed)
+        match attempt.end_of_call(settled=task.state.final, lapsed=lapsed):
+            case CallEnd.LATE:
+                if error is None:
+                    self.log_late(returned.call, returned.value)
+            case CallEnd.LAPSED:
+                self.again(work, "the slot expired before the call began")
+            case CallEnd.REVOKED:
+                self.log_failure(task, REVOKED, final=False)
+                self.again(work, REVOKED)
+            case CallEnd.TIMED_OUT:
+                self.fail(work, self.timeout_reason(), retryable=True)
+            case CallEnd.FAILED:
+                assert error is not None
+                self.fail(work, describe(error), retryable=may_be_retried(error))
 
-    def failed(self, work: Work, reason: str, *, retryable: bool) -> None:
+    def call_timed_out(self, message: CallTimedOut) -> None:
+        """Ask a call to come back that takes too long."""
+        work = self.works[message.task_id]
+        if work.call is not None and work.task.attempts == message.attempt:
+            self.stop_call(work, timed_out=True)
+
+    def stop_call(self, work: Work, *, timed_out: bool = False) -> None:
+        """Ask a call to come back, and look after the grace whether it has."""
+        if work.call is None or work.attempt.state is not AttemptState.CALLING:
+            return
+        work.attempt = work.attempt.stop(timed_out=timed_out)
+        work.call.cancel()
+        if work.timer is not None:
+            work.timer.cancel()
+        work.timer = self.system.clock.after(
+            self.settings.grace,
+            self.actor_ref,
+            GraceEnded(task_id=work.task.id, attempt=work.task.attempts),
+        )
+
+    def grace_ended(self, message: GraceEnded) -> None:
+        """Abandon a call that has not come back: its slot returns, and its thread is replaced."""
+        work = self.works[message.task_id]
+        if work.call is None or work.task.attempts != message.attempt:
+            return
+        if not work.call.abandon():
+            return  # it came back just now: its CallReturned is in the mailbox
+        self.log_event("call_abandoned", task_id=work.task.id, attempt=message.attempt)
+        attempt, settled = work.attempt, work.task.state.final
+        self.give_back(work, over=settled, failed=True if attempt.timed_out else None)
+        match attempt.end_of_call(settled=settled, lapsed=False):
+            case CallEnd.LATE:
+                pass
+            case CallEnd.REVOKED:
+                self.again(work, REVOKED)
+            case _:
+                self.fail(work, self.timeout_reason(), retryable=True)
+
+    def backend_verdict(
+        self, attempt: Attempt, error: BaseException | None
+    ) -> tuple[bool | None, float | None]:
+        """Return whether a call's end speaks against its back end, and seconds to pause for.
+
+        One that was asked to come back tells nothing, unless it took too long.
+        """
+        if error is None or isinstance(error, SlotLapsed):
+            return (None if error else False), None
+        if attempt.state is AttemptState.STOPPING:
+            return (True if attempt.timed_out else None), None
+        return has_failed(error), retry_after(error, self.log.wall)
+
+    # Tasks
+
+    def fail(self, work: Work, reason: str, *, retryable: bool) -> None:
         """Try again later, or settle the task as failed."""
         task = work.task
-        final = not retryable or task.attempts - work.revocations >= self.settings.attempts
-        self.log_event(
-            "generation_failed",
-            task_id=task.id,
-            reason=reason,
-            attempt=task.attempts,
-            final=final,
-        )
+        calls = work.attempt.failures(task.attempts)
+        final = not retryable or calls >= self.settings.attempts
+        self.log_failure(task, reason, final=final)
         if final:
+            work.attempt = work.attempt.release(over=True)
             self.settle(work, TaskState.FAILED, reason)
             return
         delay = backoff(
@@ -288,79 +388,24 @@ class ProcessorActor(LimnerActor):
             jitter=self.system.random("backoff").random(),
         )
         work.task = task.to(TaskState.QUEUED, at=self.system.clock.now, reason=reason)
+        work.attempt = work.attempt.back_off()
         self.log_event("generation_retried", task_id=task.id, delay=round(delay, 6))
         work.timer = self.system.clock.after(delay, self.actor_ref, RetryDue(task_id=task.id))
 
+    def retry_due(self, message: RetryDue) -> None:
+        """Request a slot again, for a task that has backed off."""
+        work = self.works[message.task_id]
+        if work.attempt.state is AttemptState.BACKING_OFF:
+            work.timer = None
+            self.request(work)
+
     def again(self, work: Work, reason: str) -> None:
         """Queue a task that has lost its slot, unless it has had all its attempts."""
-        if work.task.attempts - work.revocations >= self.settings.attempts:
-            self.failed(work, reason, retryable=False)
+        if work.attempt.failures(work.task.attempts) >= self.settings.attempts:
+            self.fail(work, reason, retryable=False)
             return
         work.task = work.task.to(TaskState.QUEUED, at=self.system.clock.now, reason=reason)
         self.request(work)
-
-    def call_timed_out(self, message: CallTimedOut) -> None:
-        """Ask a call to come back, and give it the grace for that."""
-        work = self.works[message.task_id]
-        if work.call is not None and work.task.attempts == message.attempt:
-            work.timed_out = True
-            self.cancel_call(work)
-
-    def grace_ended(self, message: GraceEnded) -> None:
-        """Abandon a call that did not come back: its slot returns."""
-        work = self.works[message.task_id]
-        if work.call is None or work.task.attempts != message.attempt:
-            return
-        if not work.call.abandon():
-            return  # it came back just now: its CallReturned is in the mailbox
-        self.log_event("call_abandoned", task_id=work.task.id, attempt=message.attempt)
-        self.give_back(work, failed=True if work.timed_out else None)
-        if work.task.state.final:
-            return
-        if work.revoked:
-            self.again(work, REVOKED)
-        else:
-            self.failed(work, self.timeout_reason(), retryable=True)
-
-    def slot_revoked(self, message: SlotRevoked) -> None:
-        """Give a slot back that an active request is to have, once its call has stopped.
-
-        A picture that comes all the same is kept; else the task waits again, first in its turn.
-        """
-        work = self.works[message.task_id]
-        if work.grant is None or work.grant.slot_id != message.slot_id or work.revoked:
-            return
-        work.revoked = True
-        if work.task.state.final:
-            return  # its call was asked to come back before
-        work.revocations += 1
-        if work.call is not None:
-            self.cancel_call(work)
-            return
-        self.give_back(work)
-        self.request(work)
-
-    def request_dropped(self, message: RequestDropped) -> None:
-        """Settle a task that gets no slot as failed."""
-        work = self.works[message.task_id]
-        if work.request_id == message.request_id:
-            work.request_id = None
-            self.settle(work, TaskState.FAILED, f"its request was dropped: {message.reason}")
-
-    def lose_slot(self, message: SlotExpired) -> None:
-        """Abandon the call whose lease has ended; the limiter has taken the slot already."""
-        work = self.works[message.task_id]
-        if work.grant is None or work.grant.slot_id != message.slot_id:
-            return
-        if work.call is not None and not work.call.abandon():
-            return
-        if work.call is not None:
-            self.log_event("call_abandoned", task_id=work.task.id, attempt=work.task.attempts)
-        self.give_back(work)
-        if work.task.state is TaskState.GENERATING:
-            self.again(work, "the slot's lease ended")
-        elif work.task.state is TaskState.QUEUED:
-            self.request(work)
 
     def cancel_all(self, reason: str) -> None:
         """Settle what is open as cancelled."""
@@ -372,53 +417,14 @@ class ProcessorActor(LimnerActor):
         if work.task.state.final:
             return
         if work.call is None:
-            self.give_back(work)
+            self.give_back(work, over=True)
         else:
-            self.cancel_call(work)
+            self.stop_call(work)
         self.settle(work, TaskState.CANCELLED, reason, end)
-
-    def cancel_call(self, work: Work) -> None:
-        """Ask a call to come back, and look after the grace whether it has."""
-        if work.call is None or work.call.is_set():
-            return
-        work.call.cancel()
-        if work.timer is not None:
-            work.timer.cancel()
-        work.timer = self.system.clock.after(
-            self.settings.grace,
-            self.actor_ref,
-            GraceEnded(task_id=work.task.id, attempt=work.task.attempts),
-        )
-
-    def backend_verdict(
-        self, work: Work, error: BaseException | None
-    ) -> tuple[bool | None, float | None]:
-        """Say whether a call's end speaks against its back end, and when to come again.
-
-        One that was asked to come back says nothing, unless it took too long.
-        """
-        if error is None or isinstance(error, SlotLapsed):
-            return (None if error else False), None
-        if work.call is not None and work.call.is_set():
-            return (True if work.timed_out else None), None
-        return has_failed(error), retry_after(error, self.log.wall)
-
-    def give_back(
-        self, work: Work, failed: bool | None = None, retry_after: float | None = None
-    ) -> None:
-        """Hold nothing for a task any more: no slot, no request, no call, no timer."""
-        if work.timer is not None:
-            work.timer.cancel()
-        if work.request_id is not None:
-            self.limiter.tell(WithdrawRequest(request_id=work.request_id))
-        if work.grant is not None:
-            self.limiter.tell(
-                ReleaseSlot(slot_id=work.grant.slot_id, failed=failed, retry_after=retry_after)
-            )
-        work.timer = work.request_id = work.grant = work.call = None
 
     def complete(self, work: Work, picture: Picture, *, kept: bool = False) -> None:
         """Settle a task with its picture."""
+        work.attempt = work.attempt.release(over=True)
         work.task = work.task.to(TaskState.COMPLETED, at=self.system.clock.now, picture=picture)
         self.tell_settled(work.task, **({"kept": True} if kept else {}))
 
@@ -428,12 +434,22 @@ class ProcessorActor(LimnerActor):
         self.tell_settled(work.task)
 
     def tell_settled(self, task: Task, **fields: Any) -> None:
-        """Tell the writer, and the event log."""
+        """Tell the writer and the event log that a task has settled."""
         self.log_event(
             "task_settled", task_id=task.id, state=task.state.value, reason=task.reason, **fields
         )
         self.writer.tell(TaskSettled(task=task))
 
+    def log_failure(self, task: Task, reason: str, *, final: bool) -> None:
+        """Log that a call of the generator gave no picture."""
+        self.log_event(
+            "generation_failed",
+            task_id=task.id,
+            reason=reason,
+            attempt=task.attempts,
+            final=final,
+        )
+
     def timeout_reason(self) -> str:
-        """Say that a call took too long."""
+        """Return why a call that took too long has failed."""
         return f"the generator took longer than {self.settings.generation_timeout:g} s"

@@ -29,7 +29,7 @@ Item = str | TextReplaced | StreamEnded | StreamInterrupted
 
 
 def plain(text: str) -> str:
-    """Give a text as a plain string, whatever kind of string it was.
+    """Return a text as a plain string, whatever kind of string it was.
 
     Raises:
         TypeError: if it is none.
@@ -52,7 +52,7 @@ class Stream:
         session_id: str,
         message_id: str,
         *,
-        root: PooledRef[Any],
+        sequencer: PooledRef[Any],
         max_text: int,
         system: System,
     ) -> None:
@@ -60,7 +60,7 @@ class Stream:
         self.message_id = message_id
         self.future: PooledFuture[Illustrated] = system.future(about=self)
         self.processor: PooledRef[Any] | None = None
-        self._root = root
+        self._sequencer = sequencer
         self._max_text = max_text
         self._system = system
         self._lock = system.lock()
@@ -109,7 +109,7 @@ class Stream:
             monitor.deliver(TEXT_STREAMED)
 
     def replace(self, text: str) -> None:
-        """Give the whole text so far, which may differ from what was fed before.
+        """Replace the text so far, which may differ from what was fed before.
 
         Raises:
             StreamClosed: after the end.
@@ -119,9 +119,9 @@ class Stream:
         self._put(TextReplaced(text=text), len(text))
 
     def finish(self, text: str | None = None) -> pykka.Future[Illustrated]:
-        """Say that the text is complete; it is written once its last picture is settled.
+        """End the stream: the text is complete, and is written once its last picture is settled.
 
-        Finishing again gives the same future.
+        Finishing again returns the same future.
 
         Args:
             text: the whole text, if the host wants to be sure or has changed it.
@@ -136,17 +136,17 @@ class Stream:
         return self.future
 
     def interrupt(self) -> pykka.Future[Illustrated]:
-        """Say that the model was stopped: write with what is finished, let go of the rest.
+        """End the stream: the model was stopped. Write with what is finished, cancel the rest.
 
-        Too late is no error; it gives the session's future all the same.
+        Too late is no error; it returns the session's future all the same.
         """
         self._put(StreamInterrupted(), None, "interrupted")
         return self.future
 
     def cancel(self) -> pykka.Future[None]:
-        """Forget the message: nothing is written.
+        """Cancel the message: nothing is written.
 
-        The future that it gives is done once the session has ended; it raises `AlreadyWritten`
+        The future that it returns is done once the session has ended; it raises `AlreadyWritten`
         if the write was under way. The session's own future raises `SessionCancelled`.
 
         Raises:
@@ -155,7 +155,9 @@ class Stream:
         self.end("cancelled")
         reply: PooledFuture[None] = self._system.future(about=self)
         try:
-            self._root.tell(CancelSession(session_id=self.session_id, stream=self))
+            self._sequencer.tell(
+                CancelSession(message_id=self.message_id, session_id=self.session_id)
+            )
         except pykka.ActorDeadError:
             raise StudioClosed("the studio is closed; nothing can be cancelled") from None
         self.future.when_done(lambda: self._answer_cancel(reply))
@@ -172,7 +174,7 @@ class Stream:
             reply.set(None)
 
     def attach(self, monitor: PooledRef[Any]) -> None:
-        """Let a monitor take the text, beginning with what lies here already."""
+        """Attach the monitor that takes the text, beginning with what lies here already."""
         with self._lock:
             self._monitor = self._waiting = monitor
             if not self._items:
@@ -181,7 +183,7 @@ class Stream:
         monitor.deliver(TEXT_STREAMED)
 
     def take(self) -> list[Item]:
-        """Give the monitor all that has come since it last took."""
+        """Return all that has come since the monitor last took."""
         with self._lock:
             self._waiting = self._monitor  # first, so that what comes after this is told of
             number = len(self._items)
@@ -189,14 +191,14 @@ class Stream:
             late: list[Item] = []
             for index, item in enumerate(items):
                 if isinstance(item, ENDS):
-                    late = [one for one in items[index:] if isinstance(one, str)]
-                    items[index:] = [one for one in items[index:] if not isinstance(one, str)]
+                    late = [chunk for chunk in items[index:] if isinstance(chunk, str)]
+                    items[index:] = [item for item in items[index:] if not isinstance(item, str)]
                     break
             self._items[:number] = late
         return items
 
     def _refuse_if_late(self, delta: str) -> None:
-        """Take a chunk back that another thread's end of the stream has overtaken."""
+        """Refuse a chunk that another thread's end of the stream has overtaken."""
         with self._lock:
             after = 0  # without an end in the list it was taken, and all that is left is late
             for index, item in enumerate(self._items):
@@ -209,15 +211,15 @@ class Stream:
                     raise StreamClosed(self._too_late())
 
     def end(self, why: str) -> None:
-        """Take no more text; the first reason stands."""
+        """Accept no more text; the first reason stands."""
         with self._lock:
             self._ended = self._ended or why
 
     def _put(self, item: Item, length: int | None, end: str | None = None) -> None:
         with self._lock:
             # a text that is complete may still wait for its pictures, and need not any longer
-            letting_go = isinstance(item, StreamInterrupted) and self._ended == "finished"
-            if self._ended is not None and not letting_go:
+            cancels = isinstance(item, StreamInterrupted) and self._ended == "finished"
+            if self._ended is not None and not cancels:
                 if isinstance(item, StreamInterrupted) or (
                     isinstance(item, StreamEnded) and item.text is None
                 ):

@@ -1,4 +1,4 @@
-"""What a host may wish for a text that is there already: other pictures, other prompts."""
+"""What a host may request for a text that is there already: other pictures, other prompts."""
 
 from __future__ import annotations
 
@@ -7,16 +7,18 @@ from typing import get_args
 
 import pykka
 
-from limner.actors.session.stream import Stream, plain
+from limner.actors.session.stream import plain
 from limner.actors.stores.protocol import RegistryStore, Store, keeps_registry
-from limner.actors.studio.text_edits import Edits, check_whose, placement_of
-from limner.messages.errors import MessageBusy, SettingsInvalid, UnknownPrompt
+from limner.actors.studio.client import SequencerClient
+from limner.actors.studio.text_edits import check_whose, placement_of
+from limner.messages.errors import SettingsInvalid, UnknownPrompt
 from limner.messages.picture_requests import AgainMode, Mode, PictureRequest
 from limner.messages.pictures import Illustrated, Placement
 from limner.messages.prompts import Prompt
 from limner.messages.registry import Registry
 from limner.messages.session.lifecycle import ApplyNow, Regenerate, Resolver
-from limner.messages.text import regenerate as wishing
+from limner.messages.settings import Settings
+from limner.messages.text import regenerate as requests
 from limner.messages.text.mark_editor import MarkEditor
 from limner.messages.unicode import wellformed
 from limner.messages.validation import message_id_of, owner_of, priority_of
@@ -24,11 +26,19 @@ from limner.messages.validation import message_id_of, owner_of, priority_of
 SOURCES = ("manual", "model")
 
 
-class Revisions(Edits):
-    """The studio's calls for pictures of texts that are there already, and for their history."""
+class PictureCalls:
+    """The studio's calls for pictures of texts that are there already, and for their history.
 
-    _store: Store
-    _newest: dict[str, Stream]
+    Args:
+        client: tells the sequencer.
+        settings: of the studio.
+        store: what keeps the registry.
+    """
+
+    def __init__(self, client: SequencerClient, settings: Settings, store: Store) -> None:
+        self._client = client
+        self._settings = settings
+        self._store = store
 
     def regenerate(
         self,
@@ -40,10 +50,10 @@ class Revisions(Edits):
         owner: str | None = None,
         priority: str | int = "active",
     ) -> pykka.Future[Illustrated]:
-        """Wish for one more picture; those wished for one message are written together.
+        """Request one more picture; those requested for one message are written together.
 
-        They are written when nothing new was asked for `Settings.settle_after` seconds and all
-        are settled, or at `apply`. Each call is a wish of its own, also for the same picture. One
+        They are written when nothing new was requested for `Settings.settle_after` seconds and all
+        are settled, or at `apply`. Each call is a request of its own, also for one picture. One
         that fails leaves the old picture where it is.
 
         Args:
@@ -52,7 +62,7 @@ class Revisions(Edits):
             mode: where the new one goes: `replace-image`, `append-after-image` or
                 `append-after-prompt`. Several that replace one picture all stand in its place.
             prompt: what is drawn in place of the picture's own prompt: a text, or one of its
-                `history`, as `refine` gave it. The tag in the text comes to say it once the
+                `history`, as `refine` returned it. The tag in the text comes to say it once the
                 picture is there.
             owner: on whose behalf, up to 200 characters.
             priority: `active`, `background`, or 0 (first) to 9.
@@ -76,10 +86,10 @@ class Revisions(Edits):
             if not prompt.strip():
                 raise SettingsInvalid("prompt: a prompt says what is to be drawn")
 
-        def wishes(page: MarkEditor) -> tuple[PictureRequest]:
-            return (wishing.request_one(page, target, mode, prompt),)
+        def resolve(editor: MarkEditor) -> tuple[PictureRequest]:
+            return (requests.request_one(editor, target, mode, prompt),)
 
-        return self._regenerate(message_id, wishes, owner, priority)
+        return self._regenerate(message_id, resolve, owner, priority)
 
     def illustrate_again(
         self,
@@ -90,7 +100,7 @@ class Revisions(Edits):
         owner: str | None = None,
         priority: str | int = "active",
     ) -> pykka.Future[Illustrated]:
-        """Wish for one more picture of every prompt of a stored message.
+        """Request one more picture of every prompt of a stored message.
 
         Args:
             message_id: whose.
@@ -107,35 +117,37 @@ class Revisions(Edits):
         if mode not in get_args(AgainMode):
             known = ", ".join(get_args(AgainMode))
             raise SettingsInvalid(f"mode: one of {known}, not {mode!r:.80}")
-        wishes = partial(wishing.request_all, mode=mode, only_missing=only_missing)
-        return self._regenerate(message_id, wishes, owner, priority)
+        resolve = partial(requests.request_all, mode=mode, only_missing=only_missing)
+        return self._regenerate(message_id, resolve, owner, priority)
 
     def retry(
         self, message_id: str, *, owner: str | None = None, priority: str | int = "active"
     ) -> pykka.Future[Illustrated]:
-        """Try again what has left the mark of a failure; a success takes the mark's place.
+        """Retry what has left the mark of a failure; a success takes the mark's place.
 
         Raises:
             MessageBusy, UnknownMessage, SettingsInvalid, StudioClosed: as `regenerate` does.
         """
-        return self._regenerate(message_id, wishing.request_retries, owner, priority)
+        return self._regenerate(message_id, requests.request_retries, owner, priority)
 
     def apply(self, message_id: str, *, wait: bool = True) -> pykka.Future[Illustrated | None]:
-        """Gather no longer: write once all that was wished for is settled.
+        """Apply what gathers: write once all that was requested is settled.
 
-        The future gives what those of the wishes give; `None` if nothing gathers.
+        The future gives what those of the requests give; `None` if nothing gathers.
 
         Args:
             message_id: whose regenerations.
-            wait: whether for the pictures that are not finished; else they are let go of.
+            wait: whether to wait for the pictures that are not finished; else they are cancelled.
 
         Raises:
             UnknownMessage, StudioClosed: as `stream` does.
         """
         message_id = message_id_of(message_id)
-        future = self._future(f"the regenerations of message {message_id!r}")
-        name = self._system.new_id()
-        self._send(ApplyNow(name=name, message_id=message_id, waits=wait, future=future), future)
+        future = self._client.future(f"the regenerations of message {message_id!r}")
+        name = self._client.system.new_id()
+        self._client.send(
+            ApplyNow(name=name, message_id=message_id, waits=wait, future=future), future
+        )
         return future
 
     def refine(
@@ -161,9 +173,9 @@ class Revisions(Edits):
             SettingsInvalid: if an argument is out of its bounds, or the store keeps no registry.
         """
         text = wellformed(plain(text)).strip()
-        if not 0 < len(text) <= self.settings.max_tag:
+        if not 0 < len(text) <= self._settings.max_tag:
             raise SettingsInvalid(
-                f"text: a prompt has 1 to {self.settings.max_tag:,} characters, not {len(text):,}"
+                f"text: a prompt has 1 to {self._settings.max_tag:,} characters, not {len(text):,}"
             )
         if feedback is not None and len(feedback := wellformed(plain(feedback))) > 10_000:
             raise SettingsInvalid(f"feedback: at most 10,000 characters, not {len(feedback):,}")
@@ -177,7 +189,7 @@ class Revisions(Edits):
         return store.prompt(child.id) or child
 
     def history(self, prompt_id: str) -> tuple[Prompt, ...]:
-        """Give the line of a prompt: from its root through it to the newest refined from it.
+        """Return the line of a prompt: from its root through it to the newest refined from it.
 
         Reads the store on the thread that calls.
 
@@ -190,7 +202,7 @@ class Revisions(Edits):
         return store.registry(prompt.message_id).line(prompt.id)
 
     def registry(self, message_id: str) -> Registry:
-        """Give all that is known of a message: its prompts, their pictures, who holds which tag.
+        """Return all that is known of a message: its prompts, their pictures, whose each tag is.
 
         Reads the store on the thread that calls.
 
@@ -201,27 +213,24 @@ class Revisions(Edits):
         return self._registry_store().registry(message_id_of(message_id))
 
     def _regenerate(
-        self, message_id: str, wishes: Resolver, owner: str | None, priority: str | int
+        self, message_id: str, resolve: Resolver, owner: str | None, priority: str | int
     ) -> pykka.Future[Illustrated]:
         self._registry_store()
         message_id = message_id_of(message_id)
-        future = self._future(f"a regeneration of message {message_id!r}")
+        future = self._client.future(f"a regeneration of message {message_id!r}")
         message = Regenerate(
-            session_id=self._system.new_id(),
+            session_id=self._client.system.new_id(),
             message_id=message_id,
             owner=owner_of(owner),
             priority=priority_of(priority),
-            wishes=wishes,
+            resolve=resolve,
             future=future,
         )
-        with self._lock:
-            stream = self._newest.get(message_id)
-            if stream is not None and not stream.ended:
-                raise MessageBusy(
-                    f"message {message_id!r} is being streamed; its pictures can be regenerated "
-                    "once it is complete"
-                )
-            self._send_locked(message, future)
+        with self._client.lock:
+            self._client.check_not_streamed(
+                message_id, "its pictures can be regenerated once it is complete"
+            )
+            self._client.send_locked(message, future)
         return future
 
     def _registry_store(self) -> RegistryStore:

@@ -4,47 +4,93 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
-from functools import partial
-from typing import Any, Self
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
 import pykka
 
+from limner.actors.context import StudioContext
 from limner.actors.event_log import EventLog
 from limner.actors.generators.opening import open_generator
 from limner.actors.generators.protocol import GeneratorLike
 from limner.actors.limiter.handle import Limiter, threads_of
-from limner.actors.picture_maker import Production, lane_of
+from limner.actors.picture_maker import PictureMaker, lane_of
 from limner.actors.recorder import LogFile, Record, lost
-from limner.actors.session.regeneration import RegenerationActor
-from limner.actors.session.stream import Stream, plain
 from limner.actors.stores.opening import open_store
 from limner.actors.stores.protocol import Store
-from limner.actors.studio.picture_calls import Revisions
+from limner.actors.studio.client import SequencerClient
+from limner.actors.studio.picture_calls import PictureCalls
 from limner.actors.studio.root import StudioActor
-from limner.actors.system import ActorEnded, Outlet, PooledFuture, PooledRef, System, concurrent
-from limner.messages.errors import MessageBusy, StudioClosed, describe
+from limner.actors.studio.stream_calls import StreamCalls
+from limner.actors.studio.text_edits import TextEdits
+from limner.actors.system import ActorEnded, Outlet, PooledFuture, System, concurrent
+from limner.messages.errors import StudioClosed, describe
 from limner.messages.events.protocol import Subscribe, Unsubscribe
 from limner.messages.limiter.settings import LaneSettings
-from limner.messages.pictures import Illustrated
-from limner.messages.session.lifecycle import OpenStream, ReportProgress
 from limner.messages.settings import Settings
-from limner.messages.status import Progress, StudioStatus
+from limner.messages.status import StudioStatus
 from limner.messages.studio.protocol import CloseStudio, ReportStatus
-from limner.messages.validation import check_lane, message_id_of, owner_of, priority_of
+from limner.messages.validation import check_lane, group_of
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 STORE_THREADS = 4
 CHANGE_THREADS = 4
 """For hosts' own changes of texts, which may block, and must not keep the store from others."""
 
 
-class Studio(Revisions):
-    """Illustrates messages while their text is still being written.
+def call_of(
+    part: str, method: Callable[Concatenate[Any, P], R]
+) -> Callable[Concatenate[Studio, P], R]:
+    """Return a method of the studio that calls a method of one of its parts.
 
-    `limiter` is what all its generation passes.
+    Args:
+        part: the attribute of the studio that holds it.
+        method: of its class; gives the studio's method its signature and docstring.
+    """
+
+    @wraps(method)
+    def call(studio: Studio, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        bound: Callable[P, R] = getattr(getattr(studio, part), method.__name__)
+        return bound(*args, **kwargs)
+
+    return call
+
+
+class Studio:
+    """Illustrates messages while their text is still being written.
 
     Open it with `Studio.open`, use it from any thread, and leave it as a context manager or with
     `close`. Nothing here waits on a generation; only the futures do, when they are asked.
+
+    Attributes:
+        settings: all that it was told.
+        limiter: what all its generation passes.
     """
+
+    limiter: Limiter
+
+    stream = call_of("_streams", StreamCalls.stream)
+    illustrate = call_of("_streams", StreamCalls.illustrate)
+    progress = call_of("_streams", StreamCalls.progress)
+
+    regenerate = call_of("_pictures", PictureCalls.regenerate)
+    illustrate_again = call_of("_pictures", PictureCalls.illustrate_again)
+    retry = call_of("_pictures", PictureCalls.retry)
+    apply = call_of("_pictures", PictureCalls.apply)
+    refine = call_of("_pictures", PictureCalls.refine)
+    history = call_of("_pictures", PictureCalls.history)
+    registry = call_of("_pictures", PictureCalls.registry)
+
+    remove = call_of("_texts", TextEdits.remove)
+    edit = call_of("_texts", TextEdits.edit)
+    rewrite = call_of("_texts", TextEdits.rewrite)
+    reconcile = call_of("_texts", TextEdits.reconcile)
+    hold = call_of("_texts", TextEdits.hold)
+    release = call_of("_texts", TextEdits.release)
+    pending = call_of("_texts", TextEdits.pending)
+    clear = call_of("_texts", TextEdits.clear)
 
     @classmethod
     def open(
@@ -79,8 +125,7 @@ class Studio(Revisions):
     ) -> None:
         self.settings = settings
         made = open_generator(settings.generator if generator is None else generator)
-        lanes = {**settings.lanes, "image": settings.lane}
-        slot_lane = check_lane(lane_of(made), lanes, settings.lane_groups)
+        lane = check_lane(lane_of(made), settings.all_lanes, settings.lane_groups)
         self._own_store = store is None or isinstance(store, str)
         self._store = open_store(
             settings.store if store is None else store,
@@ -90,29 +135,37 @@ class Studio(Revisions):
         file = None if settings.events is None else LogFile(settings.events)
         self._own_system = system is None
         self._system = system or System()
-        name = "" if system is None else f"-{self._system.new_id()[:8]}"  # others may be on it
         self._lock = self._system.lock()
-        self._live: dict[str, Stream] = {}
-        self._newest: dict[str, Stream] = {}
-        self._owed: dict[PooledFuture[Any], None] = {}
         self._outlets: dict[Outlet[Record], None] = {}
-        self._closing = False
-        self._cause: BaseException | None = None
         self._ended: PooledFuture[None] = self._system.future(about="the end of the studio")
         self._log = EventLog(self._system.clock, on=file is not None)
         if self._own_system:
             self._system.on_dead_letter = self._dead_letter
-        production = Production(made, self._store, settings, self._system.clock, name, slot_lane)
-        workers = {lane: f"{lane}{name}" for lane in (*lanes, *settings.lane_groups)}
-        for lane, named in workers.items():
-            of = lanes[lane] if lane in lanes else LaneSettings(max_concurrent=None)
-            self._system.workers.open_pool(named, threads_of(of))
-        self._system.workers.open_pool(production.edit_pool, STORE_THREADS)
-        self._system.workers.open_pool(production.change_pool, CHANGE_THREADS)
-        self._root = self._system.start(StudioActor, self._log, settings, production, file)
+        name = "" if system is None else f"-{self._system.new_id()[:8]}"  # others may be on it
+        pools = self._open_pools(name)
+        store_pool = f"store:{name}" if getattr(self._store, "blocks", True) else None
+        context = StudioContext(
+            log=self._log,
+            settings=settings,
+            store=self._store,
+            maker=PictureMaker(
+                made,
+                self._store,
+                settings,
+                self._system.clock,
+                lane=lane,
+                pool=pools[group_of(lane)] if store_pool or getattr(made, "blocks", True) else None,
+            ),
+            store_pool=store_pool,
+            edit_pool=f"store:{name}",
+            change_pool=f"change:{name}",
+        )
+        self._client: SequencerClient | None = None
+        self._cause: BaseException | None = None
+        self._root = self._system.start(StudioActor, context, file)
         self._system.watch(self._root, self._root_ended)
         try:
-            _, _, limiter, caller = self._root.ask(ReportStatus())
+            limiter, caller, sequencer = self._root.ask(ReportStatus())
         except pykka.ActorDeadError:
             self._ended.get()
             self._leave()
@@ -121,99 +174,44 @@ class Studio(Revisions):
             raise StudioClosed(
                 f"the studio could not be opened: {describe(self._cause)}"
             ) from self._cause
-        self.limiter = Limiter(limiter, self._system, lanes, settings.lane_groups, workers, caller)
-
-    def stream(
-        self, message_id: str, *, owner: str | None = None, priority: str | int = "active"
-    ) -> Stream:
-        """Open a message that is about to be streamed; while it streams, give the same object.
-
-        If the message's session is sealed and not yet ended, the new one begins after it; text
-        may be fed at once.
-
-        Args:
-            message_id: the host's name for the message, 1 to 200 characters.
-            owner: on whose behalf, up to 200 characters.
-            priority: `active`, `background`, or 0 (first) to 9.
-
-        Raises:
-            UnknownMessage: if the id cannot be one.
-            SettingsInvalid: if owner or priority cannot be one.
-            StudioClosed: if the studio is closed.
-        """
-        opening = self._check(message_id, owner, priority)
-        with self._lock:
-            stream = self._newest.get(message_id)
-            if stream is not None and not stream.ended:
-                return stream
-            return self._open(opening)
-
-    def illustrate(
-        self,
-        message_id: str,
-        text: str,
-        *,
-        owner: str | None = None,
-        priority: str | int = "active",
-    ) -> pykka.Future[Illustrated]:
-        """Illustrate a text that is complete already.
-
-        Raises:
-            MessageBusy: if the message is being streamed.
-            TextTooLong: if the text passes `Settings.max_text`.
-            UnknownMessage, SettingsInvalid, StudioClosed: as `stream` does.
-        """
-        opening = self._check(message_id, owner, priority)
-        # the end is in the stream before anybody can interrupt it
-        future: pykka.Future[Illustrated] = opening.stream.finish(plain(text))
-        with self._lock:
-            stream = self._newest.get(message_id)
-            if stream is not None and not stream.ended:
-                raise MessageBusy(
-                    f"message {message_id!r} is being streamed; finish or cancel that first"
-                )
-            self._open(opening)
-        return future
-
-    def progress(self, message_id: str) -> Progress:
-        """Say how far a message is: tasks by state, and characters streamed."""
-        with self._lock:
-            stream = self._newest.get(message_id)
-        if stream is None:
-            return self._regenerating(message_id)
-        try:
-            processor = stream.processor
-            counts: Any = {} if processor is None else processor.ask(ReportProgress())
-        except pykka.ActorDeadError:
-            counts = {}
-        return Progress(
-            message_id=message_id,
-            state="settling" if stream.ended else "streaming",
-            characters=stream.characters,
-            **counts,
+        self._client = client = SequencerClient(sequencer, self._system)
+        if self._ended.done:  # the root has failed before there was anybody to tell
+            client.fail_all(self._cause)
+        self._streams = StreamCalls(client, settings)
+        self._pictures = PictureCalls(client, settings, self._store)
+        self._texts = TextEdits(client, settings)
+        self.limiter = Limiter(
+            limiter, self._system, settings.all_lanes, settings.lane_groups, pools, caller
         )
 
-    def _regenerating(self, message_id: str) -> Progress:
-        """Say how far the regenerations of a message are that is not being streamed."""
-        report = ReportProgress(message_id=message_id)
-        with suppress(pykka.ActorDeadError):
-            session: PooledRef[Any] | None = self._root.ask(report)
-            if session is not None and session.actor_class is RegenerationActor:
-                counts = session.ask(report).ask(report)
-                return Progress(message_id=message_id, state="regenerating", **counts)
-        return Progress(message_id=message_id, state="none")
+    def _open_pools(self, name: str) -> dict[str, str]:
+        """Open the pools of threads of a studio; return those of lanes and groups by their names.
+
+        Args:
+            name: what sets them apart from those of other studios on one system.
+        """
+        lanes, workers = self.settings.all_lanes, self._system.workers
+        unbounded = LaneSettings(max_concurrent=None)
+        pools = {lane: f"{lane}{name}" for lane in (*lanes, *self.settings.lane_groups)}
+        for lane, pool in pools.items():
+            workers.open_pool(pool, threads_of(lanes.get(lane, unbounded)))
+        workers.open_pool(f"store:{name}", STORE_THREADS)
+        workers.open_pool(f"change:{name}", CHANGE_THREADS)
+        return pools
 
     def status(self) -> StudioStatus:
-        """Say what the studio is doing now.
+        """Return what the studio is doing now.
 
         Raises:
             StudioClosed: if it is closed.
         """
+        client = self._client
+        assert client is not None
         try:
-            sessions, waiting, *_ = self._ask(self._root)
-            lanes = self._ask(self.limiter.ref)
+            sessions, waiting = client.sequencer.ask(ReportStatus())
+            lanes = self.limiter.ref.ask(ReportStatus())
         except pykka.ActorDeadError:
-            raise StudioClosed(self._why_closed()) from None
+            raise client.closed() from None
         system = self._system
         return StudioStatus(
             sessions=sessions,
@@ -241,12 +239,13 @@ class Studio(Revisions):
             StudioClosed: if the studio is closed.
         """
         outlet = self._system.outlet(callback, lost=lost)
-        recorder = self._log.recorder
+        client, recorder = self._client, self._log.recorder
+        assert client is not None
         assert recorder is not None
         with self._lock:
-            if self._closing:
+            if client.closing:
                 outlet.close()
-                raise StudioClosed(self._why_closed())
+                raise client.closed()
             self._outlets[outlet] = None
             recorder.deliver(Subscribe(outlet=outlet))
             self._log.on = True
@@ -262,7 +261,7 @@ class Studio(Revisions):
 
     @staticmethod
     def concurrent(future: pykka.Future[Any]) -> Any:
-        """Give a `concurrent.futures.Future` for a Pykka future, for `asyncio.wrap_future`."""
+        """Return a `concurrent.futures.Future` for a Pykka future, for `asyncio.wrap_future`."""
         return concurrent(future)
 
     def close(self) -> None:
@@ -270,11 +269,10 @@ class Studio(Revisions):
 
         Closing again waits for the same end.
         """
-        with self._lock:
-            first, self._closing = not self._closing, True
-            live = list(self._live.values())
-        if first:
-            for stream in live:
+        assert self._client is not None
+        streams = self._client.close()
+        if streams is not None:
+            for stream in streams:
                 if not stream.ended:
                     stream.interrupt()
             self._root.deliver(CloseStudio())
@@ -305,57 +303,13 @@ class Studio(Revisions):
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _check(self, message_id: str, owner: str | None, priority: str | int) -> OpenStream:
-        session_id = self._system.new_id()
-        return OpenStream(
-            session_id=session_id,
-            message_id=message_id_of(message_id),
-            owner=owner_of(owner),
-            priority=priority_of(priority),
-            stream=Stream(
-                session_id,
-                message_id,
-                root=self._root,
-                max_text=self.settings.max_text,
-                system=self._system,
-            ),
-        )
-
-    @staticmethod
-    def _ask(actor: PooledRef[Any]) -> Any:
-        return actor.ask(ReportStatus())
-
-    def _open(self, opening: OpenStream) -> Stream:
-        if self._closing:
-            raise StudioClosed(self._why_closed())
-        stream: Stream = opening.stream
-        self._live[stream.session_id] = self._newest[stream.message_id] = stream
-        stream.future.when_done(partial(self._forget, stream))
-        self._root.deliver(opening)
-        return stream
-
-    def _forget(self, stream: Stream) -> None:
-        with self._lock:
-            self._live.pop(stream.session_id, None)
-            if self._newest.get(stream.message_id) is stream:
-                del self._newest[stream.message_id]
-
     def _root_ended(self, ended: ActorEnded) -> None:
-        with self._lock:
-            self._closing = True
-            self._cause = ended.reason
-            live = list(self._live.values())
-        for stream in live:
-            stream.end("the studio is closed")
-            if not stream.future.done:
-                stream.future.fail(StudioClosed(self._why_closed()))
-        self._fail_owed()
+        self._cause = ended.reason
+        if self._client is not None:
+            self._client.fail_all(ended.reason)
         self._ended.set(None)
-
-    def _why_closed(self) -> str:
-        if self._cause is None:
-            return "the studio is closed; open another one"
-        return f"the studio is closed, since a part of it failed: {self._cause!r}"
+        if self._client is not None:  # it was made just now, and has not seen the end
+            self._client.fail_all(ended.reason)
 
     def _dead_letter(self, receiver: str, message: object) -> None:
         if receiver != "RecorderActor":

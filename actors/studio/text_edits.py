@@ -5,15 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 import pykka
 
 from limner.actors.session.stream import plain
-from limner.actors.system import PooledFuture, PooledRef, System
+from limner.actors.studio.client import SequencerClient
 from limner.messages.errors import (
     SettingsInvalid,
-    StudioClosed,
     TextTooLong,
     UnknownPicture,
     UnknownPrompt,
@@ -22,6 +20,7 @@ from limner.messages.pictures import Illustrated, Placement
 from limner.messages.prompts import Prompt
 from limner.messages.registry import Registry
 from limner.messages.settings import Settings
+from limner.messages.status import Pending
 from limner.messages.text import revise as revision
 from limner.messages.text.compose import Composed
 from limner.messages.text.marks import marked
@@ -36,7 +35,6 @@ from limner.messages.writes.protocol import (
     EditKind,
     EditText,
     HoldWrites,
-    Pending,
     ReleaseWrites,
     ReportPending,
 )
@@ -44,22 +42,23 @@ from limner.messages.writes.protocol import (
 _PLACEMENT = re.compile(r"[0-9a-f]{20}:[0-9a-f]{32}")
 
 
-class Edits:
+class TextEdits:
     """The studio's calls that change a stored text, each in its turn.
 
-    A message has one queue of writes, so that no two of them interleave; each future gives an
-    `Illustrated` once its write has ended.
+    The writes of a message are done one at a time, so that no two of them interleave; each future
+    gives an `Illustrated` once its write has ended.
+
+    Args:
+        client: tells the sequencer.
+        settings: of the studio.
     """
 
-    settings: Settings
-    _system: System
-    _root: PooledRef[Any]
-    _lock: Any
-    _closing: bool
-    _owed: dict[PooledFuture[Any], None]
+    def __init__(self, client: SequencerClient, settings: Settings) -> None:
+        self._client = client
+        self._settings = settings
 
     def remove(self, message_id: str, placement: str | Placement) -> pykka.Future[Illustrated]:
-        """Take a picture out of a text. Its file is kept, and its history.
+        """Remove a picture from a text. Its file is kept, and its history.
 
         One that another program has stripped already is not put back any more; if it has left the
         image, and taken our mark from it alone, that image is the host's own and stays.
@@ -72,7 +71,7 @@ class Edits:
         target = placement_of(placement)
 
         def change(text: str | None, registry: Registry) -> Composed:
-            left = revision.remove(text or "", target, notation=self.settings.notation)
+            left = revision.remove(text or "", target, notation=self._settings.notation)
             if left is None and any(
                 one.state == "placed" and one.placement.id == target for one in registry.links
             ):
@@ -94,14 +93,14 @@ class Edits:
 
         Args:
             message_id: whose text; one that is being streamed is changed after its write.
-            change: gets the text as it is then, and gives the new one. Runs on a worker's thread,
+            change: gets the text as it is then, and returns the new one. Runs on a worker's thread,
                 and once more if another program has changed the text meanwhile.
 
         Raises:
             UnknownMessage, StudioClosed: as `stream` does; all else comes through the future:
                 what `change` raises, `TextTooLong`, `UnknownMessage` if the store has no text.
         """
-        most = self.settings.max_text
+        most = self._settings.max_text
 
         def made(text: str | None, registry: Registry) -> Composed:
             before = text or ""
@@ -124,18 +123,18 @@ class Edits:
                     after,
                     registry,
                     message_id=message_id,
-                    notation=self.settings.notation,
+                    notation=self._settings.notation,
                 ),
             )
 
         return self._edit(message_id, "edit", made)
 
     def rewrite(self, message_id: str, prompt: Prompt) -> pykka.Future[Illustrated]:
-        """Let the tag of a refined prompt's parent say the refined one, without a new picture.
+        """Rewrite the tag of a refined prompt's parent to the refined one, without a new picture.
 
         Args:
             message_id: whose text.
-            prompt: what `refine` gave.
+            prompt: what `refine` returned.
 
         Raises:
             UnknownMessage, StudioClosed: as `stream` does; through the future also
@@ -143,7 +142,7 @@ class Edits:
                 tag cannot say it.
         """
         check_whose(prompt, message_id)
-        notation = self.settings.notation
+        notation = self._settings.notation
 
         def change(text: str | None, registry: Registry) -> Composed:
             tags = Tags(text or "", registry, message_id=message_id, notation=notation)
@@ -168,11 +167,11 @@ class Edits:
         Raises:
             UnknownMessage, StudioClosed: as `stream` does.
         """
-        change = partial(reconcile, message_id=message_id, notation=self.settings.notation)
+        change = partial(reconcile, message_id=message_id, notation=self._settings.notation)
         return self._edit(message_id, "reconcile", change)
 
     def hold(self, message_id: str) -> pykka.Future[None]:
-        """Let nothing of a message be written until `release`; pictures go on being made.
+        """Hold the writes of a message until `release`; pictures go on being made.
 
         The future is done once no write of it is under way. Closing the studio releases it.
 
@@ -180,54 +179,54 @@ class Edits:
             UnknownMessage, StudioClosed: as `stream` does.
         """
         message_id = message_id_of(message_id)
-        future = self._future(f"the hold of message {message_id!r}")
-        self._send(HoldWrites(message_id=message_id, future=future), future)
+        future = self._client.future(f"the hold of message {message_id!r}")
+        self._client.send(HoldWrites(message_id=message_id, future=future), future)
         return future
 
     def release(self, message_id: str) -> None:
-        """Let the writes of a message go on; one that is not held is left alone.
+        """Release the writes of a message; one that is not held is left alone.
 
         Raises:
             UnknownMessage, StudioClosed: as `stream` does.
         """
-        self._send(ReleaseWrites(message_id=message_id_of(message_id)))
+        self._client.send(ReleaseWrites(message_id=message_id_of(message_id)))
 
     def pending(self, message_id: str) -> Pending:
-        """Say what waits to be written of a message.
+        """Return what waits to be written of a message.
 
         Raises:
             UnknownMessage, StudioClosed: as `stream` does.
         """
         message_id = message_id_of(message_id)
-        future = self._future(f"what waits of message {message_id!r}")
-        self._send(ReportPending(message_id=message_id, future=future), future)
+        future = self._client.future(f"what waits of message {message_id!r}")
+        self._client.send(ReportPending(message_id=message_id, future=future), future)
         pending: Pending = future.get()
         return pending
 
     def clear(self, message_id: str) -> int:
-        """Forget what waits: edits, removals, and regenerations that are not being written yet.
+        """Cancel what waits: edits, removals, and regenerations that are not being written yet.
 
-        Their futures raise `SessionCancelled`. What is streamed is never forgotten, and what is
+        Their futures raise `SessionCancelled`. What is streamed is never cancelled, and what is
         being written just now is written.
 
         Returns:
-            How many wishes had no outcome yet, and are not wanted any more.
+            How many of them had no outcome yet.
 
         Raises:
             UnknownMessage, StudioClosed: as `stream` does.
         """
         message_id = message_id_of(message_id)
-        future = self._future(f"the clearing of message {message_id!r}")
-        self._send(ClearWrites(message_id=message_id, future=future), future)
+        future = self._client.future(f"the clearing of message {message_id!r}")
+        self._client.send(ClearWrites(message_id=message_id, future=future), future)
         cleared: int = future.get()
         return cleared
 
     def _edit(self, message_id: str, kind: EditKind, change: Change) -> pykka.Future[Illustrated]:
         message_id = message_id_of(message_id)
-        future = self._future(f"the {kind} of message {message_id!r}")
-        self._send(
+        future = self._client.future(f"the {kind} of message {message_id!r}")
+        self._client.send(
             EditText(
-                edit_id=self._system.new_id(),
+                edit_id=self._client.system.new_id(),
                 message_id=message_id,
                 kind=kind,
                 change=change,
@@ -237,42 +236,9 @@ class Edits:
         )
         return future
 
-    def _future(self, about: str) -> PooledFuture[Any]:
-        return self._system.future(about=about)
-
-    def _send(self, message: Any, future: PooledFuture[Any] | None = None) -> None:
-        with self._lock:
-            self._send_locked(message, future)
-
-    def _send_locked(self, message: Any, future: PooledFuture[Any] | None) -> None:
-        """Tell the root, who owes a future for it from now on; the lock is held."""
-        if self._closing:
-            raise StudioClosed(self._why_closed())
-        if future is not None:
-            self._owed[future] = None
-            future.when_done(partial(self._paid, future))
-        self._root.deliver(message)
-
-    def _paid(self, future: PooledFuture[Any]) -> None:
-        self._owed.pop(future, None)
-
-    def _fail_owed(self) -> None:
-        """Leave nobody waiting for what can never come."""
-        with self._lock:
-            owed = list(self._owed)
-        for future in owed:
-            future.fail_if_pending(StudioClosed(self._why_closed()))
-
-    def _why_closed(self) -> str:
-        raise NotImplementedError
-
 
 def check_whose(prompt: object, message_id: str) -> None:
-    """See that a prompt is one of a message.
-
-    Raises:
-        SettingsInvalid: if it is none, or another's.
-    """
+    """Raise `SettingsInvalid` unless a prompt is one of a message."""
     if not isinstance(prompt, Prompt):
         raise SettingsInvalid(f"prompt: what refine gave, not {prompt!r:.80}")
     if prompt.message_id != message_id:
@@ -282,10 +248,10 @@ def check_whose(prompt: object, message_id: str) -> None:
 
 
 def placement_of(given: object) -> str:
-    """Give the id of a placement.
+    """Return the id of a placement.
 
     Raises:
-        UnknownPicture: if it can be none.
+        UnknownPicture: if it is none.
     """
     name = given.id if isinstance(given, Placement) else given
     if not isinstance(name, str) or not _PLACEMENT.fullmatch(name):

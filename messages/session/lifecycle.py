@@ -1,4 +1,4 @@
-"""Opening, cancelling and closing: studio → root → session."""
+"""The life of a session, from its opening to its end: edge → sequencer ↔ session."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
@@ -21,36 +21,37 @@ class Opening(Message):
 
 
 class OpenStream(Opening):
-    """studio → root: start a session for this stream, once the message has no other."""
+    """studio → sequencer: start a session for this stream, once the message has no other."""
 
     stream: SkipValidation[Any] = Field(repr=False)
-    """The host's end, which the monitor takes text from and the root gives the outcome to."""
+    """The host's end, which the monitor takes text from and whose future gets the outcome."""
 
 
 Resolver = Callable[[MarkEditor], Sequence[PictureRequest]]
-"""Gives what is wished for of a stored text, or raises what is wrong with it."""
+"""Returns what is requested for a stored text, or raises what is wrong with it."""
 
 
 class Regenerate(Opening):
-    """studio → root → session: one wish, or several, that gather with others of the message.
+    """studio → sequencer → session: requests for pictures, gathered with others of the message.
 
     Args:
         session_id: its name, and that of the session if it is the first of one.
-        wishes: what it is, once text and registry are known; must leave the page as it is.
+        resolve: returns the requests, once text and registry are known; must leave the text's
+            editor as it is.
         future: of what the session gives.
     """
 
-    wishes: SkipValidation[Resolver] = Field(repr=False)
+    resolve: SkipValidation[Resolver] = Field(repr=False)
     future: SkipValidation[Any] = Field(repr=False)
 
 
 class ApplyNow(Message):
-    """studio → root → session: gather no longer, and write.
+    """studio → sequencer → session: gather no longer, and write.
 
     Args:
         name: its own.
         message_id: whose regenerations.
-        waits: whether for what is open; else that is let go of.
+        waits: whether to wait for what is open; else it is cancelled.
         future: of what the session gives; of `None` if nothing gathers.
     """
 
@@ -61,11 +62,11 @@ class ApplyNow(Message):
 
 
 class WithdrawSession(Message):
-    """root → regeneration session: write nothing, for this reason.
+    """sequencer → regeneration session: write nothing, for this reason.
 
     Args:
         reason: why.
-        sealed_too: whether it goes also if it has sealed, but not begun to write.
+        sealed_too: whether also if it has sealed, but not begun to write.
     """
 
     reason: str
@@ -73,24 +74,24 @@ class WithdrawSession(Message):
 
 
 class SettleDue(Message):
-    """session's timer → session: nothing new was asked for a while.
+    """session's timer → session: nothing new was requested for a while.
 
     Args:
-        waits: which of its waits is over; of an earlier one it tells nothing.
+        waits: which of its waits is over; one that is over already is ignored.
     """
 
     waits: int
 
 
 class CancelSession(Message):
-    """stream → root → session: write nothing, let go of everything."""
+    """stream → sequencer → session: write nothing, cancel everything."""
 
+    message_id: str
     session_id: str
-    stream: SkipValidation[Any] = Field(repr=False)
 
 
 class ReportProgress(Message):
-    """studio → root, session, processor: asked by the edge.
+    """studio → sequencer, session, processor: asked by the edge.
 
     The reply is whom to ask next; of the processor, how many tasks are in each state.
     """
@@ -102,7 +103,7 @@ class DeadlinePassed(Message):
     """session's timer → session → writer: the session's time is over.
 
     Args:
-        waits: which of a session's waits is over; of an earlier one it tells nothing.
+        waits: which of a session's waits is over; one that is over already is ignored.
     """
 
     waits: int = 0
@@ -116,18 +117,21 @@ SessionOutcome = Literal["written", "skipped", "cancelled", "timed_out", "failed
 
 
 class SessionEnded(Message):
-    """session → root: how it ended; the last that is heard of it.
+    """session → sequencer: it has written, or will not. Its actors may live on for a while.
 
     Args:
         session_id: which one.
-        outcome: how.
+        message_id: whose.
+        outcome: how it ended.
         result: for its future.
         error: in place of a result.
-        heard: names of the wishes that came before its seal; those after are of the next one.
+        heard: names of the requests that came before its seal; those after are of the next one.
+            `None` if it ended without a word: then it has an answer for all.
     """
 
     session_id: str
+    message_id: str
     outcome: SessionOutcome
     result: Illustrated | None = None
     error: BaseException | None = None
-    heard: frozenset[str] = frozenset()
+    heard: frozenset[str] | None = frozenset()

@@ -6,7 +6,7 @@ from limner.messages.picture_requests import RequestOutcome
 from limner.messages.pictures import Failure, Illustrated, Placement, Unplaced, Unwritten
 from limner.messages.prompts import Prompt
 from limner.messages.registry import Version
-from limner.messages.session.totals import TotalsSealed
+from limner.messages.session.totals import RequestsSealed, StreamSealed
 from limner.messages.tasks import Task, TaskEnd, TaskState
 from limner.messages.text.compose import Composed
 
@@ -53,21 +53,21 @@ def failure_of(task: Task) -> Failure | None:
     )
 
 
-def outcomes_of(totals: TotalsSealed, tasks: Iterable[Task]) -> tuple[RequestOutcome, ...]:
+def outcomes_of(totals: RequestsSealed, tasks: Iterable[Task]) -> tuple[RequestOutcome, ...]:
     """Give what became of the wishes of a regeneration, in their order."""
     by_id = {task.id: task for task in tasks}
     return tuple(
         RequestOutcome(
             wish=wish, placement=placement_of(by_id[task_id]), failure=failure_of(by_id[task_id])
         )
-        for task_id, wish in (totals.wishes or {}).items()
+        for task_id, wish in totals.requests.items()
         if task_id in by_id
     )
 
 
 def illustrated(
     message_id: str,
-    totals: TotalsSealed,
+    totals: StreamSealed | RequestsSealed,
     tasks: Iterable[Task],
     composed: Composed,
     version: Version | None,
@@ -87,12 +87,13 @@ def illustrated(
         gone: whether the message is not there any more.
     """
     placed, unplaced, text = composed.placed, composed.unplaced, composed.text
+    text_sealed = totals.text if isinstance(totals, StreamSealed) else ""
     unwritten, reason = None, None
     if version is None:
         unwritten = Unwritten.GONE if gone else Unwritten.UNCHANGED
         reason = UNWRITTEN[unwritten]
         unplaced += tuple(Unplaced(placement=picture, reason=reason) for picture in placed)
-        placed, text = (), totals.text if stored is None else stored
+        placed, text = (), text_sealed if stored is None else stored
     return Illustrated(
         message_id=message_id,
         text=text,
@@ -101,7 +102,7 @@ def illustrated(
         unplaced=unplaced,
         failures=tuple(failure for task in tasks if (failure := failure_of(task)) is not None),
         over_limit=totals.over_limit,
-        dropped_patterns=totals.dropped_patterns,
+        dropped_patterns=totals.dropped_patterns if isinstance(totals, StreamSealed) else (),
         removed=composed.removed if version is not None else (),
         written=version is not None,
         reason=reason,

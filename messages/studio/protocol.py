@@ -9,3 +9,9 @@ class CloseStudio(Message):
 
 class ReportStatus(Message):
     """studio → root, limiter: asked by the edge; the reply is a value of `status`."""
+
+
+class FailSessions(Message):
+    """root → sequencer: end all sessions as failed, since a part that all need has failed."""
+
+    cause: BaseException

@@ -7,11 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from limner.messages.errors import UnknownMessage
-from limner.messages.pictures import Illustrated, Unplaced
+from limner.messages.pictures import Illustrated, Unplaced, Unwritten
 from limner.messages.registry import Registry, RegistryUpdate, Version
 from limner.messages.session.results import (
-    GONE,
-    UNCHANGED,
+    UNWRITTEN,
     failure_of,
     illustrated,
     outcomes_of,
@@ -82,9 +81,7 @@ def streamed(
         tasks: the session's, each in a final state.
         settings: how prompts and pictures stand in the text.
     """
-    placements = tuple(
-        placement for task in tasks if (placement := placement_of(task)) is not None
-    )
+    placements = tuple(placement for task in tasks if (placement := placement_of(task)) is not None)
     prompts = tuple({task.prompt_id: prompt_of(task) for task in tasks}.values())
     failures = tuple(failure for task in tasks if (failure := failure_of(task)) is not None)
     dropped = totals.dropped_patterns
@@ -118,7 +115,15 @@ def streamed(
         )
 
     def result(written: Written) -> Illustrated:
-        return illustrated(message_id, totals, tasks, written)
+        return illustrated(
+            message_id,
+            totals,
+            tasks,
+            written.composed,
+            written.version,
+            stored=written.stored,
+            gone=written.gone,
+        )
 
     return Draft(message_id, compose_on, update, result, on_stored=False, always=True)
 
@@ -141,7 +146,7 @@ def regenerated(
             return Composed(
                 text="",
                 unplaced=tuple(
-                    Unplaced(placement=outcome.placement, reason=GONE)
+                    Unplaced(placement=outcome.placement, reason=UNWRITTEN[Unwritten.GONE])
                     for outcome in outcomes
                     if outcome.placement is not None
                 ),
@@ -160,7 +165,15 @@ def regenerated(
         )
 
     def result(written: Written) -> Illustrated:
-        return illustrated(message_id, totals, tasks, written)
+        return illustrated(
+            message_id,
+            totals,
+            tasks,
+            written.composed,
+            written.version,
+            stored=written.stored,
+            gone=written.gone,
+        )
 
     requested = [outcome.wish.prompt for outcome in outcomes]
     return Draft(message_id, compose_on, update, result)
@@ -196,7 +209,8 @@ def edited(edit: EditText) -> Draft:
             unplaced=composed.unplaced,
             removed=composed.removed if changed else (),
             written=changed,
-            reason=None if changed else UNCHANGED,
+            reason=None if changed else UNWRITTEN[Unwritten.UNCHANGED],
+            unwritten=None if changed else Unwritten.UNCHANGED,
         )
 
     return Draft(message_id, compose_on, update, result)

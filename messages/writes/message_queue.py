@@ -23,7 +23,7 @@ from enum import StrEnum
 from typing import Any, NamedTuple
 
 from limner.messages.registry import Version
-from limner.messages.session.lifecycle import ApplyNow, OpenStream, Regenerate
+from limner.messages.session.lifecycle import ApplyNow, OpenStream, Regenerate, SessionEnded
 from limner.messages.writes.protocol import EditText
 
 Request = Regenerate | ApplyNow
@@ -102,6 +102,7 @@ class Answer(NamedTuple):
     """Set the future of a request to what its session gives."""
 
     request: Request
+    ended: SessionEnded
 
 
 class NothingToApply(NamedTuple):
@@ -276,7 +277,9 @@ class MessageQueue:
         self._cleared |= {request.session_id for request in gathering}
         self._cancel_requests(Cancelled.CLEARED)
         edits = [operation for operation in self._order if isinstance(operation, EditText)]
-        self._order = [operation for operation in self._order if not isinstance(operation, EditText)]
+        self._order = [
+            operation for operation in self._order if not isinstance(operation, EditText)
+        ]
         for edit in edits:
             self.steps.append(Cancel(edit, Cancelled.CLEARED))
             self._edit_is_over(edit.edit_id)
@@ -292,12 +295,13 @@ class MessageQueue:
 
     def fail(self) -> None:
         """Take nothing new, and cancel all that has not begun."""
-        self._closing = self._failed = True
+        self._closing, self._failed, self.held = True, True, False
         for operation in self._order:
             if not isinstance(operation, Turn):
                 self.steps.append(Cancel(operation, Cancelled.STUDIO_CLOSED))
         self._order = [operation for operation in self._order if isinstance(operation, Turn)]
         self._cancel_requests(Cancelled.STUDIO_CLOSED)
+        self._advance()
 
     # What sessions and edits tell
 
@@ -318,6 +322,8 @@ class MessageQueue:
 
     def await_edits(self) -> None:
         """Let the regeneration session read, now or once the edits before are over."""
+        if not isinstance(self.session, Regenerate) or self._session_over:
+            return
         ahead = self._order[: self._first_stream()]
         edits = {operation.edit_id for operation in ahead if isinstance(operation, EditText)}
         if self.edit is not None:
@@ -337,18 +343,17 @@ class MessageQueue:
             self.writing = None
         self._advance()
 
-    def session_gone(self, session_id: str, heard: frozenset[str] | None) -> None:
+    def session_gone(self, ended: SessionEnded) -> None:
         """Begin the next session: the last actor of this one has ended.
 
         Args:
-            session_id: which one.
-            heard: names of the requests that it has an answer for; `None` for all.
+            ended: how it ended; it has an answer for the requests that it has heard.
         """
-        self.session_over(session_id)
+        self.session_over(ended.session_id)
         late: list[Request] = []
         for name, request in self._passed_on.items():
-            if heard is None or name in heard:
-                self.steps.append(Answer(request))
+            if ended.heard is None or name in ended.heard:
+                self.steps.append(Answer(request, ended))
             elif self._failed:
                 self._cancel(request, Cancelled.STUDIO_CLOSED)
             elif name in self._cleared:

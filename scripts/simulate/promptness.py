@@ -14,7 +14,7 @@ from limner.scripts.simulate.parameters import LATENESS
 TURNS = 10
 """Seconds that the turns of a simulation's actors may take, where nobody waits for a timer."""
 
-PARTS = frozenset(["StudioActor", "LimiterActor", "CallerActor", "EditorActor", "RecorderActor"])
+PARTS = frozenset(["StudioActor", "LimiterActor", "CallerActor", "SequencerActor", "RecorderActor"])
 EDIT_ENDS = frozenset(["text_edited", "edit_unneeded", "edit_failed"])
 OURS = "InjectedFailure"
 """What an actor says that it failed with, if the simulation made it fail."""

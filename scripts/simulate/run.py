@@ -52,8 +52,9 @@ SESSION_ACTORS = (
     "MonitorActor",
     "ProcessorActor",
     "WriterActor",
+    "EditActor",
 )
-PARTS = ("StudioActor", "LimiterActor", "CallerActor", "EditorActor", "RecorderActor")
+PARTS = ("StudioActor", "LimiterActor", "CallerActor", "SequencerActor", "RecorderActor")
 
 Progress = Callable[[int, int, float], None]
 """Is told how many messages have ended, of how many, at which second of the run."""

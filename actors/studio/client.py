@@ -1,0 +1,109 @@
+"""The edge's way to the sequencer: what hosts ask for, and the futures that they are owed."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from limner.actors.session.stream import Stream
+from limner.actors.system import PooledFuture, PooledRef, System
+from limner.messages.errors import MessageBusy, StudioClosed
+
+
+class SequencerClient:
+    """Tells the sequencer what hosts ask for. Safe to use from any thread.
+
+    Args:
+        sequencer: the actor.
+        system: what it runs on.
+    """
+
+    def __init__(self, sequencer: PooledRef[Any], system: System) -> None:
+        self.sequencer = sequencer
+        self.system = system
+        self.lock = system.lock()
+        self.closing = False
+        self.cause: BaseException | None = None
+        self._owed: dict[PooledFuture[Any], None] = {}
+        self._streams: dict[str, Stream] = {}
+        self._newest: dict[str, Stream] = {}
+
+    def future(self, about: str) -> PooledFuture[Any]:
+        """Return a future, named by what it is about."""
+        return self.system.future(about=about)
+
+    def send(self, message: Any, future: PooledFuture[Any] | None = None) -> None:
+        """Tell the sequencer something.
+
+        Args:
+            message: what.
+            future: that it is to set; fails if the studio closes before.
+
+        Raises:
+            StudioClosed: if the studio is closed.
+        """
+        with self.lock:
+            self.send_locked(message, future)
+
+    def send_locked(self, message: Any, future: PooledFuture[Any] | None = None) -> None:
+        """Do what `send` does, while the lock is held."""
+        self.check_open()
+        if future is not None:
+            self._owed[future] = None
+            future.when_done(partial(self._owed.pop, future, None))
+        self.sequencer.deliver(message)
+
+    def check_open(self) -> None:
+        """Raise `StudioClosed` if the studio is closed."""
+        if self.closing:
+            raise self.closed()
+
+    def open_stream(self, stream: Stream, opening: Any) -> None:
+        """Tell the sequencer of a stream, while the lock is held."""
+        self.check_open()
+        self._streams[stream.session_id] = self._newest[stream.message_id] = stream
+        stream.future.when_done(partial(self._forget, stream))
+        self.sequencer.deliver(opening)
+
+    def stream_of(self, message_id: str) -> Stream | None:
+        """Return the stream of a message that was opened last, unless its session has ended."""
+        return self._newest.get(message_id)
+
+    def check_not_streamed(self, message_id: str, instead: str) -> None:
+        """Raise `MessageBusy` if a message is being streamed; `instead` tells what to do."""
+        stream = self._newest.get(message_id)
+        if stream is not None and not stream.ended:
+            raise MessageBusy(f"message {message_id!r} is being streamed; {instead}")
+
+    def close(self) -> list[Stream] | None:
+        """Take nothing new.
+
+        Returns:
+            The streams whose sessions have not ended; `None` if that was done before.
+        """
+        with self.lock:
+            first, self.closing = not self.closing, True
+            return list(self._streams.values()) if first else None
+
+    def fail_all(self, cause: BaseException | None) -> None:
+        """Fail what can never come any more: the studio has ended, perhaps with a cause."""
+        with self.lock:
+            self.closing, self.cause = True, cause
+            streams, owed = list(self._streams.values()), list(self._owed)
+        for stream in streams:
+            stream.end("the studio is closed")
+            stream.future.fail_if_pending(self.closed())
+        for future in owed:
+            future.fail_if_pending(self.closed())
+
+    def closed(self) -> StudioClosed:
+        """Return the error of what comes after the end."""
+        if self.cause is None:
+            return StudioClosed("the studio is closed; open another one")
+        return StudioClosed(f"the studio is closed, since a part of it failed: {self.cause!r}")
+
+    def _forget(self, stream: Stream) -> None:
+        with self.lock:
+            self._streams.pop(stream.session_id, None)
+            if self._newest.get(stream.message_id) is stream:
+                del self._newest[stream.message_id]

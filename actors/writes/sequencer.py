@@ -1,0 +1,481 @@
+"""The sequencer: the one owner of each message's order.
+
+Hears `OpenStream`, `Regenerate`, `ApplyNow`, `EditText`, `HoldWrites`, `ReleaseWrites`,
+`ClearWrites`, `ReportPending`, `CancelSession` and `ReportProgress` from the edge; `RequestTurn`
+from writers, `AwaitEdits` and `SessionEnded` from sessions, `EditEnded` from edits, `ReconcileDue`
+from its timers, `ActorEnded` of all that it started; `CloseStudio` and `FailSessions` from the
+root. Starts a session or an edit when its `MessageQueue` says that it may begin; tells writers
+`TurnGiven`, regeneration sessions what they gather, the limiter `SessionGone`.
+
+Started by the root, once a studio. Ends by itself once the studio closes and nothing is left to be
+written. Sessions and edits fail alone; if it fails itself, all of them fail, and the studio closes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, get_args
+
+from limner.actors.base import LimnerActor
+from limner.actors.context import StudioContext
+from limner.actors.session.regeneration import RegenerationActor
+from limner.actors.session.session import SessionActor
+from limner.actors.system import ActorEnded, PooledFuture, PooledRef
+from limner.actors.writes.editor import EditActor, names_of
+from limner.actors.writes.reconciler import Reconciler
+from limner.messages.base import Address
+from limner.messages.errors import (
+    SessionCancelled,
+    SessionFailed,
+    StoreFailed,
+    StudioClosed,
+    describe,
+)
+from limner.messages.limiter.protocol import SessionGone
+from limner.messages.session.lifecycle import (
+    ApplyNow,
+    CancelSession,
+    OpenStream,
+    Regenerate,
+    ReportProgress,
+    SessionEnded,
+    WithdrawSession,
+)
+from limner.messages.status import Pending
+from limner.messages.studio.protocol import CloseStudio, FailSessions, ReportStatus
+from limner.messages.writes.message_queue import (
+    Answer,
+    BeginEdit,
+    BeginSession,
+    Cancel,
+    Cancelled,
+    CancelWriting,
+    GiveTurn,
+    Held,
+    Hurry,
+    LetRead,
+    MessageQueue,
+    NothingToApply,
+    Operation,
+    PassOn,
+    Step,
+    WithdrawRequests,
+)
+from limner.messages.writes.protocol import (
+    AwaitEdits,
+    ClearWrites,
+    EditEnded,
+    EditsOver,
+    EditText,
+    HoldWrites,
+    ReconcileDue,
+    ReleaseWrites,
+    ReportPending,
+    RequestTurn,
+    TurnGiven,
+)
+
+OfOneMessage = (
+    OpenStream
+    | RequestTurn
+    | SessionEnded
+    | Regenerate
+    | ApplyNow
+    | AwaitEdits
+    | EditText
+    | EditEnded
+    | ReconcileDue
+    | HoldWrites
+    | ReleaseWrites
+    | CancelSession
+)
+OF_ONE_MESSAGE = get_args(OfOneMessage)
+
+
+@dataclass(slots=True, eq=False)
+class LiveSession:
+    """A session whose actors have not all ended.
+
+    Args:
+        opening: what it was opened for.
+        ref: the session itself.
+        actors: those of it that have not ended.
+        writer: who waits for its turn.
+        ended: its last word.
+        reason: why it failed, if it had none.
+    """
+
+    opening: OpenStream | Regenerate
+    ref: PooledRef[Any]
+    actors: set[PooledRef[Any]]
+    writer: Address | None = None
+    ended: SessionEnded | None = None
+    reason: BaseException | None = None
+
+
+class SequencerActor(LimnerActor):
+    """Starts sessions and edits in each message's order, and sets their futures."""
+
+    role = "sequencer"
+
+    def __init__(self, context: StudioContext, *, limiter: PooledRef[Any]) -> None:
+        super().__init__(context.log)
+        self.context = context
+        self.limiter = limiter
+        self.steps: list[Step] = []
+        self.queues: dict[str, MessageQueue] = {}
+        self.sessions: dict[str, LiveSession] = {}
+        self.session_of: dict[PooledRef[Any], LiveSession] = {}
+        self.edits: dict[PooledRef[Any], EditText] = {}
+        self.reconciler = Reconciler(context.settings, self.system, self.actor_ref)
+        self.closing = False
+        self.cause: BaseException | None = None
+
+    def on_stop(self) -> None:
+        """Stop the timers."""
+        self.reconciler.stop()
+
+    def on_failure(self, *_: object) -> None:
+        """Fail the sessions: nobody else can tell how they ended."""
+        self.reconciler.stop()
+        for session in self.sessions.values():
+            session.ended = session.ended or failed(session.opening, self.life.reason)
+            self.tell_end(session.opening, session.ended)
+
+    def on_receive(self, message: object) -> Any:
+        """Handle one message."""
+        match message:
+            case ActorEnded():
+                self.actor_ended(message)
+            case CloseStudio():
+                self.close()
+            case FailSessions():
+                self.fail(message.cause)
+            case ReportStatus():
+                waiting = sum(queue.sessions_waiting for queue in self.queues.values())
+                return len(self.sessions), waiting
+            case ReportProgress():
+                return self.regeneration_of(message.message_id)
+            case ReportPending():
+                message.future.set_if_pending(self.pending(message.message_id))
+            case ClearWrites():
+                cleared = self.queue(message.message_id).clear(is_wanted)
+                self.carry_out(message.message_id)
+                message.future.set_if_pending(cleared)
+            case _ if isinstance(message, OF_ONE_MESSAGE):
+                self.ask(message)
+                self.carry_out(message.message_id)
+            case _:
+                return super().on_receive(message)
+        return None
+
+    def ask(self, message: OfOneMessage) -> None:
+        """Tell the queue of a message what is asked for, or what has happened."""
+        queue = self.queue(message.message_id)
+        match message:
+            case OpenStream():
+                queue.open_stream(message)
+            case RequestTurn():
+                self.turn_requested(message)
+            case SessionEnded():
+                self.session_ended(message)
+            case Regenerate():
+                queue.request(message)
+            case ApplyNow():
+                queue.apply(message)
+            case AwaitEdits():
+                queue.await_edits()
+            case EditText():
+                queue.ask_edit(message)
+            case EditEnded():
+                self.edit_ended(message)
+            case ReconcileDue():
+                self.reconcile(message.message_id)
+            case HoldWrites():
+                self.log_event("writes_held", message_id=message.message_id)
+                queue.hold(message.future)
+            case ReleaseWrites():
+                self.release(message.message_id)
+            case CancelSession():
+                queue.cancel_stream(message.session_id)
+
+    def queue(self, message_id: str) -> MessageQueue:
+        """Return the queue of a message, made anew if it has none."""
+        queue = self.queues.get(message_id)
+        if queue is None:
+            queue = self.queues[message_id] = MessageQueue(self.steps)
+            if self.closing:
+                queue.close()
+        return queue
+
+    # What queues decide
+
+    def carry_out(self, message_id: str) -> None:
+        """Do what the queue of a message has decided; forget a queue in which nothing is."""
+        steps = self.steps
+        while steps:
+            todo, steps[:] = tuple(steps), ()
+            for step in todo:
+                self.do(message_id, step)
+        queue = self.queues.get(message_id)
+        if queue is not None and queue.idle:
+            del self.queues[message_id]
+            self.leave_if_done()
+
+    def do(self, message_id: str, step: Step) -> None:
+        """Do one thing that a queue has decided."""
+        match step:
+            case BeginSession():
+                self.begin_session(step.opening)
+            case GiveTurn():
+                session = self.sessions[message_id]
+                assert session.writer is not None
+                session.writer.tell(TurnGiven.trusted(written=step.written))
+            case PassOn():
+                self.sessions[message_id].ref.tell(step.request)
+            case Hurry():
+                apply = ApplyNow(name="", message_id=message_id, future=self.system.future())
+                self.sessions[message_id].ref.tell(apply)
+            case LetRead():
+                self.sessions[message_id].ref.tell(EditsOver())
+            case WithdrawRequests():
+                withdrawal = WithdrawSession(reason=step.reason, sealed_too=step.sealed_too)
+                self.sessions[message_id].ref.tell(withdrawal)
+            case CancelWriting():
+                opening = self.sessions[message_id].opening
+                cancellation = CancelSession(message_id=message_id, session_id=opening.session_id)
+                self.sessions[message_id].ref.tell(cancellation)
+            case BeginEdit():
+                ref = EditActor.start(self.context, step.edit, sequencer=self.actor_ref)
+                self.edits[ref] = step.edit
+            case Cancel():
+                self.cancel(step.operation, step.reason)
+            case Answer():
+                settle(step.request.future, step.ended)
+            case NothingToApply():
+                step.request.future.set_if_pending(None)
+            case Held():
+                step.future.set_if_pending(None)
+
+    def begin_session(self, opening: OpenStream | Regenerate) -> None:
+        """Start the session of a message that has none."""
+        regenerates = isinstance(opening, Regenerate)
+        self.log_event(
+            "session_opened",
+            session_id=opening.session_id,
+            message_id=opening.message_id,
+            owner=opening.owner,
+            priority=opening.priority,
+            kind="regeneration" if regenerates else "stream",
+        )
+        actor: type[SessionActor | RegenerationActor]
+        actor = RegenerationActor if regenerates else SessionActor
+        ref = actor.start(self.context, opening, sequencer=self.actor_ref, limiter=self.limiter)
+        session = LiveSession(opening, ref, {ref})
+        self.sessions[opening.message_id] = self.session_of[ref] = session
+
+    def cancel(self, operation: Operation, why: Cancelled) -> None:
+        """Fail the future of what will not be done."""
+        if why is Cancelled.STUDIO_CLOSED:
+            error: Exception = self.closed()
+        elif isinstance(operation, EditText):
+            self.log_event("edit_cleared", **names_of(operation))
+            error = SessionCancelled(
+                f"the {operation.kind} of message {operation.message_id!r} was cleared"
+            )
+        elif isinstance(operation, OpenStream):
+            error = SessionCancelled(f"message {operation.message_id!r} was cancelled")
+        else:
+            self.log_event(
+                "regeneration_cancelled", message_id=operation.message_id, reason=why.value
+            )
+            error = SessionCancelled(
+                f"the regeneration of {operation.message_id!r} was cancelled: {why}"
+            )
+        if isinstance(operation, OpenStream):
+            operation.stream.end(str(error))
+            operation.stream.future.fail_if_pending(error)
+        else:
+            operation.future.fail_if_pending(error)
+
+    # Sessions
+
+    def turn_requested(self, message: RequestTurn) -> None:
+        """Let a writer write in its turn."""
+        session = self.sessions.get(message.message_id)
+        if session is not None and session.opening.session_id == message.session_id:
+            session.writer = message.reply_to
+            self.queue(message.message_id).request_turn(message.session_id)
+
+    def session_ended(self, message: SessionEnded) -> None:
+        """Let others write, once a session has written or will not."""
+        session = self.sessions[message.message_id]
+        if session.ended is None and session.opening.session_id == message.session_id:
+            session.ended = message
+            if message.result is not None and message.result.written and not self.closing:
+                self.reconciler.text_written(message.message_id)
+            self.queue(message.message_id).session_over(message.session_id)
+
+    def actor_ended(self, message: ActorEnded) -> None:
+        """Conclude a session once its last actor has ended, or an edit that has failed."""
+        edit = self.edits.pop(message.ref, None)
+        if edit is not None:
+            self.edit_failed(edit, message.reason)
+        session = self.session_of.pop(message.ref, None)
+        if session is None:
+            return
+        session.actors.discard(message.ref)
+        for orphan in message.orphans:
+            session.actors.add(orphan)
+            self.session_of[orphan] = session
+        if message.ref is session.ref:
+            session.reason = session.reason or message.reason
+        if not session.actors:
+            self.conclude(session)
+
+    def conclude(self, session: LiveSession) -> None:
+        """Tell how a session has ended, and begin what waited for it."""
+        opening = session.opening
+        ended = session.ended or failed(opening, session.reason)
+        del self.sessions[opening.message_id]
+        self.limiter.tell(SessionGone(session_id=opening.session_id))
+        self.tell_end(opening, ended)
+        self.queue(opening.message_id).session_gone(ended)
+        self.carry_out(opening.message_id)
+
+    def tell_end(self, opening: OpenStream | Regenerate, ended: SessionEnded) -> None:
+        """Log how a session has ended, and set the future of a stream."""
+        self.log_event(
+            "session_ended",
+            session_id=opening.session_id,
+            message_id=opening.message_id,
+            outcome=ended.outcome,
+            reason=None if ended.error is None else describe(ended.error),
+        )
+        if isinstance(opening, OpenStream):
+            opening.stream.end(f"its session has ended ({ended.outcome})")
+            settle(opening.stream.future, ended)
+
+    def regeneration_of(self, message_id: str) -> PooledRef[Any] | None:
+        """Return the session that regenerates pictures of a message, if one does."""
+        session = self.sessions.get(message_id)
+        if session is None or not isinstance(session.opening, Regenerate):
+            return None
+        return session.ref
+
+    # Edits
+
+    def edit_ended(self, message: EditEnded) -> None:
+        """Set the future of an edit, and let the next one write."""
+        queue = self.queue(message.message_id)
+        edit = queue.edit
+        if edit is None or edit.edit_id != message.edit_id:
+            return
+        result = message.result
+        written = None if result is None or not result.written else result.version
+        queue.edit_over(edit.edit_id, written)
+        settle(edit.future, message)
+        if written is not None and edit.kind != "reconcile" and not self.closing:
+            # not after a reconciling, or two programs that differ would never rest
+            self.reconciler.text_written(edit.message_id)
+
+    def edit_failed(self, edit: EditText, reason: BaseException | None) -> None:
+        """Fail an edit whose actor has ended without a word."""
+        queue = self.queues.get(edit.message_id)
+        if queue is None or queue.edit is not edit:
+            return  # it has told how it ended
+        why = "it was stopped" if reason is None else describe(reason)
+        error = StoreFailed(
+            f"the {edit.kind} of message {edit.message_id!r} failed: {why}; "
+            "the text may still be written"
+        )
+        self.log_event("edit_failed", **names_of(edit), reason=describe(error))
+        queue.edit_over(edit.edit_id, None)
+        edit.future.fail_if_pending(error)
+        self.carry_out(edit.message_id)
+
+    def reconcile(self, message_id: str) -> None:
+        """Reconcile a text by itself, a while after it was written."""
+        edit = self.reconciler.due(message_id)
+        if edit is not None:
+            self.queue(message_id).ask_edit(edit)
+
+    def release(self, message_id: str) -> None:
+        """Begin writes of a message again, if they are held."""
+        queue = self.queues.get(message_id)
+        if queue is not None and queue.held:
+            self.log_event("writes_released", message_id=message_id)
+            queue.release()
+
+    def pending(self, message_id: str) -> Pending:
+        """Return what waits to be written of a message."""
+        queue = self.queues.get(message_id)
+        if queue is None:
+            return Pending(message_id=message_id)
+        writing = None if queue.writing is None else queue.edit.kind if queue.edit else "session"
+        return Pending(
+            message_id=message_id,
+            held=queue.held,
+            writing=writing,
+            waiting=queue.kinds,
+            gathering=len(queue.gathering(is_wanted)),
+        )
+
+    # The end
+
+    def close(self) -> None:
+        """Take nothing new, hold nothing, and end once all is written."""
+        self.closing = True
+        self.reconciler.stop()
+        for message_id, queue in list(self.queues.items()):
+            queue.close()
+            self.carry_out(message_id)
+        self.leave_if_done()
+
+    def fail(self, cause: BaseException) -> None:
+        """End all sessions as failed: a part of the studio has, which all need."""
+        self.closing, self.cause = True, cause
+        self.reconciler.stop()
+        for message_id, queue in list(self.queues.items()):
+            queue.fail()
+            self.carry_out(message_id)
+        for session in self.sessions.values():
+            session.reason = session.reason or cause
+            session.ref.end()
+        self.leave_if_done()
+
+    def leave_if_done(self) -> None:
+        """End once the studio closes and nothing is left to be written."""
+        if self.closing and not self.queues:
+            self.stop()
+
+    def closed(self) -> StudioClosed:
+        """Return the error of what comes after the closing."""
+        return StudioClosed(f"the studio is closed{f': {self.cause}' if self.cause else ''}")
+
+
+def is_wanted(request: Regenerate) -> bool:
+    """Return whether a request has no outcome yet."""
+    return not request.future.done
+
+
+def failed(opening: OpenStream | Regenerate, reason: BaseException | None) -> SessionEnded:
+    """Return the end of a session that has ended without a word."""
+    why = "it was stopped" if reason is None else describe(reason)
+    return SessionEnded(
+        session_id=opening.session_id,
+        message_id=opening.message_id,
+        outcome="failed",
+        error=SessionFailed(
+            f"the session of message {opening.message_id!r} failed: {why}", cause=reason
+        ),
+        heard=None,
+    )
+
+
+def settle(future: PooledFuture[Any], ended: SessionEnded | EditEnded) -> None:
+    """Set a future to what a session or an edit gives, unless it is set."""
+    if ended.error is None:
+        future.set_if_pending(ended.result)
+    else:
+        future.fail_if_pending(ended.error)
