@@ -8,37 +8,31 @@ from typing import Any, ClassVar
 from limner.actors.event_log import EventLog
 from limner.actors.system import PooledActor
 from limner.messages.errors import describe
+from limner.messages.session.lifecycle import Opening
 
 
 class LimnerActor(PooledActor):
     """An actor whose failure is its own, is told to the event log, and ends those it started.
 
     Args:
-        log: where it says what happened.
-        session_id: whose events they are, if a session's.
-        message_id: of which message.
+        log: where it logs what happened.
     """
 
     linked: ClassVar[bool] = True
     contains: ClassVar[bool] = True
     role: ClassVar[str]
 
-    def __init__(self, log: EventLog, *, session_id: str = "", message_id: str = "") -> None:
+    def __init__(self, log: EventLog) -> None:
         super().__init__()
         self.log = log
-        self.session_id = session_id
-        self.message_id = message_id
 
     def log_event(self, event: str, **fields: Any) -> None:
         """Tell the event log what happened; may be called on a worker's thread too."""
         if self.log.on:
-            if self.session_id:
-                fields["session_id"] = self.session_id
-                fields["message_id"] = self.message_id
             self.log.tell(self.role, event, **fields)
 
     def take_unheard(self, *kinds: type[Any]) -> list[Any]:
-        """Take messages of some kinds out of the mailbox that this actor will not hear any more."""
+        """Return messages of some kinds that this actor will not hear any more, removed."""
         taken, others = [], []
         while not self.actor_inbox.empty():
             envelope = self.actor_inbox.get()
@@ -58,3 +52,24 @@ class LimnerActor(PooledActor):
     ) -> None:
         self.log_event("actor_failed", failed=type(self).__name__, reason=describe(exception_value))
         super()._handle_failure(exception_type, exception_value, traceback)
+
+
+class MessageActor(LimnerActor):
+    """An actor of one message's session, whose events have the names of both.
+
+    Args:
+        log: where it logs what happened.
+        opening: what the session was opened for.
+    """
+
+    def __init__(self, log: EventLog, opening: Opening) -> None:
+        super().__init__(log)
+        self.session_id = opening.session_id
+        self.message_id = opening.message_id
+
+    def log_event(self, event: str, **fields: Any) -> None:
+        """Tell the event log what happened; may be called on a worker's thread too."""
+        if self.log.on:
+            fields["session_id"] = self.session_id
+            fields["message_id"] = self.message_id
+            self.log.tell(self.role, event, **fields)

@@ -56,7 +56,7 @@ class LogFile:
             ) from error
 
     def write(self, line: bytes) -> None:
-        """Take a line, for later."""
+        """Keep a line until the next commit."""
         self._lines.append(line)
 
     def flush(self) -> None:
@@ -130,7 +130,7 @@ class RecorderActor(LimnerActor):
         return None
 
     def record(self, event: Event) -> None:
-        """Give an event its number, write it, and pass it on."""
+        """Number an event, write it, and pass it on."""
         if self.lost_from is not None:
             first, self.lost_from = self.lost_from, None
             self.gathered_from = first  # lost again if this cannot be written either
@@ -162,7 +162,7 @@ class RecorderActor(LimnerActor):
             outlet.put(dict(record))
 
     def wall_time(self, t: int) -> str:
-        """Give the date and time of the day at a time of the clock."""
+        """Return date and time of day at a time of the clock, as ISO 8601."""
         second, micros = divmod(self.wall_start + t, 1_000_000)
         if second != self.second:
             self.second = second
@@ -193,7 +193,7 @@ class RecorderActor(LimnerActor):
 
 
 def lost(first: Record, last: Record, number: int) -> Record:
-    """Give what a lagging subscriber gets in place of the events that it missed."""
+    """Return what a lagging subscriber gets in place of the events that it missed."""
     return {
         "event": "events_lost",
         "actor": "recorder",

@@ -40,7 +40,7 @@ _Sources: type[BaseSettings] = create_model("_Sources", __base__=BaseSettings, *
 
 
 def load_settings(config: Path | str | None = None, **overrides: Any) -> Settings:
-    """Give the settings that hold here, each from the first place that has it.
+    """Return the settings that hold here, each from the first place that has it.
 
     These are: the arguments; the environment, as `LIMNER_SLOTS=2`; and a TOML file, as
     `slots = 2`. A list, such as `LIMNER_PATTERNS`, is given to the environment as JSON; a
@@ -69,7 +69,7 @@ def load_settings(config: Path | str | None = None, **overrides: Any) -> Setting
 
 
 def _found(config: Path | str | None, overrides: dict[str, Any]) -> Iterator[tuple[str, Any, str]]:
-    """Give each value that is set, the strongest first, with the place that it is from."""
+    """Yield each value that is set, the strongest first, with the place that it is from."""
     for name, value in overrides.items():
         yield name, value, ""
     for name, value in sorted(_environment().items(), key=_groups_last):
@@ -99,7 +99,7 @@ def _environment() -> dict[str, Any]:
 
 
 def _file(config: Path | str | None) -> tuple[Path | None, str]:
-    """Give the file to read, and who named it."""
+    """Return the file to read, and who named it."""
     if config is not None:
         return Path(config), ""
     if named := environ.get(CONFIG):

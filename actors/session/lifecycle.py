@@ -11,7 +11,7 @@ from abc import abstractmethod
 from collections.abc import Callable
 from typing import Any
 
-from limner.actors.base import LimnerActor
+from limner.actors.base import MessageActor
 from limner.actors.context import StudioContext
 from limner.actors.session.processor import ProcessorActor
 from limner.actors.session.writer import WriterActor
@@ -35,7 +35,7 @@ from limner.messages.session.processing import CancelTasks, WindDown
 from limner.messages.session.writing import CancelWrite, TextWritten, WriteFailed, WriteSkipped
 
 
-class SessionLifecycle(LimnerActor):
+class SessionLifecycle(MessageActor):
     """A session; what its text and its prompts come from is a matter of its kind.
 
     Args:
@@ -55,7 +55,7 @@ class SessionLifecycle(LimnerActor):
         sequencer: PooledRef[Any],
         limiter: PooledRef[Any],
     ) -> None:
-        super().__init__(context.log, session_id=opening.session_id, message_id=opening.message_id)
+        super().__init__(context.log, opening)
         self.context = context
         self.opening = opening
         self.settings = context.settings
@@ -69,11 +69,11 @@ class SessionLifecycle(LimnerActor):
 
     @abstractmethod
     def loaded(self, value: Any) -> None:
-        """Go on with what was read from the store."""
+        """Use what was read from the store."""
 
     @abstractmethod
     def end_input(self, why: str) -> None:
-        """Take no more text, or no more requests."""
+        """Stop taking text, or requests."""
 
     def on_receive(self, message: object) -> Any:
         """Handle one message."""
@@ -123,7 +123,7 @@ class SessionLifecycle(LimnerActor):
             self.overdue = self.system.clock.after(seconds, self.actor_ref, LoadOverdue())
 
     def read_returned(self, returned: CallReturned) -> None:
-        """Go on with what was read, or fail."""
+        """Use what was read, or fail."""
         if self.overdue is not None:
             self.overdue.cancel()
         if returned.error is not None:

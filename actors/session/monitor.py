@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from limner.actors.base import LimnerActor
+from limner.actors.base import MessageActor
 from limner.actors.context import StudioContext
 from limner.actors.session.stream import Stream
 from limner.actors.system import PooledRef, Timer
@@ -33,7 +33,7 @@ from limner.messages.unicode import wellformed
 Key = tuple[str, int]
 
 
-class MonitorActor(LimnerActor):
+class MonitorActor(MessageActor):
     """Watches the text of one message."""
 
     role = "monitor"
@@ -47,7 +47,7 @@ class MonitorActor(LimnerActor):
         processor: PooledRef[Any],
         writer: PooledRef[Any],
     ) -> None:
-        super().__init__(context.log, session_id=opening.session_id, message_id=opening.message_id)
+        super().__init__(context.log, opening)
         self.opening = opening
         self.stream: Stream = opening.stream
         self.settings = context.settings

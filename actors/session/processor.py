@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from limner.actors.base import LimnerActor
+from limner.actors.base import MessageActor
 from limner.actors.context import StudioContext
 from limner.actors.picture_maker import SlotLapsed
 from limner.actors.system import Call, CallReturned, PooledRef, Timer
@@ -71,7 +71,7 @@ class Work:
         return self.task.state.final and self.attempt.over
 
 
-class ProcessorActor(LimnerActor):
+class ProcessorActor(MessageActor):
     """Brings each task of one message to its end."""
 
     role = "processor"
@@ -84,7 +84,7 @@ class ProcessorActor(LimnerActor):
         limiter: PooledRef[Any],
         writer: PooledRef[Any],
     ) -> None:
-        super().__init__(context.log, session_id=opening.session_id, message_id=opening.message_id)
+        super().__init__(context.log, opening)
         self.settings = context.settings
         self.maker = context.maker
         self.limiter = limiter
@@ -190,7 +190,7 @@ class ProcessorActor(LimnerActor):
             self.generate(work)
 
     def slot_revoked(self, message: SlotRevoked) -> None:
-        """Give a slot back that an active request is to have, once its call has stopped.
+        """Release a slot that an active request is to have, once its call has stopped.
 
         A picture that comes all the same is kept; else the task waits again, first in its turn.
         """
@@ -237,7 +237,7 @@ class ProcessorActor(LimnerActor):
         failed: bool | None = None,
         retry_after: float | None = None,
     ) -> None:
-        """Give back all that is out for a task: slot, request, call, timer.
+        """Release all that is out for a task: slot, request, call, timer.
 
         Args:
             work: the task.
@@ -285,7 +285,7 @@ class ProcessorActor(LimnerActor):
         self.log_event("generation_late", task_id=call.tag, picture_id=picture.id)
 
     def call_returned(self, returned: CallReturned) -> None:
-        """Give the slot back, and settle the task or try again."""
+        """Release the slot, and settle the task or try again."""
         work = self.works[returned.call.tag]
         if returned.call is not work.call:
             return

@@ -109,7 +109,7 @@ class RegenerationActor(SessionLifecycle):
     # Gathering
 
     def gather(self, message: Regenerate) -> None:
-        """Take one more request, unless it comes too late for this session."""
+        """Add a request, unless it comes too late for this session."""
         if self.over or not self.state.takes_requests:
             self.state = GatherState.CLOSED
             return
@@ -146,7 +146,7 @@ class RegenerationActor(SessionLifecycle):
             self.start_deadline(self.waits)
 
     def apply(self, message: ApplyNow) -> None:
-        """Gather no longer; wait no longer for what is open, if that is wanted."""
+        """Write as soon as possible; cancel what is open, if that is wanted."""
         if self.over or self.state is GatherState.CLOSED:
             return  # it is for the next session
         self.heard |= {message.name}

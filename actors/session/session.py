@@ -65,6 +65,6 @@ class SessionActor(SessionLifecycle):
         self.writer.tell(value)
 
     def end_input(self, why: str) -> None:
-        """Take no more text."""
+        """Stop taking text."""
         self.opening.stream.end(why)
         self.monitor.end()

@@ -11,7 +11,7 @@ from __future__ import annotations
 from enum import Enum
 from typing import Any
 
-from limner.actors.base import LimnerActor
+from limner.actors.base import MessageActor
 from limner.actors.context import StudioContext
 from limner.actors.stores.compare_and_set import write_draft
 from limner.actors.system import Call, CallReturned, PooledRef, Timer
@@ -44,7 +44,7 @@ class Stage(Enum):
     OVER = 3
 
 
-class WriterActor(LimnerActor):
+class WriterActor(MessageActor):
     """Writes the text of one message, once."""
 
     role = "writer"
@@ -57,7 +57,7 @@ class WriterActor(LimnerActor):
         session: PooledRef[Any],
         sequencer: PooledRef[Any],
     ) -> None:
-        super().__init__(context.log, session_id=opening.session_id, message_id=opening.message_id)
+        super().__init__(context.log, opening)
         self.context = context
         self.session = session
         self.sequencer = sequencer

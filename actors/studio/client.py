@@ -46,7 +46,7 @@ class SequencerClient:
             self.send_locked(message, future)
 
     def send_locked(self, message: Any, future: PooledFuture[Any] | None = None) -> None:
-        """Do what `send` does, while the lock is held."""
+        """Send as `send` does, while the lock is held."""
         self.check_open()
         if future is not None:
             self._owed[future] = None
@@ -76,7 +76,7 @@ class SequencerClient:
             raise MessageBusy(f"message {message_id!r} is being streamed; {instead}")
 
     def close(self) -> list[Stream] | None:
-        """Take nothing new.
+        """Refuse what is new from now on.
 
         Returns:
             The streams whose sessions have not ended; `None` if that was done before.

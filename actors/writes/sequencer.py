@@ -211,7 +211,7 @@ class SequencerActor(LimnerActor):
     # What queues decide
 
     def carry_out(self, message_id: str) -> None:
-        """Do what the queue of a message has decided; forget a queue in which nothing is."""
+        """Carry out what a message's queue has decided; forget a queue in which nothing is."""
         steps = self.steps
         while steps:
             todo, steps[:] = tuple(steps), ()
@@ -223,7 +223,7 @@ class SequencerActor(LimnerActor):
             self.leave_if_done()
 
     def do(self, message_id: str, step: Step) -> None:
-        """Do one thing that a queue has decided."""
+        """Carry out one thing that a queue has decided."""
         match step:
             case BeginSession():
                 self.begin_session(step.opening)
@@ -301,14 +301,14 @@ class SequencerActor(LimnerActor):
     # Sessions
 
     def turn_requested(self, message: RequestTurn) -> None:
-        """Let a writer write in its turn."""
+        """Remember the writer, and ask for its turn."""
         session = self.sessions.get(message.message_id)
         if session is not None and session.opening.session_id == message.session_id:
             session.writer = message.reply_to
             self.queue(message.message_id).request_turn(message.session_id)
 
     def session_ended(self, message: SessionEnded) -> None:
-        """Let others write, once a session has written or will not."""
+        """Begin the next write, once a session has written or will not."""
         session = self.sessions[message.message_id]
         if session.ended is None and session.opening.session_id == message.session_id:
             session.ended = message
@@ -424,7 +424,7 @@ class SequencerActor(LimnerActor):
     # The end
 
     def close(self) -> None:
-        """Take nothing new, hold nothing, and end once all is written."""
+        """Refuse what is new, hold nothing, and end once all is written."""
         self.closing = True
         self.reconciler.stop()
         for message_id, queue in list(self.queues.items()):

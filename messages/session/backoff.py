@@ -2,7 +2,7 @@
 
 
 def backoff(attempt: int, *, base: float, limit: float, jitter: float) -> float:
-    """Give the seconds to wait after the `attempt`-th call has failed.
+    """Return the seconds to wait after the `attempt`-th call has failed.
 
     Doubles with each attempt up to `limit`; then half of it is kept and half is drawn, so that
     calls which failed together do not come back together ("equal jitter").

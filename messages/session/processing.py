@@ -1,4 +1,4 @@
-"""Prompts: monitor → processor, and what the session asks of it in the end."""
+"""Prompts: monitor, session → processor; its timers; outcomes: processor → writer."""
 
 from limner.messages.base import Message
 from limner.messages.tasks import Task
@@ -23,7 +23,7 @@ class CancelTasks(Message):
 
 
 class WindDown(Message):
-    """session → processor: let go of what is open, and end when the last call is back."""
+    """session → processor: cancel what is open, and end when the last call is back."""
 
 
 class CallTimedOut(Message):

@@ -19,7 +19,7 @@ UNWRITTEN = {
 
 
 def prompt_of(task: Task) -> Prompt:
-    """Give the prompt of a streamed text that a task is for."""
+    """Return the prompt of a streamed text that a task is for."""
     return Prompt.trusted(
         id=task.prompt_id,
         message_id=task.message_id,
@@ -32,7 +32,7 @@ def prompt_of(task: Task) -> Prompt:
 
 
 def placement_of(task: Task) -> Placement | None:
-    """Give the placement that a task has made, if it is completed."""
+    """Return the placement that a task has made, if it is completed."""
     if task.picture is None:
         return None
     return Placement.trusted(
@@ -41,7 +41,7 @@ def placement_of(task: Task) -> Placement | None:
 
 
 def failure_of(task: Task) -> Failure | None:
-    """Give why a task has no picture; `None` if it has one, or nobody wants it any more."""
+    """Return why a task has no picture; `None` if it has one, or nobody wants it any more."""
     if task.picture is not None or task.end is TaskEnd.WITHDRAWN:
         return None
     return Failure(
@@ -54,7 +54,7 @@ def failure_of(task: Task) -> Failure | None:
 
 
 def outcomes_of(totals: RequestsSealed, tasks: Iterable[Task]) -> tuple[RequestOutcome, ...]:
-    """Give what became of the wishes of a regeneration, in their order."""
+    """Return what became of the requests of a regeneration, in their order."""
     by_id = {task.id: task for task in tasks}
     return tuple(
         RequestOutcome(
@@ -75,7 +75,7 @@ def illustrated(
     stored: str | None = None,
     gone: bool = False,
 ) -> Illustrated:
-    """Give what the session's future gives.
+    """Return what the session's future gives.
 
     Args:
         message_id: the message.

@@ -26,7 +26,7 @@ class StreamEnded(Message):
 
 
 class StreamInterrupted(Message):
-    """The model was stopped: write with what is finished, let go of the rest."""
+    """The model was stopped: write with what is finished, cancel the rest."""
 
 
 class IdleChecked(Message):

@@ -19,11 +19,11 @@ class Tally(Value):
     settled: Mapping[str, Task] = Field(default_factory=dict)
 
     def seal(self, task_ids: frozenset[str]) -> "Tally":
-        """Give the tally with its totals known."""
+        """Return the tally with its totals known."""
         return self if self.sealed is not None else self.but(sealed=task_ids)
 
     def settle(self, task: Task) -> "Tally":
-        """Give the tally with one more task in a final state.
+        """Return the tally with one more task in a final state.
 
         Raises:
             ValueError: if the task has not settled.
