@@ -6,7 +6,7 @@ import pykka
 from pydantic import BaseModel, ConfigDict, SkipValidation
 
 Address = SkipValidation[pykka.ActorRef[Any]]
-"""Where to reply to: an actor's ref, carried and never looked into here."""
+"""Where to reply to: an actor's ref, which code in `messages/` never uses."""
 
 
 NO_FIELDS: set[str] = set()
@@ -23,7 +23,7 @@ _set_values, _set_names, _set_extra, _set_private = (
         "__pydantic_private__",
     )
 )
-"""How the slots of a model are filled: what `object.__setattr__` does, a third quicker."""
+"""How the slots of a model are filled: as `object.__setattr__` does, in a third less time."""
 
 
 class Value(BaseModel):
@@ -31,7 +31,7 @@ class Value(BaseModel):
 
     @classmethod
     def trusted(cls, **fields: Any) -> Self:
-        """Make a value of all its fields, unchecked: for what this package has made itself."""
+        """Return a value of all its fields, unchecked: only for fields that this package made."""
         made = _new(cls)
         _set_values(made, fields)
         _set_names(made, NO_FIELDS)
@@ -40,11 +40,11 @@ class Value(BaseModel):
         return made
 
     def but(self, **changes: Any) -> Self:
-        """Give a copy with some fields changed, unchecked; `model_copy`, at a third of its cost."""
+        """Return a copy with some fields changed, unchecked: a third of `model_copy`'s cost."""
         return self.trusted(**{**self.__dict__, **changes})
 
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
 
 
 class Message(Value):
-    """Something said to an actor: an event in the past tense, or a wish in the imperative."""
+    """A message to an actor: an event in the past tense, or a command in the imperative."""

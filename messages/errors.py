@@ -1,4 +1,4 @@
-"""What can go wrong, by name. Each error says what was wrong and what to do."""
+"""The errors that Limner raises. Each says what was wrong and what to do."""
 
 from collections.abc import Iterable
 
@@ -6,10 +6,10 @@ from limner.messages.unicode import wellformed
 
 
 def describe(error: BaseException | None, *, limit: int = 500) -> str:
-    """Say in one line of at most `limit` characters what an exception was, whatever it is."""
+    """Return one line of at most `limit` characters that describes an exception, whatever it is."""
     try:
         said = str(error)
-    except Exception:  # noqa: BLE001  # even that is somebody's code
+    except Exception:  # noqa: BLE001  # `__str__` may be any code
         said = "(it cannot say what it was)"
     name = "" if isinstance(error, LimnerError) else f"{type(error).__name__}: "
     line = " ".join(wellformed(name + said).split())
@@ -17,13 +17,13 @@ def describe(error: BaseException | None, *, limit: int = 500) -> str:
 
 
 def may_be_retried(error: BaseException) -> bool:
-    """Say whether it may help to try again: what an exception says, and by default that it may.
+    """Return whether a retry may help: the exception's own `retryable`, and true by default.
 
-    What is no `Exception`, such as a `SystemExit`, never helps to be tried again.
+    What is no `Exception`, such as a `SystemExit`, is not retried by default.
     """
     try:
         return bool(getattr(error, "retryable", isinstance(error, Exception)))
-    except BaseException:  # noqa: BLE001  # it is somebody's property
+    except BaseException:  # noqa: BLE001  # `retryable` may be any code
         return True
 
 
@@ -78,7 +78,7 @@ class GenerationFailed(LimnerError):
         message: what went wrong, in one line.
         retryable: whether the same call may succeed later (a busy back end), or
             never will (a refused prompt).
-        retry_after: seconds for which the back end asks to be left alone, if it does.
+        retry_after: seconds that the back end asks its callers to wait, if it does.
     """
 
     def __init__(
@@ -98,7 +98,7 @@ RequestDropped = SlotRefused
 
 
 class LeaseEnded(LimnerError, TimeoutError):
-    """A call held its slot for longer than its lane allows; nobody waits for it any more."""
+    """A call held its slot for longer than its lane's `lease`; its result is not awaited."""
 
 
 class SessionTimedOut(LimnerError, TimeoutError):

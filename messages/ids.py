@@ -1,4 +1,4 @@
-"""Ids made from what they name, so that the same thing found again is the same one."""
+"""Ids made from what they name, so that the same thing has the same id when it is found again."""
 
 import hashlib
 
@@ -13,25 +13,42 @@ def _digest(kind: str, size: int, *parts: str | bytes) -> str:
 
 
 def prompt_id(message_id: str, text: str, ordinal: int) -> str:
-    """Name the `ordinal`-th prompt of `text` in a message: 20 hexadecimal digits."""
+    """Return the id of a prompt found in a message: 20 hexadecimal digits.
+
+    Args:
+        message_id: the message.
+        text: the prompt's text.
+        ordinal: how many prompts with this same text stand before it.
+    """
     return _digest("prompt", 10, message_id, text, str(ordinal))
 
 
 def child_id(parent: str, text: str) -> str:
-    """Name the prompt of `text` that was refined from the one with id `parent`, as a prompt."""
+    """Return the id of a prompt that was refined from another: 20 hexadecimal digits.
+
+    Args:
+        parent: the id of the prompt that it was refined from.
+        text: the new prompt's text.
+    """
     return _digest("child", 10, parent, text)
 
 
-def task_id(session_id: str, prompt: str, wish: int) -> str:
-    """Name the `wish`-th wish of a session for a picture of the prompt with id `prompt`."""
-    return _digest("task", 10, session_id, prompt, str(wish))
+def task_id(session_id: str, prompt: str, number: int) -> str:
+    """Return the id of a task: 20 hexadecimal digits.
+
+    Args:
+        session_id: the session that requests the picture.
+        prompt: the prompt's id.
+        number: how many tasks for this prompt the session has requested before.
+    """
+    return _digest("task", 10, session_id, prompt, str(number))
 
 
 def task_seed(task: str) -> int:
-    """Give the seed of a task by its id, in 0 to 2**32 - 1, the range that back ends share."""
+    """Return the seed of a task by its id: 0 to 2**32 - 1, the range that all back ends take."""
     return int(task[:8], 16)
 
 
 def picture_id(content: bytes) -> str:
-    """Name a picture by its bytes: 32 hexadecimal digits, safe as a file name."""
+    """Return the id of a picture with these bytes: 32 hexadecimal digits, safe as a file name."""
     return _digest("picture", 16, content)

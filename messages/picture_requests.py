@@ -1,4 +1,4 @@
-"""What is wished for a text that is there already, and what became of it."""
+"""Requests for further pictures in a stored text, and their outcomes."""
 
 from typing import Literal
 
@@ -10,30 +10,31 @@ Mode = Literal["replace-image", "append-after-image", "append-after-prompt"]
 """Where the picture of a regeneration goes."""
 
 AgainMode = Literal["append", "replace"]
-"""Where the pictures go when a whole message is illustrated once more."""
+"""Where the pictures go when a whole message is illustrated again."""
 
 Place = Literal[
     "replace-image", "append-after-image", "append-after-prompt", "append", "replace", "retry"
 ]
 """Where a picture goes.
 
-`replace-image`: in place of the picture that it is wished for. `append-after-image`: directly after
-that. `append-after-prompt`: directly after the tag, before the pictures there. `append`: after the
+`replace-image`: in place of the target, a picture. `append-after-image`: directly after the target.
+`append-after-prompt`: directly after the tag, before the pictures there. `append`: after the
 pictures that stand beside the tag. `replace`: in place of all of them. `retry`: in place of the
 mark that a failure has left.
 """
 
 
 class PictureRequest(Value):
-    """One more picture for a text that is there already.
+    """A request for one more picture in a stored text.
 
     Args:
-        prompt: what is to be drawn.
+        prompt: what to draw.
         place: where the picture goes.
-        target: id of the placement, or of the failure's mark, that it is wished for; of the
-            prompt whose tag it goes to, where `place` asks for a tag alone.
-        rewrites: whether the tag that it goes to, or that of its target, comes to say `prompt`.
-        once: whether it is left if something is wished for this target in the session already.
+        target: the id of the placement, or of the failure's mark, that it is for; where `place`
+            names a tag alone, the id of the tag's prompt.
+        rewrites: whether `prompt` is written into the tag: the tag that the picture goes to, or
+            that of its target.
+        once: whether to skip it if the session has a request for this target already.
     """
 
     prompt: Prompt
@@ -44,8 +45,8 @@ class PictureRequest(Value):
 
 
 class RequestOutcome(Value):
-    """What became of a wish: a picture, or why there is none."""
+    """The outcome of a request: a picture, or why there is none."""
 
-    wish: PictureRequest
+    request: PictureRequest
     placement: Placement | None = None
     failure: Failure | None = None

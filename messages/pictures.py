@@ -1,4 +1,4 @@
-"""Prompts, pictures, and one at the other."""
+"""Pictures, where they are placed, and the result of a session."""
 
 from enum import StrEnum
 from typing import Literal
@@ -9,11 +9,11 @@ from limner.messages.base import Value
 
 
 class PictureBytes(Value):
-    """What a generator returns.
+    """A picture as a generator returns it.
 
     Args:
         data: the encoded picture (PNG, JPEG, WebP, GIF).
-        media_type: such as `image/png`; checked against the bytes, which decide.
+        media_type: such as `image/png`; if the bytes are of another type, that of the bytes counts.
     """
 
     data: bytes = Field(repr=False)
@@ -21,7 +21,15 @@ class PictureBytes(Value):
 
 
 class Picture(Value):
-    """A picture that is kept; its id is a hash of its bytes, and its file is named by it."""
+    """A picture that is kept.
+
+    Args:
+        id: a hash of its bytes; its file is named by it.
+        url: how a text refers to it.
+        media_type: such as `image/png`.
+        width: in pixels.
+        height: in pixels.
+    """
 
     id: str
     url: str
@@ -31,7 +39,14 @@ class Picture(Value):
 
 
 class Placement(Value):
-    """One picture at one prompt: what regenerating, removing and retrying name."""
+    """One picture at one prompt: what `regenerate` and `remove` are called with.
+
+    Args:
+        prompt_id: the prompt's id in the registry.
+        prompt: the prompt's text.
+        picture: the picture.
+        task_id: the task that made the picture.
+    """
 
     prompt_id: str
     prompt: str
@@ -40,7 +55,7 @@ class Placement(Value):
 
     @property
     def id(self) -> str:
-        """The placement's name, `prompt_id:picture_id`, as it stands in the picture's mark."""
+        """The placement's id, `prompt_id:picture_id`, as it stands in the picture's mark."""
         return f"{self.prompt_id}:{self.picture.id}"
 
     def __str__(self) -> str:
@@ -48,7 +63,7 @@ class Placement(Value):
 
 
 class Unplaced(Value):
-    """A finished picture that could not be put into the text; it is kept, and `reason` says why."""
+    """A finished picture that could not be put into the text, and why. The picture is kept."""
 
     placement: Placement
     reason: str
@@ -78,22 +93,23 @@ class Unwritten(StrEnum):
 
 
 class Illustrated(Value):
-    """What a session's future gives.
+    """The result of a session, and of a call that changes a text.
 
     Args:
         message_id: the message.
-        text: the text as it was written, pictures in place.
+        text: the text with its pictures, as it was written.
         version: the store's version of that text; `None` if nothing was written.
         pictures: the pictures that are in the text, in its order.
         unplaced: finished pictures that are kept but not in the text, with the reason.
-        failures: the tasks that gave no picture.
-        over_limit: prompts past `Settings.max_prompts_per_message`, which were not asked for.
-        dropped_patterns: patterns that took too long on this text and were given up.
+        failures: the tasks that ended without a picture.
+        over_limit: prompts past `Settings.max_prompts_per_message`, which were not requested.
+        dropped_patterns: patterns that took longer than `Settings.pattern_timeout` on this text.
         removed: ids of placements that were taken out of the text, or that another program had
             taken out, and that are not put back.
         written: whether the text was written.
-        reason: why it was not, if it was not, for people.
-        unwritten: the same for program code; `None` if it was written, or of a dry run.
+        reason: why the text was not written, for people.
+        unwritten: why the text was not written, for program code; `None` if it was written, or
+            if this is the result of a dry run.
     """
 
     message_id: str

@@ -1,4 +1,4 @@
-"""Prompts: as a text has them, as the registry knows them, and which tag is whose."""
+"""Prompts: as they stand in a text, as the registry has them, and which prompt owns which tag."""
 
 from typing import Literal
 
@@ -33,12 +33,12 @@ class Prompt(Value):
 
     Args:
         id: a hash of message, text and ordinal; of a refined one, of its parent and its text.
-        message_id: whose prompt it is.
-        text: what is to be drawn.
+        message_id: the message that it belongs to.
+        text: what to draw.
         ordinal: how many prompts with this same text stood before it when it was found.
-        parent_id: of the prompt that this one was refined from.
-        source: where it comes from.
-        feedback: why it was refined, in the words of who asked for that.
+        parent_id: the id of the prompt that this one was refined from, if it was.
+        source: where it comes from: found in a text, or refined by a person or a model.
+        feedback: why it was refined, in the words of whoever requested it.
     """
 
     id: str
@@ -51,7 +51,7 @@ class Prompt(Value):
 
     @classmethod
     def of(cls, message_id: str, match: PromptMatch) -> "Prompt":
-        """Give the prompt that a match in a message's text stands for."""
+        """Return the prompt that a tag of a message's text names."""
         return cls.trusted(
             id=prompt_id(message_id, match.text, match.ordinal),
             message_id=message_id,
@@ -63,7 +63,13 @@ class Prompt(Value):
         )
 
     def refined(self, text: str, *, feedback: str | None = None, source: Source) -> "Prompt":
-        """Give the child of this prompt that says `text`; the same text is the same child."""
+        """Return a child of this prompt; the same text gives the same child.
+
+        Args:
+            text: the child's text.
+            feedback: why it was refined.
+            source: who refined it.
+        """
         return Prompt(
             id=child_id(self.id, text),
             message_id=self.message_id,
@@ -76,11 +82,11 @@ class Prompt(Value):
 
 
 class TagOwner(Value):
-    """A tag of a text that is held by a prompt which its text and ordinal do not name.
+    """The owner of a tag that belongs to another prompt than its text and ordinal name.
 
     Args:
-        prompt_id: of the prompt that holds it.
-        text: the prompt as the tag has it.
+        prompt_id: the id of the prompt that owns the tag.
+        text: the prompt as it stands in the tag.
         ordinal: how many tags with this same text stand before it.
     """
 

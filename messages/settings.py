@@ -1,4 +1,4 @@
-"""What a studio can be told: one validated model, each field with its unit and bounds."""
+"""The settings of a studio: one validated model, each field with its unit and bounds."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,116 +15,122 @@ from limner.messages.validation import describe
 
 
 class Settings(Value):
-    """All that a studio can be told. A value out of bounds raises `SettingsInvalid`, by name."""
+    """The settings of a studio.
+
+    Raises:
+        SettingsInvalid: if a value is out of its bounds; names the setting.
+    """
 
     store: str = "sqlite:///limner.db"
     """Where texts live: a SQLAlchemy URL, `memory:`, `files:DIRECTORY`, or `chat:FILE`."""
 
     pictures: Path = Path("pictures")
-    """The directory that pictures are kept in."""
+    """The directory in which pictures are kept."""
 
     pictures_url: str | None = Field(default=None, max_length=2_000)
-    """How a text refers to that directory; by default as `pictures` is written."""
+    """How a text refers to that directory; by default, as `pictures` is written."""
 
     generator: str = "sketch"
-    """What makes pictures: `sketch` draws them here, `instant` gives a constant one."""
+    """What makes pictures: `sketch` draws them offline, `instant` returns a constant one."""
 
     slots: int = Field(default=3, ge=1, le=1_000)
-    """Pictures in generation at one time, over all messages."""
+    """Pictures that are generated at one time at most, over all messages."""
 
     min_time: float = Field(default=0, ge=0, le=3_600, allow_inf_nan=False)
-    """Seconds between the starts of two generations."""
+    """Seconds between the starts of two generations at least."""
 
     lease: float = Field(default=600, ge=0.1, le=86_400, allow_inf_nan=False)
     """Seconds that one generation may hold its slot before the limiter takes it back."""
 
     lanes: Mapping[LaneName, LaneSettings] = Field(default_factory=dict, max_length=1_000)
-    """Further lanes by name. `image` is made of `slots`, `min_time`, `lease`, `grace` and `preempt`
-    unless it is named here; the first three and `preempt` are not set then.
+    """Further lanes by name. The lane `image` is made of `slots`, `min_time`, `lease`, `grace` and
+    `preempt`. If `image` is named here, `slots`, `min_time`, `lease` and `preempt` may not be set.
     """
 
     lane_groups: Mapping[LaneName, LaneSettings] = Field(default_factory=dict, max_length=1_000)
     """Groups of lanes by name: `host:10.0.0.7` is a lane of the group `host`.
 
-    Each is made when it is first asked for, and dropped when it is idle and has nothing to
-    remember, such as a `min_time` that is not over yet.
+    A lane of a group is made when it is first needed, and dropped when it is idle and has no state
+    to keep, such as a `min_time` that has not passed yet.
     """
 
     patterns: tuple[str, ...] = Field(default=DEFAULT_PATTERNS, min_length=1, max_length=32)
-    """Regular expressions of prompt tags; the first group that matched is the prompt."""
+    """Regular expressions of prompt tags; the first group that took part is the prompt."""
 
     markup: Markup = "html"
     """How a picture is put into the text."""
 
     events: Path | None = None
-    """The file that the event log is appended to; none by default."""
+    """The file to which the event log is appended; none by default."""
 
     deadline: Seconds = 300
-    """Seconds from a session's seal to its write."""
+    """Seconds from a session's seal to its write at most."""
 
     write_at_deadline: bool = False
     """Whether a session past its deadline writes what is finished; else it fails unwritten."""
 
     idle_timeout: Seconds | None = None
-    """Seconds between two chunks after which a stream is taken as interrupted; never by default."""
+    """Seconds without a chunk after which a stream counts as interrupted; never by default."""
 
     generation_timeout: Seconds = 120
-    """Seconds that one call of the generator may take."""
+    """Seconds that one call of the generator may take before it times out."""
 
     grace: Seconds = 5
-    """Seconds that a call has to come back once it was cancelled or timed out."""
+    """Seconds in which a call that was cancelled or timed out must return; then it is abandoned."""
 
     store_timeout: Seconds = 60
-    """Seconds that the store has for the write of one text."""
+    """Seconds that the store may take to write one text."""
 
     attempts: int = Field(default=3, ge=1, le=100)
-    """Calls of the generator for one task, the first one counted."""
+    """Calls of the generator for one task at most, with the first one."""
 
     backoff: float = Field(default=0.5, ge=0, le=3_600, allow_inf_nan=False)
-    """Seconds before the first retry, doubled for each one after it, with jitter."""
+    """Seconds before the first retry, doubled for each further retry, with jitter."""
 
     backoff_max: float = Field(default=30, ge=0, le=3_600, allow_inf_nan=False)
-    """Seconds that a retry waits at most."""
+    """Seconds before a retry at most."""
 
     max_revocations: int = Field(default=3, ge=0, le=1_000)
-    """How often a task in the background gives its slot to an active one at most."""
+    """How often a `background` task may lose its slot to an `active` one."""
 
     preempt: bool = False
-    """Whether a picture that somebody waits for takes the slot of one in the background."""
+    """Whether an `active` picture may take the slot of a `background` one."""
 
     max_tag: int = Field(default=2_000, ge=16, le=100_000)
-    """Characters of one prompt tag."""
+    """Characters of one prompt tag at most."""
 
     pattern_timeout: Seconds | None = 0.25
-    """Seconds that one pattern may take at one place of a text before it is given up."""
+    """Seconds that one match of a pattern may take; the pattern is dropped from a text where one
+    takes longer. `None` is no bound."""
 
     max_prompts_per_message: int = Field(default=100, ge=0, le=10_000)
-    """Prompts of one message that is streamed, and pictures that one call wishes for of a stored
-    one; those past it are named in the result. Several calls that gather may wish for more."""
+    """Prompts of one streamed message that are illustrated, and pictures that one call may request
+    for a stored message. The result names those past the limit. Several calls that gather into one
+    session may request more together."""
 
     settle_after: float = Field(default=2, ge=0, le=3_600, allow_inf_nan=False)
-    """Seconds without a new wish after which regenerations of one message are written together."""
+    """Seconds without a new request after which a message's regenerations are written together."""
 
     reconcile_after: Seconds | None = None
-    """Seconds after a write at which a text is reconciled by itself; never by default."""
+    """Seconds after a write when the text is reconciled without a call; never by default."""
 
     placeholders: bool = False
-    """Whether a picture that could not be made leaves a small mark in the text, to be retried."""
+    """Whether a picture that could not be made leaves a small mark in the text, for a retry."""
 
     common_tags: str = Field(default="", max_length=2_000)
-    """Tags of a style, separated by commas, that go to the generator with each prompt."""
+    """Style tags, separated by commas, that the generator gets with each prompt."""
 
     common_tags_position: Literal["prefix", "suffix"] = "prefix"
-    """Whether they stand before the prompt or after it."""
+    """Whether the common tags stand before the prompt or after it."""
 
     max_text: int = Field(default=2_000_000, ge=1, le=100_000_000)
-    """Characters of one message."""
+    """Characters of one message at most."""
 
     max_picture_bytes: int = Field(default=32 * 2**20, ge=1_024, le=2**30)
-    """Bytes of one picture."""
+    """Bytes of one picture at most."""
 
     max_picture_pixels: int = Field(default=64_000_000, ge=1, le=500_000_000)
-    """Width times height of one picture."""
+    """Width times height of one picture, in pixels, at most."""
 
     def __init__(self, **values: Any) -> None:
         try:

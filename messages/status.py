@@ -1,4 +1,4 @@
-"""What a studio and a message look like from outside, at one moment."""
+"""The state of a studio, of its lanes and of a message, at one moment."""
 
 from typing import Literal
 
@@ -6,7 +6,13 @@ from limner.messages.base import Value
 
 
 class LaneStatus(Value):
-    """One lane of the limiter: slots out, slots at most, requests that wait."""
+    """One lane of the limiter at one moment.
+
+    Args:
+        out: the summed weight of the slots that are out.
+        max_concurrent: the summed weight that may be out; `None` is no limit.
+        waiting: how many requests wait.
+    """
 
     out: int
     max_concurrent: int | None
@@ -17,13 +23,13 @@ class StudioStatus(Value):
     """A studio at one moment.
 
     Args:
-        sessions: messages with a live session.
-        waiting_sessions: opens that wait for the session before them.
+        sessions: how many messages have a live session.
+        waiting_sessions: how many sessions wait for an earlier session of their message.
         lanes: the limiter's lanes by name.
-        actors: living actors.
-        threads: living threads of the studio, the abandoned ones not counted.
-        abandoned: threads of calls that have not come back.
-        dead_letters: messages that came to an actor after its end.
+        actors: how many actors live.
+        threads: how many threads of the studio live, without the abandoned ones.
+        abandoned: how many threads run calls that were abandoned and have not returned.
+        dead_letters: how many messages came to an actor after its end.
     """
 
     sessions: int
@@ -36,14 +42,15 @@ class StudioStatus(Value):
 
 
 class Progress(Value):
-    """How far a message is.
+    """How far the live session of a message is.
 
     Args:
         message_id: the message.
         state: `streaming`, `settling` (sealed, not yet written), `regenerating`, or `none` (no
             live session).
-        characters: how many have been streamed.
-        detected, queued, generating, completed, failed, cancelled: tasks by state.
+        characters: how many characters have been streamed.
+        detected, queued, generating, completed, failed, cancelled: how many tasks are in
+            each state.
     """
 
     message_id: str

@@ -1,4 +1,4 @@
-"""A task: one wish for one picture, and the states that it may pass through."""
+"""A task: one request for one picture, and the states that it may pass through."""
 
 from enum import StrEnum
 from types import MappingProxyType
@@ -12,7 +12,7 @@ from limner.messages.prompts import Prompt
 
 
 class TaskState(StrEnum):
-    """Where a task stands."""
+    """The state of a task."""
 
     DETECTED = "detected"
     QUEUED = "queued"
@@ -53,30 +53,34 @@ TRANSITIONS = MappingProxyType(
 
 
 class TaskEnd(StrEnum):
-    """What a settled task's state leaves open, for whoever decides on it."""
+    """How a task ended, where its state does not tell."""
 
     WITHDRAWN = "withdrawn"
-    """Cancelled since its prompt is in the text no more: it is no failure."""
+    """Cancelled since its prompt is no longer in the text. That is no failure."""
 
 
 class Task(Value):
-    """One wish for one picture. Immutable: `to` gives the next state of it.
+    """One request for one picture. Immutable: `to` returns the task in its next state.
 
     Args:
-        id: a hash of session, prompt and the how-manieth wish for it.
+        id: a hash of the session, the prompt and the number of the request for it.
+        session_id: the session that the task is of.
+        message_id: the message that the picture is for.
+        prompt_id: the prompt's id in the registry.
         prompt: the text to draw.
         ordinal: the prompt's occurrence among prompts of the same text.
-        kind: what the task asks for; `picture`, or what a host runs through the limiter.
-        owner: on whose behalf, for fairness between owners.
+        kind: `picture`; other kinds are what a host runs through the limiter.
+        owner: on whose behalf; the limiter is fair between owners.
         priority: 0 (first) to 9; `active` is 3 and `background` 7.
-        seed: of the generator, from the id.
+        seed: the generator's seed, 0 to 2**32 - 1, made from the id.
+        state: the state it is in.
         attempts: how many calls of the generator have begun.
         reason: why it failed, was cancelled or is queued again, for people.
-        end: what program code has to know of its end beside its state; not persisted.
-        picture: what it gave, once it is completed.
-        history: the states before this one, each with the time that it was entered,
+        end: how it ended, where the state does not tell; for program code, not persisted.
+        picture: the picture, once it is completed.
+        history: the states before this one, each with the time at which it was entered,
             in microseconds of the system's clock.
-        since: when this state was entered, in the same.
+        since: when this state was entered, in microseconds of the same clock.
     """
 
     id: str
@@ -98,7 +102,7 @@ class Task(Value):
     since: int = 0
 
     @classmethod
-    def wish(
+    def requested(
         cls,
         prompt: Prompt,
         *,
@@ -106,10 +110,19 @@ class Task(Value):
         owner: str | None,
         priority: int,
         at: int,
-        wish: int = 0,
+        number: int = 0,
     ) -> "Task":
-        """Give the `wish`-th task of a session for a prompt, detected `at` microseconds."""
-        name = task_id(session_id, prompt.id, wish)
+        """Return a new task for a prompt.
+
+        Args:
+            prompt: what to draw.
+            session_id: the session that requests it.
+            owner: on whose behalf.
+            priority: 0 (first) to 9.
+            at: when, in microseconds of the system's clock.
+            number: how many tasks for this prompt the session has requested before.
+        """
+        name = task_id(session_id, prompt.id, number)
         return cls.trusted(
             id=name,
             session_id=session_id,
@@ -139,18 +152,18 @@ class Task(Value):
         end: TaskEnd | None = None,
         picture: Picture | None = None,
     ) -> "Task":
-        """Give this task in its next state.
+        """Return this task in its next state.
 
         Args:
             state: the state to enter.
             at: when, in microseconds of the system's clock.
             reason: why it failed, was cancelled, or is queued again.
-            end: what its end was, where the state does not tell; only in a final state.
-            picture: what it gave; needed for `completed`, and only there.
+            end: how it ended, where the state does not tell; only with a final state.
+            picture: the picture; only with `completed`, which needs one.
 
         Raises:
-            ValueError: if the table does not allow the transition, or a picture is missing
-                or given where none belongs, or an end is given for a state that is not final.
+            ValueError: if the table does not allow the transition; if a picture is missing or
+                does not belong to the state; if an end is given with a state that is not final.
         """
         if state not in TRANSITIONS[self.state]:
             raise ValueError(f"task {self.id} cannot go from {self.state} to {state}")

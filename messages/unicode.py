@@ -15,10 +15,10 @@ _LETTERS = {"L", "M", "N", "P", "S"}
 
 
 def wellformed(text: str) -> str:
-    """Give a text that UTF-8 can carry.
+    """Return a text that UTF-8 can carry.
 
-    Half characters (surrogates), as JSON escapes and broken decoders leave them, are joined where
-    two make a whole, and replaced by U+FFFD where one stands alone. All else stays as it is.
+    JSON escapes and broken decoders leave half characters (surrogates). Two halves that belong
+    together are joined; a half that stands alone is replaced by U+FFFD. All else stays as it is.
     """
     if text.isascii():
         return text

@@ -1,4 +1,4 @@
-"""Checks of what a host gives: names, priorities, seconds, lanes and settings."""
+"""Checks of a host's arguments: names, priorities, seconds, lanes and settings."""
 
 from collections.abc import Collection
 
@@ -11,14 +11,14 @@ PRIORITIES = {"active": 3, "background": 7}
 
 
 MAX_NAME = 200
-"""Characters of what a host names a message or an owner."""
+"""Characters of the name of a message, an owner or a lane at most."""
 
 
 def message_id_of(given: object) -> str:
-    """Give a host's name for a message, if it is one: 1 to 200 printable characters.
+    """Check a message id, and return it: 1 to 200 printable characters.
 
     Raises:
-        UnknownMessage: if it cannot be one.
+        UnknownMessage: if it is anything else.
     """
     if not _usable(given):
         raise UnknownMessage(
@@ -28,10 +28,10 @@ def message_id_of(given: object) -> str:
 
 
 def owner_of(given: object) -> str | None:
-    """Give a host's name for an owner, if it is one: nobody, or 1 to 200 printable characters.
+    """Check an owner, and return it: `None`, or 1 to 200 printable characters.
 
     Raises:
-        SettingsInvalid: if it cannot be one.
+        SettingsInvalid: if it is anything else.
     """
     if given is None:
         return None
@@ -43,10 +43,13 @@ def owner_of(given: object) -> str | None:
 
 
 def priority_of(given: object) -> int:
-    """Give the number of a priority: of one of the names, or 0 (first) to 9.
+    """Check a priority, and return its number: 0 (first) to 9.
+
+    Args:
+        given: `active`, `background`, or the number.
 
     Raises:
-        SettingsInvalid: if it is neither.
+        SettingsInvalid: if it is anything else.
     """
     number = PRIORITIES.get(given) if isinstance(given, str) else given
     if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number <= 9:
@@ -59,14 +62,18 @@ def _usable(name: object) -> bool:
 
 
 MAX_SECONDS = 86_400
-"""Seconds of a pause, or of waiting for a batch, at most."""
+"""Seconds that a pause, or the wait for a batch, may take at most."""
 
 
 def seconds_of(name: str, given: object) -> float:
-    """Give a number of seconds, if it is one: from 0 to 86,400.
+    """Check a number of seconds, and return it: 0 to 86,400.
+
+    Args:
+        name: what the seconds are for; the error names it.
+        given: the number.
 
     Raises:
-        SettingsInvalid: if it is not.
+        SettingsInvalid: if it is anything else.
     """
     if isinstance(given, int | float) and not isinstance(given, bool) and 0 <= given <= MAX_SECONDS:
         return float(given)
@@ -74,10 +81,15 @@ def seconds_of(name: str, given: object) -> float:
 
 
 def check_lane(lane: object, lanes: Collection[str], groups: Collection[str]) -> str:
-    """Give the name of a lane, if there is one or it can be made.
+    """Check the name of a lane, and return it.
+
+    Args:
+        lane: the name; `GROUP:KEY` for a lane of a group, which is made when it is needed.
+        lanes: the lanes that there are.
+        groups: the groups that there are.
 
     Raises:
-        SettingsInvalid: if there is none.
+        SettingsInvalid: if there is no such lane, and no group of which it can be.
     """
     if isinstance(lane, str) and lane in lanes:
         return lane
@@ -93,23 +105,23 @@ def check_lane(lane: object, lanes: Collection[str], groups: Collection[str]) ->
 
 
 def group_of(lane: str) -> str:
-    """Give the group of a lane that has one: of `host:10.0.0.7` it is `host`."""
+    """Return the group of a lane that has one: of `host:10.0.0.7` it is `host`."""
     return lane.partition(":")[0]
 
 
 def describe(error: ValidationError) -> str:
-    """Say in one line which settings are wrong, how, and what was given."""
+    """Return one line that says which settings are wrong, how, and what was given."""
     lines = []
-    for one in error.errors(include_url=False):
-        name = ".".join(map(_shown, one["loc"])) or "settings"
-        given = repr(one["input"])
+    for fault in error.errors(include_url=False):
+        name = ".".join(map(_shown, fault["loc"])) or "settings"
+        given = repr(fault["input"])
         given = given if len(given) <= 80 else given[:77] + "..."
-        if one["type"] == "extra_forbidden":
+        if fault["type"] == "extra_forbidden":
             lines.append(f"{name}: there is no such setting")
-        elif one["type"] == "value_error":
-            lines.append(f"{name}: {one['ctx']['error']}")
+        elif fault["type"] == "value_error":
+            lines.append(f"{name}: {fault['ctx']['error']}")
         else:
-            message = one["msg"][0].lower() + one["msg"][1:]
+            message = fault["msg"][0].lower() + fault["msg"][1:]
             lines.append(f"{name}: {message}, not {given}")
     return "; ".join(lines)
 

@@ -161,13 +161,13 @@ class MonitorActor(MessageActor):
             self.over_limit[key] = None
             return
         opening = self.opening
-        task = Task.wish(
+        task = Task.requested(
             Prompt.of(opening.message_id, match),
             session_id=opening.session_id,
             owner=opening.owner,
             priority=opening.priority,
             at=self.system.clock.now,
-            wish=self.times.get(key, 0),
+            number=self.times.get(key, 0),
         )
         self.prompts[key] = task.id
         self.told.append(task.id)

@@ -33,7 +33,7 @@ from limner.messages.session.totals import RequestsSealed
 from limner.messages.session.writing import CancelWrite, MessageLoaded, WriteSkipped
 from limner.messages.tasks import Task
 from limner.messages.text.mark_editor import MarkEditor
-from limner.messages.text.prompt_tags import Tags
+from limner.messages.text.prompt_tags import PromptTags
 from limner.messages.writes.protocol import AwaitEdits, EditsOver
 
 
@@ -189,7 +189,7 @@ class RegenerationActor(SessionLifecycle):
         registry = store.registry(self.message_id)
         notation = self.settings.notation
         editor = loaded and MarkEditor(
-            Tags(loaded[0], registry, message_id=self.message_id, notation=notation)
+            PromptTags(loaded[0], registry, message_id=self.message_id, notation=notation)
         )
         resolved = [self.resolve(message, editor) for message in unread]
         known = {prompt.id for prompt in registry.prompts}
@@ -243,13 +243,13 @@ class RegenerationActor(SessionLifecycle):
     def ask(self, request: PictureRequest, message: Regenerate) -> None:
         """Ask for one picture."""
         prompt = request.prompt
-        task = Task.wish(
+        task = Task.requested(
             prompt,
             session_id=self.session_id,
             owner=message.owner,
             priority=message.priority,
             at=self.system.clock.now,
-            wish=self.times[prompt.id],
+            number=self.times[prompt.id],
         )
         self.times[prompt.id] += 1
         self.requests[task.id] = request

@@ -24,7 +24,7 @@ from limner.messages.status import Pending
 from limner.messages.text import revise as revision
 from limner.messages.text.compose import Composed
 from limner.messages.text.marks import marked
-from limner.messages.text.prompt_tags import Tags
+from limner.messages.text.prompt_tags import PromptTags
 from limner.messages.text.reconcile import reconcile
 from limner.messages.text.tag_tracking import track_tags
 from limner.messages.unicode import wellformed
@@ -145,7 +145,7 @@ class TextEdits:
         notation = self._settings.notation
 
         def change(text: str | None, registry: Registry) -> Composed:
-            tags = Tags(text or "", registry, message_id=message_id, notation=notation)
+            tags = PromptTags(text or "", registry, message_id=message_id, notation=notation)
             at = tags.index(prompt.id)
             if at is None:
                 raise UnknownPrompt(

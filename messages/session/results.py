@@ -58,9 +58,11 @@ def outcomes_of(totals: RequestsSealed, tasks: Iterable[Task]) -> tuple[RequestO
     by_id = {task.id: task for task in tasks}
     return tuple(
         RequestOutcome(
-            wish=wish, placement=placement_of(by_id[task_id]), failure=failure_of(by_id[task_id])
+            request=request,
+            placement=placement_of(by_id[task_id]),
+            failure=failure_of(by_id[task_id]),
         )
-        for task_id, wish in totals.requests.items()
+        for task_id, request in totals.requests.items()
         if task_id in by_id
     )
 

@@ -1,4 +1,4 @@
-"""A text as one sends it back to a model: without what is there for pictures."""
+"""Remove pictures and prompt tags from a text before it is sent to a model."""
 
 import re
 from collections.abc import Collection
@@ -7,14 +7,14 @@ from typing import Literal, get_args
 from limner.messages.errors import SettingsInvalid
 from limner.messages.text.mark_editor import MarkEditor
 from limner.messages.text.notation import Notation
-from limner.messages.text.prompt_tags import Tags
+from limner.messages.text.prompt_tags import PromptTags
 
 Kept = Literal["pictures", "failures", "prompts"]
 
 PASSES = 20
-"""How often a text is cleaned at most: what was taken out may have parted a tag."""
+"""How often a text is cleaned at most: removing a mark may join the two parts of a tag."""
 
-_CUT = "\ud800"  # no text that UTF-8 can carry has it
+_CUT = "\ud800"  # half a character, which no text that UTF-8 can carry contains
 _EMPTIED = re.compile(rf"^[^\S\n]*+(?:{_CUT}[^\S\n]*+)+(?:\n|\Z)", re.MULTILINE)
 
 
@@ -24,15 +24,15 @@ def clean(
     *,
     notation: Notation = Notation(),  # noqa: B008  # it is immutable
 ) -> str:
-    """Give a text without pictures, marks of failures and prompt tags, as a model is to see it.
+    """Return a text without pictures, marks of failures and prompt tags, for a model to read.
 
-    What remains of pictures and failures that other programs have stripped goes too. A line that
-    held nothing else goes with its end; all else stays as it is, the spaces around what was taken
-    out too. Cleaning twice is cleaning once.
+    Leftovers of marks that other programs have stripped are removed too. A line that contained
+    nothing else is removed with its line end. All else stays as it is, also the spaces around what
+    was removed. Cleaning a text twice gives the same as cleaning it once.
 
     Args:
         text: the text, which UTF-8 can carry.
-        keep: what is to stay.
+        keep: what to keep: `pictures`, `failures`, `prompts`.
         notation: how prompts and pictures stand in the text.
 
     Raises:
@@ -51,11 +51,11 @@ def clean(
 
 
 def _cleaned(text: str, keep: Collection[Kept], notation: Notation) -> str:
-    page = MarkEditor(Tags(text, message_id="", notation=notation), cut=_CUT)
-    for mark in page.marks:
+    editor = MarkEditor(PromptTags(text, message_id="", notation=notation), cut=_CUT)
+    for mark in editor.marks:
         if f"{mark.kind}s" not in keep:
-            page.take(mark)
+            editor.remove(mark)
     if "prompts" not in keep:
-        for match in page.tags.matches:
-            page.take(match)
-    return _EMPTIED.sub("", page.composed(()).text).replace(_CUT, "")
+        for match in editor.tags.matches:
+            editor.remove(match)
+    return _EMPTIED.sub("", editor.composed(()).text).replace(_CUT, "")

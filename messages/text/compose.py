@@ -1,4 +1,4 @@
-"""Putting pictures into a text, each beside its prompt."""
+"""Insert pictures into a text, each beside its prompt's tag."""
 
 from collections.abc import Iterable, Sequence
 
@@ -9,7 +9,7 @@ from limner.messages.text.mark_editor import NO_PROMPT, Composed, MarkEditor
 from limner.messages.text.marks import mark
 from limner.messages.text.notation import Markup, Notation
 from limner.messages.text.patterns import DEFAULT_PATTERNS, Pattern
-from limner.messages.text.prompt_tags import Tags
+from limner.messages.text.prompt_tags import PromptTags
 
 __all__ = ["NO_PROMPT", "Composed", "compose", "mark"]
 
@@ -27,11 +27,11 @@ def compose(
     failures: Iterable[Failure] = (),
     registry: Registry | None = None,
 ) -> Composed:
-    """Put pictures into a text, each directly after its prompt's tag, and change nothing else.
+    """Insert pictures into a text, each directly after its prompt's tag, and change nothing else.
 
     Several pictures of one prompt stand in the order given, after those that stood there before;
     the marks of failures come after them. A picture or failure whose mark is in the text is not
-    put in again, so composing twice is composing once.
+    inserted again, so composing twice gives the same as composing once.
     In Markdown a picture goes on a line of its own where the tag's line begins with `<`, since
     CommonMark (0.31, 4.6) may take the rest of such a line as raw HTML.
 
@@ -43,9 +43,12 @@ def compose(
         markup: how a picture is written.
         max_tag: characters of one tag at most.
         timeout: seconds that one match of a pattern may take; by default there is no bound.
-        matches: what `find_prompts` gives for this text, if that is known already.
-        failures: what is to leave a mark; one whose prompt has no tag leaves none.
-        registry: which prompts hold which tags; by default, those that the tags name.
+        matches: what `find_prompts` returns for this text, if that is known already.
+        failures: each leaves a small mark beside its prompt's tag, if there is one.
+        registry: which prompt owns which tag; by default, the prompt that the tag itself names.
+
+    Returns:
+        The text, the placements that are in it, and those that are not, with the reason.
 
     Raises:
         SettingsInvalid: if a pattern cannot be used.
@@ -55,20 +58,22 @@ def compose(
     if not placements and not failures:
         return Composed.trusted(text=text, placed=(), unplaced=(), removed=(), claims=None)
     notation = Notation.trusted(
-        patterns=tuple(one.source if isinstance(one, Pattern) else one for one in patterns),
+        patterns=tuple(
+            pattern.source if isinstance(pattern, Pattern) else pattern for pattern in patterns
+        ),
         markup=markup,
         max_tag=max_tag,
         timeout=timeout,
         placeholders=False,
     )
-    tags = Tags(text, registry, message_id=message_id, notation=notation, matches=matches)
-    page = MarkEditor(tags)
+    tags = PromptTags(text, registry, message_id=message_id, notation=notation, matches=matches)
+    editor = MarkEditor(tags)
     for placement in placements:
         at = tags.index(placement.prompt_id)
         if at is not None:
-            page.put_beside(at, placement)
+            editor.put_beside(at, placement)
     for failure in failures:
         at = tags.index(failure.prompt_id)
         if at is not None:
-            page.put_beside(at, failure)
-    return page.composed(placements)
+            editor.put_beside(at, failure)
+    return editor.composed(placements)

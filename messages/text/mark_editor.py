@@ -1,4 +1,4 @@
-"""A text whose marks are put in and taken out, and nothing else of it is changed."""
+"""Insert and remove pictures' marks in a text, and change nothing else of it."""
 
 from collections.abc import Iterable
 from enum import IntEnum
@@ -11,7 +11,7 @@ from limner.messages.pictures import Failure, Placement, Unplaced
 from limner.messages.prompts import PromptMatch, TagOwner
 from limner.messages.text.marks import MAX_MARK, Mark, failure_id, failure_mark, find_marks, mark
 from limner.messages.text.patterns import DEFAULT_PATTERNS
-from limner.messages.text.prompt_tags import Tags
+from limner.messages.text.prompt_tags import PromptTags
 from limner.messages.text.scanner import find_prompts
 
 NO_PROMPT = "its prompt is no longer in the text"
@@ -19,7 +19,7 @@ TOO_LONG = f"its mark would be longer than {MAX_MARK:,} characters; give it a sh
 IN_A_TAG = "a pattern would take its mark for a part of a prompt"
 
 ROUNDS = 8
-"""How often marks that a pattern reads on over are left out, before all are."""
+"""How often single marks that a pattern takes for a part of a prompt are left out; then all are."""
 
 
 class Composed(Value):
@@ -27,11 +27,11 @@ class Composed(Value):
 
     Args:
         text: the text, each picture directly after its prompt's tag.
-        placed: what stands in it, in its order; what stood there before is counted too.
-        unplaced: what could not be put in, and why.
-        removed: ids of the placements that were taken out, and of such as are not there, and are
-            not to be put back.
-        claims: all tags of the text that are held by another prompt than their text and ordinal
+        placed: the pictures that are in the text, in its order; also those that were there before.
+        unplaced: the pictures that could not be put in, and why.
+        removed: ids of the placements that were taken out, and of those that had been stripped
+            already and must not be put back.
+        claims: the owners of all tags that belong to another prompt than their text and ordinal
             name; `None` if that has not changed.
     """
 
@@ -43,24 +43,24 @@ class Composed(Value):
 
 
 class Rank(IntEnum):
-    """The order of what is put to one place, where a tag or a mark ends."""
+    """The order of marks that are inserted at one position, where a tag or a mark ends."""
 
     FIRST = 0
-    """Before the pictures there."""
+    """Before the pictures beside the tag."""
     INSTEAD = 1
-    """In the place of a mark that is taken out."""
+    """In place of a mark that is removed."""
     AFTER = 2
-    """After the mark."""
+    """After a mark."""
     LAST = 3
-    """After the pictures there."""
+    """After the pictures beside the tag."""
     FAILED = 4
-    """Failures, after the mark that they are for."""
+    """The mark of a failure, after the mark that it is for."""
     FAILED_LAST = 5
-    """Failures, after all that is there."""
+    """The mark of a failure, after all marks beside the tag."""
 
 
 class _New(NamedTuple):
-    """Something that is put into a text."""
+    """A mark that is inserted into a text."""
 
     rank: Rank
     order: int
@@ -69,22 +69,24 @@ class _New(NamedTuple):
 
 
 class MarkEditor:
-    """A text whose marks are put in and taken out; nothing else of it changes.
+    """Collects marks to insert into a text and to remove from it; `composed` returns the new text.
 
-    The marks directly after a tag, and directly after each other, are its *run*; each may stand on
-    a line of its own. In Markdown the end of a line between a tag, or a mark of its run, and a mark
-    is a part of that mark: it goes with it, unless another mark comes to stand on that line. Such
-    a line ends as the first one of the text does.
+    Nothing else of the text changes. A picture that is in the text already is not inserted again,
+    and stays where it is. When a picture is inserted, a leftover of its mark is removed.
 
-    A picture that is there already is not put in again, and stays where it is. What remains of one
-    goes when it is put in.
+    Marks that follow a tag directly, or each other, stand *beside* the tag; each may be on a line
+    of its own. In Markdown, the line end before such a mark is a part of the mark. It is removed
+    with the mark, unless another mark takes its place on that line. Line ends that are inserted
+    are like the first one of the text.
+
+    Mutable: it is used once, within one function.
 
     Args:
         tags: the text and its tags.
-        cut: what comes to stand where something was taken out.
+        cut: what is written in place of everything that is removed.
     """
 
-    def __init__(self, tags: Tags, *, cut: str = "") -> None:
+    def __init__(self, tags: PromptTags, *, cut: str = "") -> None:
         self.tags = tags
         self.text = tags.text
         self.markup = tags.notation.markup
@@ -92,45 +94,47 @@ class MarkEditor:
         end = self.text.find("\n")
         self._newline = "\r\n" if end > 0 and self.text[end - 1] == "\r" else "\n"
         self.marks = find_marks(tags.text, tags.matches)
-        self.there: dict[str, list[Mark]] = {}
-        self.remains: dict[str, list[Mark]] = {}
-        for one in self.marks:
-            found = self.remains if one.kind == "remains" else self.there
-            found.setdefault(one.id, []).append(one)
-        self._gone: set[int] = set()  # by where they begin
-        self._new: dict[int, list[_New]] = {}  # by where they are put
+        self.present: dict[str, list[Mark]] = {}
+        """The whole marks of the text, by their ids."""
+        self.leftovers: dict[str, list[Mark]] = {}
+        """The leftovers of stripped marks, by their ids."""
+        for found in self.marks:
+            marks = self.leftovers if found.kind == "leftover" else self.present
+            marks.setdefault(found.id, []).append(found)
+        self._removed: set[int] = set()  # where the marks and tags to remove begin
+        self._new: dict[int, list[_New]] = {}  # by the position where they are inserted
         self._refused: dict[str, str] = {}  # why, by their ids
         self._ids: set[str] = set()
-        self._on_own_line: set[int] = set()  # by where they begin
-        self.after: dict[str, int] = {}
-        """Directly after which tag each mark stands first, of whichever prompt, by its id."""
-        self.runs = self._runs()
+        self._on_own_line: set[int] = set()  # where the marks on lines of their own begin
+        self.tag_before: dict[str, int] = {}
+        """By each mark's id, the index of the tag that it first stands beside, whoever owns it."""
+        self.beside = self._marks_beside()
+        """For each tag, the marks beside it that are of its owner's pictures and failures."""
 
-    def _runs(self) -> tuple[tuple[Mark, ...], ...]:
-        """Give the marks that stand beside each tag, and belong there."""
-        starts = {one.start: one for one in self.marks}
-        runs = []
+    def _marks_beside(self) -> tuple[tuple[Mark, ...], ...]:
+        starts = {found.start: found for found in self.marks}
+        beside = []
         for at, match in enumerate(self.tags.matches):
-            run = []
+            own = []
             end = match.end
-            while one := starts.get(end) or starts.get(_next_line(self.text, end)):
-                if one.start > end and one.markup == "markdown":
-                    self._on_own_line.add(one.start)
-                if one.kind != "remains":
-                    self.after.setdefault(one.id, at)
-                if self.tags.index(one.prompt_id) == at:
-                    run.append(one)
-                end = one.end
-            runs.append(tuple(run))
-        return tuple(runs)
+            while found := starts.get(end) or starts.get(_next_line(self.text, end)):
+                if found.start > end and found.markup == "markdown":
+                    self._on_own_line.add(found.start)
+                if found.kind != "leftover":
+                    self.tag_before.setdefault(found.id, at)
+                if self.tags.index(found.prompt_id) == at:
+                    own.append(found)
+                end = found.end
+            beside.append(tuple(own))
+        return tuple(beside)
 
     def put(self, at: int, rank: Rank, item: Placement | Failure) -> None:
-        """Put a picture, or a failure, where a tag or a mark ends.
+        """Insert the mark of a picture or a failure, unless it is in the text already.
 
         Args:
-            at: where that is in the text as it was.
-            rank: orders what is put to one place; at one rank the order of the calls holds.
-            item: what is put in, unless it is there.
+            at: where a tag or a mark ends, in characters of the text as it was.
+            rank: the order at one position; marks of one rank keep the order of the calls.
+            item: the picture or failure.
 
         Raises:
             ValueError: if its id is not one that `limner.messages.ids` made.
@@ -139,57 +143,71 @@ class MarkEditor:
             name, written = item.id, mark(item, self.markup)
         else:
             name, written = failure_id(item), failure_mark(item, self.markup)
-        if name in self.there or name in self._ids:
+        if name in self.present or name in self._ids:
             return
         if len(written) > MAX_MARK:
             self.refuse(name, TOO_LONG)
             return
         self._ids.add(name)
-        self._gone.update(one.start for one in self.remains.get(name, ()))
+        self._removed.update(leftover.start for leftover in self.leftovers.get(name, ()))
         self._new.setdefault(at, []).append(_New(rank, len(self._ids), name, written))
 
     def put_beside(self, at: int, item: Placement | Failure) -> None:
-        """Put a picture after those beside a tag, or a failure after all that is there.
+        """Insert a picture after the pictures beside a tag, or a failure after all marks there.
 
         Args:
-            at: which of the tags, counted from 0.
-            item: what is put in, unless it is there.
+            at: the index of the tag.
+            item: the picture or failure.
+
+        Raises:
+            ValueError: if its id is not one that `limner.messages.ids` made.
         """
         failed = isinstance(item, Failure)
         end = self.tags.matches[at].end
-        for one in self.runs[at]:
-            if failed or one.kind == "picture":
-                end = one.end
+        for found in self.beside[at]:
+            if failed or found.kind == "picture":
+                end = found.end
         self.put(end, Rank.FAILED_LAST if failed else Rank.LAST, item)
 
-    def refuses(self, item: Placement | None) -> bool:
-        """Say whether a picture is one that is not put in."""
+    def is_refused(self, item: Placement | None) -> bool:
+        """Return whether a picture is refused, and so is not inserted."""
         return item is not None and item.id in self._refused
 
     def refuse(self, name: str, reason: str) -> None:
-        """Say why a picture is not put in, by its id."""
+        """Refuse to insert a picture.
+
+        Args:
+            name: its placement's id.
+            reason: why, for people.
+        """
         self._refused[name] = reason
 
-    def take(self, one: Mark | PromptMatch) -> None:
-        """Take a mark, or a tag, out."""
-        self._gone.add(one.start)
+    def remove(self, found: Mark | PromptMatch) -> None:
+        """Remove a mark or a tag."""
+        self._removed.add(found.start)
 
     def composed(self, placements: Iterable[Placement]) -> Composed:
-        """Give the new text, and what became of the placements that were to be put in."""
-        text, places = self._written()
+        """Return the new text, and which of the placements are in it.
+
+        Args:
+            placements: the pictures that were to be inserted.
+        """
+        text, positions = self._text_and_positions()
         placed, unplaced = [], []
-        for one in placements:
-            if one.id in places:
-                placed.append(one)
+        for placement in placements:
+            if placement.id in positions:
+                placed.append(placement)
             else:
-                reason = self._refused.get(one.id, NO_PROMPT)
-                unplaced.append(Unplaced(placement=one, reason=reason))
+                reason = self._refused.get(placement.id, NO_PROMPT)
+                unplaced.append(Unplaced(placement=placement, reason=reason))
         removed = dict.fromkeys(
-            one.id
-            for one in self.marks
-            if one.kind == "picture" and one.start in self._gone and one.id not in places
+            found.id
+            for found in self.marks
+            if found.kind == "picture"
+            and found.start in self._removed
+            and found.id not in positions
         )
-        placed.sort(key=lambda one: places[one.id])
+        placed.sort(key=lambda placement: positions[placement.id])
         return Composed.trusted(
             text=text,
             placed=tuple(placed),
@@ -198,80 +216,80 @@ class MarkEditor:
             claims=None,
         )
 
-    def _written(self) -> tuple[str, dict[str, int]]:
-        """Give the text, and where each mark begins in it.
+    def _text_and_positions(self) -> tuple[str, dict[str, int]]:
+        """Return the text, and where each mark begins in it.
 
-        A pattern of the user's may read on from an opener that was never closed into a new mark.
-        What it would take is left out again.
+        A pattern of the user's may match from an opener that was never closed into a new mark.
+        Such a mark is left out again.
         """
         for left in range(ROUNDS, -1, -1):
-            text, places = self._render()
+            text, positions = self._render()
             notation = self.tags.notation
             if not self._new or set(notation.patterns) <= set(DEFAULT_PATTERNS):
                 break  # the patterns that are built in end at a quote that no mark has
-            found = find_prompts(
+            prompts = find_prompts(
                 text, notation.patterns, max_tag=notation.max_tag, timeout=notation.timeout
             )
-            whole = {one.id for one in find_marks(text, found) if one.kind != "remains"}
-            lost = {one.id for new in self._new.values() for one in new} - whole
+            whole = {found.id for found in find_marks(text, prompts) if found.kind != "leftover"}
+            lost = {item.id for new in self._new.values() for item in new} - whole
             if not lost:
                 break
             self._leave_out(lost if left else self._ids.copy())
-        return text, places
+        return text, positions
 
     def _leave_out(self, lost: set[str]) -> None:
         for at, new in list(self._new.items()):
-            if any(one.id in lost for one in new):
-                self._new[at] = [one for one in new if one.id not in lost]
-                self._gone -= {one.start for one in self.marks if one.end == at}
+            if any(item.id in lost for item in new):
+                self._new[at] = [item for item in new if item.id not in lost]
+                self._removed -= {found.start for found in self.marks if found.end == at}
         self._new = {at: new for at, new in self._new.items() if new}
         self._refused |= dict.fromkeys(lost, IN_A_TAG)
 
     def _render(self) -> tuple[str, dict[str, int]]:
         text = self.text
-        page = _Writing()
-        places: dict[str, int] = {}
+        out = _Output()
+        positions: dict[str, int] = {}
         done = 0
-        held = False  # the end of a line whose mark is gone, for what may come in its place
+        line_end_due = False  # the line end of a removed mark, for a mark that takes its place
         atoms: list[Mark | PromptMatch] = [*self.tags.matches, *self.marks]
-        for one in sorted(atoms, key=lambda one: one.start):
-            between = text[done : one.start]
-            done = one.end
-            gone = one.start in self._gone
+        for atom in sorted(atoms, key=lambda atom: atom.start):
+            between = text[done : atom.start]
+            done = atom.end
+            removed = atom.start in self._removed
             if between:
-                held = gone and one.start in self._on_own_line
-                if not held:
-                    page.write(between)
-            if gone:
-                page.write(self.cut)
+                line_end_due = removed and atom.start in self._on_own_line
+                if not line_end_due:
+                    out.write(between)
+            if removed:
+                out.write(self.cut)
             else:
-                if isinstance(one, Mark):
-                    if held and one.markup == "markdown":
-                        page.write(self._newline)
-                    if one.kind != "remains":
-                        places.setdefault(one.id, page.size)
-                held = False
-                page.write_whole(text[one.start : one.end])
-            new = self._new.get(one.end)
+                if isinstance(atom, Mark):
+                    if line_end_due and atom.markup == "markdown":
+                        out.write(self._newline)
+                    if atom.kind != "leftover":
+                        positions.setdefault(atom.id, out.size)
+                line_end_due = False
+                out.write_whole(text[atom.start : atom.end])
+            new = self._new.get(atom.end)
             if new is None:
                 continue
-            if self.markup == "markdown" and (held or page.first == "<"):
-                page.write(self._newline)
-            held = False
+            if self.markup == "markdown" and (line_end_due or out.first == "<"):
+                out.write(self._newline)
+            line_end_due = False
             for item in sorted(new):
-                places[item.id] = page.size
-                page.write_whole(item.written)
-        page.write(text[done:])
-        return "".join(page.pieces), places
+                positions[item.id] = out.size
+                out.write_whole(item.written)
+        out.write(text[done:])
+        return "".join(out.pieces), positions
 
 
 def _next_line(text: str, at: int) -> int:
-    """Give where the next line begins if one ends there, else the place itself."""
+    """Return where the next line begins if a line ends at `at`, else `at` itself."""
     return at + (2 if text.startswith("\r\n", at) else text.startswith("\n", at))
 
 
-class _Writing:
-    """A text as it is written, and what its last line begins with."""
+class _Output:
+    """A text as it is written, and the first character of its last line."""
 
     def __init__(self) -> None:
         self.pieces: list[str] = []
@@ -285,7 +303,7 @@ class _Writing:
         self.first = (self.first + text).rpartition("\n")[2].lstrip()[:1]
 
     def write_whole(self, text: str) -> None:
-        """Write a tag or a mark: lines may end in it, but it stands on the one that it begins."""
+        """Write a tag or a mark; line ends within it do not begin a new line."""
         self.pieces.append(text)
         self.size += len(text)
         self.first = self.first or text.lstrip()[:1]

@@ -28,18 +28,22 @@ _WORDS = r"(?:[^\\\[\]<\n]++|\\.)*+"
 
 
 def _quoted(inside: str) -> str:
-    """Give a value in quotes of either kind; `inside` is what is in them, between `{0}`."""
+    """Return a regular expression of a quoted value.
+
+    Args:
+        inside: what stands between the quotes, with `{0}` for the quote itself.
+    """
     return rf"""(?:"{inside.format('"')}"|'{inside.format("'")}')"""
 
 
 def _begun(tag: str, attribute: str, *, before: str, value: str = "") -> str:
-    """Give the beginning of an HTML tag, through its first attribute that is such a one.
+    """Return a regular expression of an HTML tag up to the end of one of its attributes.
 
     Args:
-        tag: its name.
-        attribute: the attribute, with `{0}` for its value.
-        before: what values in quotes there may be before it.
-        value: what comes to be a group.
+        tag: the tag's name.
+        attribute: the attribute, with `{0}` for its value; the first such attribute counts.
+        before: the quoted values that other attributes before it may have.
+        value: the attribute's value; it becomes a group.
     """
     other = rf"{_SPACE}++(?!{attribute.format(value)})|={_SPACE}*+(?:{before}|(?![\"']))"
     said = attribute.format(f"({value})")
@@ -47,7 +51,13 @@ def _begun(tag: str, attribute: str, *, before: str, value: str = "") -> str:
 
 
 def _tag(tag: str, name: str, value: str) -> str:
-    """Give an HTML tag whose attribute of some name has such a value, quoted or not: a group."""
+    """Return a regular expression of an HTML tag with an attribute of a given value.
+
+    Args:
+        tag: the tag's name.
+        name: the attribute's name.
+        value: the attribute's value, quoted or not; it becomes a group.
+    """
     attribute = rf"""{name}{_SPACE}*+={_SPACE}*+(?|"{{0}}"|'{{0}}'|{{0}}(?![^ \t\n\f\r>]))"""
     begun = _begun(tag, attribute, before=_PLAIN, value=value)
     plain = rf"[^<>=]*+(?:={_SPACE}*+(?:{_PLAIN}|(?![\"']))[^<>=]*+){_MANY}"
@@ -59,7 +69,7 @@ _ANGLED = _quoted("[^{0}<>]*+(?:>[^{0}<>]*+){{1,16}}+")
 _SOURCE = rf"src{_SPACE}*+="
 _BLANK = re.compile(r"[\s\x00-\x1f\x7f-\x9f]+")
 _ENTITY = re.compile(r"(&#?)([0-9A-Za-z])[0-9A-Za-z]{0,31};?")
-_LOOKS = str.maketrans('<>"', "\u2039\u203a\u201d")  # such as look alike
+_LOOKS = str.maketrans('<>"', "\u2039\u203a\u201d")  # to characters that look alike
 _IN_MARKDOWN = re.compile(r"[\\\[\]`]")
 _IN_ATTRIBUTE = re.compile(r"[<>\"']")
 _IN_LINK = re.compile(r"[\s\x00-\x1f\x7f-\x9f()<>\"'`\\]")
@@ -84,11 +94,11 @@ MARKS: Final = (
 )
 """A picture: an `<img>` tag that holds its placement's id, or a Markdown image directly followed
 by a comment that does. A failure: a `<span>` that holds its id, or words in brackets before such a
-comment. The comment alone is what remains of one. The id is the only group.
+comment. A leftover: the comment alone. The id is the only group.
 
-A tag is read as browsers read it, however another program has written it: its attributes in any
-order, with either quotes or none, any white space between them. After the id, four values in quotes
-may hold a `>`, each 16 at most, so that the work stays in proportion."""
+A tag is read as browsers read it, since other programs rewrite tags: its attributes in any order,
+with either quotes or none, any white space between them. After the id, at most four quoted values
+may contain `>`, each at most 16 times. That bounds the work."""
 
 _ANY = regex.compile("|".join(kind.source for kind in MARKS), regex.VERSION0)
 _SHOWS = regex.compile(_begun("img", _SOURCE, before=_quoted("[^{0}<]*+")), regex.VERSION0)
@@ -96,15 +106,15 @@ _TAG: Final = 1  # the group of a picture in HTML
 _NAMED = re.compile(f"{_PICTURE}|{_FAILURE}")
 
 
-Kind = Literal["picture", "failure", "remains"]
+Kind = Literal["picture", "failure", "leftover"]
 
 
 class Mark(NamedTuple):
     """One of Limner's marks in a text.
 
     Args:
-        kind: what it is of; `remains` are of a picture or failure that another program has
-            stripped: a comment alone, or an `<img>` tag without an address.
+        kind: what it marks; a `leftover` is what another program left of the mark of a picture or
+            failure: a comment alone, or an `<img>` tag without an address.
         markup: how it is written.
         id: the picture's placement id, `prompt:picture`; of a failure, `prompt:task`.
         start: where it begins, in characters.
@@ -128,7 +138,7 @@ _KINDS: Final[tuple[tuple[Kind, Markup], ...]] = (
     ("picture", "markdown"),
     ("failure", "html"),
     ("failure", "markdown"),
-    ("remains", "markdown"),
+    ("leftover", "markdown"),
 )
 
 
@@ -137,7 +147,7 @@ def find_marks(text: str, matches: Sequence[PromptMatch] = ()) -> list[Mark]:
 
     Args:
         text: the text.
-        matches: its prompt tags, in order; what stands in one of these is part of it and no mark.
+        matches: its prompt tags, in order; what stands within a tag is no mark.
     """
     marks: list[Mark] = []
     at = after = 0
@@ -157,24 +167,25 @@ def find_marks(text: str, matches: Sequence[PromptMatch] = ()) -> list[Mark]:
             group = found.lastindex or 1
             kind, markup = _KINDS[group - 1]
             if group == _TAG and not _SHOWS.match(text, start, at):
-                kind = "remains"
-            elif kind == "remains" and text[start - 1] == ")" and "![" in text[done:start]:
-                continue  # of an image that another program has rewritten, and that is there
+                kind = "leftover"
+            elif kind == "leftover" and text[start - 1] == ")" and "![" in text[done:start]:
+                continue  # another program has rewritten the image before it, which is still there
             marks.append(Mark(kind, markup, id=found[group], start=start, end=at))
     return marks
 
 
 def marked(text: str) -> frozenset[str]:
-    """Give the ids of the placements whose marks are in a text."""
-    return frozenset(one.id for one in find_marks(text) if one.kind == "picture")
+    """Return the ids of the placements whose marks are in a text."""
+    return frozenset(found.id for found in find_marks(text) if found.kind == "picture")
 
 
 def mark(placement: Placement, markup: Markup) -> str:
-    """Give a picture as it stands in a text, named by its placement, and escaped for there.
+    """Return the mark of a picture, as it stands in a text.
 
-    The prompt is its alternative text, on one line and cut to 300 characters. No decoding of HTML,
-    however often, ends the mark early: in words `<`, `>` and `"` stand as characters that look
-    alike, and in addresses percent-encoded.
+    The mark holds the placement's id. The prompt is the alternative text, on one line and cut to
+    300 characters. HTML decoding, however often, cannot end the mark early: in the alternative text
+    `<`, `>` and `"` are replaced by characters that look alike, and in the address they are
+    percent-encoded.
 
     Raises:
         ValueError: if the placement's id is not one that `limner.messages.ids` made.
@@ -191,7 +202,7 @@ def mark(placement: Placement, markup: Markup) -> str:
 
 
 def failure_mark(failure: Failure, markup: Markup) -> str:
-    """Give the small mark of a picture that could not be made: whose it was, and why.
+    """Return the small mark of a picture that could not be made: the failure's id and reason.
 
     The reason is on one line and cut to 300 characters.
 
@@ -207,7 +218,7 @@ def failure_mark(failure: Failure, markup: Markup) -> str:
 
 
 def failure_id(failure: Failure) -> str:
-    """Give the name of a failure, `prompt_id:task_id`, as it stands in its mark."""
+    """Return the id of a failure, `prompt_id:task_id`, as it stands in its mark."""
     return f"{failure.prompt_id}:{failure.task_id}"
 
 
@@ -218,19 +229,19 @@ def _named(name: str, kind: str) -> str:
 
 
 def _line(text: str) -> str:
-    """Put a text on one line, cut and escaped for HTML, so that decoding it makes no quote."""
+    """Return a text on one line, cut and escaped so that decoding it as HTML makes no quote."""
     line = _BLANK.sub(" ", html.unescape(text)).strip()
     line = line if len(line) <= MAX_ALT else line[: MAX_ALT - 1] + "…"
     return html.escape(_ENTITY.sub(_as_words, line.translate(_LOOKS)))
 
 
 def _as_words(found: "re.Match[str]") -> str:
-    """Write what would be decoded as an entity so that it is not."""
+    """Replace the `&` of an HTML entity, so that the entity is not decoded."""
     return f"\uff06{found[0][1:]}" if html.unescape(found[0]) != found[0] else found[0]
 
 
 def _as_address(found: "re.Match[str]") -> str:
-    """Percent-encode a character of what would be decoded as an entity."""
+    """Percent-encode one character of an HTML entity, so that the entity is not decoded."""
     if html.unescape(found[0]) == found[0]:
         return found[0]
     begin, first = found.groups()

@@ -13,7 +13,7 @@ DEFAULT_PATTERNS: tuple[str, ...] = (
     r'<img-prompt="([^"\\]*(?:\\[\s\S][^"\\]*)*)">',
     r'<img_prompt="([^"\\]*(?:\\[\s\S][^"\\]*)*)">',
 )
-"""A comment and two tags. Inside of the quotes `\\"` is a quote, and lines may end."""
+"""A comment and two tags. Within the quotes, `\\"` is a quote, and there may be line ends."""
 
 MAX_SOURCE = 1_000
 """Characters of one pattern."""
@@ -29,7 +29,7 @@ class Pattern:
         opener: the longest literal text that every match begins with.
         closer: the longest literal text that every match ends with.
         plain: whether a match depends on nothing that comes after it, and every way to match is
-            tried. Then one look at all the text tells as much as a look at each possible end.
+            tried. Then one match against the whole text is as good as one for each possible end.
     """
 
     source: str
@@ -41,13 +41,13 @@ class Pattern:
 
 @lru_cache(maxsize=256)
 def compile_patterns(sources: tuple[str, ...]) -> tuple[Pattern, ...]:
-    """Make patterns of prompt tags ready to scan with.
+    """Compile patterns of prompt tags for scanning.
 
     Args:
         sources: regular expressions as the `regex` module reads them, of 1 to 1,000 characters.
             Each has a capturing group for the prompt, and begins and ends with literal text.
-            A tag is matched as a string of its own, so nothing in a pattern may ask for what
-            stands around it, and no construct may make the outcome hang on where a text was cut.
+            A tag is matched as a string of its own, so a pattern may not look at the text around
+            the tag. The match may not depend on where the text was split into chunks.
 
     Raises:
         SettingsInvalid: if a pattern cannot be used; names it, the reason, and what to change.
@@ -80,7 +80,7 @@ class _Unusable(Exception):
     """Why a pattern cannot be used, and what to change."""
 
 
-# Where this and `regex` could differ, it sees less of a literal than there is, never more.
+# Where this and `regex` could differ, this finds a shorter literal, never a longer one.
 _TOKEN = re.compile(
     r"""
       (?P<edge>       \\[ABbGKMmRXZz] | [\^$] )
@@ -108,8 +108,12 @@ _CUT = "which cannot be told while the text is still coming in"
 
 
 def _literals(source: str) -> tuple[str, str, bool]:
-    """Give the literals that a valid pattern begins and ends with, and whether it is plain."""
-    top: list[str] = []  # outside of all groups: a literal character, or nothing for what varies
+    """Return the literals that a pattern begins and ends with, and whether it is plain.
+
+    Raises:
+        _Unusable: if the pattern cannot be used.
+    """
+    top: list[str] = []  # outside of all groups: a literal character, or "" for what varies
     depth, plain = 0, True
     for token in _TOKEN.finditer(source):
         kind, text = token.lastgroup, token[0]

@@ -1,4 +1,4 @@
-"""The prompt tags of a text, and which prompt holds each."""
+"""The prompt tags of a text, and which prompt owns each."""
 
 import html
 import re
@@ -14,7 +14,7 @@ from limner.messages.text.patterns import compile_patterns
 from limner.messages.text.scanner import find_prompts, prompt_of
 
 PASSES = 16
-"""How often a text is decoded at most: other programs that encode do it a few times."""
+"""How often a text is decoded at most: other programs encode a text a few times."""
 
 _ENDS_EARLY = re.compile(r"[<>]|(?<=-)-")
 _ENDS_ATTRIBUTE = re.compile(r"""[<>="'`]|(?<=-)-""")
@@ -23,9 +23,9 @@ _BEFORE_QUOTE = re.compile(r'["\\]')
 
 
 def decoded(text: str) -> str:
-    """Decode the HTML entities of a text again and again until nothing changes, 16 times at most.
+    """Decode the HTML entities of a text until nothing changes, 16 times at most.
 
-    However often another program has encoded or decoded a text, this gives the same.
+    The result is the same however often another program has encoded or decoded the text.
     """
     for _ in range(PASSES):
         plain = html.unescape(text) if "&" in text else text
@@ -36,22 +36,22 @@ def decoded(text: str) -> str:
 
 
 def canonical(text: str) -> str:
-    """Give a prompt's text as it is compared: decoded, each run of white space one space."""
+    """Return a prompt's text as it is compared: decoded, all white space as single spaces."""
     return " ".join(decoded(text).split())
 
 
-class Tags:
-    """The prompt tags of a text, and which prompt holds each.
+class PromptTags:
+    """The prompt tags of a text, and which prompt owns each.
 
-    A tag that a claim names is held by the claim's prompt; any other by the prompt that its text
-    and ordinal name.
+    A tag belongs to the prompt that `Registry.claims` names for it; any other tag to the prompt
+    that its text and ordinal name.
 
     Args:
         text: the text, which UTF-8 can carry.
-        registry: what is known of the message; without one no tag is claimed.
+        registry: what is known of the message; by default, nothing.
         message_id: the message whose text it is.
         notation: how prompts stand in it.
-        matches: what `find_prompts` gives for this text, if that is known already.
+        matches: what `find_prompts` returns for this text, if that is known already.
 
     Raises:
         SettingsInvalid: if a pattern cannot be used.
@@ -71,80 +71,89 @@ class Tags:
         self.message_id = message_id
         self.notation = notation
         self.matches = tuple(_found(text, notation) if matches is None else matches)
-        claims = {(one.text, one.ordinal): one.prompt_id for one in self.registry.claims}
-        self.holders = tuple(
-            claims.get((one.text, one.ordinal)) or self._default(one) for one in self.matches
+        claims = {(owner.text, owner.ordinal): owner.prompt_id for owner in self.registry.claims}
+        self.owners = tuple(
+            claims.get((match.text, match.ordinal)) or self._default(match)
+            for match in self.matches
         )
+        """For each of `matches`, the id of the prompt that owns it."""
 
-    def holder(self, match: PromptMatch) -> str:
-        """Give the id of the prompt that holds one of the tags."""
-        return self.holders[self.matches.index(match)]
+    def owner_of(self, match: PromptMatch) -> str:
+        """Return the id of the prompt that owns a tag."""
+        return self.owners[self.matches.index(match)]
 
     def of(self, prompt: str) -> PromptMatch | None:
-        """Give the tag that the pictures of a prompt belong beside, by the prompt's id.
+        """Return the tag that the pictures of a prompt belong beside, if there is one.
 
-        It is the tag that the prompt holds; else that of its nearest relative in the history, a
-        descendant before others; else the one that says the same after decoding, as another
-        program may have encoded or decoded the text. `None` if there is none of these.
+        It is the tag that the prompt owns; else that of its nearest relative in the history, a
+        descendant before others; else the tag that has the same text after decoding, since another
+        program may have encoded or decoded the text.
+
+        Args:
+            prompt: the prompt's id.
         """
         at = self.index(prompt)
         return None if at is None else self.matches[at]
 
     def index(self, prompt: str) -> int | None:
-        """Give which of `matches` `of` gives, counted from 0."""
-        if prompt in self._held:
-            return self._held[prompt]
-        if prompt in self._of_kin:
-            return self._of_kin[prompt]
+        """Return the index in `matches` of the tag that `of` returns."""
+        if prompt in self._owned:
+            return self._owned[prompt]
+        if prompt in self._of_relatives:
+            return self._of_relatives[prompt]
         return self._of_decoded.get(prompt)
 
     @property
     def claims(self) -> tuple[TagOwner, ...]:
-        """All tags that are held by another prompt than their text and ordinal name."""
+        """The owners of all tags that belong to another prompt than their text and ordinal name."""
         return tuple(
-            TagOwner(prompt_id=holder, text=match.text, ordinal=match.ordinal)
-            for match, holder in zip(self.matches, self.holders, strict=True)
-            if holder != self._default(match)
+            TagOwner(prompt_id=owner, text=match.text, ordinal=match.ordinal)
+            for match, owner in zip(self.matches, self.owners, strict=True)
+            if owner != self._default(match)
         )
 
     def prompt(self, at: int) -> Prompt:
-        """Give the prompt that holds a tag: as it is known, else as the tag has it."""
-        holder = self.holders[at]
-        if known := self.known.get(holder):
+        """Return the prompt that owns a tag: as the registry has it, else as the tag has it.
+
+        Args:
+            at: the index of the tag.
+        """
+        owner = self.owners[at]
+        if known := self.known.get(owner):
             return known
         named = Prompt.of(self.message_id, self.matches[at])
-        if named.id == holder:
+        if named.id == owner:
             return named
-        return named.but(id=holder, ordinal=self._ordinals.get(holder, named.ordinal))
+        return named.but(id=owner, ordinal=self._ordinals.get(owner, named.ordinal))
 
     @cached_property
     def known(self) -> dict[str, Prompt]:
         """The prompts that the registry knows, by their ids."""
-        return {one.id: one for one in self.registry.prompts}
+        return {prompt.id: prompt for prompt in self.registry.prompts}
 
-    def rewritten(self, changes: Mapping[int, Prompt]) -> "Tags":
-        r"""Give the text with other prompts in some of its tags, which these hold then.
+    def rewritten(self, changes: Mapping[int, Prompt]) -> "PromptTags":
+        r"""Return the text with other prompts written into some of its tags, which own these then.
 
         Each prompt is escaped for its tag: `\"` and `\\` as the scanner reads them; `<`, `>` and
         `--` as HTML entities, so that no tag or comment ends early; in an element also `=`, quotes
-        and backquotes, so that no attribute comes of it; other symbols and ends of lines only
-        where the tag's pattern takes them in no other way. A tag that says the same already is
-        left as it is. The other tags stay with the prompts that held them.
+        and backquotes, so that they begin no attribute. Other symbols and line ends are escaped
+        only where the tag's pattern accepts them in no other way. A tag that has the same text
+        already stays as it is. The other tags keep their owners.
 
         Args:
-            changes: the new prompts, each by which of `matches` it goes into.
+            changes: the new prompts by the index of their tags.
 
         Raises:
-            SettingsInvalid: if a prompt cannot be written in its tag, so that it alone would be
-                read from there.
+            SettingsInvalid: if a prompt cannot be written into its tag in a way that the scanner
+                reads exactly this prompt from it.
         """
-        holders, pieces, done = list(self.holders), [], 0
-        expected = [(one.start, one.end, one.text) for one in self.matches]
+        owners, pieces, done = list(self.owners), [], 0
+        expected = [(match.start, match.end, match.text) for match in self.matches]
         shift = 0
         for at, match in enumerate(self.matches):
             tag, said = match.tag, match.text
             if at in changes:
-                holders[at] = changes[at].id
+                owners[at] = changes[at].id
                 if canonical(changes[at].text) != canonical(said):
                     tag, said = self._written(match, changes[at].text)
                     pieces += [self.text[done : match.start], tag]
@@ -152,20 +161,24 @@ class Tags:
             start = match.start + shift
             shift += len(tag) - len(match.tag)
             expected[at] = start, start + len(tag), said
-        made = self.held_by(holders)
+        made = self.owned_by(owners)
         made.text = "".join([*pieces, self.text[done:]])
         if pieces:
             made.matches = tuple(_found(made.text, self.notation))
-        if [(one.start, one.end, one.text) for one in made.matches] != expected:
+        if [(match.start, match.end, match.text) for match in made.matches] != expected:
             raise _unwritable(next(iter(changes.values())).text)
         return made
 
-    def held_by(self, holders: Sequence[str]) -> "Tags":
-        """Give the same tags as they are held by other prompts, whose ids are given for each."""
-        made = Tags.__new__(Tags)
+    def owned_by(self, owners: Sequence[str]) -> "PromptTags":
+        """Return the same tags with other owners.
+
+        Args:
+            owners: the id of the owner of each of `matches`.
+        """
+        made = PromptTags.__new__(PromptTags)
         made.text, made.matches, made.notation = self.text, self.matches, self.notation
         made.registry, made.message_id = self.registry, self.message_id
-        made.holders = tuple(holders)
+        made.owners = tuple(owners)
         return made
 
     def _default(self, match: PromptMatch) -> str:
@@ -173,39 +186,43 @@ class Tags:
 
     @cached_property
     def _ordinals(self) -> dict[str, int]:
-        """The ordinals by which the tags name prompts, by these prompts' ids."""
+        """The ordinals of the tags, by the ids of the prompts that text and ordinal name."""
         return {self._default(match): match.ordinal for match in self.matches}
 
     @cached_property
-    def _held(self) -> dict[str, int]:
-        """The first tag of each holder, by its id."""
-        held: dict[str, int] = {}
-        for at, holder in enumerate(self.holders):
-            held.setdefault(holder, at)
-        return held
+    def _owned(self) -> dict[str, int]:
+        """The index of the first tag of each owner, by the owner's id."""
+        owned: dict[str, int] = {}
+        for at, owner in enumerate(self.owners):
+            owned.setdefault(owner, at)
+        return owned
 
     @cached_property
-    def _of_kin(self) -> dict[str, int]:
-        return self._spread(self._held)
+    def _of_relatives(self) -> dict[str, int]:
+        return self._nearest(self._owned)
 
     @cached_property
     def _of_decoded(self) -> dict[str, int]:
-        """The tags that say what a prompt or its nearest relative says, once both are decoded."""
+        """By a prompt's id, the tag that has its text, or its nearest relative's, once decoded."""
         alike: dict[str, list[int]] = {}
         for at, match in enumerate(self.matches):
             alike.setdefault(canonical(match.text), []).append(at)
-        claimed = {one.prompt_id: one.ordinal for one in self.registry.claims}
+        claimed = {owner.prompt_id: owner.ordinal for owner in self.registry.claims}
         found: dict[str, int] = {}
         for prompt in self.registry.prompts:
             tags = alike.get(canonical(prompt.text), ())
             ordinal = claimed.get(prompt.id, prompt.ordinal)
             if ordinal < len(tags):
                 found[prompt.id] = tags[ordinal]
-        return self._spread(found)
+        return self._nearest(found)
 
-    def _spread(self, held: Mapping[str, int]) -> dict[str, int]:
-        """Give to each prompt that holds nothing what the nearest of its relatives holds."""
-        parents = {one.id: one.parent_id for one in self.registry.prompts}
+    def _nearest(self, owned: Mapping[str, int]) -> dict[str, int]:
+        """Return the tag of each prompt: its own, else that of its nearest relative.
+
+        Args:
+            owned: indexes of tags by the ids of the prompts that have one of their own.
+        """
+        parents = {prompt.id: prompt.parent_id for prompt in self.registry.prompts}
         children: dict[str, list[str]] = {}
         order = []
         for name, parent in parents.items():
@@ -214,12 +231,12 @@ class Tags:
             if parent is None or parent not in parents:
                 order.append(parent or name)
         order = list(dict.fromkeys(order))
-        for name in order:  # it grows; a ring, which another program has bent, has no beginning
+        for name in order:  # it grows; a circle of parents, after damage, has no beginning
             order.extend(children.get(name, ()))
         nearest: dict[str, tuple[int, int]] = {}
         for name in reversed(order):
-            if name in held:
-                nearest[name] = 0, held[name]
+            if name in owned:
+                nearest[name] = 0, owned[name]
             parent = parents.get(name)
             if parent is not None and name in nearest:
                 far, at = nearest[name]
@@ -229,10 +246,10 @@ class Tags:
             parent = parents.get(name)
             if parent is not None and parent in nearest:
                 nearest.setdefault(name, nearest[parent])
-        return {**{name: at for name, (_, at) in nearest.items()}, **held}
+        return {**{name: at for name, (_, at) in nearest.items()}, **owned}
 
     def _written(self, match: PromptMatch, prompt: str) -> tuple[str, str]:
-        """Give a tag with another prompt in it, and the prompt as it is read from there."""
+        """Return a tag with another prompt in it, and the prompt as it is read from the tag."""
         wanted = canonical(prompt)
         for before, after in self._frames(match):
             in_comment = before.rfind("<!--") > before.rfind("-->")
@@ -245,7 +262,7 @@ class Tags:
         raise _unwritable(prompt)
 
     def _frames(self, match: PromptMatch) -> Iterator[tuple[str, str]]:
-        """Give what stands before the prompt in a tag and after it."""
+        """Yield what stands in a tag before the prompt and after it, for each matching pattern."""
         for pattern in compile_patterns(self.notation.patterns):
             try:
                 found = pattern.compiled.fullmatch(
@@ -272,7 +289,12 @@ def _entity(found: "re.Match[str]") -> str:
 
 
 def _ways(prompt: str, ends: "re.Pattern[str]") -> Iterator[str]:
-    """Give the ways to write a prompt in a tag that `ends` would end, the plainest first."""
+    """Yield the ways to escape a prompt for a tag, the plainest first.
+
+    Args:
+        prompt: the prompt's text.
+        ends: what would end the tag early.
+    """
     plain = ends.sub(_entity, prompt.strip())
     for way in (
         _BEFORE_QUOTE.sub(r"\\\g<0>", plain),

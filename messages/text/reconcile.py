@@ -1,4 +1,4 @@
-"""Putting back what another program has taken out of a text."""
+"""Put back the pictures that another program has stripped from a text."""
 
 import re
 from collections.abc import Collection, Iterator
@@ -11,7 +11,7 @@ from limner.messages.pictures import Placement, Unplaced
 from limner.messages.registry import Registry
 from limner.messages.text.mark_editor import Composed, MarkEditor, Rank
 from limner.messages.text.notation import Notation
-from limner.messages.text.prompt_tags import PASSES, Tags, decoded
+from limner.messages.text.prompt_tags import PASSES, PromptTags, decoded
 
 NO_TEXT = "the text is gone"
 ENCODED = "it stands in the text, but encoded; decode the text"
@@ -19,10 +19,10 @@ PROMPT_ENCODED = "its prompt stands in the text, but encoded; decode the text"
 STRANGER = "its tag has a picture that is not known here, as if lines or files were moved"
 
 TRIES = 8
-"""How many ends of an image's addresses are tried, where decoding has broken its quotes."""
+"""How many ends of an image's address are tried, where decoding has broken its quotes."""
 
 GROWTH = 64
-"""How many times as long as it is an address may be written: longer ones are not decoded."""
+"""How many times longer than the address an encoded address may be; longer ones are skipped."""
 
 _ID = r"([0-9a-f]{20}:[0-9a-f]{32})"
 _HTML = re.compile(
@@ -43,68 +43,71 @@ def reconcile(
 ) -> Composed:
     """Put each picture that should be in a text, and is not, back beside its tag.
 
-    A picture is there if its mark is, or an image with its address, as HTML or as Markdown,
-    however often that was encoded or decoded. One that is not goes after the pictures at its tag
-    that are older, or in the place of what remains of its mark; doing so again changes nothing.
-    None is put beside a picture of a prompt that is not known, directly after its tag: what is
-    known may be of another text. None is put in whose mark is in the text only encoded: it would
-    be there twice once that is decoded.
+    A picture is in the text if its mark is, or an image with its address, as HTML or as Markdown,
+    however often the address was encoded or decoded. A missing picture goes in place of a leftover
+    of its mark, else after the older pictures beside its tag. Reconciling twice gives the same as
+    reconciling once.
+
+    A picture is not put back if a picture of an unknown prompt stands directly after its tag, since
+    the registry may be of another text. It is not put back either if its mark is in the text in
+    encoded form, since it would be there twice once the text is decoded.
 
     Args:
         text: the text, which UTF-8 can carry; `None` if it is gone.
-        registry: what is known of the message; what it has as placed should be there.
+        registry: what is known of the message; its `placed` pictures should be in the text.
         message_id: the message.
         notation: how prompts and pictures stand in the text.
 
     Returns:
-        The text; as `placed` what was put back, as `unplaced` what could not be, and why.
+        The text; as `placed` the pictures that were put back, as `unplaced` those that could not
+        be, and why.
 
     Raises:
         SettingsInvalid: if a pattern cannot be used.
     """
-    links = [one.placement for one in registry.links if one.state == "placed"]
+    expected = [link.placement for link in registry.links if link.state == "placed"]
     if text is None:
-        lost = (Unplaced(placement=one, reason=NO_TEXT) for one in links)
+        lost = (Unplaced(placement=placement, reason=NO_TEXT) for placement in expected)
         return Composed(text="", unplaced=tuple(lost))
-    page = MarkEditor(Tags(text, registry, message_id=message_id, notation=notation))
-    there = standing(page, links)
+    editor = MarkEditor(PromptTags(text, registry, message_id=message_id, notation=notation))
+    present = standing(editor, expected)
     missing = []
-    strangers = {at for name, at in page.after.items() if _strange(page, name)}
-    encoded = _Encoded(page)
-    ends: dict[int, tuple[int, Rank]] = {}  # where the pictures that are older end, by the tag
-    for one in links:
-        at = page.tags.index(one.prompt_id)
-        marks = page.there.get(one.id)
-        if one.id not in there:
-            missing.append(one)
-            marks = page.remains.get(one.id)
+    strangers = {at for name, at in editor.tag_before.items() if _is_stranger(editor, name)}
+    encoded = _Encoded(editor)
+    ends: dict[int, tuple[int, Rank]] = {}  # where the older pictures of each tag end
+    for placement in expected:
+        at = editor.tags.index(placement.prompt_id)
+        marks = editor.present.get(placement.id)
+        if placement.id not in present:
+            missing.append(placement)
+            marks = editor.leftovers.get(placement.id)
             if marks:
-                page.put(marks[0].end, Rank.INSTEAD, one)
-            elif one.id in encoded.images:
-                page.refuse(one.id, ENCODED)
+                editor.put(marks[0].end, Rank.INSTEAD, placement)
+            elif placement.id in encoded.images:
+                editor.refuse(placement.id, ENCODED)
             elif at in strangers:
-                page.refuse(one.id, STRANGER)
-            elif at is None and encoded.holds(one.prompt_id):
-                page.refuse(one.id, PROMPT_ENCODED)
+                editor.refuse(placement.id, STRANGER)
+            elif at is None and encoded.has_tag_of(placement.prompt_id):
+                editor.refuse(placement.id, PROMPT_ENCODED)
             elif at is not None:
-                page.put(*ends.get(at, (page.tags.matches[at].end, Rank.FIRST)), one)
-        if at is not None and marks and marks[0] in page.runs[at]:
+                editor.put(*ends.get(at, (editor.tags.matches[at].end, Rank.FIRST)), placement)
+        if at is not None and marks and marks[0] in editor.beside[at]:
             ends[at] = max(ends.get(at, (0, Rank.FIRST)), (marks[0].end, Rank.AFTER))
-    return page.composed(missing)
+    return editor.composed(missing)
 
 
-def _strange(page: MarkEditor, name: str) -> bool:
-    """Say whether a mark is a picture of a prompt that nothing is known of."""
-    mark = page.there[name][0]
-    unknown = mark.prompt_id not in page.tags.known and page.tags.index(mark.prompt_id) is None
+def _is_stranger(editor: MarkEditor, name: str) -> bool:
+    """Return whether a mark is a picture of a prompt of which nothing is known."""
+    mark = editor.present[name][0]
+    unknown = mark.prompt_id not in editor.tags.known and editor.tags.index(mark.prompt_id) is None
     return unknown and mark.kind == "picture"
 
 
 class _Encoded:
-    """What a text would hold if it were decoded, looked up if it is asked for."""
+    """The images and tags that a text would have if it were decoded; found when first needed."""
 
-    def __init__(self, page: MarkEditor) -> None:
-        self._page = page
+    def __init__(self, editor: MarkEditor) -> None:
+        self._editor = editor
 
     @cached_property
     def images(self) -> Collection[str]:
@@ -112,63 +115,66 @@ class _Encoded:
         text = self._plain
         if text is None:
             return ()
-        return {one.name for one in (*_in_html(text), *_in_markdown(text)) if one.name is not None}
+        images = (*_in_html(text), *_in_markdown(text))
+        return {image.name for image in images if image.name is not None}
 
-    def holds(self, prompt: str) -> bool:
-        """Say whether a tag is there that the pictures of a prompt belong beside."""
+    def has_tag_of(self, prompt: str) -> bool:
+        """Return whether there is a tag that the pictures of a prompt belong beside."""
         return self._tags is not None and self._tags.index(prompt) is not None
 
     @cached_property
-    def _tags(self) -> Tags | None:
-        tags = self._page.tags
+    def _tags(self) -> PromptTags | None:
+        tags = self._editor.tags
         if self._plain is None:
             return None
-        return Tags(self._plain, tags.registry, message_id=tags.message_id, notation=tags.notation)
+        return PromptTags(
+            self._plain, tags.registry, message_id=tags.message_id, notation=tags.notation
+        )
 
     @cached_property
     def _plain(self) -> str | None:
-        plain = decoded(self._page.text)
-        return None if plain == self._page.text else plain
+        plain = decoded(self._editor.text)
+        return None if plain == self._editor.text else plain
 
 
-def standing(page: MarkEditor, placements: Collection[Placement]) -> set[str]:
-    """Give the ids of those pictures that stand in a text, marked or not.
+def standing(editor: MarkEditor, placements: Collection[Placement]) -> set[str]:
+    """Return the ids of those pictures that are in a text, with a mark or without.
 
-    Two pictures that have one address are both there only if two images are; an image that is
-    not marked is taken for the picture whose tag is the last before it.
+    An image without a mark counts as the picture with its address whose tag is the last one before
+    the image. Two pictures with one address are both in the text only if two images are.
 
     Args:
-        page: the text.
+        editor: the text.
         placements: the pictures to look for.
     """
-    there = {name for name, marks in page.there.items() if marks[0].kind == "picture"}
-    missing = {one.id: one for one in placements if one.id not in there}
+    present = {name for name, marks in editor.present.items() if marks[0].kind == "picture"}
+    missing = {placement.id: placement for placement in placements if placement.id not in present}
     if not missing:
-        return there
-    tags = [one for one in _in_html(page.text) if one.name not in page.remains]
-    images = sorted((*tags, *_in_markdown(page.text)), key=lambda one: one.at)
-    there |= {name for _, name, _ in images if name is not None}
+        return present
+    tags = [image for image in _in_html(editor.text) if image.name not in editor.leftovers]
+    images = sorted((*tags, *_in_markdown(editor.text)), key=lambda image: image.at)
+    present |= {name for _, name, _ in images if name is not None}
     wanted: dict[str, list[tuple[int, str]]] = {}
-    for name, one in missing.items():
-        if name not in there:
-            at = page.tags.index(one.prompt_id)
-            end = len(page.text) if at is None else page.tags.matches[at].end
-            wanted.setdefault(address(one.picture.url), []).append((end, name))
+    for name, placement in missing.items():
+        if name not in present:
+            at = editor.tags.index(placement.prompt_id)
+            end = len(editor.text) if at is None else editor.tags.matches[at].end
+            wanted.setdefault(address(placement.picture.url), []).append((end, name))
     longest = GROWTH * max(map(len, wanted), default=0)
     unmarked: dict[str, list[int]] = {}
     for at, named, urls in images:
         if named is None:
             short = (url for url in urls if len(url) <= longest)
-            found = next((one for one in map(address, short) if one in wanted), None)
+            found = next((url for url in map(address, short) if url in wanted), None)
             if found is not None:
                 unmarked.setdefault(found, []).append(at)
     for known, places in unmarked.items():
-        there.update(_assigned(sorted(wanted[known]), places))
-    return there
+        present.update(_assigned(sorted(wanted[known]), places))
+    return present
 
 
 def address(url: str) -> str:
-    """Give an address as it is compared: entities and percent-encoding decoded, no line ends."""
+    """Return an address as it is compared: entities and percent-encoding decoded, no line ends."""
     for _ in range(PASSES):
         plain = _DROPPED.sub("", unquote(decoded(url))).strip()
         if plain == url:
@@ -178,7 +184,13 @@ def address(url: str) -> str:
 
 
 class _Image(NamedTuple):
-    """An image in a text: the placement that it names, or what its address may be."""
+    """An image in a text.
+
+    Args:
+        at: where it is, in characters.
+        name: the id of the placement that it is marked with, if it is.
+        urls: what its address may be.
+    """
 
     at: int
     name: str | None
@@ -186,7 +198,10 @@ class _Image(NamedTuple):
 
 
 def _in_html(text: str) -> Iterator[_Image]:
-    """Give the `<img>` tags; one reaches to the next, since decoding may have broken its end."""
+    """Yield the `<img>` tags.
+
+    A tag's address is looked for up to the next tag, since decoding may have broken its end.
+    """
     tags = list(_HTML.finditer(text))
     for tag, after in zip_longest(tags, tags[1:]):
         stop = after.start() if after else len(text)
@@ -194,7 +209,7 @@ def _in_html(text: str) -> Iterator[_Image]:
 
 
 def _sources(text: str, start: int, stop: int) -> Iterator[str]:
-    """Give what the address of an `<img>` tag may be: of each `src` the nearest end first."""
+    """Yield what the address of an `<img>` tag may be: of each `src` the nearest end first."""
 
     def ways(source: "re.Match[str]") -> Iterator[str]:
         if source[2]:
@@ -208,7 +223,7 @@ def _sources(text: str, start: int, stop: int) -> Iterator[str]:
 
 
 def _in_markdown(text: str) -> Iterator[_Image]:
-    """Give the Markdown images; one reaches to the next link."""
+    """Yield the Markdown images; an image's address is looked for up to the next link."""
     links = [found.end() for found in _LINK.finditer(text)]
     for before, start, stop in zip([0, *links], links, [*links[1:], len(text)], strict=False):
         if text.rfind("![", before, start) < 0:
@@ -238,7 +253,15 @@ def _ends(text: str, closer: str, start: int, stop: int) -> Iterator[int]:
 
 
 def _assigned(wanted: list[tuple[int, str]], places: list[int]) -> Iterator[str]:
-    """Give the pictures that images at some places are, each the last one whose tag is before."""
+    """Yield the pictures that images without a mark are.
+
+    Each image is the last picture that is not assigned yet and whose tag is before the image. If
+    there is none, it is one of the others.
+
+    Args:
+        wanted: the pictures by the position of their tag's end, sorted.
+        places: the positions of the images, in order.
+    """
     waiting: list[str] = []
     later = wanted[::-1]
     left = 0

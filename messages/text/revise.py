@@ -1,4 +1,4 @@
-"""Changing the pictures of a text that is there already: what comes of the wishes for it."""
+"""Apply the outcomes of picture requests to a stored text; remove a picture from it."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import islice
@@ -11,7 +11,7 @@ from limner.messages.registry import Registry
 from limner.messages.text.mark_editor import Composed, MarkEditor, Rank
 from limner.messages.text.marks import Mark, failure_id
 from limner.messages.text.notation import Notation
-from limner.messages.text.prompt_tags import Tags
+from limner.messages.text.prompt_tags import PromptTags
 
 DEFAULT = Notation()
 
@@ -24,101 +24,111 @@ def revise(
     message_id: str,
     notation: Notation = DEFAULT,
 ) -> Composed:
-    """Apply to a text what became of the wishes for it, all in one go.
+    """Apply the outcomes of all picture requests of a session to a text.
 
-    The rules are those of `Place`, in the order given. A picture that one of the outcomes brings
-    never leaves by another; one that is there already stays where it is. What is wished for a
-    picture that is not there any more goes after those beside its prompt's tag. A tag that is
-    rewritten for several prompts comes to say the last; one that its prompt cannot be written in
-    stays as it is. What is replaced is removed also if another program has stripped it from the
-    text, so that it is not put back there.
+    The rules are those of `Place`, in the order of the outcomes. A picture that one outcome inserts
+    is not removed by another; one that is in the text already stays where it is. If the target of a
+    request is no longer in the text, its picture goes after those beside the prompt's tag. A tag
+    that is rewritten for several prompts gets the last one; a tag into which its prompt cannot be
+    written stays as it is. A replaced picture is recorded as removed also if another program had
+    stripped it from the text, so that it is not put back.
 
     Args:
         text: the text, which UTF-8 can carry.
-        outcomes: what became of the wishes. One that gave no picture leaves all as it is, but for
-            the mark of a failure if `notation.placeholders` asks for these.
+        outcomes: the outcomes. One without a picture changes nothing, except that it leaves the
+            mark of a failure if `notation.placeholders` is set.
         registry: what is known of the message.
         message_id: the message.
         notation: how prompts and pictures stand in the text.
 
     Returns:
-        The text, and of the outcomes' pictures those that stand in it and those that do not; one
-        for each outcome.
+        The text; as `placed` and `unplaced` the pictures of the outcomes that are in it and those
+        that are not.
 
     Raises:
         SettingsInvalid: if a pattern cannot be used.
         ValueError: if an id is not one that `limner.messages.ids` made.
     """
-    registry = registry.add(*(one.wish.prompt for one in outcomes))
-    old = Tags(text, registry, message_id=message_id, notation=notation)
+    registry = registry.add(*(outcome.request.prompt for outcome in outcomes))
+    old = PromptTags(text, registry, message_id=message_id, notation=notation)
     tags = _rewritten(old, outcomes)
-    page = MarkEditor(tags)
-    brought = {one.placement.id for one in outcomes if one.placement is not None}
-    brought |= {failure_id(left) for one in outcomes if (left := _failed(one, notation))}
-    for one in outcomes:
-        wish, at = one.wish, _tag(tags, one.wish)
-        target = _target(page, wish)
-        if one.placement is not None:
-            match wish.place:
+    editor = MarkEditor(tags)
+    inserted = {outcome.placement.id for outcome in outcomes if outcome.placement is not None}
+    inserted |= {
+        failure_id(failure) for outcome in outcomes if (failure := _failed(outcome, notation))
+    }
+    for outcome in outcomes:
+        request, at = outcome.request, _tag(tags, outcome.request)
+        target = _target(editor, request)
+        if outcome.placement is not None:
+            match request.place:
                 case "append-after-prompt" if at is not None:
-                    page.put(tags.matches[at].end, Rank.FIRST, one.placement)
+                    editor.put(tags.matches[at].end, Rank.FIRST, outcome.placement)
                 case "append-after-image" if target:
-                    page.put(target[0].end, Rank.AFTER, one.placement)
+                    editor.put(target[0].end, Rank.AFTER, outcome.placement)
                 case "replace-image" | "retry" if target:
-                    page.put(target[0].end, Rank.INSTEAD, one.placement)
+                    editor.put(target[0].end, Rank.INSTEAD, outcome.placement)
                 case _ if at is not None:
-                    page.put_beside(at, one.placement)
-        elif left := _failed(one, notation):
+                    editor.put_beside(at, outcome.placement)
+        elif failure := _failed(outcome, notation):
             if target:
-                page.put(target[0].end, Rank.FAILED, left)
+                editor.put(target[0].end, Rank.FAILED, failure)
             elif at is not None:
-                page.put_beside(at, left)
-        for mark in () if page.refuses(one.placement) else _leaving(page, one, notation):
-            if mark.id not in brought:
-                page.take(mark)
-    composed = page.composed([one.placement for one in outcomes if one.placement is not None])
-    if stripped := tuple(_stripped(page, outcomes, {one.id for one in composed.placed})):
+                editor.put_beside(at, failure)
+        if not editor.is_refused(outcome.placement):
+            for mark in _replaced_marks(editor, outcome, notation):
+                if mark.id not in inserted:
+                    editor.remove(mark)
+    composed = editor.composed(
+        [outcome.placement for outcome in outcomes if outcome.placement is not None]
+    )
+    placed = {placement.id for placement in composed.placed}
+    if stripped := tuple(_stripped(editor, outcomes, placed)):
         composed = composed.but(removed=(*composed.removed, *stripped))
     return composed if tags is old else composed.but(claims=tags.claims)
 
 
 def remove(text: str, placement_id: str, *, notation: Notation = DEFAULT) -> str | None:
-    """Give a text without one of its pictures, or what remains of it; `None` if neither is in it.
+    """Return a text without one of its pictures; `None` if the picture is not in it.
 
-    In Markdown, the end of the line before it goes too if it stands between the picture and the
-    prompt's tag, or a picture beside that, and nothing of ours follows on the line: so a picture
-    that was put in and removed leaves the text as it was.
+    A leftover of the picture's mark is removed too. In Markdown, the line end before the picture is
+    removed too, if it stands between the picture and the prompt's tag or a picture beside the tag,
+    and no mark of ours follows on the line. So inserting a picture and removing it gives the same
+    text again.
 
     Args:
         text: the text, which UTF-8 can carry.
-        placement_id: the picture.
+        placement_id: the id of the picture's placement.
         notation: how prompts and pictures stand in the text.
 
     Raises:
         SettingsInvalid: if a pattern cannot be used.
     """
-    page = MarkEditor(Tags(text, message_id="", notation=notation))
-    marks = [*page.there.get(placement_id, ()), *page.remains.get(placement_id, ())]
+    editor = MarkEditor(PromptTags(text, message_id="", notation=notation))
+    marks = [*editor.present.get(placement_id, ()), *editor.leftovers.get(placement_id, ())]
     for mark in marks:
-        page.take(mark)
-    return page.composed(()).text if marks else None
+        editor.remove(mark)
+    return editor.composed(()).text if marks else None
 
 
-def _rewritten(tags: Tags, outcomes: Sequence[RequestOutcome]) -> Tags:
-    """Give the tags as they are after the wishes that rewrite them and gave a picture."""
-    held = set(tags.holders)
+def _rewritten(tags: PromptTags, outcomes: Sequence[RequestOutcome]) -> PromptTags:
+    """Return the tags after the requests that rewrite a tag and gave a picture."""
+    owners = set(tags.owners)
     changes: dict[int, Prompt] = {}
-    for one in outcomes:
-        prompt, at = one.wish.prompt, _tag(tags, one.wish)
-        if not one.wish.rewrites or one.placement is None or at is None:
+    for outcome in outcomes:
+        prompt, at = outcome.request.prompt, _tag(tags, outcome.request)
+        if not outcome.request.rewrites or outcome.placement is None or at is None:
             continue
-        if prompt.id not in held or prompt.id == tags.holders[at]:
+        if prompt.id not in owners or prompt.id == tags.owners[at]:
             changes[at] = prompt
     return _written(tags, changes) if changes else tags
 
 
-def _written(tags: Tags, changes: Mapping[int, Prompt]) -> Tags:
-    """Give the tags with other prompts in some; what cannot be written is found by halves."""
+def _written(tags: PromptTags, changes: Mapping[int, Prompt]) -> PromptTags:
+    """Return the tags with other prompts in some; one that cannot be written is left out.
+
+    It is found by writing the changes in halves.
+    """
     try:
         return tags.rewritten(changes)
     except SettingsInvalid:
@@ -130,59 +140,62 @@ def _written(tags: Tags, changes: Mapping[int, Prompt]) -> Tags:
 
 
 def _stripped(
-    page: MarkEditor, outcomes: Sequence[RequestOutcome], placed: Collection[str]
+    editor: MarkEditor, outcomes: Sequence[RequestOutcome], placed: Collection[str]
 ) -> Iterator[str]:
-    """Give the ids of the pictures that are replaced, and had been stripped from the text.
+    """Yield the ids of replaced pictures that another program had stripped from the text.
 
     Args:
-        page: the text as it was.
-        outcomes: what became of the wishes.
+        editor: the text as it was.
+        outcomes: the outcomes of the requests.
         placed: the ids of the outcomes' pictures that are in the text now.
     """
     targets: set[str] = set()
     at_tags: set[int | None] = set()
-    for one in outcomes:
-        if one.placement is not None and one.placement.id in placed:
-            if one.wish.place == "replace-image":
-                targets.add(one.wish.target)
-            elif one.wish.place == "replace":
-                at_tags.add(_tag(page.tags, one.wish))
+    for outcome in outcomes:
+        request = outcome.request
+        if outcome.placement is not None and outcome.placement.id in placed:
+            if request.place == "replace-image":
+                targets.add(request.target)
+            elif request.place == "replace":
+                at_tags.add(_tag(editor.tags, request))
     at_tags.discard(None)
-    for link in page.tags.registry.links if targets or at_tags else ():
+    for link in editor.tags.registry.links if targets or at_tags else ():
         name = link.placement.id
-        if link.state != "placed" or name in page.there or name in placed:
+        if link.state != "placed" or name in editor.present or name in placed:
             continue
-        if name in targets or page.tags.index(link.placement.prompt_id) in at_tags:
+        if name in targets or editor.tags.index(link.placement.prompt_id) in at_tags:
             yield name
 
 
 def _failed(outcome: RequestOutcome, notation: Notation) -> Failure | None:
-    """Give the failure that is to leave a mark."""
+    """Return the failure of an outcome if it leaves a mark in the text."""
     failure = outcome.failure
     if failure is None or outcome.placement is not None or not notation.placeholders:
         return None
     return failure if failure.state == "failed" else None
 
 
-def _leaving(page: MarkEditor, outcome: RequestOutcome, notation: Notation) -> Sequence[Mark]:
-    """Give the marks in whose place an outcome comes."""
-    wish = outcome.wish
+def _replaced_marks(
+    editor: MarkEditor, outcome: RequestOutcome, notation: Notation
+) -> Sequence[Mark]:
+    """Return the marks that an outcome replaces."""
+    request = outcome.request
     if outcome.placement is None:
-        renewed = wish.place == "retry" and _failed(outcome, notation)
-        return _target(page, wish) if renewed else ()
-    if wish.place in {"replace-image", "retry"}:
-        return [*_target(page, wish), *page.remains.get(wish.target, ())]
-    at = _tag(page.tags, wish) if wish.place == "replace" else None
-    return () if at is None else [one for one in page.runs[at] if one.kind != "failure"]
+        renewed = request.place == "retry" and _failed(outcome, notation)
+        return _target(editor, request) if renewed else ()
+    if request.place in {"replace-image", "retry"}:
+        return [*_target(editor, request), *editor.leftovers.get(request.target, ())]
+    at = _tag(editor.tags, request) if request.place == "replace" else None
+    return () if at is None else [mark for mark in editor.beside[at] if mark.kind != "failure"]
 
 
-def _tag(tags: Tags, wish: PictureRequest) -> int | None:
-    """Give the tag that a wish is for: that of its target's prompt, else that of its own."""
-    at = tags.index(wish.target.partition(":")[0])
-    return tags.index(wish.prompt.id) if at is None else at
+def _tag(tags: PromptTags, request: PictureRequest) -> int | None:
+    """Return the index of a request's tag: that of its target's prompt, else of its own prompt."""
+    at = tags.index(request.target.partition(":")[0])
+    return tags.index(request.prompt.id) if at is None else at
 
 
-def _target(page: MarkEditor, wish: PictureRequest) -> Sequence[Mark]:
-    """Give the mark that a wish is for, as often as it is there."""
-    kind = "failure" if wish.place == "retry" else "picture"
-    return [one for one in page.there.get(wish.target, ()) if one.kind == kind]
+def _target(editor: MarkEditor, request: PictureRequest) -> Sequence[Mark]:
+    """Return the marks of a request's target; several if the text has copies of one."""
+    kind = "failure" if request.place == "retry" else "picture"
+    return [mark for mark in editor.present.get(request.target, ()) if mark.kind == kind]

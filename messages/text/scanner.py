@@ -1,4 +1,4 @@
-r"""Finding prompt tags in a text, whole or while it is still coming in.
+r"""Find prompt tags in a text, whole or while it is being streamed.
 
 One definition holds for both, so that every chunking of a text gives what the whole gives:
 
@@ -9,8 +9,8 @@ One definition holds for both, so that every chunking of a text gives what the w
 - A start is *open* while more text could still make it a tag. An open start holds back what
   comes after it. When it is ruled out, too long, or the text has ended, the search goes on one
   character after it; after a tag, at its end.
-- Limner's own marks are opaque: nothing inside one is a prompt. They come before any pattern that
-  would match at the same start.
+- Nothing inside one of Limner's own marks is a prompt. A mark comes before any pattern that would
+  match at the same start.
 """
 
 import re
@@ -36,10 +36,10 @@ def find_prompts(
 
     Args:
         text: the text; it must be one that UTF-8 can carry (see `wellformed`).
-        patterns: regular expressions of prompt tags, or what `compile_patterns` made of them.
+        patterns: regular expressions of prompt tags, or what `compile_patterns` returned for them.
         max_tag: characters of one tag at most.
-        timeout: seconds that one match of a pattern may take; one that takes longer finds nothing
-            more in this text. By default there is no bound.
+        timeout: seconds that one match of a pattern may take; a pattern that takes longer finds
+            nothing more in this text. By default there is no bound.
 
     Raises:
         SettingsInvalid: if a pattern cannot be used.
@@ -60,7 +60,7 @@ class _Plan(NamedTuple):
     """What scanners with the same patterns share."""
 
     find: "re.Pattern[str]"  # an opener, or the beginning of one at the end of the text
-    rules: dict[str, tuple[_Rule, ...]]  # by what `find` gives, marks first
+    rules: dict[str, tuple[_Rule, ...]]  # by what `find` matched, marks first
     closers: tuple[str, ...]  # each closer of a pattern ends with one of these
     reach: int  # characters before a piece that a closer in it may begin with
 
@@ -85,7 +85,7 @@ def _plan(patterns: tuple[Pattern, ...], max_tag: int) -> _Plan:
 
 
 def _begun(literals: Iterable[str]) -> str:
-    """Give a pattern of any of the literals, or the beginning of one at the end of the text."""
+    """Return a regular expression of the literals, and of their beginnings at the text's end."""
     rests: dict[str, set[str]] = {}
     for literal in literals:
         rests.setdefault(literal[0], set()).add(literal[1:])
@@ -95,15 +95,16 @@ def _begun(literals: Iterable[str]) -> str:
     )
 
 
-_ENOUGH: Final = 32  # characters of an opener to look for; more would find no less
+_ENOUGH: Final = 32  # characters of an opener to look for; looking for more would find the same
 _OPEN: Final = -1
 _RULED_OUT: Final = 0
 
 
 class PromptScanner:
-    """Finds the prompts of a text that comes in pieces, each from the piece that closes it.
+    """Finds the prompts of a text that is streamed, each from the piece that closes its tag.
 
-    The arguments are those of `find_prompts`. Feed it, then close it; after that it is spent.
+    The arguments are those of `find_prompts`. Mutable: call `feed` for each piece, then `close`
+    once; after that it cannot be used again.
     """
 
     __slots__ = (
@@ -125,7 +126,7 @@ class PromptScanner:
     )
 
     dropped: tuple[str, ...]
-    """The patterns that were given up, since one match of theirs took longer than `timeout`."""
+    """The patterns that were dropped, since one of their matches took longer than `timeout`."""
 
     def __init__(
         self,
@@ -140,20 +141,26 @@ class PromptScanner:
         self._timeout = timeout
         self._counts: dict[str, int] = {}
         self.dropped = ()
-        # What is held begins with the first start that may be open. All positions count from
-        # there; `_base` says where that is in the whole text.
+        # The held text begins with the first start that may be open. All positions count from
+        # there; `_base` is where that is in the whole text.
         self._base = 0
         self._parts: list[str] = []
         self._size = 0
-        self._recent = ""  # its last characters, which a closer may begin with
+        self._recent = ""  # its last characters, with which a closer may begin
         self._closed = 0  # the end of the last closer in it; 0 if no tag can end there any more
-        self._check = 0  # at this size what is held is looked at though no closer came
-        self._live: tuple[_Rule, ...] = ()  # those that may still match at the first start
+        self._check = 0  # at this size the held text is scanned though no closer came
+        self._live: tuple[_Rule, ...] = ()  # the rules that may still match at the first start
         self._tried = 0  # closers that end before it were tried at the first start
-        self._next: dict[str, tuple[int, int]] = {}  # a closer: from where on, where it is next
+        self._next: dict[
+            str, tuple[int, int]
+        ] = {}  # by closer: from which position on, and where the next one is
 
     def feed(self, delta: str) -> list[PromptMatch]:
-        """Take more of the text, and give the prompts that have become certain."""
+        """Add text, and return the prompts that have become certain.
+
+        Args:
+            delta: the next piece of the text, which UTF-8 can carry.
+        """
         if not self._size:
             begun = self._find(delta)
             if begun is None:
@@ -175,21 +182,23 @@ class PromptScanner:
         return []
 
     def close(self) -> list[PromptMatch]:
-        """Take it that the text has ended, and give the prompts that were held back."""
+        """End the text, and return the prompts that were held back."""
         return self._scan(ended=True)
 
     def _scan(self, *, ended: bool) -> list[PromptMatch]:
-        """Look at what is held, and keep of it what is open."""
+        """Scan the held text, return its prompts, and keep what is open."""
         text = "".join(self._parts)
         self._next.clear()
         prompts: list[PromptMatch] = []
         at = 0
         while begun := self._find(text, at):
             start = begun.start()
-            if start or not self._live:  # else it was held, and some are ruled out already
+            if (
+                start or not self._live
+            ):  # else it was held back, and some rules are ruled out already
                 self._live = self._rules[begun[0]]
                 self._tried = 0
-            end, prompt = self._look(text, start, ended=ended)
+            end, prompt = self._tag_at(text, start, ended=ended)
             if end == _OPEN:
                 self._hold(text, start)
                 return prompts
@@ -211,7 +220,7 @@ class PromptScanner:
         return prompts
 
     def _hold(self, text: str, start: int) -> None:
-        """Keep the text from `start` on, which is open, and settle when to look at it again."""
+        """Keep the text from `start` on, which is open, and decide when to scan it again."""
         held = text[start:]
         size = len(held)
         self._base += start
@@ -225,8 +234,8 @@ class PromptScanner:
             if later is None or later.start() >= self._closed:
                 self._closed = 0
 
-    def _look(self, text: str, start: int, *, ended: bool) -> tuple[int, str]:
-        """Give the end of the tag at `start` and its prompt; or that it is open, or ruled out."""
+    def _tag_at(self, text: str, start: int, *, ended: bool) -> tuple[int, str]:
+        """Return the end of the tag at `start` and its prompt, or `_OPEN`, or `_RULED_OUT`."""
         held = len(text) - start
         live: list[_Rule] = []
         best, found = _RULED_OUT, None
@@ -253,7 +262,7 @@ class PromptScanner:
     def _match(
         self, rule: _Rule, text: str, start: int, stop: int, *, more: bool
     ) -> "tuple[int, regex.Match[str] | None]":
-        """Give the earliest end of one pattern's match, and the match; or open, or ruled out."""
+        """Return the earliest end of a rule's match, and the match, or `_OPEN`, or `_RULED_OUT`."""
         pattern = rule.pattern
         opener, closer, compiled = pattern.opener, pattern.closer, pattern.compiled
         if not text.startswith(opener, start, stop):
@@ -277,7 +286,7 @@ class PromptScanner:
                     return end, earlier
                 end = text.index(closer, end - len(closer) + 1) + len(closer)
             return match.end(), match
-        # What such a pattern finds may hang on where the text ends, so each end is tried.
+        # What such a pattern matches may depend on where the text ends, so each end is tried.
         end = self._next_end(text, closer, start + max(len(opener), self._tried - len(closer) + 1))
         while end <= stop:
             match = compiled.fullmatch(text[start:end], timeout=timeout, concurrent=False)
@@ -291,7 +300,7 @@ class PromptScanner:
         return _RULED_OUT, None
 
     def _next_end(self, text: str, closer: str, at: int) -> int:
-        """Give where the first `closer` from `at` on ends; past the text if there is none."""
+        """Return where the first `closer` from `at` on ends; past the text if there is none."""
         asked, found = self._next.get(closer, (0, -1))
         if not asked <= at <= found:
             found = text.find(closer, at)
@@ -309,15 +318,17 @@ class PromptScanner:
 
 
 def _compiled(patterns: Sequence[str] | Sequence[Pattern]) -> tuple[Pattern, ...]:
-    made = [one if isinstance(one, Pattern) else compile_patterns((one,))[0] for one in patterns]
-    return tuple(made)
+    return tuple(
+        pattern if isinstance(pattern, Pattern) else compile_patterns((pattern,))[0]
+        for pattern in patterns
+    )
 
 
 _ESCAPED = re.compile(r'\\(["\\])')
 
 
 def prompt_of(match: "regex.Match[str]") -> str:
-    """Give the first group that took part in a match, unescaped and trimmed."""
+    """Return the first group that took part in a match, unescaped and trimmed."""
     text = ""
     for group in match.groups():
         if group is not None:

@@ -1,30 +1,30 @@
-"""Tags of style: what goes to a generator with every prompt."""
+"""Style tags: what a generator gets with every prompt."""
 
 from typing import Literal
 
 
 def styled(prompt: str, common_tags: str, position: Literal["prefix", "suffix"]) -> str:
-    """Join a prompt and the tags that are common to all, separated by commas, none of these twice.
+    """Return a prompt joined with the style tags that are common to all prompts.
 
-    A common tag that the prompt has already, in whatever case and spacing, is left out. The prompt
-    itself stays as it is.
+    A style tag that the prompt has already, in whatever case and spacing, is left out, and none is
+    added twice. The prompt itself stays as it is.
 
     Args:
-        prompt: what is to be drawn.
-        common_tags: separated by commas; empty for none.
+        prompt: what to draw.
+        common_tags: style tags separated by commas; empty for none.
         position: whether they stand before the prompt or after it.
     """
-    known = {_same(one) for one in prompt.split(",")} | {""}
+    known = {_comparable(tag) for tag in prompt.split(",")} | {""}
     tags = []
-    for one in common_tags.split(","):
-        if _same(one) not in known:
-            known.add(_same(one))
-            tags.append(one.strip())
+    for tag in common_tags.split(","):
+        if _comparable(tag) not in known:
+            known.add(_comparable(tag))
+            tags.append(tag.strip())
     if not tags:
         return prompt
     parts = [*tags, prompt] if position == "prefix" else [prompt, *tags]
     return ", ".join(part for part in parts if part.strip())
 
 
-def _same(tag: str) -> str:
+def _comparable(tag: str) -> str:
     return " ".join(tag.split()).casefold()

@@ -157,7 +157,7 @@ def regenerated(
 
     def update(composed: Composed) -> RegistryUpdate:
         return RegistryUpdate(
-            prompts=tuple({one.id: one for one in requested}.values()),
+            prompts=tuple({prompt.id: prompt for prompt in requested}.values()),
             tasks=tasks,
             placed=composed.placed,
             removed=composed.removed,
@@ -175,7 +175,7 @@ def regenerated(
             gone=written.gone,
         )
 
-    requested = [outcome.wish.prompt for outcome in outcomes]
+    requested = [outcome.request.prompt for outcome in outcomes]
     return Draft(message_id, compose_on, update, result)
 
 

@@ -165,7 +165,7 @@ def picture_of(
 ) -> Placement:
     """Do what a prompt asks for, as the peers do it: generate, check, keep."""
     prompt = Prompt.of(message_id, match)
-    task = Task.wish(prompt, session_id=message_id, owner=None, priority=3, at=0)
+    task = Task.requested(prompt, session_id=message_id, owner=None, priority=3, at=0)
     made = generator.generate(task, cancelled)
     picture = check_picture(
         made.data, max_bytes=settings.max_picture_bytes, max_pixels=settings.max_picture_pixels

@@ -14,7 +14,7 @@ from limner.messages.picture_requests import AgainMode
 from limner.messages.pictures import Illustrated
 from limner.messages.settings import Settings
 from limner.messages.text.mark_editor import MarkEditor
-from limner.messages.text.prompt_tags import Tags
+from limner.messages.text.prompt_tags import PromptTags
 from limner.messages.text.reconcile import reconcile
 from limner.messages.text.regenerate import request_all
 from limner.messages.unicode import shown
@@ -139,7 +139,7 @@ def find_jobs(document: Document, wanted: Wanted, broken: list[str]) -> Iterator
         if only and message_id not in only:
             continue
         registry = document.store.registry(message_id)
-        page = MarkEditor(Tags(text, registry, message_id=message_id, notation=notation))
+        page = MarkEditor(PromptTags(text, registry, message_id=message_id, notation=notation))
         wished = bool(request_all(page, mode, only_missing=only_missing))
         stripped = only_missing and bool(
             reconcile(text, registry, message_id=message_id, notation=notation).placed

@@ -47,7 +47,7 @@ from limner.scripts.signals import interrupted_between_steps
 NOUNS = {
     "picture": ("picture", "pictures"),
     "failure": ("mark of a failure", "marks of failures"),
-    "remains": ("remains of a picture", "remains of pictures"),
+    "leftover": ("remains of a picture", "remains of pictures"),
     "prompt": ("prompt", "prompts"),
 }
 

@@ -15,7 +15,7 @@ from limner.messages.registry import Registry
 from limner.messages.text.mark_editor import MarkEditor
 from limner.messages.text.marks import Mark
 from limner.messages.text.notation import Notation
-from limner.messages.text.prompt_tags import Tags
+from limner.messages.text.prompt_tags import PromptTags
 from limner.messages.text.reconcile import standing
 
 State = Literal["stands", "unmarked", "missing", "kept", "pending", "past"]
@@ -141,21 +141,21 @@ def inventory(
         notation: how prompts and pictures stand in it.
         first: the number of the first picture that stands in it.
     """
-    tags = Tags(text, registry, message_id=message_id, notation=notation)
+    tags = PromptTags(text, registry, message_id=message_id, notation=notation)
     page = MarkEditor(tags)
     there = standing(page, [one.placement for one in registry.links if one.state == "placed"])
     history = History(registry)
     links = {one.placement.id: one for one in registry.links}
     by_prompt: dict[str, list[str]] = {}  # the ids of pictures, those that stand first
     failures: dict[str, list[Failed]] = {}
-    for name, marks in page.there.items():
+    for name, marks in page.present.items():
         if marks[0].kind == "picture":
             by_prompt.setdefault(marks[0].prompt_id, []).append(name)
         else:
             failed = Failed(name, _reason(text, marks[0]))
             failures.setdefault(marks[0].prompt_id, []).append(failed)
     for name, link in links.items():
-        if name not in page.there:
+        if name not in page.present:
             by_prompt.setdefault(link.placement.prompt_id, []).append(name)
     at_tag: dict[int | None, list[str]] = {}
     for prompt_id in dict.fromkeys([*by_prompt, *failures]):
@@ -166,11 +166,13 @@ def inventory(
     def entries(prompts: Iterable[str]) -> Iterator[Entry]:
         nonlocal number
         names = [name for prompt_id in prompts for name in by_prompt.get(prompt_id, ())]
-        names.sort(key=lambda name: page.there[name][0].start if name in page.there else len(text))
+        names.sort(
+            key=lambda name: page.present[name][0].start if name in page.present else len(text)
+        )
         for name in names:
             link = links.get(name)
-            marked = name in page.there
-            url = link.placement.picture.url if link else _address(text, page.there[name][0])
+            marked = name in page.present
+            url = link.placement.picture.url if link else _address(text, page.present[name][0])
             state: State = "stands"
             if not marked and link:
                 state = "missing" if link.state == "placed" else link.state
@@ -187,9 +189,9 @@ def inventory(
         spots.append(
             Spot(
                 line=line,
-                prompt_id=tags.holders[at],
+                prompt_id=tags.owners[at],
                 prompt=tags.prompt(at).text,
-                history=history.line(tags.holders[at]),
+                history=history.line(tags.owners[at]),
                 pictures=tuple(entries(prompts)),
                 failures=tuple(one for each in prompts for one in failures.get(each, ())),
             )

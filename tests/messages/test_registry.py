@@ -24,7 +24,7 @@ def picture(number=0):
 
 
 def task(of, session="session"):
-    return Task.wish(of, session_id=session, owner=None, priority=3, at=0)
+    return Task.requested(of, session_id=session, owner=None, priority=3, at=0)
 
 
 def placement(of, number=0):

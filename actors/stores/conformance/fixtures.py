@@ -69,7 +69,7 @@ class Finished(NamedTuple):
     @classmethod
     def of(cls, prompt: Prompt, number: int = 0, *, session: str = "session") -> "Finished":
         """Give the picture of a number, made for a prompt."""
-        task = Task.wish(prompt, session_id=session, owner="Ada", priority=3, at=0)
+        task = Task.requested(prompt, session_id=session, owner="Ada", priority=3, at=0)
         data = png(number)
         made = Picture(id=picture_id(data), url="", media_type="image/png", width=1, height=1)
         return cls(task, data, made)

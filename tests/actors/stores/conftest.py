@@ -68,7 +68,7 @@ def finished(
     found = Prompt(
         id=prompt_id(message_id, prompt, 0), message_id=message_id, text=prompt, ordinal=0
     )
-    task = Task.wish(found, session_id=session_id, owner="alice", priority=3, at=0)
+    task = Task.requested(found, session_id=session_id, owner="alice", priority=3, at=0)
     picture = Picture(id=picture_id(data), url="", media_type="image/png", width=8, height=6)
     return Finished(task, data, picture)
 

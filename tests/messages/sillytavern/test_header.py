@@ -26,7 +26,7 @@ HEADER = '{"user_name" : "You", "chat_metadata":{"a":1.0}}\n'
 
 def task(message_id: str, text: str) -> Task:
     prompt = Prompt(id=prompt_id(message_id, text, 0), message_id=message_id, text=text, ordinal=0)
-    return Task.wish(prompt, session_id="session", owner=None, priority=3, at=0)
+    return Task.requested(prompt, session_id="session", owner=None, priority=3, at=0)
 
 
 def picture(data: bytes) -> Picture:

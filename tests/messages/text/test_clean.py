@@ -70,11 +70,11 @@ def test_what_was_parted_by_a_tag_is_cleaned_too():
     assert clean(f'a <img-prompt="ca{tag("dog", 0)}t"> b', notation=Notation()) == "a  b"
 
 
-def test_what_remains_of_a_stripped_picture_goes_too():
+def test_the_leftover_of_a_stripped_picture_goes_too():
     one = placement(cat(tag("cat", 1)))
-    for remains in (f'<!--data-limner="{one.id}"-->', f'<img data-limner="{one.id}" alt="cat">'):
-        assert clean(f"a {remains} b") == "a  b"
-        assert clean(f"a\n{tag('cat', 1)}\n{remains}\nb", ("pictures",)) == "a\nb"
+    for leftover in (f'<!--data-limner="{one.id}"-->', f'<img data-limner="{one.id}" alt="cat">'):
+        assert clean(f"a {leftover} b") == "a  b"
+        assert clean(f"a\n{tag('cat', 1)}\n{leftover}\nb", ("pictures",)) == "a\nb"
 
 
 @settings(max_examples=150)

@@ -279,18 +279,18 @@ def test_a_mark_that_was_cut_takes_nothing_of_what_follows():
         assert [one.text for one in find_prompts(text)] == ["dog"]
 
 
-def test_what_remains_of_a_stripped_picture_is_told_from_one_that_is_there():
+def test_the_leftover_of_a_stripped_picture_is_told_from_one_that_is_there():
     comment = f'<!--data-limner="{PICTURE}"-->'
     failed = f'<!--data-limner-failed="{FAILED}"-->'
     bare = f'<img data-limner="{PICTURE}" alt="no src=here">'
-    for remains in (comment, failed, bare):
-        for text in (remains, f"(a){remains}", f"![x](y) {remains}", f"a\n{remains}"):
-            (one,) = (one for one in find_marks(text) if one.start >= text.index(remains))
-            assert (one.kind, text[one.start : one.end]) == ("remains", remains)
-            assert one.id in remains
-        assert marked(remains) == set()
+    for leftover in (comment, failed, bare):
+        for text in (leftover, f"(a){leftover}", f"![x](y) {leftover}", f"a\n{leftover}"):
+            (one,) = (one for one in find_marks(text) if one.start >= text.index(leftover))
+            assert (one.kind, text[one.start : one.end]) == ("leftover", leftover)
+            assert one.id in leftover
+        assert marked(leftover) == set()
     assert [one.kind for one in find_marks(bare.replace(">", " title='a > b' src=x>"))] == [
         "picture"
     ]
     assert find_marks(f"![a <b>](u){comment}") == []
-    assert [one.kind for one in find_marks(f"![a](u){comment}{comment}")] == ["picture", "remains"]
+    assert [one.kind for one in find_marks(f"![a](u){comment}{comment}")] == ["picture", "leftover"]

@@ -24,13 +24,13 @@ from limner.messages.registry import Registry, RegistryUpdate
 from limner.messages.text.marks import find_marks
 from limner.messages.text.notation import Notation
 from limner.messages.text.patterns import DEFAULT_PATTERNS
-from limner.messages.text.prompt_tags import Tags, canonical
+from limner.messages.text.prompt_tags import PromptTags, canonical
 
 BOTH = Notation(patterns=(*DEFAULT_PATTERNS, BRACES))
 
 
-def tags_of(text: str, registry: Registry | None = None, notation: Notation = BOTH) -> Tags:
-    return Tags(text, registry, message_id="m", notation=notation)
+def tags_of(text: str, registry: Registry | None = None, notation: Notation = BOTH) -> PromptTags:
+    return PromptTags(text, registry, message_id="m", notation=notation)
 
 
 def known(text: str, notation: Notation = BOTH) -> tuple[Registry, list[Prompt]]:
@@ -38,7 +38,7 @@ def known(text: str, notation: Notation = BOTH) -> tuple[Registry, list[Prompt]]
     return Registry().add(*found), found
 
 
-def claimed(registry: Registry, tags: Tags) -> Registry:
+def claimed(registry: Registry, tags: PromptTags) -> Registry:
     return registry.settle("m", RegistryUpdate(claims=tags.claims), frozenset())
 
 
@@ -46,13 +46,13 @@ def test_a_tag_is_held_by_its_text_and_ordinal_unless_a_claim_names_it():
     text = f"{tag('cat')} {tag('cat')} {tag('dog')}"
     registry, (first, second, dog) = known(text)
     tags = tags_of(text, registry)
-    assert [tags.holder(match) for match in tags.matches] == [first.id, second.id, dog.id]
+    assert [tags.owner_of(match) for match in tags.matches] == [first.id, second.id, dog.id]
     child = second.refined("tiger", source="manual")
     claim = TagOwner(prompt_id=child.id, text="cat", ordinal=1)
     tags = tags_of(text, registry.add(child).but(claims=(claim,)))
-    assert [tags.holder(match) for match in tags.matches] == [first.id, child.id, dog.id]
+    assert [tags.owner_of(match) for match in tags.matches] == [first.id, child.id, dog.id]
     assert tags.claims == (claim,)
-    assert tags_of(text).holders == (first.id, second.id, dog.id)
+    assert tags_of(text).owners == (first.id, second.id, dog.id)
 
 
 def test_rewriting_one_of_several_alike_leaves_each_tag_with_its_prompt():
@@ -61,9 +61,9 @@ def test_rewriting_one_of_several_alike_leaves_each_tag_with_its_prompt():
     child = one.refined("dog", source="manual")
     tags = tags_of(text, registry.add(child)).rewritten({0: child})
     assert tags.text == f"a {tag('dog')} b {tag('cat')} c {tag('dog')} d {tag('dog')}"
-    assert tags.holders == (child.id, two.id, dog.id, last.id)
+    assert tags.owners == (child.id, two.id, dog.id, last.id)
     again = tags_of(tags.text, claimed(registry.add(child), tags))
-    assert again.holders == tags.holders
+    assert again.owners == tags.owners
     assert again.claims == tags.claims
     assert [again.index(prompt.id) for prompt in (one, child, two, dog, last)] == [0, 0, 1, 2, 3]
 
@@ -119,7 +119,7 @@ def test_the_ordinal_counts_among_the_tags_that_say_the_same():
     assert [match.text for match in tags.matches] == ["a &amp; b", "a &amp; b", "c"]
     assert [tags.index(one.id), tags.index(two.id)] == [0, 1]
     child = two.refined("d", source="manual")
-    tags = Tags(tags.text, registry.add(child), message_id="m", notation=BOTH)
+    tags = PromptTags(tags.text, registry.add(child), message_id="m", notation=BOTH)
     assert tags.index(child.id) == 1
 
 
@@ -140,9 +140,9 @@ def test_a_rewritten_tag_says_its_prompt_and_nothing_else_changes(text, notation
     assert new.text[new.matches[at].end :] == text[tags.matches[at].end :]
     assert list(new.matches) == scan(new.text, notation)
     assert canonical(new.matches[at].text) == canonical(child.text)
-    assert new.holders == (*tags.holders[:at], child.id, *tags.holders[at + 1 :])
+    assert new.owners == (*tags.owners[:at], child.id, *tags.owners[at + 1 :])
     again = tags_of(new.text, claimed(registry.add(child), new), notation)
-    assert again.holders == new.holders
+    assert again.owners == new.owners
     assert again.rewritten({at: child}).text == new.text
     assert "<" not in new.matches[at].tag[2:] or new.matches[at].tag == tags.matches[at].tag
 

@@ -28,7 +28,7 @@ from limner.messages.text.clean import clean
 from limner.messages.text.mark_editor import NO_PROMPT, TOO_LONG, MarkEditor
 from limner.messages.text.marks import MAX_MARK, find_marks, marked
 from limner.messages.text.notation import Notation
-from limner.messages.text.prompt_tags import Tags
+from limner.messages.text.prompt_tags import PromptTags
 from limner.messages.text.reconcile import (
     ENCODED,
     NO_TEXT,
@@ -140,7 +140,7 @@ def test_a_comment_whose_image_was_taken_is_no_picture():
 @pytest.mark.parametrize("markup", ["html", "markdown"])
 @pytest.mark.parametrize("form", [0, 1])
 @pytest.mark.parametrize("stripped", [(A,), (B,), (A, B, C)])
-def test_what_remains_of_a_stripped_picture_becomes_a_whole_one_in_its_place(
+def test_the_leftover_of_a_stripped_picture_becomes_a_whole_one_in_its_place(
     markup, form, stripped
 ):
     notation = Notation(markup=markup)
@@ -150,41 +150,41 @@ def test_what_remains_of_a_stripped_picture_becomes_a_whole_one_in_its_place(
     for one in stripped:
         whole = written(one, notation)[1]
         if markup == "html":
-            remains = re.sub(" src=.*>", ">", whole)
+            leftover = re.sub(" src=.*>", ">", whole)
         else:
-            remains = whole[whole.index("<!--") :]
-        left = left.replace(whole, remains)
-        assert left.count(remains) == 1
+            leftover = whole[whole.index("<!--") :]
+        left = left.replace(whole, leftover)
+        assert left.count(leftover) == 1
     result = reconciled(left, registry_of(A, B, C), notation)
     assert (result.text, set(result.placed), result.unplaced) == (text, {*stripped}, ())
     assert reconciled(text, registry_of(A, B, C), notation).placed == ()
-    twice = left.replace(remains, remains * 2) + " &amp; " + remains
+    twice = left.replace(leftover, leftover * 2) + " &amp; " + leftover
     result = reconciled(twice, registry_of(A, B, C), notation)
     assert result.text == text + " &amp; "
-    elsewhere = f"{without_marks(text, notation)} {remains}!"
+    elsewhere = f"{without_marks(text, notation)} {leftover}!"
     result = reconciled(elsewhere, registry_of(stripped[-1]), notation)
     assert [one.id for one in find_marks(result.text)] == [stripped[-1].id]
     assert result.text.endswith(f"{whole}!")
 
 
-def test_a_newer_picture_comes_after_what_remains_of_an_older():
-    remains = f'<!--data-limner="{A.id}"-->'
-    text = TEXT.replace(" y", f"{remains} y")
+def test_a_newer_picture_comes_after_the_leftover_of_an_older():
+    leftover = f'<!--data-limner="{A.id}"-->'
+    text = TEXT.replace(" y", f"{leftover} y")
     assert reconciled(text, registry_of(A, B)).text == page(A, B)
 
 
-def test_what_remains_stays_where_the_image_still_stands():
+def test_a_leftover_stays_where_the_image_still_stands():
     text = f'{TEXT} ![cat]({A.picture.url}) <!--data-limner="{A.id}"-->'
     assert reconciled(text, registry_of(A)).text == text
 
 
-def test_what_remains_beside_an_image_that_was_rewritten_puts_in_no_other():
+def test_a_leftover_beside_an_image_that_was_rewritten_puts_in_no_other():
     comment = f'<!--data-limner="{A.id}"-->'
     text = f'{TEXT} ![x]({A.picture.url} "titled"){comment} and {comment}'
     assert reconciled(text, registry_of(A), Notation()).text == text
 
 
-def test_what_remains_stays_where_the_whole_cannot_be_put():
+def test_a_leftover_stays_where_the_whole_cannot_be_put():
     long = A.but(picture=A.picture.but(url="data:," + "A" * MAX_MARK))
     text = f'{TEXT} <!--data-limner="{A.id}"-->'
     result = reconciled(text, registry_of(long))
@@ -339,4 +339,4 @@ def test_reconciling_puts_back_what_is_gone_once_and_changes_nothing_else(case, 
 
 def test_the_mark_of_a_failure_is_no_picture():
     text = put(TEXT, [A], [failure(CAT), failure(DOG)], notation=HTML).text
-    assert standing(MarkEditor(Tags(text, message_id="m")), [A, B]) == {A.id}
+    assert standing(MarkEditor(PromptTags(text, message_id="m")), [A, B]) == {A.id}

@@ -30,7 +30,7 @@ from limner.messages.text import prompt_tags as tags_module
 from limner.messages.text.mark_editor import NO_PROMPT, TOO_LONG, MarkEditor
 from limner.messages.text.marks import MAX_MARK, find_marks
 from limner.messages.text.notation import Notation
-from limner.messages.text.prompt_tags import Tags, canonical
+from limner.messages.text.prompt_tags import PromptTags, canonical
 from limner.messages.text.reconcile import reconcile
 from limner.messages.text.regenerate import request_all, request_one, request_retries
 from limner.messages.text.revise import remove, revise
@@ -50,9 +50,9 @@ def page(*beside, after=(), cat="cat"):
 
 def got(place, target, one, *, prompt=CAT, rewrites=False):
     target = target if isinstance(target, str) else written(target, HTML)[0]
-    wish = PictureRequest(prompt=prompt, place=place, target=target, rewrites=rewrites)
+    request = PictureRequest(prompt=prompt, place=place, target=target, rewrites=rewrites)
     kind = "failure" if hasattr(one, "reason") else "placement"
-    return RequestOutcome(wish=wish, **{kind: one})
+    return RequestOutcome(request=request, **{kind: one})
 
 
 def revised(text, *outcomes, registry=REGISTRY, notation=HTML):
@@ -113,7 +113,7 @@ def test_no_failure_leaves_a_mark_but_a_failed_one_if_marks_are_wanted(place):
     assert revised(text, outcome, notation=Notation()).text == text
     cancelled = got(place, F if place == "retry" else A, G.but(state="cancelled"))
     assert revised(text, cancelled).text == text
-    assert revised(text, RequestOutcome(wish=outcome.wish)).text == text
+    assert revised(text, RequestOutcome(request=outcome.request)).text == text
 
 
 def test_a_picture_without_target_and_tag_is_named_with_the_reason():
@@ -128,21 +128,21 @@ STRIPPED = f'<!--data-limner-failed="{written(F, HTML)[0]}"-->'
 
 
 @pytest.mark.parametrize(
-    ("place", "target", "remains"),
+    ("place", "target", "leftover"),
     [("replace-image", A, COMMENT), ("replace", CAT.id, COMMENT), ("retry", F, STRIPPED)],
 )
-def test_what_remains_of_what_is_replaced_goes_with_it(place, target, remains):
-    text = TEXT.replace(" y", f"{remains} y")
+def test_a_leftover_of_what_is_replaced_goes_with_it(place, target, leftover):
+    text = TEXT.replace(" y", f"{leftover} y")
     assert revised(text, got(place, target, N)).text == page(N)
 
 
-def test_what_remains_of_a_picture_is_removed_as_it_is():
+def test_a_leftover_is_removed_as_a_picture_is():
     assert remove(TEXT.replace(" y", f"{COMMENT} y"), A.id, notation=HTML) == TEXT
 
 
-@pytest.mark.parametrize("remains", [COMMENT, STRIPPED])
-def test_what_remains_is_no_picture_of_its_prompt(remains):
-    text = TEXT.replace(" y", f"{remains} y")
+@pytest.mark.parametrize("leftover", [COMMENT, STRIPPED])
+def test_a_leftover_is_no_picture_of_its_prompt(leftover):
+    text = TEXT.replace(" y", f"{leftover} y")
     assert [one.prompt for one in wishes_of(text, REGISTRY, only_missing=True)] == [CAT, DOG]
     placed = REGISTRY.settle("m", RegistryUpdate(placed=(A,)), text)
     assert [one.prompt for one in wishes_of(text, placed, only_missing=True)] == [DOG]
@@ -184,12 +184,12 @@ def test_a_successful_wish_for_another_prompt_rewrites_its_tag():
     )
     again = revised(result.text, outcome, registry=registry)
     assert (again.text, again.claims) == (result.text, result.claims)
-    (wish,) = [one for one in wishes_of(result.text, registry) if one.target == tiger.id]
-    assert wish.prompt == tiger
+    (request,) = [one for one in wishes_of(result.text, registry) if one.target == tiger.id]
+    assert request.prompt == tiger
 
 
 def opened(text, registry=REGISTRY, notation=HTML):
-    return MarkEditor(Tags(text, registry, message_id="m", notation=notation))
+    return MarkEditor(PromptTags(text, registry, message_id="m", notation=notation))
 
 
 def wishes_of(text, registry, **options):
@@ -235,23 +235,25 @@ def revisions(draw):
     marks = [one.id for one in find_marks(text, scan(text, notation)) if one.kind == "picture"]
     prompts_there = [Prompt.of("m", match) for match in scan(text, notation)]
     page = opened(text, registry, notation)
-    wishes = list(request_retries(page))
-    wishes += request_all(page, "replace")
-    wishes += request_all(page, "append")
+    requests = list(request_retries(page))
+    requests += request_all(page, "replace")
+    requests += request_all(page, "append")
     for target in marks:
         mode = draw(st.sampled_from(["replace-image", "append-after-image", "append-after-prompt"]))
         said = draw(st.none() | prompts)
         with suppress(SettingsInvalid):  # some tags cannot say it
-            wishes.append(request_one(page, target, mode, said))
+            requests.append(request_one(page, target, mode, said))
     outcomes = []
-    for wish in draw(st.lists(st.sampled_from(wishes), max_size=6) if wishes else st.just([])):
+    for request in draw(
+        st.lists(st.sampled_from(requests), max_size=6) if requests else st.just([])
+    ):
         picture = draw(st.sampled_from([b"a", b"b", b"c", b"d", None]))
         if picture is None:
-            one = failure(wish.prompt, draw(st.integers(0, 3)), reason=draw(prompts))
-            outcomes.append(RequestOutcome(wish=wish, failure=one))
+            one = failure(request.prompt, draw(st.integers(0, 3)), reason=draw(prompts))
+            outcomes.append(RequestOutcome(request=request, failure=one))
         else:
-            one = placement(wish.prompt, picture, url=draw(urls))
-            outcomes.append(RequestOutcome(wish=wish, placement=one))
+            one = placement(request.prompt, picture, url=draw(urls))
+            outcomes.append(RequestOutcome(request=request, placement=one))
     assert len(prompts_there) == len(scan(bare, notation))
     return bare, text, registry, notation, outcomes
 
@@ -277,10 +279,10 @@ def test_a_revision_changes_marks_and_tags_alone_and_done_again_nothing(case):
     old, new = scan(text, notation), scan(result.text, notation)
     plain = without_marks(result.text, notation)
     rewritten = {
-        at: outcome.wish.prompt
+        at: outcome.request.prompt
         for at in range(len(old))
         for outcome in outcomes
-        if old[at].text != new[at].text and outcome.wish.rewrites
+        if old[at].text != new[at].text and outcome.request.rewrites
     }
     assert len(old) == len(new)
     if not rewritten:
@@ -289,7 +291,7 @@ def test_a_revision_changes_marks_and_tags_alone_and_done_again_nothing(case):
     assert nothing_overlaps(result.text, notation)
     # done again
     links = RegistryUpdate(
-        prompts=tuple(one.wish.prompt for one in outcomes),
+        prompts=tuple(one.request.prompt for one in outcomes),
         placed=result.placed,
         removed=result.removed,
         claims=result.claims,
@@ -316,7 +318,7 @@ def test_what_was_replaced_stays_out_though_another_program_had_stripped_it(case
     there = {one.id for one in find_marks(result.text, scan(result.text, notation))}
     placed = {one.id for one in result.placed}
     came = [
-        one.wish for one in outcomes if one.placement is not None and one.placement.id in placed
+        one.request for one in outcomes if one.placement is not None and one.placement.id in placed
     ]
     replaced = {
         name
@@ -389,19 +391,19 @@ def test_a_line_that_a_picture_shares_stays_until_the_last_one_leaves():
     assert remove(one, B.id, notation=notation) == text
 
 
-def wish(text, target=A.id, mode="replace-image", prompt=None, registry=REGISTRY, notation=HTML):
+def request(text, target=A.id, mode="replace-image", prompt=None, registry=REGISTRY, notation=HTML):
     return request_one(opened(text, registry, notation), target, mode, prompt)
 
 
 def test_a_wish_is_for_the_prompt_of_its_picture():
-    assert wish(page(A)) == PictureRequest(prompt=CAT, place="replace-image", target=A.id)
-    assert wish(page(A), registry=Registry()).prompt == CAT
-    assert wish(page(A), mode="append-after-prompt").target == CAT.id
-    assert wish(page(A), prompt=" cat ") == wish(page(A)).but(rewrites=True)
+    assert request(page(A)) == PictureRequest(prompt=CAT, place="replace-image", target=A.id)
+    assert request(page(A), registry=Registry()).prompt == CAT
+    assert request(page(A), mode="append-after-prompt").target == CAT.id
+    assert request(page(A), prompt=" cat ") == request(page(A)).but(rewrites=True)
 
 
 def test_a_wish_for_another_prompt_is_for_a_child_and_rewrites():
-    made = wish(page(A), prompt=" tiger ")
+    made = request(page(A), prompt=" tiger ")
     assert made.prompt == CAT.refined("tiger", source="manual")
     assert (made.target, made.rewrites) == (A.id, True)
 
@@ -409,50 +411,52 @@ def test_a_wish_for_another_prompt_is_for_a_child_and_rewrites():
 @pytest.mark.parametrize("prompt", ["", "  ", "x" * 2_001])
 def test_a_prompt_that_is_empty_or_too_long_is_refused(prompt):
     with pytest.raises(SettingsInvalid, match="1 to 2,000"):
-        wish(page(A), prompt=prompt)
+        request(page(A), prompt=prompt)
 
 
 def test_a_picture_that_is_not_there_or_of_unknown_prompt_is_refused_in_one_line():
     with pytest.raises(UnknownPicture, match="holds no picture"):
-        wish(page(B))
+        request(page(B))
     with pytest.raises(UnknownPicture, match="holds no picture") as refused:
-        wish(page(B), target="\n" * 10_000)
+        request(page(B), target="\n" * 10_000)
     assert len(str(refused.value)) < 300
     assert "\n" not in str(refused.value)
     with pytest.raises(UnknownPicture, match="holds no picture"):
-        wish(page(F), target=f"{F.prompt_id}:{F.task_id}")
+        request(page(F), target=f"{F.prompt_id}:{F.task_id}")
     with pytest.raises(UnknownPicture, match="nothing is known"):
-        wish(written(A, HTML)[1], registry=Registry())
+        request(written(A, HTML)[1], registry=Registry())
 
 
 def test_a_picture_of_another_message_has_the_prompt_of_the_tag_that_it_stands_after():
     stranger, more = (A.but(prompt_id=digit * 20) for digit in "01")
     text = page(A, stranger, more)
-    made = wish(text, target=more.id)
+    made = request(text, target=more.id)
     assert made == PictureRequest(prompt=CAT, place="replace-image", target=more.id)
-    assert revised(text, RequestOutcome(wish=made, placement=N)).text == page(A, stranger, N)
-    made = wish(text, target=more.id, mode="append-after-image")
-    assert revised(text, RequestOutcome(wish=made, placement=N)).text == page(A, stranger, more, N)
-    made = wish(text, target=stranger.id, prompt="tiger")
+    assert revised(text, RequestOutcome(request=made, placement=N)).text == page(A, stranger, N)
+    made = request(text, target=more.id, mode="append-after-image")
+    assert revised(text, RequestOutcome(request=made, placement=N)).text == page(
+        A, stranger, more, N
+    )
+    made = request(text, target=stranger.id, prompt="tiger")
     new = placement(made.prompt, b"n")
-    result = revised(text, RequestOutcome(wish=made, placement=new))
+    result = revised(text, RequestOutcome(request=made, placement=new))
     assert result.text == page(A, new, more, cat="tiger")
     with pytest.raises(UnknownPicture, match="nothing is known"):
-        wish(text.replace(written(stranger, HTML)[1], "x"), target=more.id)
+        request(text.replace(written(stranger, HTML)[1], "x"), target=more.id)
 
 
 def test_a_failure_of_another_message_is_retried_with_the_tag_that_it_stands_after():
     stranger = F.but(prompt_id="0" * 20)
     (made,) = request_retries(opened(page(stranger)))
     assert made.prompt == CAT
-    assert revised(page(stranger), RequestOutcome(wish=made, placement=N)).text == page(N)
+    assert revised(page(stranger), RequestOutcome(request=made, placement=N)).text == page(N)
 
 
 def test_a_prompt_that_its_tag_cannot_say_is_refused_before_anything_is_drawn():
     notation = Notation(patterns=(r"<img-prompt=\"(cat|dog)\">",))
     with pytest.raises(SettingsInvalid, match="cannot be written in its tag"):
-        wish(page(A), prompt="owl", notation=notation)
-    assert wish(page(A), prompt="dog", notation=notation).rewrites
+        request(page(A), prompt="owl", notation=notation)
+    assert request(page(A), prompt="dog", notation=notation).rewrites
 
 
 def test_a_prompt_that_was_refined_is_judged_as_a_text_is():
@@ -461,29 +465,29 @@ def test_a_prompt_that_was_refined_is_judged_as_a_text_is():
     puppy = DOG.refined("puppy", source="manual")
     known = REGISTRY.add(owl, dog, puppy)
     with pytest.raises(SettingsInvalid, match="'owl' cannot be written in its tag"):
-        wish(page(A), prompt=owl, registry=known, notation=notation)
-    assert wish(page(A), prompt=dog, registry=known, notation=notation).rewrites
+        request(page(A), prompt=owl, registry=known, notation=notation)
+    assert request(page(A), prompt=dog, registry=known, notation=notation).rewrites
     with pytest.raises(SettingsInvalid, match="'puppy' was not refined from that of the picture"):
-        wish(page(A), prompt=puppy, registry=known)
+        request(page(A), prompt=puppy, registry=known)
     with pytest.raises(UnknownPrompt, match="make it with refine"):
-        wish(page(A), prompt=CAT.refined("lion", source="manual"), registry=known)
+        request(page(A), prompt=CAT.refined("lion", source="manual"), registry=known)
 
 
 def test_a_tag_comes_to_say_the_root_again():
     tiger = CAT.refined("tiger", source="manual")
     new = placement(tiger, b"n")
     text = page(A, new, cat="tiger")
-    claims = Tags(page(A), REGISTRY, message_id="m").rewritten({0: tiger}).claims
+    claims = PromptTags(page(A), REGISTRY, message_id="m").rewritten({0: tiger}).claims
     registry = REGISTRY.settle(
         "m", RegistryUpdate(prompts=(tiger,), placed=(A, new), claims=claims), ""
     )
     for target, prompt in ((new, CAT), (A, CAT), (A, "cat")):
-        made = wish(text, target=target.id, prompt=prompt, registry=registry)
+        made = request(text, target=target.id, prompt=prompt, registry=registry)
         assert (made.prompt, made.rewrites) == (CAT, True)
-        result = revised(text, RequestOutcome(wish=made, placement=B), registry=registry)
-        assert "tiger" not in Tags(result.text, message_id="m").matches[0].tag
+        result = revised(text, RequestOutcome(request=made, placement=B), registry=registry)
+        assert "tiger" not in PromptTags(result.text, message_id="m").matches[0].tag
         assert result.claims == ()
-    assert not wish(text, target=A.id, registry=registry).rewrites
+    assert not request(text, target=A.id, registry=registry).rewrites
 
 
 def test_a_prompt_that_holds_one_tag_does_not_come_to_hold_another():
@@ -493,8 +497,8 @@ def test_a_prompt_that_holds_one_tag_does_not_come_to_hold_another():
         claims=(TagOwner(prompt_id=tiger.id, text="tiger", ordinal=0),)
     )
     text = page(new, cat="tiger") + tag("cat", 1)  # which names the root
-    made = wish(text, target=new.id, prompt=CAT, registry=registry)
-    result = revised(text, RequestOutcome(wish=made, placement=N), registry=registry)
+    made = request(text, target=new.id, prompt=CAT, registry=registry)
+    result = revised(text, RequestOutcome(request=made, placement=N), registry=registry)
     assert result.text == page(N, cat="tiger") + tag("cat", 1)
 
 
@@ -511,12 +515,12 @@ def test_a_tag_says_what_was_wished_for_or_that_is_refused(scene, data):
         target = data.draw(st.sampled_from(marks)).id
         prompt = data.draw(prompts | st.sampled_from(family))
         try:
-            made = wish(text, target, prompt=prompt, registry=registry, notation=notation)
+            made = request(text, target, prompt=prompt, registry=registry, notation=notation)
         except (SettingsInvalid, UnknownPicture):
             continue
         new = placement(made.prompt, b"new%d" % number)
         result = revised(
-            text, RequestOutcome(wish=made, placement=new), registry=registry, notation=notation
+            text, RequestOutcome(request=made, placement=new), registry=registry, notation=notation
         )
         links = RegistryUpdate(
             prompts=(made.prompt,),
@@ -526,11 +530,11 @@ def test_a_tag_says_what_was_wished_for_or_that_is_refused(scene, data):
         )
         registry = registry.settle("m", links, result.text)
         text = result.text
-        after = Tags(text, registry, message_id="m", notation=notation)
+        after = PromptTags(text, registry, message_id="m", notation=notation)
         assert len(after.matches) == len(tags)
         at = after.index(made.prompt.id)
         assert at is not None
-        assert after.holders[at] == made.prompt.id
+        assert after.owners[at] == made.prompt.id
         assert canonical(after.matches[at].text) == canonical(made.prompt.text)
 
 
@@ -541,14 +545,14 @@ def test_a_failed_wish_for_another_prompt_is_retried_with_its_tag():
     def retried(text, registry):
         (made,) = request_retries(opened(text, registry))
         new = placement(made.prompt, b"n")
-        return revised(text, RequestOutcome(wish=made, placement=new), registry=registry).text
+        return revised(text, RequestOutcome(request=made, placement=new), registry=registry).text
 
     new = placement(tiger, b"n")
     assert retried(page(A, lost), REGISTRY.add(tiger)) == page(A, new, cat="tiger")
     assert retried(page(A, lost), Registry().add(tiger)) == page(A, new, cat="tiger")
     assert retried(page(A, F), REGISTRY.add(tiger)) == page(A, N)
     # the tag has gone on since: what was wished for last is what it says
-    claims = Tags(page(A), REGISTRY, message_id="m").rewritten({0: lion}).claims
+    claims = PromptTags(page(A), REGISTRY, message_id="m").rewritten({0: lion}).claims
     later = REGISTRY.add(tiger, lion).but(claims=claims)
     assert retried(page(A, lost, cat="lion"), later) == page(A, new, cat="lion")
     assert retried(page(A, F, cat="lion"), later) == page(A, N, cat="lion")
@@ -565,7 +569,7 @@ def test_one_prompt_that_cannot_be_written_costs_a_few_looks_through_the_text(mo
         lambda text, *a, **k: looked.append(len(text)) or find(text, *a, **k),
     )
     text = " ".join(tag(f"p{at}", 1) for at in range(100))
-    found = [Prompt.of("m", match) for match in Tags(text, message_id="m").matches]
+    found = [Prompt.of("m", match) for match in PromptTags(text, message_id="m").matches]
     made = [one.refined(f"{one.text} b", source="manual") for one in found]
     made[70] = found[70].refined("x" * 1_999, source="manual")
     outcomes = [
@@ -584,8 +588,8 @@ def test_one_prompt_that_cannot_be_written_costs_a_few_looks_through_the_text(mo
 
 
 def test_a_message_is_illustrated_again_tag_by_tag():
-    wishes = wishes_of(page(A), REGISTRY)
-    assert [(one.prompt, one.target) for one in wishes] == [(CAT, CAT.id), (DOG, DOG.id)]
+    requests = wishes_of(page(A), REGISTRY)
+    assert [(one.prompt, one.target) for one in requests] == [(CAT, CAT.id), (DOG, DOG.id)]
     (only,) = wishes_of(page(A), REGISTRY, only_missing=True)
     assert only.prompt == DOG
     apart = page().replace(" y ", f"</p>{written(A, HTML)[1]} y ")
@@ -605,7 +609,7 @@ def test_a_picture_directly_after_a_tag_counts_whatever_prompt_it_names():
 def test_a_prompt_that_only_a_failure_has_left_a_mark_of_has_no_picture():
     made = wishes_of(page(F, G), REGISTRY, only_missing=True)
     assert [(one.prompt, one.place) for one in made] == [(CAT, "retry"), (DOG, "append")]
-    result = revised(page(F, G), *(RequestOutcome(wish=one, placement=N) for one in made[:1]))
+    result = revised(page(F, G), *(RequestOutcome(request=one, placement=N) for one in made[:1]))
     assert result.text == page(N, G)
     assert [one.target for one in wishes_of(page(A, F), REGISTRY, only_missing=True)] == [DOG.id]
     tiger = CAT.refined("tiger", source="manual")
@@ -618,15 +622,15 @@ def test_what_is_missing_or_failed_is_wished_for_once_a_session():
     assert all(one.once for one in wishes_of(page(F), REGISTRY, only_missing=True))
     assert all(one.once for one in request_retries(opened(page(F))))
     assert not any(one.once for one in wishes_of(page(F), REGISTRY))
-    assert not wish(page(A)).once
+    assert not request(page(A)).once
 
 
 def test_a_mark_of_a_failure_is_retried_if_its_prompt_is_known():
     stranger = DOG.but(id="0" * 20)
     text = page(F, G, F) + written(failure(stranger), HTML)[1]
-    wishes = request_retries(opened(text))
-    assert [(one.prompt, one.place) for one in wishes] == [(CAT, "retry")] * 2
-    assert [one.target for one in wishes] == [f"{CAT.id}:{one.task_id}" for one in (F, G)]
+    requests = request_retries(opened(text))
+    assert [(one.prompt, one.place) for one in requests] == [(CAT, "retry")] * 2
+    assert [one.target for one in requests] == [f"{CAT.id}:{one.task_id}" for one in (F, G)]
 
 
 def test_ten_thousand_tags_and_marks_are_looked_through_a_few_times_only(monkeypatch):
@@ -639,7 +643,7 @@ def test_ten_thousand_tags_and_marks_are_looked_through_a_few_times_only(monkeyp
             lambda text, *a, find=find, **k: looked.append(len(text)) or find(text, *a, **k),
         )
     text = "".join(f"{tag(f'p{at}', 1)} and " for at in range(2_000))
-    found = [Prompt.of("m", match) for match in Tags(text, message_id="m").matches]
+    found = [Prompt.of("m", match) for match in PromptTags(text, message_id="m").matches]
     outcomes = [got("append", one.id, placement(one), prompt=one) for one in found]
     children = [one.refined(f"{one.text} b", source="manual") for one in found]
     outcomes += [

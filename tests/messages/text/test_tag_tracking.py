@@ -13,7 +13,7 @@ from limner.messages.prompts import Prompt, TagOwner
 from limner.messages.registry import Registry, RegistryUpdate
 from limner.messages.text.mark_editor import MarkEditor
 from limner.messages.text.notation import Notation
-from limner.messages.text.prompt_tags import Tags
+from limner.messages.text.prompt_tags import PromptTags
 from limner.messages.text.tag_tracking import track_tags
 
 WORDS = ("a", "b", "a & b")
@@ -22,7 +22,7 @@ words = st.sampled_from(WORDS)
 
 
 def tags_of(text, registry, notation=HTML):
-    return Tags(text, registry, message_id="m", notation=notation)
+    return PromptTags(text, registry, message_id="m", notation=notation)
 
 
 def illustrated(text, *pictured):
@@ -50,7 +50,7 @@ def edited(before, after, registry):
     claims = track_tags(before, after, registry, message_id="m")
     known = registry.settle("m", RegistryUpdate(claims=claims), after)
     tags = tags_of(after, known)
-    assert max(Counter(tags.holders).values(), default=1) == 1
+    assert max(Counter(tags.owners).values(), default=1) == 1
     assert claims in (None, tags.claims)
     return tags
 
@@ -86,14 +86,14 @@ def moved(draw, pieces):
 def test_each_piece_keeps_its_prompt_wherever_it_is_moved(known, data, reworded):
     before, registry = known
     pieces = pieces_of(before)
-    holders = dict(zip(pieces, tags_of(before, registry).holders, strict=True))
+    holders = dict(zip(pieces, tags_of(before, registry).owners, strict=True))
     left = data.draw(moved(pieces))
     after = [one[: one.rindex(" ", 0, -1)] + " and so on. " if reworded else one for one in left]
     tags = edited(before, "It began. " + "".join(after), registry)
-    for piece, holder in zip(left, tags.holders, strict=True):
+    for piece, holder in zip(left, tags.owners, strict=True):
         if "<img" in piece or not reworded:
             assert holder == holders.get(piece, holder)
-    for name, at in MarkEditor(tags).after.items():
+    for name, at in MarkEditor(tags).tag_before.items():
         assert tags.index(name.partition(":")[0]) == at
 
 
@@ -107,11 +107,11 @@ def test_what_changes_nothing_about_the_tags_changes_no_claim(known, data):
 @given(histories(), st.data())
 def test_undoing_a_refinement_gives_each_tag_the_prompt_that_it_had(known, data):
     before, registry = known
-    holders = tags_of(before, registry).holders
+    holders = tags_of(before, registry).owners
     at = data.draw(st.integers(0, len(holders) - 1))
     says = data.draw(words.filter(lambda word: word != scan(before, HTML)[at].text))
     after, registry = refined(before, registry, at, says, shown=data.draw(st.booleans()))
-    assert edited(after, before, registry).holders == holders
+    assert edited(after, before, registry).owners == holders
 
 
 @given(scenes(), st.data())
@@ -136,13 +136,13 @@ def test_whatever_becomes_of_a_text_no_prompt_holds_two_of_its_tags(scene, data)
     if claims is not None:
         tags = tags_of(after, registry.but(claims=claims), notation)
         assert tags.claims == claims
-        assert len(set(tags.holders)) == len(tags.holders)
+        assert len(set(tags.owners)) == len(tags.owners)
 
 
 def test_an_equal_tag_before_a_picture_s_own_takes_nothing_from_it():
     before, registry = illustrated(f"x {tag('a')} y", 0)
     tags = edited(before, f"{tag('a')} {before}", registry)
-    assert tags.holders == (prompt_id("m", "a", 1), prompt_id("m", "a", 0))
+    assert tags.owners == (prompt_id("m", "a", 1), prompt_id("m", "a", 0))
     new = tags.prompt(0)
     assert (new.id, new.ordinal) == (prompt_id("m", "a", 1), 1)
     (own,) = scan(f"{tag('a')} {tag('a')}", HTML)[1:]
@@ -153,7 +153,7 @@ def test_the_second_of_two_equal_tags_stays_itself_when_the_first_is_taken_out()
     before, registry = illustrated(f"{tag('a')} {tag('a')} y", 1)
     second = prompt_id("m", "a", 1)
     tags = edited(before, before.removeprefix(f"{tag('a')} "), registry)
-    assert tags.holders == (second,)
+    assert tags.owners == (second,)
     assert tags.claims == (TagOwner(prompt_id=second, text="a", ordinal=0),)
 
 
@@ -163,15 +163,15 @@ def test_a_tag_that_was_not_touched_keeps_its_prompt_without_a_picture_too(first
     registry = illustrated(before)[1]
     after = f"{first} {tag('b')} 2 {tag('a')} {last}"
     names = prompt_id("m", "b", 0), prompt_id("m", "a", 1)
-    assert edited(before, after, registry).holders == names
+    assert edited(before, after, registry).owners == names
 
 
 def test_a_new_tag_is_no_part_of_the_history_of_another():
     before, registry = illustrated(f"x {tag('a')} y", 0)
     before, registry = refined(before, registry, 0, "b", shown=True)
-    (child,) = tags_of(before, registry).holders
+    (child,) = tags_of(before, registry).owners
     tags = edited(before, f"{before} {tag('a')}", registry)
-    assert tags.holders == (child, prompt_id("m", "a", 1))
+    assert tags.owners == (child, prompt_id("m", "a", 1))
     assert tags.index(prompt_id("m", "a", 0)) == 0  # whose picture stands there
 
 
@@ -179,7 +179,7 @@ def test_a_tag_is_still_itself_where_an_equal_one_has_come_and_another_gone():
     before = f"x {tag('a')} 1 {tag('a')} 2"
     registry = illustrated(before)[1]
     after = f"x {tag('a')} new {tag('a')} 1 "
-    assert edited(before, after, registry).holders == tuple(
+    assert edited(before, after, registry).owners == tuple(
         prompt_id("m", "a", ordinal) for ordinal in (1, 0)
     )
 
@@ -189,7 +189,7 @@ def test_a_new_tag_has_the_name_of_its_own_place_if_that_is_free():
     claim = TagOwner(prompt_id=prompt_id("m", "a", 2), text="a", ordinal=0)
     registry = illustrated(before)[1].but(claims=(claim,))
     tags = edited(before, f"{before} {tag('a')} {tag('a')}", registry)
-    assert tags.holders == tuple(prompt_id("m", "a", ordinal) for ordinal in (2, 1, 0))
+    assert tags.owners == tuple(prompt_id("m", "a", ordinal) for ordinal in (2, 1, 0))
 
 
 def test_a_tag_says_again_what_its_prompt_s_history_said():
@@ -199,8 +199,8 @@ def test_a_tag_says_again_what_its_prompt_s_history_said():
         text, registry = refined(text, registry, 0, says, shown=False)
     line = [one.id for one in registry.prompts]
     for says, at in [("a & b", 2), ("b", 3)]:
-        assert edited(text, f"x {tag(says)} y", registry).holders == (line[at],)
-    assert edited(text, f"x {tag('c')} y", registry).holders == (prompt_id("m", "c", 0),)
+        assert edited(text, f"x {tag(says)} y", registry).owners == (line[at],)
+    assert edited(text, f"x {tag('c')} y", registry).owners == (prompt_id("m", "c", 0),)
 
 
 def test_of_two_that_said_it_the_one_that_was_refined_last_is_meant():
@@ -211,7 +211,7 @@ def test_of_two_that_said_it_the_one_that_was_refined_last_is_meant():
     (_, meant, _) = registry.prompts
     other = root.refined("d", source="manual")
     registry = registry.add(other, other.refined("b", source="manual"))
-    assert edited(text, f"x {tag('b')} y", registry).holders == (meant.id,)
+    assert edited(text, f"x {tag('b')} y", registry).owners == (meant.id,)
 
 
 def test_a_tag_that_comes_back_with_its_picture_is_held_by_the_prompt_of_that():
@@ -219,50 +219,50 @@ def test_a_tag_that_comes_back_with_its_picture_is_held_by_the_prompt_of_that():
     (root,) = registry.prompts
     later, again = root.refined("b", source="manual"), root.refined("a", source="manual")
     registry = registry.add(later, again)
-    assert edited("x", text, registry).holders == (root.id,)
-    assert edited("x", text.replace(tag("a"), tag("b")), registry).holders == (later.id,)
+    assert edited("x", text, registry).owners == (root.id,)
+    assert edited("x", text.replace(tag("a"), tag("b")), registry).owners == (later.id,)
 
 
 def test_tags_that_were_moved_stay_themselves_when_their_pictures_are_taken_out():
     text, registry = illustrated(f"{tag('a')} 1 {tag('b')} 2", 0, 1)
     text, registry = refined(text, registry, 0, "c", shown=True)
-    child, other = tags_of(text, registry).holders
-    assert edited(text, f"{tag('b')} 3 {tag('c')} 4", registry).holders == (other, child)
+    child, other = tags_of(text, registry).owners
+    assert edited(text, f"{tag('b')} 3 {tag('c')} 4", registry).owners == (other, child)
 
 
 def test_tags_that_were_moved_with_their_pictures_stay_with_whom_they_were_refined_to():
     text, registry = illustrated(f"{tag('a')} 1 {tag('a')} 2", 0, 1)
     for says in ("b", "a"):
         text, registry = refined(text, registry, 0, says, shown=False)
-    tip, other = tags_of(text, registry).holders
+    tip, other = tags_of(text, registry).owners
     first, second = (piece[: piece.rindex(">") + 1] for piece in pieces_of(text))
-    assert edited(text, f"{second} 3 {first} 4", registry).holders == (other, tip)
+    assert edited(text, f"{second} 3 {first} 4", registry).owners == (other, tip)
 
 
 def test_what_is_the_same_at_the_end_is_the_same_tag():
     before = f"{tag('a')} 1 {tag('b')} 2 {tag('a')} 1 "
     registry = illustrated(before)[1]
     names = prompt_id("m", "b", 0), prompt_id("m", "a", 1)
-    assert edited(before, f"{tag('b')} 2 {tag('a')} 1 ", registry).holders == names
+    assert edited(before, f"{tag('b')} 2 {tag('a')} 1 ", registry).owners == names
 
 
 def test_a_tag_whose_prompt_was_encoded_stays_with_it():
     before, registry = illustrated(f"x {tag('a & b')} y", 0)
     holder = prompt_id("m", "a & b", 0)
-    assert edited(before, before.replace('"a & b"-->', '"a &amp; b"-->'), registry).holders == (
+    assert edited(before, before.replace('"a & b"-->', '"a &amp; b"-->'), registry).owners == (
         holder,
     )
     bare = f"x {tag('a & b')} y"
-    assert edited(bare, bare.replace("&", "&amp;"), registry).holders == (holder,)
+    assert edited(bare, bare.replace("&", "&amp;"), registry).owners == (holder,)
 
 
 def test_a_picture_that_was_copied_belongs_to_the_first_tag():
     before, registry = illustrated(f"x {tag('a')} y", 0)
-    assert edited(before, before + before, registry).holders[0] == prompt_id("m", "a", 0)
+    assert edited(before, before + before, registry).owners[0] == prompt_id("m", "a", 0)
 
 
 def test_of_a_message_of_which_nothing_is_known_no_tag_is_looked_for(mocker):
-    tags = mocker.spy(__import__("limner.messages.text.tag_tracking", fromlist=["x"]), "Tags")
+    tags = mocker.spy(__import__("limner.messages.text.tag_tracking", fromlist=["x"]), "PromptTags")
     assert track_tags(tag("a"), tag("a") * 2, Registry(), message_id="m") is None
     known = illustrated(tag("a"))[1]
     assert track_tags(tag("a"), tag("a"), known, message_id="m") is None

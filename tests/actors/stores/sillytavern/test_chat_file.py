@@ -309,7 +309,7 @@ def wish(message_id, data):
     prompt = Prompt(
         id=prompt_id(message_id, "a", 0), message_id=message_id, text="a", ordinal=0
     )
-    task = Task.wish(prompt, session_id="s", owner=None, priority=3, at=0)
+    task = Task.requested(prompt, session_id="s", owner=None, priority=3, at=0)
     name = picture_id(data)
     return task, data, Picture(id=name, url="", media_type="image/png", width=8, height=6)
 
