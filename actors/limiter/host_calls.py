@@ -154,16 +154,18 @@ def request_one(
     """
     return RequestSlot.trusted(
         request_id=name,
-        session_id="",
-        message_id="",
+        session_id=None,
+        message_id=None,
         task_id=name,
         lane=terms.lane,
         owner=terms.owner,
         priority=terms.priority,
         weight=terms.weight,
         since=None,
+        revoked=False,
         revocable=False,
         requests=requests,
+        stands_for=None,
         reply_to=caller,
     )
 

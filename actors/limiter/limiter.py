@@ -1,9 +1,10 @@
 """The limiter: all generation of all messages passes it.
 
-Hears `RequestSlot`, `WithdrawRequest` and `ReleaseSlot` from processors, `SessionGone` from the
-root, wishes about its lanes from the edge; tells processors `SlotGranted`, `SlotRevoked`,
-`SlotExpired` and `RequestDropped`. Started and ended by the root, once a studio. If it fails, all
-sessions fail and the studio closes.
+Hears `RequestSlot`, `WithdrawRequest` and `ReleaseSlot` from processors and from the caller of
+hosts' calls, `SessionGone` and `HostCallsGone` from the root, commands and questions about its
+lanes from the edge. Tells whoever requested a slot `SlotGranted`, `SlotRevoked`, `SlotExpired` and
+`RequestDropped`. Started and ended by the root, once a studio. If it fails, all sessions fail and
+the studio closes.
 """
 
 from __future__ import annotations
@@ -30,9 +31,9 @@ from limner.messages.limiter.control import (
     WaitingRequest,
 )
 from limner.messages.limiter.lane import Lane
-from limner.messages.limiter.lane_chain import LaneStep, Step
 from limner.messages.limiter.lane_set import LaneSet
 from limner.messages.limiter.protocol import (
+    HostCallsGone,
     LaneChecked,
     ReleaseSlot,
     RequestDropped,
@@ -45,12 +46,13 @@ from limner.messages.limiter.protocol import (
 )
 from limner.messages.limiter.reservoir import MICROSECONDS
 from limner.messages.limiter.settings import LaneSettings
+from limner.messages.limiter.steps import LaneStep, Step
 from limner.messages.status import LaneStatus
 from limner.messages.studio.protocol import ReportStatus
 from limner.messages.validation import group_of
 
 LEARNING = 0.1
-"""How much the last slot counts in the average time that one is held."""
+"""The share of the last slot in the moving average of how long slots are held."""
 
 ENDS = {
     "granted": "slot_granted",
@@ -60,10 +62,10 @@ ENDS = {
     "dropped": "request_dropped",
     "withdrawn": "request_withdrawn",
 }
-"""The events that are counted, by what they are called in a report."""
+"""The events that are counted, by their names in a report."""
 
 RETURNED = frozenset(["slot_released", "slot_revoked"])
-"""The events of slots that their holders give back."""
+"""The events of slots that their holders return."""
 
 LISTING = frozenset(["slot_requested", "slot_granted"])
 """The events that list the requests of a batch."""
@@ -73,7 +75,7 @@ CIRCUITS: dict[State, Literal["open", "resting", "probing"]] = {
     "open": "resting",
     "half-open": "probing",
 }
-"""The state of a lane, by that of its circuit."""
+"""The state of a lane that is neither paused nor ended, by that of its circuit."""
 
 
 class LimiterActor(LimnerActor):
@@ -93,14 +95,14 @@ class LimiterActor(LimnerActor):
         self.ends: dict[str, list[Any]] = {}
         self.counts: dict[str, Counter[str]] = {}
         self.held_for: dict[str, float] = {}
-        self.calls_ended = False
+        self.host_calls_gone = False
 
     def on_start(self) -> None:
-        """Tell the event log what is in force."""
+        """Log the settings that are in force."""
         self.tell_all(self.system.clock.now)
 
     def on_stop(self) -> None:
-        """Look at no lane any more; whoever waits for the end of one waits in vain."""
+        """Cancel the timers; fail the futures of lanes that have not ended."""
         for _, timer in self.timers.values():
             timer.cancel()
         late = [message.done for message in self.take_unheard(EndLane)]
@@ -108,15 +110,15 @@ class LimiterActor(LimnerActor):
             done.fail_if_pending(StudioClosed("the studio closed before the lane had ended"))
 
     def on_failure(self, *_: object) -> None:
-        """Fail who waits for the end of a lane."""
+        """Do the same as when it stops."""
         self.on_stop()
 
     def on_receive(self, message: object) -> Any:
-        """Take requests and slots; grant what can be granted."""
+        """Handle one message; grant what can be granted."""
         lanes, now = self.lanes, self.system.clock.now
         match message:
             case RequestSlot():
-                if message.session_id or not self.calls_ended:
+                if message.session_id is not None or not self.host_calls_gone:
                     lanes.request(message, now)
             case ReleaseSlot():
                 lanes.release(message, now)
@@ -124,10 +126,12 @@ class LimiterActor(LimnerActor):
                 lanes.withdraw(message.request_id, now)
             case LaneChecked():
                 self.timers.pop(message.lane, None)
-                lanes.look(message.lane, now)
+                lanes.check(message.lane, now)
             case SessionGone():
-                self.calls_ended = self.calls_ended or not message.session_id
-                lanes.take_back(message.session_id, now)
+                lanes.end_session(message.session_id, now)
+            case HostCallsGone():
+                self.host_calls_gone = True
+                lanes.end_session(None, now)
             case UpdateLane():
                 lanes.update(message.lane, message.settings, now, refill=message.refill)
             case PauseLane():
@@ -149,22 +153,20 @@ class LimiterActor(LimnerActor):
         return None
 
     def tell_all(self, now: int) -> None:
-        """Tell what has happened, in its order, and see to it that no moment is missed."""
-        steps, self.lanes.steps = self.lanes.steps, []
-        for step in steps:
+        """Tell what has happened, in order; set a timer for each lane that time may change."""
+        for step in self.lanes.take_steps():
             if isinstance(step, Step):
                 self.tell_of(step, now)
             else:
                 self.lane_changed(step, now)
-        touched, self.lanes.touched = self.lanes.touched, {}
-        for name in touched:
+        for name in self.lanes.take_changed():
             due = self.lanes.due(name, now)
             if due is not None:
                 self.check_at(name, due)
 
     def tell_of(self, step: Step, now: int) -> None:
-        """Tell the requester, and the event log, what became of a request."""
-        event, lane, request, slot, reason, holder = step
+        """Log what has happened to a request, and tell its requester."""
+        event, lane, request, slot, drop, holder = step
         name = lane.name
         counts = self.counts.get(name)
         if counts is None:
@@ -174,21 +176,25 @@ class LimiterActor(LimnerActor):
             self.log.put(event_of(step, now))
         if slot is not None and event in RETURNED:
             if event == "slot_released":
-                self.learn(name, now - slot.granted_at)
+                self.average_held(name, now - slot.granted_at)
             return
-        to = request.reply_to if holder is None else holder.request.reply_to
-        if to is None:
+        requester = request.reply_to if holder is None else holder.request.reply_to
+        if requester is None:
             return
         task_id = request.task_id
         if slot is None:
-            if event == "request_dropped":
-                to.tell(
+            if drop is not None:
+                requester.tell(
                     RequestDropped(
-                        request_id=request.request_id, task_id=task_id, reason=reason or ""
+                        request_id=request.request_id,
+                        task_id=task_id,
+                        refusal=drop.refusal,
+                        lane=drop.lane,
+                        reason=drop.reason,
                     )
                 )
         elif event == "slot_granted":
-            to.tell(
+            requester.tell(
                 SlotGranted.trusted(
                     request_id=request.request_id,
                     task_id=task_id,
@@ -197,12 +203,12 @@ class LimiterActor(LimnerActor):
                 )
             )
         elif event == "slot_expired":
-            to.tell(SlotExpired(task_id=task_id, slot_id=slot.id))
+            requester.tell(SlotExpired(task_id=task_id, slot_id=slot.id))
         elif holder is not None:
-            to.tell(SlotRevoked(task_id=task_id, slot_id=holder.id))
+            requester.tell(SlotRevoked(task_id=task_id, slot_id=holder.id))
 
     def lane_changed(self, step: LaneStep, now: int) -> None:
-        """Write what has happened to a lane into the event log; end who waited for its end."""
+        """Log what has happened to a lane; set the futures of one that is drained."""
         name = step.lane.name
         self.log_event(step.event, lane=name, at=now, **step.fields)
         match step.event:
@@ -216,14 +222,19 @@ class LimiterActor(LimnerActor):
                 self.counts.pop(name, None)
                 self.held_for.pop(name, None)
 
-    def learn(self, name: str, held: int) -> None:
-        """Take the time that a slot was held into the average of its lane."""
+    def average_held(self, name: str, held: int) -> None:
+        """Update the average time that slots of a lane are held.
+
+        Args:
+            name: of the lane.
+            held: microseconds that the last slot was held.
+        """
         seconds = held / MICROSECONDS
         before = self.held_for.get(name, seconds)
         self.held_for[name] = before + LEARNING * (seconds - before)
 
     def report(self, question: ReportLane, now: int) -> LaneReport:
-        """Say how it looks in a lane; in one of a group that is not there, as when it is made."""
+        """Return the state of a lane; of one of a group that is not open, as it would be opened."""
         name = question.lane
         lane = self.lanes.lanes.get(name)
         if lane is None:
@@ -243,47 +254,47 @@ class LimiterActor(LimnerActor):
             ahead=lane.waiting_weights,
             waiting=tuple(
                 WaitingRequest.trusted(
-                    request_id=one.request.request_id,
-                    task_id=one.request.task_id,
-                    owner=one.request.owner,
-                    priority=one.request.priority,
-                    weight=one.request.weight,
-                    waited=(now - one.asked) / MICROSECONDS,
+                    request_id=queued.request.request_id,
+                    task_id=queued.request.task_id,
+                    owner=queued.request.owner,
+                    priority=queued.request.priority,
+                    weight=queued.request.weight,
+                    waited=(now - queued.queued_at) / MICROSECONDS,
                 )
-                for one in (lane.all_waiting() if question.waiting else ())
-                if question.owner in (None, one.request.owner)
-                and question.priority in (None, one.request.priority)
+                for queued in (lane.all_waiting() if question.waiting else ())
+                if question.owner in (None, queued.request.owner)
+                and question.priority in (None, queued.request.priority)
             ),
             held_for=self.held_for.get(name),
         )
 
     def place_of(self, task_id: str) -> TaskPlace | None:
-        """Say whether a task waits or has a slot, in its own lane."""
+        """Return where a task waits or has a slot, in its own lane; `None` if nowhere."""
         for lane in self.lanes.lanes.values():
             for slot in lane.leases:
-                if slot.request.task_id == task_id and self.lanes.is_own(slot.id):
+                if slot.request.task_id == task_id and slot.request.stands_for is None:
                     return TaskPlace(lane=lane.name, state="out", name=slot.id)
-            for waiting in lane.all_waiting():
-                name = waiting.request.request_id
-                if waiting.request.task_id == task_id and self.lanes.is_own(name):
-                    return TaskPlace(lane=lane.name, state="waiting", name=name)
+            for queued in lane.all_waiting():
+                request = queued.request
+                if request.task_id == task_id and request.stands_for is None:
+                    return TaskPlace(lane=lane.name, state="waiting", name=request.request_id)
         return None
 
     def check_at(self, name: str, due: int) -> None:
-        """Look at a lane again at that time, or earlier if a timer is set for earlier."""
+        """Check a lane at that time, or earlier if its timer is set for earlier."""
         set_for, timer = self.timers.get(name, (None, None))
         if set_for is not None and set_for <= due:
             return
         if timer is not None:
             timer.cancel()
         clock = self.system.clock
-        left = max(0, due - clock.now) / MICROSECONDS  # what was done since `now` took its time
-        self.timers[name] = due, clock.after(left, self.actor_ref, LaneChecked(lane=name))
+        seconds = max(0, due - clock.now) / MICROSECONDS  # some time has passed since `now`
+        self.timers[name] = due, clock.after(seconds, self.actor_ref, LaneChecked(lane=name))
 
 
 def event_of(step: Step, now: int) -> Event:
-    """Give a step of a request as the event log has it."""
-    name, lane, request, slot, reason, _ = step
+    """Return a step of a request as the event log has it."""
+    name, lane, request, slot, drop, _ = step
     fields: dict[str, Any] = {
         "lane": lane.name,
         "request_id": request.request_id,
@@ -291,19 +302,23 @@ def event_of(step: Step, now: int) -> Event:
     }
     if slot is not None:
         fields["slot_id"] = slot.id
+        if name == "slot_asked_back":
+            fields["wanted"] = slot.revoked_for
     if name == "slot_requested":
         fields["priority"] = request.priority
         if request.owner is not None:
             fields["owner"] = request.owner
-    if reason is not None:
-        fields["wanted" if name == "slot_asked_back" else "reason"] = reason
+    if drop is not None:
+        fields["reason"] = drop.reason
     if request.requests and name in LISTING:
         fields["requests"] = request.requests
+    if request.stands_for is not None:
+        fields["stands_for"] = request.stands_for
     return Event.trusted(
         t=now,
         actor=LimiterActor.role,
-        session_id=request.session_id or None,
-        message_id=request.message_id or None,
+        session_id=request.session_id,
+        message_id=request.message_id,
         task_id=request.task_id,
         event=name,
         fields=fields,
@@ -311,7 +326,7 @@ def event_of(step: Step, now: int) -> Event:
 
 
 def status_of(lane: Lane) -> LaneStatus:
-    """Give what a lane looks like from outside."""
+    """Return the summary of a lane that `Studio.status` has."""
     return LaneStatus(
         out=lane.leases.weight,
         max_concurrent=lane.settings.max_concurrent,

@@ -159,8 +159,10 @@ class ProcessorActor(MessageActor):
                 priority=task.priority,
                 weight=1,
                 since=attempt.since if before.revoked else None,
+                revoked=before.revoked,
                 revocable=attempt.revocations < self.settings.max_revocations,
                 requests=(),
+                stands_for=None,
                 reply_to=self.actor_ref,
             )
         )

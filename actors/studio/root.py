@@ -1,7 +1,7 @@
 """The root of a studio's actors: starts those that all need, supervises them, and closes.
 
 Hears `CloseStudio` from the edge and `ActorEnded` from all that it started; tells the sequencer
-`CloseStudio` or `FailSessions`, the limiter `SessionGone` of hosts' own calls. Started by the
+`CloseStudio` or `FailSessions`, the limiter `HostCallsGone`. Started by the
 studio. Starts recorder, limiter, caller and sequencer, and ends them in the other order. If one of
 them fails, all sessions fail with the cause, and the studio closes.
 """
@@ -18,7 +18,7 @@ from limner.actors.recorder import LogFile, RecorderActor
 from limner.actors.system import ActorEnded
 from limner.actors.writes.sequencer import SequencerActor
 from limner.messages.errors import StudioClosed, describe
-from limner.messages.limiter.protocol import SessionGone
+from limner.messages.limiter.protocol import HostCallsGone
 from limner.messages.studio.protocol import CloseStudio, FailSessions, ReportStatus
 
 
@@ -71,7 +71,7 @@ class StudioActor(LimnerActor):
         elif self.sequencer.is_alive():
             self.fail(message.reason)
         elif message.ref is self.caller:
-            self.limiter.tell(SessionGone(session_id=""))
+            self.limiter.tell(HostCallsGone())
             self.limiter.end()
         elif message.ref is self.limiter:
             self.cause = self.cause or message.reason

@@ -1,4 +1,4 @@
-"""What the end of a call says about its back end: whether it failed, and when to come again."""
+"""What the end of a call tells about its back end: whether it failed, and when to retry."""
 
 from email.utils import mktime_tz, parsedate_tz
 from typing import Any
@@ -10,9 +10,9 @@ BUSY = (429, 503)
 
 
 def has_failed(error: BaseException | None) -> bool | None:
-    """Say whether a generator's end speaks against its back end; `None` if it says nothing.
+    """Return whether the back end of a generator's call failed; `None` if the error does not tell.
 
-    An error that no retry can mend is one of what was asked for, not of the back end.
+    An error that no retry can mend is caused by the request, not by the back end.
     """
     if error is None:
         return False
@@ -20,10 +20,11 @@ def has_failed(error: BaseException | None) -> bool | None:
 
 
 def host_call_failed(error: BaseException | None) -> bool | None:
-    """Say whether the end of a host's own call speaks against its back end.
+    """Return whether the back end of a host's own call failed; `None` if the error does not tell.
 
-    Its own slips, such as a `KeyError`, say nothing: only an error of Limner's, of the system or
-    the network (`OSError`, as `requests` and `urllib` raise), or one with an answer does.
+    An error of the host's own, such as a `KeyError`, does not tell. One of Limner's does, one of
+    the system or the network (`OSError`, as `requests` and `urllib` raise), and one with a
+    response.
     """
     if error is None or isinstance(error, LimnerError | OSError) or _status(error) is not None:
         return has_failed(error)
@@ -31,33 +32,33 @@ def host_call_failed(error: BaseException | None) -> bool | None:
 
 
 def retry_after(error: BaseException | None, wall: float) -> float | None:
-    """Give the seconds for which a back end asks to be left alone, if it does.
+    """Return the seconds after which a back end asks to be called again; `None` if it does not.
 
     Args:
-        error: with a number `retry_after`, as `GenerationFailed` has it; or with an answer of
+        error: with a number `retry_after`, as `GenerationFailed` has it; or with a response of
             status 429 or 503, as `requests` and `urllib` raise it.
-        wall: the time of the day, in seconds since 1970, for a `Retry-After` that is a date.
+        wall: the wall time, in seconds since 1970, for a `Retry-After` that is a date.
     """
     try:
         seconds = getattr(error, "retry_after", None)
         if seconds is None and error is not None and _status(error) in BUSY:
-            headers = getattr(_answer(error), "headers", None) or {}
+            headers = getattr(_response(error), "headers", None) or {}
             seconds = _seconds(str(headers.get("Retry-After", "")), wall)
         return float(seconds) if seconds is not None and 0 < float(seconds) < 1e9 else None
     except BaseException:  # noqa: BLE001  # it is somebody's object, and a back end's text
         return None
 
 
-def _answer(error: BaseException) -> Any:
-    """Give what a back end has answered: `requests` has it beside the error, `urllib` as that."""
+def _response(error: BaseException) -> Any:
+    """Return the response of a back end: `requests` has it beside the error, `urllib` as that."""
     response = getattr(error, "response", None)
     return error if response is None else response
 
 
 def _status(error: BaseException) -> int | None:
     try:
-        answer = _answer(error)
-        status = getattr(answer, "status_code", None) or getattr(answer, "code", None)
+        response = _response(error)
+        status = getattr(response, "status_code", None) or getattr(response, "code", None)
     except BaseException:  # noqa: BLE001
         return None
     return status if type(status) is int else None

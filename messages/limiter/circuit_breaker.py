@@ -1,8 +1,8 @@
-"""A circuit breaker: a back end that fails again and again is left alone for a while.
+"""A circuit breaker: a back end that fails again and again gets no calls for a while.
 
-After Nygard, *Release It!* (2007). Closed, all calls go; so many failures in a row open it, and
-none goes for a while; half-open then, one call goes as a probe, whose end closes it or opens it
-again. No clock: `now` is passed in, in microseconds.
+After Nygard, *Release It!* (2007). While it is closed, all calls go. A number of failures in a row
+opens it, and no call goes for a while. Then it is half-open: one call goes as a probe, whose end
+closes it or opens it again. No clock: `now` is passed in, in microseconds.
 """
 
 from typing import Literal
@@ -11,55 +11,71 @@ State = Literal["closed", "open", "half-open"]
 
 
 class Circuit:
-    """The circuit of one lane. Its calls are known by their numbers, each higher than the last.
+    """The circuit of one lane. It is mutable; its lane owns it.
 
     Args:
-        failures: in a row, that open it.
+        failures: how many in a row open it.
         pause: microseconds for which it stays open; 0 or more.
-        last: the number of the last call that went before.
+        last: the number of the last call that began before. Each call has a higher number.
+
+    Attributes:
+        failures_in_a_row: until now.
+        until: `pause` after the last failure. An open circuit lets a probe go then; a closed one
+            may be forgotten then.
+        probe: the number of the call that goes while it is half-open.
+        last_before_open: the number of the last call that began before it opened.
     """
 
-    __slots__ = ("failures", "last", "old", "pause", "probe", "row", "state", "until")
+    __slots__ = (
+        "failures",
+        "failures_in_a_row",
+        "last",
+        "last_before_open",
+        "pause",
+        "probe",
+        "state",
+        "until",
+    )
 
     def __init__(self, failures: int, pause: int, last: int = 0) -> None:
         self.failures = failures
         self.pause = pause
         self.state: State = "closed"
-        self.row = 0
-        self.until = 0  # from the last failure on; what is open then is free, the rest forgettable
+        self.failures_in_a_row = 0
+        self.until = 0
         self.probe: int | None = None
         self.last = last
-        self.old = 0  # the last call that went before it opened
+        self.last_before_open = 0
 
     def free_at(self, now: int) -> int | None:
-        """Say from when on a call may go; `None` if not before the probe has ended."""
+        """Return from when on a call may go; `None` if not before the probe has ended."""
         if self.state == "open":
             return max(now, self.until)
         return now if self.probe is None else None
 
-    def granted(self, number: int) -> None:
-        """Take note of a call that goes."""
+    def call_started(self, number: int) -> None:
+        """Record that a call begins."""
         self.last = number
         if self.state != "closed":
             self.state, self.probe = "half-open", number
 
-    def ended(self, number: int, failed: bool | None, now: int) -> None:
-        """Take note of how a call has ended.
+    def call_ended(self, number: int, failed: bool | None, now: int) -> None:
+        """Record how a call has ended.
 
-        Calls that went before it opened have no say any more, also once it is closed again.
+        Calls that began before it opened do not count any more, also once it is closed again.
 
         Args:
             number: of the call.
-            failed: whether the back end failed; `None` if it cannot be said.
+            failed: whether the back end failed; `None` if that is not known.
             now: the time.
         """
-        if number <= self.old:
+        if number <= self.last_before_open:
             return
         self.probe = None
         if failed:
-            self.row += 1
+            self.failures_in_a_row += 1
             self.until = now + self.pause
-            if self.state != "closed" or self.row >= self.failures:
-                self.state, self.old = "open", self.last
+            if self.state != "closed" or self.failures_in_a_row >= self.failures:
+                self.state, self.last_before_open = "open", self.last
         elif failed is not None:
-            self.state, self.row = "closed", 0
+            self.state, self.failures_in_a_row = "closed", 0

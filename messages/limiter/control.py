@@ -1,4 +1,4 @@
-"""What a host asks of the limiter: edge → limiter."""
+"""What a host tells and asks the limiter: edge → limiter, and its answers."""
 
 from typing import Literal
 
@@ -9,7 +9,7 @@ from limner.messages.limiter.settings import LaneSettings
 
 
 class UpdateLane(Message):
-    """These settings are in force from now on."""
+    """Put these settings in force."""
 
     lane: str
     settings: LaneSettings
@@ -39,19 +39,19 @@ class EndLane(Message):
 
 
 class ReportLane(Message):
-    """Say how it looks in a lane. Answered with a `LaneReport`."""
+    """Report the state of a lane. Answered with a `LaneReport`."""
 
     lane: str
     waiting: bool = False
-    """Whether to name what waits, which takes a while where that is much."""
+    """Whether to list the requests that wait, which takes long if there are many."""
 
     owner: str | None = None
     priority: int | None = None
-    """If given: name what waits of this owner, or with this priority, alone."""
+    """If given: list only the requests of this owner, or with this priority."""
 
 
 class StateOf(Message):
-    """Say where a task stands. Answered with a `TaskPlace`, or `None` if it is nowhere here."""
+    """Find a task. Answered with a `TaskPlace`, or `None` if it neither waits nor has a slot."""
 
     task_id: str
 
@@ -77,19 +77,20 @@ class WaitingRequest(Value):
 
 
 class LaneReport(Value):
-    """How it looks in a lane, at one moment.
+    """The state of a lane at one moment.
 
     Args:
         settings: those in force.
-        state: `open`, `paused`, `resting` (its back end has failed again and again), `probing`
-            (one call goes, to see whether it still fails), `draining` or `stopped`.
+        state: `open`, `paused`, `resting` (its circuit is open, since its back end has failed
+            again and again), `probing` (one call goes, to see whether it still fails), `draining`
+            or `stopped`.
         counts: how many requests wait, how many slots are out, and how many there were of each
             other end: granted, released, revoked, expired, dropped, withdrawn.
         weight_out: summed weight of the slots that are out.
-        reservoir: what may still be granted; `None` without a reservoir.
-        ahead: of each priority from 0 to 9, how many requests wait and what they weigh together.
-        waiting: what waits, by priority, the oldest first; empty if it was not asked for.
-        held_for: seconds that the slots given back last were held, on average; `None` before any.
+        reservoir: the weight that may still be granted; `None` without a reservoir.
+        ahead: of each priority from 0 to 9, how many requests wait and their summed weight.
+        waiting: the requests that wait, by priority, the oldest first; empty if not asked for.
+        held_for: seconds that the slots released last were held, on average; `None` before any.
     """
 
     settings: LaneSettings
@@ -102,7 +103,7 @@ class LaneReport(Value):
     held_for: float | None
 
     def forecast(self, priority: int) -> float | None:
-        """Give the seconds that a request would wait here, about; `None` if it cannot be said.
+        """Return the seconds that a request would wait here, about; `None` if that is not known.
 
         Args:
             priority: of the request, from 0 to 9.
@@ -121,8 +122,9 @@ class LaneReport(Value):
 
 
 class TaskPlace(Value):
-    """Where a task stands with the limiter."""
+    """Where a task waits or has a slot, in its own lane."""
 
     lane: str
     state: Literal["waiting", "out"]
     name: str
+    """The id of its request while it waits, of its slot once it has one."""

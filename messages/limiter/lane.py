@@ -1,8 +1,8 @@
-"""The arithmetic of one lane: who may have a slot, and when. No clock: `now` is passed in.
+"""One lane: which request is granted a slot, and when. No clock: `now` is passed in.
 
-All times are integer microseconds of one clock that does not go back. Who is next of those that
-wait is told by `request_queue`. The best request is granted as soon as the limits allow
-it, and never before; one that does not fit yet is not passed by lighter ones behind it.
+All times are integer microseconds of one clock that does not go back. `request_queue` decides
+which request is next. It is granted as soon as the limits allow it, and never before. A request
+that does not fit yet is not passed by lighter ones behind it.
 """
 
 from collections.abc import Iterator
@@ -10,30 +10,35 @@ from typing import Literal, NamedTuple
 
 from limner.messages.limiter.circuit_breaker import Circuit
 from limner.messages.limiter.leases import Leases, Slot
+from limner.messages.limiter.overflow import overflow
 from limner.messages.limiter.preemption import Preemptions
 from limner.messages.limiter.protocol import RequestSlot
+from limner.messages.limiter.refusal import Refusal
 from limner.messages.limiter.request_queue import QueuedRequest, RequestQueue
 from limner.messages.limiter.reservoir import MICROSECONDS, Reservoir
 from limner.messages.limiter.settings import LaneSettings
 
 FOREVER = float("inf")
 
-DropReason = Literal[
-    "too heavy",
-    "high water",
-    "blocked",
-    "too many of its owner wait",
-    "waited too long",
-    "the lane is draining",
-    "the lane is stopped",
-]
-
 
 class Drop(NamedTuple):
-    """A request that is not granted, and why."""
+    """A request that is not granted, and why.
+
+    Args:
+        request: which.
+        refusal: why.
+        lane: the name of the lane that refused it: its own, or one upstream of that.
+    """
 
     request: RequestSlot
-    reason: str
+    refusal: Refusal
+    lane: str
+
+    @property
+    def reason(self) -> str:
+        """The refusal as prose; with the lane's name, if that is not the request's own."""
+        prose: str = self.refusal.value
+        return prose if self.lane == self.request.lane else f"{prose} in lane {self.lane}"
 
 
 class Answer(NamedTuple):
@@ -44,14 +49,19 @@ class Answer(NamedTuple):
 
 
 class Lane:
-    """One lane.
+    """One lane. It is mutable; the limiter owns it.
 
     Args:
         name: of the lane.
         settings: in force from the beginning.
         now: the time.
         granted: how many slots were granted before, by another lane of the name.
-        alone: whether it stands behind no other lane, and none behind it.
+        alone: whether no lane is upstream or downstream of it.
+
+    Attributes:
+        leases: the slots that are out.
+        granted: how many slots were granted.
+        in_use: whether a request came since `lane_idle` was told last; its set of lanes keeps it.
     """
 
     def __init__(
@@ -65,6 +75,7 @@ class Lane:
     ) -> None:
         self.name = name
         self.alone = alone
+        self.in_use = False
         self.leases = Leases()
         self.paused_until: float | None = None
         self.ending: Literal["draining", "stopped"] | None = None
@@ -76,7 +87,7 @@ class Lane:
         self._blocked_owners: set[str | None] = set()
         self._blocked_until: int | None = None
         self._last_grant: int | None = None
-        self._put_in_force(settings)
+        self._apply(settings)
 
     @property
     def waiting(self) -> int:
@@ -85,11 +96,11 @@ class Lane:
 
     @property
     def waiting_weights(self) -> tuple[tuple[int, int], ...]:
-        """How many requests wait of each priority, and what they weigh together."""
+        """How many requests wait of each priority, and their summed weight."""
         return self._queue.weights
 
     def reservoir(self, now: int) -> int | None:
-        """Give what may still be granted."""
+        """Return the weight that may still be granted; `None` without a reservoir."""
         self._reservoir.fill(now)
         return self._reservoir.left
 
@@ -99,87 +110,79 @@ class Lane:
         return not self.leases.slots and not self._queue.size
 
     def waits(self, request_id: str) -> bool:
-        """Say whether a request waits."""
+        """Return whether a request waits."""
         return request_id in self._queue
 
     def all_waiting(self) -> Iterator[QueuedRequest]:
-        """Give the requests that wait."""
+        """Return the requests that wait, by priority, the oldest first."""
         return iter(self._queue)
 
     def request(self, request: RequestSlot, now: int) -> Answer:
-        """Take a request: grant it, let it wait, or drop what there is no room for.
+        """Grant a request, queue it, or drop what there is no room for.
 
         Args:
-            request: whose id is none that waits.
+            request: its id is none that waits.
             now: the time.
         """
-        refused = self.refusal(request, now)
-        if refused is not None:
-            return Answer([], [Drop(request, refused)])
-        if not self._queue.size and not self._preemptions and self._may_go(request, now):
+        refusal = self.refusal(request, now)
+        if refusal is not None:
+            return Answer([], [Drop(request, refusal, self.name)])
+        if not self._queue.size and not self._preemptions and self._may_grant(request, now):
             return Answer([self._grant(request, now, 0)], [])
-        waiting = self.admit(request, now)
-        granted = self.grants(now)
-        return Answer(granted, [] if waiting.gone else self.overflow(request, now))
+        queued = self.admit(request, now)
+        granted = self.grant_ready(now)
+        return Answer(granted, [] if queued.removed else self.overflow(request, now))
 
-    def refusal(self, request: RequestSlot, now: int) -> DropReason | None:
-        """Say why a request is refused at once; `None` if it is not."""
-        ended = self._ended(request)
+    def refusal(self, request: RequestSlot, now: int) -> Refusal | None:
+        """Return why a request is refused at once; `None` if it is not."""
+        ended = None if self.ending is None else self._refusal_at_end(request)
         if ended is None and self._blocked_until is not None:
             if now < self._blocked_until:
                 self._block(now)
-                return "blocked"
+                return Refusal.BLOCKED
             self._blocked_until = None
         return ended or self.permanent_refusal(request, now)
 
-    def permanent_refusal(self, request: RequestSlot, now: int) -> DropReason | None:
-        """Say why a request can never be granted, however long it waits; `None` if it may be."""
+    def permanent_refusal(self, request: RequestSlot, now: int) -> Refusal | None:
+        """Return why a request can never be granted, however long it waits; `None` if it may be."""
         self._reservoir.fill(now)
-        heavy: DropReason | None = None if self.can_fit(request.weight) else "too heavy"
-        return self._ended(request) or heavy
+        ended = None if self.ending is None else self._refusal_at_end(request)
+        heavy = None if self.can_fit(request.weight) else Refusal.TOO_HEAVY
+        return ended or heavy
 
     def can_fit(self, weight: int) -> bool:
-        """Say whether the lane can ever give a weight, as its settings and reservoir are now."""
-        most = self.settings.max_concurrent
-        return (most is None or weight <= most) and self._reservoir.can_fit(weight)
+        """Return whether settings and reservoir, as they are now, can ever allow a weight."""
+        limit = self.settings.max_concurrent
+        return (limit is None or weight <= limit) and self._reservoir.can_fit(weight)
 
     def admit(self, request: RequestSlot, now: int) -> QueuedRequest:
-        """Let a request wait that is not refused; see `overflow` if it is not granted at once."""
+        """Queue a request that is not refused; `overflow` follows if it is not granted at once."""
         return self._queue.add(request, now, blocked=self.is_full(request.owner))
 
     def overflow(self, request: RequestSlot, now: int) -> list[Drop]:
         """Drop what there is no room for, now that one more request waits."""
-        settings, owner = self.settings, request.owner
-        if request.since is not None:
-            return []  # it has waited before, and is not to blame
-        most = settings.max_waiting_per_owner
-        if most is not None and owner is not None and self._queue.number_of(owner) > most:
-            return [self._drop(request, "too many of its owner wait")]
-        if settings.high_water is None or self._queue.size <= settings.high_water:
+        settings = self.settings
+        if settings.high_water is None and settings.max_waiting_per_owner is None:
             return []
-        match settings.strategy:
-            case "block":
-                self._block(now)
-                return self._drop_all("blocked")
-            case "overflow":
-                return [self._drop(request, "high water")]
-        least = self._queue.least(but=request.request_id)
-        if least is None or (
-            settings.strategy == "overflow_priority" and least.request.priority <= request.priority
-        ):
-            return [self._drop(request, "high water")]
-        return [self._drop(least.request, "high water")]
+        if request.revoked:
+            return []  # it has waited before, and takes nobody's place
+        found = overflow(self._queue, settings, request)
+        if found is None:
+            return []
+        if found.refusal is Refusal.BLOCKED:
+            self._block(now)
+        return [self._drop(dropped, found.refusal) for dropped in found.requests]
 
     def withdraw(self, request_id: str) -> RequestSlot | None:
-        """Take a waiting request out; `None` if it does not wait (any more)."""
-        waiting = self._queue.remove(request_id)
-        if waiting is None:
+        """Remove a request that waits; `None` if it does not wait (any more)."""
+        queued = self._queue.remove(request_id)
+        if queued is None:
             return None
-        self._preemptions.forget(request_id)
-        return waiting.request
+        self._preemptions.remove(request_id)
+        return queued.request
 
     def release(self, slot_id: str) -> Slot | None:
-        """Take a slot back; `None` if it is not out (any more)."""
+        """Return a slot to the lane; `None` if it is not out (any more)."""
         slot = self.leases.pop(slot_id)
         if slot is None:
             return None
@@ -187,57 +190,58 @@ class Lane:
         if self.settings.max_per_owner is not None and not self.is_full(owner):
             self._queue.unblock_owner(owner)
         if slot.revoked_for is not None:
-            self._preemptions.returned(slot)
+            self._preemptions.slot_returned(slot)
         return slot
 
-    def judge(self, slot: Slot, failed: bool | None, now: int, *, own: bool = True) -> None:
-        """Let the circuit know how a slot's call has ended.
+    def record_outcome(
+        self, slot: Slot, failed: bool | None, now: int, *, own: bool = True
+    ) -> None:
+        """Tell the circuit breaker how the call of a slot has ended.
 
         Args:
-            slot: that is back.
-            failed: whether the back end failed; `None` if the call does not say.
+            slot: that was returned.
+            failed: whether the back end failed; `None` if the call does not tell.
             now: the time.
-            own: whether the call is of this lane, not of one behind it: that counts as a probe
-                only, since it speaks of another back end.
+            own: whether the request is of this lane, not of a downstream one. The call of a
+                downstream one is to another back end, so it only ends a probe.
         """
         if self.circuit is not None and (own or self.circuit.probe == slot.number):
-            self.circuit.ended(slot.number, failed, now)
+            self.circuit.call_ended(slot.number, failed, now)
 
     def head(self) -> QueuedRequest | None:
-        """Give the request that is next, be it that the limits do not allow it yet."""
-        promised = self._preemptions.first(self.is_full) if self._preemptions else None
-        return promised or self._queue.best()
+        """Return the request that is next, even if the limits do not allow it yet."""
+        preferred = self._preemptions.next_request(self.is_full) if self._preemptions else None
+        return preferred or self._queue.best()
 
     def ready(self, now: int) -> QueuedRequest | None:
-        """Give the request that the limits allow now, if one does."""
-        waiting = self.head()
-        if waiting is None or not self._may_go(waiting.request, now):
+        """Return the next request if the limits allow it now."""
+        queued = self.head()
+        if queued is None or not self._may_grant(queued.request, now):
             return None
-        return waiting
+        return queued
 
-    def grant(self, waiting: QueuedRequest, now: int) -> Slot:
+    def grant(self, queued: QueuedRequest, now: int) -> Slot:
         """Grant the request that is ready."""
-        request = waiting.request
-        self._queue.take(waiting, now)
-        self._preemptions.forget(request.request_id)
-        return self._grant(request, now, now - waiting.asked)
+        request = queued.request
+        self._queue.take(queued, now)
+        self._preemptions.remove(request.request_id)
+        return self._grant(request, now, now - queued.queued_at)
 
-    def grants(self, now: int) -> list[Slot]:
-        """Give out what may be given out now, the best request first."""
-        given: list[Slot] = []
-        most = self.settings.max_concurrent
-        while most is None or self.leases.weight < most:
-            waiting = self.ready(now)
-            if waiting is None:
+    def grant_ready(self, now: int) -> list[Slot]:
+        """Grant all requests that the limits allow now, the best first."""
+        granted: list[Slot] = []
+        limit = self.settings.max_concurrent
+        while self._queue.size and (limit is None or self.leases.weight < limit):
+            queued = self.ready(now)
+            if queued is None:
                 break
-            given.append(self.grant(waiting, now))
-        return given
+            granted.append(self.grant(queued, now))
+        return granted
 
-    def revocations(self, now: int) -> list[Slot]:
-        """Give the slots of background requests that active ones are to have, the newest first.
+    def revoke_slots(self, now: int) -> list[Slot]:
+        """Revoke slots of background requests for active ones, the newest first.
 
-        Each is asked back once, for one request; it stays out until it is released or its grace
-        ends.
+        Each is revoked once, for one request. It stays out until it is released or its grace ends.
         """
         settings = self.settings
         if not settings.preempt or settings.max_concurrent is None or self.ending is not None:
@@ -245,55 +249,60 @@ class Lane:
         if self.halted(now):
             return []
         self._reservoir.fill(now)
-        return self._preemptions.ask(
+        return self._preemptions.revoke(
             free=max(0, settings.max_concurrent - self.leases.weight),
             budget=self._reservoir.left,
             grace_ends=now + round(settings.grace * MICROSECONDS),
             max_per_owner=settings.max_per_owner,
         )
 
-    def expired(self, now: int) -> list[Slot]:
-        """Take back the slots whose lease or grace has ended."""
-        over = []
+    def expire_slots(self, now: int) -> list[Slot]:
+        """Return to the lane the slots whose lease or grace has ended."""
+        expired = []
         while (slot := self.leases.next_expiry()) is not None and slot.expires_at <= now:
             self.release(slot.id)
-            over.append(slot)
-        return over
+            expired.append(slot)
+        return expired
 
-    def overdue(self, now: int) -> list[Drop]:
-        """Drop the requests that have waited too long, or that nothing can be had for any more."""
+    def drop_overdue(self, now: int) -> list[Drop]:
+        """Drop the requests that waited for `max_wait`, and those that can never fit any more."""
         dropped: list[Drop] = []
         if self._reservoir.left is not None and not self.halted(now):
             self._reservoir.fill(now)
-            while (head := self._queue.best()) is not None and self._is_hopeless(head.request):
-                dropped.append(self._drop(head.request, "too heavy"))
+            while (head := self._queue.best()) is not None and self._never_fits(head.request):
+                dropped.append(self._drop(head.request, Refusal.TOO_HEAVY))
         if self.settings.max_wait is not None:
             limit = now - round(self.settings.max_wait * MICROSECONDS)
-            while (waiting := self._queue.oldest()) is not None and waiting.asked <= limit:
-                dropped.append(self._drop(waiting.request, "waited too long"))
+            while (oldest := self._queue.oldest()) is not None and oldest.queued_at <= limit:
+                dropped.append(self._drop(oldest.request, Refusal.MAX_WAIT))
         return dropped
 
     def update(self, settings: LaneSettings, now: int, *, refill: bool = False) -> list[Drop]:
-        """Put other settings in force, at once; what is out stays out.
+        """Put other settings in force at once; slots that are out stay out.
 
-        Gives what waits and weighs more than the lane can ever give now. A lower `high_water`
-        drops nobody who waits already. With `refill`, what is left of the reservoir is as the
-        settings say, though they said so before.
+        Args:
+            settings: from now on. A lower `high_water` drops nobody who waits already.
+            now: the time.
+            refill: whether the reservoir is set to what the settings say, even if they have not
+                changed.
+
+        Returns:
+            The requests that weigh more than the lane can ever grant now.
         """
         self._reservoir.change(settings, now)
         if refill:
             self._reservoir.left = settings.reservoir
-        self._put_in_force(settings)
-        self._queue.rearrange(_micros(settings.ageing), self.is_full)
-        heavy = [one for one in self._queue if not self.can_fit(one.request.weight)]
-        return [self._drop(waiting.request, "too heavy") for waiting in heavy]
+        self._apply(settings)
+        self._queue.rebuild(_micros(settings.ageing), self.is_full)
+        heavy = [queued for queued in self._queue if not self.can_fit(queued.request.weight)]
+        return [self._drop(queued.request, Refusal.TOO_HEAVY) for queued in heavy]
 
     def pause(self, until: int | None = None) -> None:
-        """Grant nothing until a time, or until it is resumed."""
+        """Grant nothing until a time; until it is resumed, if `None`."""
         self.paused_until = FOREVER if until is None else until
 
-    def rest(self, until: int) -> None:
-        """Grant nothing until a time, or for longer if it is paused for longer."""
+    def pause_at_least(self, until: int) -> None:
+        """Grant nothing until a time, or for longer if it is paused for longer already."""
         self.paused_until = max(until, self.paused_until or 0)
 
     def resume(self) -> None:
@@ -301,48 +310,48 @@ class Lane:
         self.paused_until = self.ending = None
 
     def paused(self, now: int) -> bool:
-        """Say whether the lane is paused."""
+        """Return whether the lane is paused."""
         return self.paused_until is not None and now < self.paused_until
 
     def halted(self, now: int) -> bool:
-        """Say whether nothing is granted for now, whatever is free."""
+        """Return whether a pause or the circuit breaker forbids every grant now."""
         if self.paused(now):
             return True
         return self.circuit is not None and self.circuit.free_at(now) != now
 
     def block_owner(self, owner: str | None) -> None:
-        """Let an owner have nothing here for now, since it may have no more elsewhere."""
+        """Grant an owner nothing for now, since it is at its limit in an upstream lane."""
         self._blocked_owners.add(owner)
         self._queue.block_owner(owner)
 
     def unblock_owner(self, owner: str | None) -> None:
-        """Let a barred owner have its turn again."""
+        """Grant to a blocked owner again."""
         self._blocked_owners.discard(owner)
         if not self.is_full(owner):
             self._queue.unblock_owner(owner)
 
     def is_full(self, owner: str | None) -> bool:
-        """Say whether an owner may have no more for now."""
+        """Return whether an owner is blocked, or holds `max_per_owner` slots."""
         if self._blocked_owners and owner in self._blocked_owners:
             return True
-        most = self.settings.max_per_owner
-        return most is not None and owner is not None and self.leases.number_of(owner) >= most
+        limit = self.settings.max_per_owner
+        return limit is not None and owner is not None and self.leases.count_of(owner) >= limit
 
     def drain(self) -> None:
-        """Take no request any more; what waits is still granted."""
+        """Take no new request any more; what waits is still granted."""
         self.ending = self.ending or "draining"
 
     def stop(self) -> list[Drop]:
         """Take no request any more, and drop what waits."""
         self.ending = "stopped"
-        return self._drop_all("the lane is stopped")
+        return [self._drop(queued.request, Refusal.STOPPED) for queued in list(self._queue)]
 
     def next_check(self, now: int, *, offered: bool = False) -> int | None:
-        """When to look again though nothing happens; `None` if only a message can change it.
+        """Return when to check again if no message comes; `None` if time alone changes nothing.
 
         Args:
             now: the time.
-            offered: whether the request that is ready waits for another lane.
+            offered: whether the request that is ready waits for an upstream lane.
         """
         times = []
         slot = self.leases.next_expiry()
@@ -350,19 +359,19 @@ class Lane:
             times.append(slot.expires_at)
         oldest = None if self.settings.max_wait is None else self._queue.oldest()
         if oldest is not None:
-            times.append(oldest.asked + round((self.settings.max_wait or 0) * MICROSECONDS))
+            times.append(oldest.queued_at + round((self.settings.max_wait or 0) * MICROSECONDS))
         due = None
         if offered:
             self._reservoir.fill(now)
-            due = self._reservoir.due  # it may leave less than is wanted
-        elif (waiting := self.head()) is not None:
-            due = self._may_go_at(waiting.request, now)
+            due = self._reservoir.due  # a refresh may leave less than the request needs
+        elif self._queue.size and (queued := self.head()) is not None:
+            due = self._grantable_at(queued.request, now)
         if due is not None:
             times.append(due)
         return min(times, default=None)
 
     def forgettable_at(self, now: int) -> int | None:
-        """When nothing is remembered here that a new lane would not know, if it stays idle.
+        """Return from when on a new lane would grant the same, if this one stays idle.
 
         `None` if only a message, or a change of the reservoir after `next_check`, can bring it.
         """
@@ -372,11 +381,12 @@ class Lane:
         if (self._reservoir.left or 0) < (self.settings.reservoir or 0):
             again = self._reservoir.can_fit(self.settings.reservoir or 0)
             return self._reservoir.due if again else None
-        failing = None if self.circuit is None or not self.circuit.row else self.circuit.until
-        remembered = (self.paused_until, self._blocked_until, self._free_at(), failing)
-        return max(now, *(int(one) for one in remembered if one is not None))
+        circuit = self.circuit
+        failing = None if circuit is None or not circuit.failures_in_a_row else circuit.until
+        remembered = (self.paused_until, self._blocked_until, self._min_time_over_at(), failing)
+        return max(now, *(int(time) for time in remembered if time is not None))
 
-    def _put_in_force(self, settings: LaneSettings) -> None:
+    def _apply(self, settings: LaneSettings) -> None:
         self.settings = settings
         self._lease = round(settings.lease * MICROSECONDS)
         self._min_time = round(settings.min_time * MICROSECONDS)
@@ -388,19 +398,19 @@ class Lane:
             self.circuit.failures = settings.circuit_failures
             self.circuit.pause = round(settings.circuit_seconds * MICROSECONDS)
 
-    def _ended(self, request: RequestSlot) -> DropReason | None:
-        """Say why no new request is taken; one whose slot was revoked is none."""
-        if self.ending == "draining" and request.since is None:
-            return "the lane is draining"
-        return "the lane is stopped" if self.ending == "stopped" else None
+    def _refusal_at_end(self, request: RequestSlot) -> Refusal | None:
+        """Return why a lane that ends takes no request; one whose slot was revoked is not new."""
+        if self.ending == "draining" and not request.revoked:
+            return Refusal.DRAINING
+        return Refusal.STOPPED if self.ending == "stopped" else None
 
-    def _is_hopeless(self, request: RequestSlot) -> bool:
-        """Say whether a request stands before a reservoir that can never give its weight any more.
+    def _never_fits(self, request: RequestSlot) -> bool:
+        """Return whether the reservoir alone holds a request up, and can never allow its weight.
 
-        A refresh may have left less than there was when it came.
+        A refresh may have left less than there was when the request came.
         """
-        most, weight = self.settings.max_concurrent, request.weight
-        fits = most is None or self.leases.weight + weight <= most
+        limit, weight = self.settings.max_concurrent, request.weight
+        fits = limit is None or self.leases.weight + weight <= limit
         return fits and not self._reservoir.can_fit(weight)
 
     def _block(self, now: int) -> None:
@@ -409,12 +419,9 @@ class Lane:
             penalty = 15 * self.settings.min_time or 5
         self._blocked_until = now + round(penalty * MICROSECONDS)
 
-    def _drop_all(self, reason: DropReason) -> list[Drop]:
-        return [self._drop(waiting.request, reason) for waiting in list(self._queue)]
-
-    def _drop(self, request: RequestSlot, reason: DropReason) -> Drop:
+    def _drop(self, request: RequestSlot, refusal: Refusal) -> Drop:
         self.withdraw(request.request_id)
-        return Drop(request, reason)
+        return Drop(request, refusal, self.name)
 
     def _grant(self, request: RequestSlot, now: int, waited: int) -> Slot:
         self.granted += 1
@@ -426,34 +433,35 @@ class Lane:
         if self._reservoir.left is not None:
             self._reservoir.left -= request.weight
         if self.circuit is not None:
-            self.circuit.granted(slot.number)
+            self.circuit.call_started(slot.number)
         if self.settings.max_per_owner is not None and self.is_full(request.owner):
             self._queue.block_owner(request.owner)
         return slot
 
-    def _may_go(self, request: RequestSlot, now: int) -> bool:
-        return self._may_go_at(request, now) == now
+    def _may_grant(self, request: RequestSlot, now: int) -> bool:
+        return self._grantable_at(request, now) == now
 
-    def _may_go_at(self, request: RequestSlot, now: int) -> int | None:
-        """When the limits allow a request, if nothing happens but time; `None` for never.
+    def _grantable_at(self, request: RequestSlot, now: int) -> int | None:
+        """Return when the limits allow a request if no message comes; `None` for never.
 
         This may be too early, and is never too late.
         """
-        weight, most = request.weight, self.settings.max_concurrent
+        weight, limit = request.weight, self.settings.max_concurrent
         if self.is_full(request.owner):
             return None
-        if most is not None:
-            kept = self._preemptions.kept(request, self.is_full) if self._preemptions else 0
-            if self.leases.weight + weight + kept > most:
+        if limit is not None:
+            preemptions = self._preemptions
+            kept = preemptions.reserved_weight(request, self.is_full) if preemptions else 0
+            if self.leases.weight + weight + kept > limit:
                 return None
         reservoir = self._reservoir
         if reservoir.left is not None:
             reservoir.fill(now)
             if weight > reservoir.left:
                 return reservoir.due
-        due = max(now, self._free_at())
+        due = max(now, self._min_time_over_at())
         if now < due and reservoir.left is not None and reservoir.due is not None:
-            due = min(due, reservoir.due)  # it may leave less than is wanted
+            due = min(due, reservoir.due)  # a refresh may leave less than the request needs
         if self.paused_until is not None and due < self.paused_until:
             if self.paused_until == FOREVER:
                 return None
@@ -462,8 +470,7 @@ class Lane:
             return self.circuit.free_at(due)
         return due
 
-    def _free_at(self) -> int:
-        """When `min_time` has passed since the last grant."""
+    def _min_time_over_at(self) -> int:
         return 0 if self._last_grant is None else self._last_grant + self._min_time
 
 

@@ -1,261 +1,384 @@
 """Requests and slots of lanes that may stand behind each other. No clock: `now` is passed in.
 
-A request is of one lane. Where that lane stands *behind* another, a slot is granted when both
-grant, and neither is held while waiting for the other: the request that its own lane would grant
-now is *offered* to the other lane as a request of its own, and the moment that the offer is granted
-there, so is the request. An offer is withdrawn once its lane would not grant it any more, or has a
-better one; one that comes again brings its age along. It is never too many in the other lane, as it
-waits in its own already. An owner that may have no more in the other lane is passed over, so that
-it does not hold up who comes behind it.
+If lane A stands behind lane B, B is *upstream* of A, and A is *downstream* of B. A request is of
+one lane. It is granted a slot when its own lane and all those upstream grant, and no slot of one
+lane is held while the request waits for another. For that, the request that its own lane would
+grant now is *offered* to the next lane upstream, as a request of its own. The moment that the offer
+is granted there, the request is granted in its own lane.
 
-What happens is gathered in `steps`, in order, for the actor to tell.
+An offer is withdrawn when its lane would not grant the request any more, or has a better one. If
+the request is offered again, the new offer keeps the age of the first. An offer is never dropped
+for want of room upstream, as its request has its place in its own lane. An owner that is at its
+limit upstream is passed over downstream, so that it does not hold up the requests behind it.
+
+An example: lane `image` has `max_concurrent=1` and its one slot is out to X. Lane `host`, with
+`max_concurrent=2`, stands behind `image`.
+
+1. R comes to `host`. That has two slots free and would grant R, so it offers R to `image` as `R~1`.
+   R waits in `host` and `R~1` in `image`. Nothing is held.
+2. S, of a better priority, comes to `host`. That would grant S now, not R. It withdraws `R~1` and
+   offers `S~1`.
+3. X is released. `image` grants `S~1` the slot `image#2`, and at the same moment `host` grants S
+   the slot `host#1`. The holder of S knows `host#1` alone. `host` has a slot left and would grant
+   R, so it offers R again, as `R~2`, which is as old as `R~1`.
+4. `host#1` is released. `image#2` returns with it, `R~2` is granted, and so is R.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Collection
 
+from limner.messages.limiter.blocked_owners import BlockedOwners
+from limner.messages.limiter.holders import Holders
 from limner.messages.limiter.lane import Drop, Lane
 from limner.messages.limiter.leases import Slot
+from limner.messages.limiter.offers import Offer, Offers
 from limner.messages.limiter.protocol import RequestSlot
+from limner.messages.limiter.refusal import Refusal
 from limner.messages.limiter.request_queue import QueuedRequest
-
-
-class Step(NamedTuple):
-    """Something that has happened to a request, in one lane.
-
-    Args:
-        event: its name in the event log.
-        lane: where.
-        request: to which.
-        slot: that it has or had.
-        reason: why it was dropped, or the request that a slot is asked back for.
-        holder: of a slot that is asked back: the one that its holder knows.
-    """
-
-    event: str
-    lane: Lane
-    request: RequestSlot
-    slot: Slot | None = None
-    reason: str | None = None
-    holder: Slot | None = None
-
-
-class LaneStep(NamedTuple):
-    """Something that has happened to a lane."""
-
-    event: str
-    lane: Lane
-    fields: Mapping[str, Any]
-
-
-class Offer(NamedTuple):
-    """A request that waits for the lane that its own stands behind.
-
-    Args:
-        lane: its own.
-        waiting: in its own.
-        request: in the other one.
-    """
-
-    lane: Lane
-    waiting: QueuedRequest
-    request: RequestSlot
+from limner.messages.limiter.steps import LaneStep, Step
+from limner.messages.limiter.topology import Topology
 
 
 class LaneChain:
-    """Lanes by name, and what waits and is out in them.
+    """What waits and is out in lanes. It is mutable; a `LaneSet` owns it.
 
     Args:
-        fronts: the names of the lanes that others stand behind.
+        topology: of the lanes. The set of lanes adds and removes some.
+        steps: what happens is added here, in order.
     """
 
-    def __init__(self, fronts: set[str | None]) -> None:
-        self.lanes: dict[str, Lane] = {}
-        self.steps: list[Step | LaneStep] = []
-        self._upstreams = fronts
-        self._where: dict[str, Lane] = {}
-        self._held: dict[str, dict[str, None]] = {}
-        self._agenda: dict[str, Lane] = {}
-        self._busy: set[str] = set()
-        self._offers: dict[str, Offer] = {}
-        self._offered: dict[str, str] = {}  # the offer of a lane
-        self._first_offered: dict[str, tuple[int, int]] = {}  # when, and how often since
-        self._heads: dict[str, str] = {}  # whose request is next in a lane
-        self._heads_of: dict[str, dict[str, None]] = {}
-        self._blocked_owners: dict[tuple[str, str], dict[str, None]] = {}
-        self._parent: dict[str, tuple[Lane, str]] = {}
-        self._child: dict[str, tuple[Lane, str]] = {}
+    def __init__(self, topology: Topology, steps: list[Step | LaneStep]) -> None:
+        self._topology = topology
+        self._steps = steps
+        self._holders = Holders()
+        self._offers = Offers()
+        self._blocked_owners = BlockedOwners()
+        self._to_check: dict[str, Lane] = {}
+        self._new: list[tuple[Lane, RequestSlot]] = []  # may be too many in their lanes
+        self._upstream_slot: dict[str, tuple[Lane, str]] = {}
+        self._downstream_slot: dict[str, tuple[Lane, str]] = {}
 
-    # What stands behind what
+    def __contains__(self, name: str) -> bool:
+        """Return whether a request waits, or a slot is out, that its holder knows by this id."""
+        return name in self._holders.lanes
 
-    def _further(self, lane: Lane) -> Iterator[Lane]:
-        """Give the lanes that a lane stands behind, the nearest first."""
-        while lane.settings.behind is not None:
-            lane = self.lanes[lane.settings.behind]
-            yield lane
+    def has_offer(self, lane: str) -> bool:
+        """Return whether a lane has a request offered upstream."""
+        return self._offers.of_lane(lane) is not None
 
-    def _behind(self, lane: Lane) -> list[Lane]:
-        """Give the lanes that stand behind a lane, the nearest first."""
-        if lane.name not in self._upstreams:
-            return []
-        near = [one for one in self.lanes.values() if one.settings.behind == lane.name]
-        return near + [far for one in near for far in self._behind(one)]
+    def holders_slot(self, lane: Lane, slot: Slot) -> Slot:
+        """Return the slot by which a holder knows that of an upstream lane; or the slot itself."""
+        lane, slot_id = self._own(lane, slot.id)
+        return lane.leases.slots[slot_id]
 
-    def _offer(self, lane: Lane, now: int) -> None:
-        """Offer what a lane would grant to the one that it stands behind, and that alone."""
-        assert lane.settings.behind is not None
-        further = self.lanes[lane.settings.behind]
-        self._pass_over_full(lane, now)
-        waiting = lane.ready(now)
-        name = self._offered.get(lane.name)
-        if name is not None:
-            if waiting is self._offers[name].waiting:
-                return
-            self._withdraw_offer(name)
-        if waiting is None:
-            return
-        request = waiting.request
-        since, times = self._first_offered.get(request.request_id, (request.since, 0))
-        self._first_offered[request.request_id] = now if since is None else since, times + 1
-        offered = request.but(
-            request_id=f"{request.request_id}~{times + 1}",
-            lane=further.name,
-            since=since,
-            reply_to=None,
-        )
-        name = offered.request_id
-        self._offers[name] = Offer(lane, waiting, offered)
-        self._offered[lane.name] = name
-        self._busy.add(further.name)
-        self.steps.append(Step("slot_requested", further, offered))
-        further.admit(offered, now)
+    # What is asked of it
 
-    def _pass_over_full(self, lane: Lane, now: int) -> None:
-        """Bar the owners of a lane that may have no more further on, until another one is next."""
-        before = self._heads.pop(lane.name, None)
-        if before is not None:
-            del self._heads_of[before][lane.name]
-            if not self._heads_of[before]:
-                del self._heads_of[before]
-        while (head := lane.head()) is not None and (owner := head.request.owner) is not None:
-            full = next((one for one in self._further(lane) if one.is_full(owner)), None)
-            if full is None:
-                self._heads[lane.name] = owner
-                self._heads_of.setdefault(owner, {})[lane.name] = None
-                break
-            lane.block_owner(owner)
-            self._blocked_owners.setdefault((full.name, owner), {})[lane.name] = None
-            self._reconsider(lane, owner, now)
+    def request(self, lane: Lane, request: RequestSlot, now: int) -> Collection[Lane]:
+        """Grant a request, queue it, or drop it; return the lanes that may have changed."""
+        self._holders.add(request.request_id, request, lane)
+        lane.in_use = True
+        self._steps.append(Step("slot_requested", lane, request))
+        if lane.alone:
+            if lane.leases.may_expire(now) or lane.settings.max_wait is not None:
+                self._end_overdue(lane, now)
+            granted, dropped = lane.request(request, now)
+            for slot in granted:
+                self._hand_out(lane, slot)
+            for drop in dropped:
+                self.drop(lane, drop)
+            return (lane,) if granted and not dropped else self.settle(lane, now)
+        refused = self._refused(lane, request, now)
+        if refused is not None:
+            self.drop(lane, refused)
+        else:
+            lane.admit(request, now)
+            self._new.append((lane, request))
+        return self.settle(lane, now)
 
-    def _is_stale(self, waiting: QueuedRequest, now: int) -> bool:
-        """Have an offer replaced that its own lane would not grant any more; False if it would."""
-        offer = self._offers.get(waiting.request.request_id)
+    def release(self, slot_id: str, failed: bool | None, now: int) -> Lane | None:
+        """Return a slot to its lane, and those upstream with it; `settle` follows.
+
+        Args:
+            slot_id: by which its holder knows it.
+            failed: whether the back end failed; `None` if the call does not tell.
+            now: the time.
+
+        Returns:
+            The lane; `None` if there is no such slot out (any more).
+        """
+        lane = self._holders.lanes.get(slot_id)
+        if lane is None or not self._end_slot(lane, slot_id, failed, now):
+            return None
+        return lane
+
+    def withdraw(self, request_id: str) -> Lane | None:
+        """Remove a request that is not wanted any more; `settle` follows.
+
+        Returns:
+            Its lane; `None` if it does not wait (any more).
+        """
+        lane = self._holders.lanes.get(request_id)
+        return lane if lane is not None and self._withdraw(lane, request_id) else None
+
+    def end_session(self, session_id: str | None, now: int) -> None:
+        """End all that a session holds or waits for; for `None`, of hosts' calls. `settle` follows.
+
+        All of it ends before the next grant, so that nothing is granted to the session meanwhile.
+        """
+        for name in self._holders.names_of(session_id):
+            lane = self._holders.lanes[name]
+            self._to_check[lane.name] = lane
+            if not self._withdraw(lane, name):
+                self._end_slot(lane, name, None, now)
+
+    def drop(self, lane: Lane, drop: Drop) -> None:
+        """End a request that its lane has dropped; if it is an offer, what it stands for too."""
+        request = drop.request
+        request_id = request.request_id
+        self._check_unless_alone(lane)
+        self._steps.append(Step("request_dropped", lane, request, drop=drop))
+        offer = self._offers.of(request)
+        self._retract(lane, request_id)
         if offer is None:
-            return False
-        if offer.lane.ready(now) is not offer.waiting:
-            self._agenda[offer.lane.name] = offer.lane
-            return True
-        return self._is_stale(offer.waiting, now)
+            self._forget(request)
+            return
+        self._offers.remove(offer)
+        own = offer.queued.request
+        offer.lane.withdraw(own.request_id)
+        self.drop(offer.lane, Drop(own, drop.refusal, drop.lane))
+
+    def check(self, lane: Lane) -> None:
+        """Check a lane at the next `settle`."""
+        self._to_check[lane.name] = lane
+
+    def settings_changed(self, lane: Lane) -> None:
+        """Apply the settings of a lane to what waits downstream."""
+        if not self._topology.is_upstream(lane.name):
+            return
+        for owner in tuple(self._blocked_owners.by_upstream.get(lane.name, ())):
+            self._unblock(owner, lane.name)
+        for downstream in self._topology.downstreams(lane):
+            self._to_check[downstream.name] = downstream
+            for queued in list(downstream.all_waiting()):
+                request = queued.request
+                if not lane.can_fit(request.weight):
+                    downstream.withdraw(request.request_id)
+                    self.drop(downstream, Drop(request, Refusal.TOO_HEAVY, lane.name))
+
+    def settle(self, lane: Lane | None, now: int) -> Collection[Lane]:
+        """Do all that is due in a lane, in those to be checked, and in those that this affects.
+
+        Args:
+            lane: one more to check; `None` for none.
+            now: the time.
+
+        Returns:
+            The lanes that may have changed.
+        """
+        if lane is not None:
+            if lane.alone:
+                self._end_overdue(lane, now)
+                for slot in lane.grant_ready(now):
+                    self._hand_out(lane, slot)
+                return (lane,)
+            self._to_check[lane.name] = lane
+        checked: dict[str, Lane] = {}
+        while self._to_check:
+            for name in self._deepest():
+                checked[name] = self._to_check.pop(name)
+                self._grant_or_offer(checked[name], now, checked)
+            if not self._to_check:
+                self._drop_overflow(now)
+        return checked.values()
+
+    # How lanes grant
+
+    def _deepest(self) -> list[str]:
+        """Return the names of the lanes to be checked that have the most lanes upstream."""
+        if len(self._to_check) == 1:
+            return list(self._to_check)
+        depths = {name: self._topology.depth(lane) for name, lane in self._to_check.items()}
+        deepest = max(depths.values())
+        return [name for name, depth in depths.items() if depth == deepest]
+
+    def _refused(self, lane: Lane, request: RequestSlot, now: int) -> Drop | None:
+        """Return why a request is refused at once, in its own lane or upstream; `None` if not."""
+        refusal, where = lane.refusal(request, now), lane
+        for upstream in self._topology.upstreams(lane):
+            permanent = upstream.permanent_refusal(request, now)
+            if refusal is None:
+                refusal, where = permanent, upstream
+        return None if refusal is None else Drop(request, refusal, where.name)
+
+    def _end_overdue(self, lane: Lane, now: int) -> None:
+        """End the slots and requests of a lane whose time is over."""
+        for slot in lane.expire_slots(now):
+            failed = True if slot.revoked_for is None else None
+            self._end_slot(lane, slot.id, failed, now, expired=slot)
+        for drop in lane.drop_overdue(now):
+            self.drop(lane, drop)
+
+    def _grant_or_offer(self, lane: Lane, now: int, checked: dict[str, Lane]) -> None:
+        """Grant what a lane may grant, or offer it upstream."""
+        self._end_overdue(lane, now)
+        if lane.name in self._to_check:
+            return  # something has ended, and the lanes downstream come first
+        if lane.settings.behind is not None:
+            self._offer(lane, now)
+            upstream = self._topology.lanes[lane.settings.behind]
+            self._to_check[upstream.name] = upstream
+            return
+        while (queued := lane.ready(now)) is not None:
+            if self._is_stale(queued, now):
+                return
+            self._grant(lane, queued, now, checked)
+
+    def _drop_overflow(self, now: int) -> None:
+        """Drop what there is no room for, among the requests that were not granted at once."""
+        new, self._new = self._new, []
+        for lane, request in new:
+            if lane.waits(request.request_id):
+                for drop in lane.overflow(request, now):
+                    self.drop(lane, drop)
 
     def _grant(
         self,
         lane: Lane,
-        waiting: QueuedRequest,
+        queued: QueuedRequest,
         now: int,
-        seen: dict[str, Lane],
+        checked: dict[str, Lane],
         until: int | None = None,
     ) -> Slot:
-        """Grant a request, until then at most; if it is an offer, the one that was offered too."""
-        slot = lane.grant(waiting, now)
+        """Grant a request; if it is an offer, the request that it stands for too.
+
+        Args:
+            lane: of the request.
+            queued: the request.
+            now: the time.
+            checked: the lane is added to these.
+            until: when the slot expires at the latest; `None` for its lane's lease.
+        """
+        slot = lane.grant(queued, now)
         if until is not None:
             lane.leases.shorten(slot, until)
-        seen[lane.name] = lane
-        offer = self._offers.get(slot.request.request_id)
+        checked[lane.name] = lane
+        offer = self._offers.of(slot.request)
         if offer is None:
             self._hand_out(lane, slot)
         else:
-            self._forget_offer(offer)
-            self.steps.append(Step("slot_granted", lane, slot.request, slot))
-            own = self._grant(offer.lane, offer.waiting, now, seen, slot.expires_at)
-            self._parent[own.id] = lane, slot.id
-            self._child[slot.id] = offer.lane, own.id
+            self._offers.remove(offer)
+            self._steps.append(Step("slot_granted", lane, slot.request, slot))
+            own = self._grant(offer.lane, offer.queued, now, checked, slot.expires_at)
+            self._upstream_slot[own.id] = lane, slot.id
+            self._downstream_slot[slot.id] = offer.lane, own.id
             self._offer(offer.lane, now)
         owner = slot.request.owner
         if owner is not None and lane.is_full(owner):
-            self._reconsider(lane, owner, now)
+            self._pass_over(owner, lane, now)
         return slot
 
-    def _reconsider(self, lane: Lane, owner: str, now: int) -> None:
-        """Let others be next in the lanes behind one in which an owner may have no more."""
-        if lane.name not in self._upstreams:
+    def _hand_out(self, lane: Lane, slot: Slot) -> None:
+        """Replace a request by the slot that it was granted."""
+        request = slot.request
+        self._holders.replace(request.request_id, slot.id, request, lane)
+        if not lane.alone:
+            self._offers.forget(request.request_id)
+        self._steps.append(Step("slot_granted", lane, request, slot))
+
+    # Offers
+
+    def _offer(self, lane: Lane, now: int) -> None:
+        """Offer upstream what a lane would grant now, in place of its offer so far."""
+        assert lane.settings.behind is not None
+        self._block_full_owners(lane, now)
+        queued = lane.ready(now)
+        offer = self._offers.of_lane(lane.name)
+        if offer is not None:
+            if queued is offer.queued:
+                return
+            self._withdraw_offer(offer)
+        if queued is None:
             return
-        for name in tuple(self._heads_of.get(owner, ())):
-            near = self.lanes[name]
-            if lane in self._further(near):
-                self._offer(near, now)
-                self._agenda[name] = near
+        upstream = self._topology.lanes[lane.settings.behind]
+        offer = self._offers.make(lane, queued, upstream.name, now)
+        upstream.in_use = True
+        self._steps.append(Step("slot_requested", upstream, offer.request))
+        upstream.admit(offer.request, now)
 
-    def _unblock(self, key: tuple[str, str]) -> None:
-        """Let an owner have its turn again in the lanes behind one in which it may have more."""
-        for name in self._blocked_owners.pop(key, ()):
-            lane = self.lanes.get(name)
+    def _is_stale(self, queued: QueuedRequest, now: int) -> bool:
+        """Return whether a request is an offer of what its lane would not grant any more.
+
+        If so, that lane is checked again and replaces the offer.
+        """
+        offer = self._offers.of(queued.request)
+        if offer is None:
+            return False
+        if offer.lane.ready(now) is not offer.queued:
+            self._to_check[offer.lane.name] = offer.lane
+            return True
+        return self._is_stale(offer.queued, now)
+
+    def _retract(self, lane: Lane, request_id: str) -> None:
+        """Withdraw the offer of a request that does not wait any more, if it has one."""
+        offer = self._offers.of_lane(lane.name)
+        if offer is not None and offer.request.stands_for == request_id:
+            self._withdraw_offer(offer)
+
+    def _withdraw_offer(self, offer: Offer) -> None:
+        """Withdraw an offer, and those further upstream that were made for it."""
+        request = offer.request
+        upstream = self._topology.lanes[request.lane]
+        self._retract(upstream, request.request_id)
+        self._offers.remove(offer)
+        upstream.withdraw(request.request_id)
+        self._steps.append(Step("request_withdrawn", upstream, request))
+
+    # Owners that are at their limit upstream
+
+    def _block_full_owners(self, lane: Lane, now: int) -> None:
+        """Block in a lane the owner of the next request while it is at its limit upstream."""
+        self._blocked_owners.set_next(lane.name, None)
+        while (head := lane.head()) is not None and (owner := head.request.owner) is not None:
+            upstreams = self._topology.upstreams(lane)
+            full = next((upstream for upstream in upstreams if upstream.is_full(owner)), None)
+            if full is None:
+                self._blocked_owners.set_next(lane.name, owner)
+                break
+            lane.block_owner(owner)
+            self._blocked_owners.block(lane.name, owner, full.name)
+            self._pass_over(owner, lane, now)
+
+    def _pass_over(self, owner: str, lane: Lane, now: int) -> None:
+        """Offer requests of other owners in the lanes downstream of one where an owner is full."""
+        if not self._topology.is_upstream(lane.name):
+            return
+        for name in self._blocked_owners.lanes_of(owner):
+            downstream = self._topology.lanes[name]
+            if lane in self._topology.upstreams(downstream):
+                self._offer(downstream, now)
+                self._to_check[name] = downstream
+
+    def _unblock(self, owner: str, upstream: str) -> None:
+        """Unblock an owner downstream of a lane in which it is below its limit again."""
+        for name in self._blocked_owners.unblock(owner, upstream):
+            lane = self._topology.lanes.get(name)
             if lane is not None:
-                lane.unblock_owner(key[1])
-                self._agenda[name] = lane
-                self._unblock((name, key[1]))
-
-    def _withdraw_offer(self, name: str) -> None:
-        """Take an offer back, and those that were made for it in turn."""
-        offer = self._offers[name]
-        further = self.lanes[offer.request.lane]
-        beyond = self._offered.get(further.name)
-        if beyond is not None and self._offers[beyond].waiting.request is offer.request:
-            self._withdraw_offer(beyond)
-        self._forget_offer(offer)
-        further.withdraw(name)
-        self.steps.append(Step("request_withdrawn", further, offer.request))
-
-    def _forget_offer(self, offer: Offer) -> None:
-        name = offer.request.request_id
-        del self._offers[name], self._offered[offer.lane.name]
-        self._first_offered.pop(name, None)
+                lane.unblock_owner(owner)
+                self._to_check[name] = lane
+                self._unblock(owner, name)
 
     # What ends
 
-    def _drop(self, lane: Lane, drop: Drop) -> None:
-        """End a request that was dropped; if it is an offer, the one that was offered too."""
-        request = drop.request
-        name = request.request_id
-        self._agenda_unless_alone(lane)
-        self.steps.append(Step("request_dropped", lane, request, reason=drop.reason))
-        offer = self._offers.get(name)
-        self._retract(lane, name)
-        if offer is None:
-            self._forget(name, request)
-            return
-        self._forget_offer(offer)
-        own = offer.waiting.request
-        offer.lane.withdraw(own.request_id)
-        reason = drop.reason if " in lane " in drop.reason else f"{drop.reason} in lane {lane.name}"
-        self._drop(offer.lane, Drop(own, reason))
-
-    def _take_request(self, lane: Lane, request_id: str) -> bool:
-        """Take a request back; False if it does not wait (any more)."""
+    def _withdraw(self, lane: Lane, request_id: str) -> bool:
+        """Remove a request; False if it does not wait (any more)."""
         request = lane.withdraw(request_id)
         if request is None:
             return False
         self._retract(lane, request_id)
-        self._forget(request_id, request)
-        self.steps.append(Step("request_withdrawn", lane, request))
+        self._forget(request)
+        self._steps.append(Step("request_withdrawn", lane, request))
         return True
-
-    def _retract(self, lane: Lane, request_id: str) -> None:
-        """Withdraw the offer of a request that does not wait any more."""
-        name = self._offered.get(lane.name)
-        if name is not None and self._offers[name].waiting.request.request_id == request_id:
-            self._withdraw_offer(name)
 
     def _end_slot(
         self,
@@ -266,62 +389,53 @@ class LaneChain:
         *,
         expired: Slot | None = None,
     ) -> bool:
-        """Take a slot back, and all that belong to it in other lanes; False if it is not out."""
-        lane, slot_id = self._innermost(lane, slot_id)
+        """End a slot, and all those of the same holder in other lanes; False if it is not out.
+
+        Args:
+            lane: of the slot.
+            slot_id: of it.
+            failed: whether the back end failed; `None` if that is not known.
+            now: the time.
+            expired: the slot, if its lane has ended it already.
+        """
+        if slot_id in self._downstream_slot:
+            lane, slot_id = self._own(lane, slot_id)
         if expired is None and slot_id not in lane.leases.slots:
             return False
-        own = slot_id
+        own, blocked = slot_id, self._blocked_owners.by_upstream
         while True:
             known = expired if expired is not None and expired.id == slot_id else None
             slot = known or lane.release(slot_id)
             assert slot is not None
             if slot_id == own:
-                self._forget(own, slot.request)
-            lane.judge(slot, failed, now, own=slot_id == own)
+                self._holders.remove(own, slot.request)
+            lane.record_outcome(slot, failed, now, own=slot_id == own)
             if expired is not None:
                 event = "slot_expired"
             else:
                 event = "slot_released" if slot.revoked_for is None else "slot_revoked"
-            self.steps.append(Step(event, lane, slot.request, slot))
-            self._agenda_unless_alone(lane)
+            self._steps.append(Step(event, lane, slot.request, slot))
+            self._check_unless_alone(lane)
             owner = slot.request.owner
-            if self._blocked_owners and owner is not None and not lane.is_full(owner):
-                self._unblock((lane.name, owner))
-            link = self._parent.pop(slot_id, None)
-            if link is None:
+            if owner is not None and lane.name in blocked and not lane.is_full(owner):
+                self._unblock(owner, lane.name)
+            upstream = self._upstream_slot.pop(slot_id, None)
+            if upstream is None:
                 return True
-            lane, slot_id = link
-            del self._child[slot_id]
+            lane, slot_id = upstream
+            del self._downstream_slot[slot_id]
 
-    def _innermost(self, lane: Lane, slot_id: str) -> tuple[Lane, str]:
-        """Give the slot by which the holder knows one that belongs to it."""
-        while slot_id in self._child:
-            lane, slot_id = self._child[slot_id]
+    def _own(self, lane: Lane, slot_id: str) -> tuple[Lane, str]:
+        """Return the lane and id by which a holder knows its slot of this lane."""
+        while slot_id in self._downstream_slot:
+            lane, slot_id = self._downstream_slot[slot_id]
         return lane, slot_id
 
-    # What begins
-
-    def _hand_out(self, lane: Lane, slot: Slot) -> None:
-        """Let a requester have a slot."""
-        request = slot.request
-        self._forget(request.request_id, request)
-        self._remember(slot.id, request, lane)
-        self.steps.append(Step("slot_granted", lane, request, slot))
-
-    def _agenda_unless_alone(self, lane: Lane) -> None:
-        """Look at a lane again, unless that is what is done just now."""
+    def _check_unless_alone(self, lane: Lane) -> None:
+        """Check a lane at the next `settle`; one that is alone is settled by itself."""
         if not lane.alone:
-            self._agenda[lane.name] = lane
+            self._to_check[lane.name] = lane
 
-    def _remember(self, name: str, request: RequestSlot, lane: Lane) -> None:
-        self._where[name] = lane
-        self._held.setdefault(request.session_id, {})[name] = None
-
-    def _forget(self, name: str, request: RequestSlot) -> None:
-        del self._where[name]
-        if self._first_offered:
-            self._first_offered.pop(name, None)
-        held = self._held[request.session_id]
-        del held[name]
-        if not held:
-            del self._held[request.session_id]
+    def _forget(self, request: RequestSlot) -> None:
+        self._holders.remove(request.request_id, request)
+        self._offers.forget(request.request_id)

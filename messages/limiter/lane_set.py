@@ -5,22 +5,27 @@ No clock: `now` is passed in, in microseconds.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 
-from limner.messages.limiter.lane import Drop, Lane
-from limner.messages.limiter.lane_chain import LaneChain, LaneStep, Step
+from limner.messages.limiter.lane import Lane
+from limner.messages.limiter.lane_chain import LaneChain
 from limner.messages.limiter.protocol import ReleaseSlot, RequestSlot
 from limner.messages.limiter.reservoir import MICROSECONDS
 from limner.messages.limiter.settings import LaneSettings
+from limner.messages.limiter.steps import LaneStep, Step
+from limner.messages.limiter.topology import Topology
 from limner.messages.validation import group_of
 
 
-class LaneSet(LaneChain):
-    """The lanes of a limiter, and what is asked of them.
+class LaneSet:
+    """The lanes of a limiter. It is mutable; the limiter owns it.
+
+    What happens to requests and slots is decided by a `LaneChain`. What happens to the lanes
+    themselves is decided here: they are opened, changed, paused, ended and dropped.
 
     Args:
         lanes: their settings.
-        groups: settings of the lanes named `group:key`, which are made as they are asked for.
+        groups: settings of the lanes named `group:key`, which are opened at their first request.
         now: the time.
     """
 
@@ -31,11 +36,13 @@ class LaneSet(LaneChain):
         now: int = 0,
     ) -> None:
         self.groups = dict(groups or {})
-        super().__init__({one.behind for one in (*lanes.values(), *self.groups.values())})
-        self.touched: dict[str, None] = {}
-        self._fresh: list[tuple[Lane, RequestSlot]] = []
+        self._topology = Topology((*lanes.values(), *self.groups.values()))
+        self.lanes = self._topology.lanes
+        self._steps: list[Step | LaneStep] = []
+        self._chain = LaneChain(self._topology, self._steps)
+        self._changed: dict[str, None] = {}
         self._ending: set[str] = set()
-        self._circuits: dict[str, str] = {}
+        self._circuits: dict[str, str] = {}  # the states that are not closed, as told last
         self._granted = 0
         for name, settings in lanes.items():
             self._open(name, settings, now)
@@ -43,73 +50,49 @@ class LaneSet(LaneChain):
     # What is asked of it
 
     def request(self, request: RequestSlot, now: int) -> None:
-        """Take a request whose lane there is, or is in a group; one that is known is ignored."""
-        name = request.request_id
-        if name in self._where:
-            return
-        lane = self._lane(request.lane, now)
-        self._remember(name, request, lane)
-        self._busy.add(lane.name)
-        self.steps.append(Step("slot_requested", lane, request))
-        if lane.alone:
-            if lane.leases.may_expire(now) or lane.settings.max_wait is not None:
-                self._tidy(lane, now)
-            granted, dropped = lane.request(request, now)
-            for slot in granted:
-                self._hand_out(lane, slot)
-            for drop in dropped:
-                self._drop(lane, drop)
-            if granted and not dropped:
-                self._finish(lane, now)
-            else:
-                self._settle(lane, now)
-            return
-        refused: str | None = lane.refusal(request, now)
-        for further in self._further(lane):
-            never = further.permanent_refusal(request, now)
-            refused = refused or (never and f"{never} in lane {further.name}")
-        if refused is not None:
-            self._drop(lane, Drop(request, refused))
-        else:
-            lane.admit(request, now)
-            self._fresh.append((lane, request))
-        self._settle(lane, now)
+        """Grant a request, queue it, or drop it; one that waits already is ignored.
+
+        Args:
+            request: its lane is open, or of a group.
+            now: the time.
+        """
+        if request.request_id not in self._chain:
+            lane = self._lane(request.lane, now)
+            self._conclude(self._chain.request(lane, request, now), now)
 
     def release(self, message: ReleaseSlot, now: int) -> None:
-        """Take a slot back from its holder, and learn what its back end said."""
-        lane = self._where.get(message.slot_id)
-        if lane is None or not self._end_slot(lane, message.slot_id, message.failed, now):
+        """Return a slot to its lane; pause the lane if its back end asks for that."""
+        lane = self._chain.release(message.slot_id, message.failed, now)
+        if lane is None:
             return
         if message.retry_after is not None and lane.settings.adapt:
             seconds = min(message.retry_after, lane.settings.pause_maximum)
             if seconds > 0:
-                lane.rest(now + round(seconds * MICROSECONDS))
+                lane.pause_at_least(now + round(seconds * MICROSECONDS))
                 fields = {"seconds": seconds, "reason": "its back end asked for it"}
-                self.steps.append(LaneStep("lane_paused", lane, fields))
-        self._settle(lane, now)
+                self._steps.append(LaneStep("lane_paused", lane, fields))
+        self._conclude(self._chain.settle(lane, now), now)
 
     def withdraw(self, request_id: str, now: int) -> None:
-        """Forget a request, if it waits."""
-        lane = self._where.get(request_id)
-        if lane is not None and self._take_request(lane, request_id):
-            self._settle(lane, now)
+        """Remove a request, if it waits."""
+        lane = self._chain.withdraw(request_id)
+        if lane is not None:
+            self._conclude(self._chain.settle(lane, now), now)
 
-    def take_back(self, session_id: str, now: int) -> None:
-        """Take back all that an ended session holds or waits for.
-
-        All of it before the next grant, so that nothing is granted to the session meanwhile.
-        """
-        for name in tuple(self._held.get(session_id, ())):
-            lane = self._where[name]
-            self._agenda[lane.name] = lane
-            if not self._take_request(lane, name):
-                self._end_slot(lane, name, None, now)
-        self._settle_all(now)
+    def end_session(self, session_id: str | None, now: int) -> None:
+        """End all that a session holds or waits for; for `None`, all of hosts' own calls."""
+        self._chain.end_session(session_id, now)
+        self._settle(now)
 
     def update(self, name: str, settings: LaneSettings, now: int, *, refill: bool = False) -> None:
         """Put other settings in force in a lane, or in a group and all its lanes.
 
-        With `refill`, what is left of a reservoir is as the settings say.
+        Args:
+            name: of the lane or group.
+            settings: from now on.
+            now: the time.
+            refill: whether a reservoir is set to what the settings say, even if they have not
+                changed.
         """
         lanes = []
         if name in self.groups:
@@ -124,50 +107,38 @@ class LaneSet(LaneChain):
         for lane in lanes:
             dropped = lane.update(settings, now, refill=refill)
             fields = settings.model_dump() | ({"refilled": True} if refill else {})
-            self.steps.append(LaneStep("lane_updated", lane, fields))
+            self._steps.append(LaneStep("lane_updated", lane, fields))
             for drop in dropped:
-                self._drop(lane, drop)
-            if lane.name in self._upstreams:
-                self._reach_behind(lane)
-            self._agenda[lane.name] = lane
-        self._settle_all(now)
-
-    def _reach_behind(self, lane: Lane) -> None:
-        """Let other settings of a lane be felt in those behind it."""
-        for key in [key for key in self._blocked_owners if key[0] == lane.name]:
-            self._unblock(key)
-        for one in self._behind(lane):
-            self._agenda[one.name] = one
-            for waiting in list(one.all_waiting()):
-                if not lane.can_fit(waiting.request.weight):
-                    one.withdraw(waiting.request.request_id)
-                    self._drop(one, Drop(waiting.request, f"too heavy in lane {lane.name}"))
+                self._chain.drop(lane, drop)
+            self._chain.settings_changed(lane)
+            self._chain.check(lane)
+        self._settle(now)
 
     def pause(self, name: str, seconds: float | None, now: int) -> None:
-        """Grant nothing in a lane for so many seconds, or until it is resumed."""
+        """Grant nothing in a lane for some seconds; until it is resumed, if `None`."""
         lane = self._lane(name, now)
         lane.pause(None if seconds is None else now + round(seconds * MICROSECONDS))
-        self.steps.append(LaneStep("lane_paused", lane, {"seconds": seconds}))
-        self._settle(lane, now)
+        self._steps.append(LaneStep("lane_paused", lane, {"seconds": seconds}))
+        self._conclude(self._chain.settle(lane, now), now)
 
     def resume(self, name: str, now: int) -> None:
         """Grant again in a lane that is paused; take requests again in one that was ended.
 
-        One that was ended is open again with those behind it.
+        With one that was ended, those downstream of it take requests again.
         """
         lane = self.lanes.get(name)
         if lane is None:
             return
-        behind = self._behind(lane) if lane.ending is not None else []
-        for one in (lane, *behind):
-            if one.ending is not None or (one is lane and one.paused_until is not None):
-                one.resume()
-                self.steps.append(LaneStep("lane_resumed", one, {}))
-                self._agenda[one.name] = one
-        self._settle_all(now)
+        downstreams = self._topology.downstreams(lane) if lane.ending is not None else []
+        for resumed in (lane, *downstreams):
+            if resumed.ending is not None or (resumed is lane and lane.paused_until is not None):
+                resumed.resume()
+                self._steps.append(LaneStep("lane_resumed", resumed, {}))
+                self._chain.check(resumed)
+        self._settle(now)
 
     def end(self, name: str, now: int, *, drop: bool) -> None:
-        """Take no request any more in a lane and in those behind it; `lane_drained` follows.
+        """Take no request any more in a lane and in those downstream; `lane_drained` follows.
 
         Args:
             name: of the lane.
@@ -176,165 +147,124 @@ class LaneSet(LaneChain):
         """
         lane = self._lane(name, now)
         self._ending.add(name)
-        for one in (lane, *self._behind(lane)):
-            dropped = one.stop() if drop else []
-            one.drain()
-            self.steps.append(LaneStep("lane_ending", one, {"how": one.ending}))
-            for gone in dropped:
-                self._drop(one, gone)
-            self._agenda[one.name] = one
-        self._settle_all(now)
+        for ended in (lane, *self._topology.downstreams(lane)):
+            dropped = ended.stop() if drop else []
+            ended.drain()
+            self._steps.append(LaneStep("lane_ending", ended, {"how": ended.ending}))
+            for request in dropped:
+                self._chain.drop(ended, request)
+            self._chain.check(ended)
+        self._settle(now)
 
-    def look(self, name: str, now: int) -> None:
-        """Do what is due in a lane."""
+    def check(self, name: str, now: int) -> None:
+        """Do what is due in a lane, if it is there."""
         lane = self.lanes.get(name)
         if lane is not None:
-            self._settle(lane, now)
+            self._conclude(self._chain.settle(lane, now), now)
 
-    # What it tells
+    # What it returns
+
+    def take_steps(self) -> list[Step | LaneStep]:
+        """Return what has happened since the last time, in order."""
+        steps = self._steps.copy()
+        self._steps.clear()
+        return steps
+
+    def take_changed(self) -> dict[str, None]:
+        """Return the names of the lanes that may have changed since the last time."""
+        changed, self._changed = self._changed, {}
+        return changed
 
     def due(self, name: str, now: int) -> int | None:
-        """When to look at a lane again though nothing happens; `None` if not, or if it is gone."""
+        """Return when to check a lane if no message comes; `None` if never, or if it is gone."""
         lane = self.lanes.get(name)
         if lane is None:
             return None
-        due = lane.next_check(now, offered=name in self._offered)
+        offered = not lane.alone and self._chain.has_offer(name)
+        due = lane.next_check(now, offered=offered)
         return self._forgettable_at(lane, now) if due is None else due
-
-    def is_own(self, name: str) -> bool:
-        """Say whether a request or slot is one that its holder knows, not an offer's."""
-        return name in self._where
 
     # How it goes on
 
-    def _settle(self, lane: Lane, now: int) -> None:
-        """Do all that is due in a lane, and in those that this may concern."""
-        if not lane.alone:
-            self._agenda[lane.name] = lane
-            self._settle_all(now)
-            return
-        self._tidy(lane, now)
-        if lane.waiting:
-            for slot in lane.grants(now):
-                self._hand_out(lane, slot)
-        self._finish(lane, now)
-        self._end_idle((lane,), now)
+    def _settle(self, now: int) -> None:
+        """Do all that is due in the lanes that the chain has to check."""
+        self._conclude(self._chain.settle(None, now), now)
 
-    def _settle_all(self, now: int) -> None:
-        """Do all that is due in the lanes on the agenda, those further behind before others."""
-        seen: dict[str, Lane] = {}
-        while self._agenda:
-            furthest = max(map(self._depth, self._agenda.values()))
-            for lane in [one for one in self._agenda.values() if self._depth(one) == furthest]:
-                del self._agenda[lane.name]
-                seen[lane.name] = lane
-                self._decide(lane, now, seen)
-            if not self._agenda:
-                self._overflow(now)
-        for lane in seen.values():
-            self._finish(lane, now)
-        self._end_idle(seen.values(), now)
+    def _conclude(self, lanes: Collection[Lane], now: int) -> None:
+        """Revoke slots in lanes that may have changed; add the steps of the lanes themselves."""
+        for lane in lanes:
+            self._changed[lane.name] = None
+            if lane.settings.preempt:
+                self._revoke_slots(lane, now)
+            circuit = lane.circuit
+            state = "closed" if circuit is None else circuit.state
+            if state != "closed" or lane.name in self._circuits:
+                self._circuit_changed(lane, state)
+            if lane.in_use and lane.idle:
+                lane.in_use = False
+                self._steps.append(LaneStep("lane_idle", lane, {}))
+        if self._ending:
+            self._add_drained(lanes)
+        if self.groups:
+            self._drop_idle(lanes, now)
 
-    def _decide(self, lane: Lane, now: int, seen: dict[str, Lane]) -> None:
-        """Give out, or offer, what may be given out in a lane."""
-        self._tidy(lane, now)
-        if lane.name in self._agenda:
-            return  # something has ended, and those behind it come first
-        if lane.settings.behind is not None:
-            self._offer(lane, now)
-            further = self.lanes[lane.settings.behind]
-            self._agenda[further.name] = further
-            return
-        while (waiting := lane.ready(now)) is not None:
-            if self._is_stale(waiting, now):
-                return
-            self._grant(lane, waiting, now, seen)
+    def _revoke_slots(self, lane: Lane, now: int) -> None:
+        """Revoke slots of background requests in a lane, each told to the one that holds it."""
+        for slot in lane.revoke_slots(now):
+            holder = self._chain.holders_slot(lane, slot)
+            step = Step("slot_asked_back", lane, slot.request, slot, None, holder)
+            self._steps.append(step)
 
-    def _overflow(self, now: int) -> None:
-        """Drop what there is no room for, of what was not granted at once."""
-        fresh, self._fresh = self._fresh, []
-        for lane, request in fresh:
-            if lane.waits(request.request_id):
-                for drop in lane.overflow(request, now):
-                    self._drop(lane, drop)
-
-    def _tidy(self, lane: Lane, now: int) -> None:
-        """End what has lasted too long in a lane."""
-        for slot in lane.expired(now):
-            failed = True if slot.revoked_for is None else None
-            self._end_slot(lane, slot.id, failed, now, expired=slot)
-        for drop in lane.overdue(now):
-            self._drop(lane, drop)
-
-    def _finish(self, lane: Lane, now: int) -> None:
-        """Ask slots back, and tell how the lane is now."""
-        self.touched[lane.name] = None
-        for slot in lane.revocations(now):
-            owning, slot_id = self._innermost(lane, slot.id)
-            holder = owning.leases.slots[slot_id]
-            step = Step("slot_asked_back", lane, slot.request, slot, slot.revoked_for, holder)
-            self.steps.append(step)
-        circuit = lane.circuit
-        state = "closed" if circuit is None else circuit.state
-        if state != "closed" or lane.name in self._circuits:
-            self._tell_circuit(lane, state)
-        if lane.idle and lane.name in self._busy:
-            self._busy.discard(lane.name)
-            self.steps.append(LaneStep("lane_idle", lane, {}))
-
-    def _tell_circuit(self, lane: Lane, state: str) -> None:
-        """Tell the state of a lane's circuit, if that was another one when it was told last."""
+    def _circuit_changed(self, lane: Lane, state: str) -> None:
+        """Add the state of a lane's circuit, if it is not the one that was added last."""
         if state == self._circuits.get(lane.name, "closed"):
             return
         if state == "closed":
             del self._circuits[lane.name]
         else:
             self._circuits[lane.name] = state
-        row = 0 if lane.circuit is None else lane.circuit.row
-        self.steps.append(LaneStep(f"circuit_{state.replace('-', '_')}", lane, {"failures": row}))
+        failures = 0 if lane.circuit is None else lane.circuit.failures_in_a_row
+        event = f"circuit_{state.replace('-', '_')}"
+        self._steps.append(LaneStep(event, lane, {"failures": failures}))
 
-    def _end_idle(self, lanes: Iterable[Lane], now: int) -> None:
-        """Tell of the lanes that are drained now, and drop those of groups that are idle."""
-        if self._ending:
-            self._tell_drained(lanes)
-        if not self.groups:
-            return
+    def _add_drained(self, lanes: Collection[Lane]) -> None:
+        """Add that an ending lane is drained, if it is idle and so are those downstream."""
+        concerned: dict[str, Lane] = {}
         for lane in lanes:
-            if self._forgettable_at(lane, now) == now:
-                del self.lanes[lane.name]
-                self._granted = max(self._granted, lane.granted)
-                self._circuits.pop(lane.name, None)
-                self.steps.append(LaneStep("lane_dropped", lane, {}))
-
-    def _tell_drained(self, lanes: Iterable[Lane]) -> None:
-        """Tell that a lane is drained that was to be: it is idle, and so are those behind it."""
-        concerned = {one.name: one for lane in lanes for one in (lane, *self._further(lane))}
+            for ending in (lane, *self._topology.upstreams(lane)):
+                concerned[ending.name] = ending
         for name, lane in concerned.items():
             if name not in self._ending or not lane.idle:
                 continue
-            if all(one.idle for one in self._behind(lane)):
+            if all(downstream.idle for downstream in self._topology.downstreams(lane)):
                 self._ending.discard(name)
-                self.steps.append(LaneStep("lane_drained", lane, {}))
+                self._steps.append(LaneStep("lane_drained", lane, {}))
+
+    def _drop_idle(self, lanes: Collection[Lane], now: int) -> None:
+        """Drop the lanes of groups that are idle, and remember nothing that a new one would not."""
+        for lane in lanes:
+            if lane.idle and self._forgettable_at(lane, now) == now:
+                del self.lanes[lane.name]
+                self._granted = max(self._granted, lane.granted)
+                self._circuits.pop(lane.name, None)
+                self._steps.append(LaneStep("lane_dropped", lane, {}))
 
     def _forgettable_at(self, lane: Lane, now: int) -> int | None:
-        """When a lane may be dropped: one of a group, without settings of its own."""
+        """Return when a lane may be dropped: one of a group that has no settings of its own."""
         if lane.settings != self.groups.get(group_of(lane.name)):
             return None
         return lane.forgettable_at(now)
 
-    # Which there are
+    # Which lanes there are
 
     def _lane(self, name: str, now: int) -> Lane:
-        """Give a lane, made if it is of a group."""
+        """Return a lane; one of a group is opened if it is not there."""
         lane = self.lanes.get(name)
         return self._open(name, self.groups[group_of(name)], now) if lane is None else lane
 
     def _open(self, name: str, settings: LaneSettings, now: int) -> Lane:
-        alone = settings.behind is None and name not in self._upstreams
+        alone = settings.behind is None and not self._topology.is_upstream(name)
         lane = Lane(name, settings, now, granted=self._granted, alone=alone)
         self.lanes[name] = lane
-        self.steps.append(LaneStep("lane_opened", lane, settings.model_dump()))
+        self._steps.append(LaneStep("lane_opened", lane, settings.model_dump()))
         return lane
-
-    def _depth(self, lane: Lane) -> int:
-        return sum(1 for _ in self._further(lane))

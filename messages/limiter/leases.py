@@ -9,16 +9,16 @@ from limner.messages.limiter.protocol import RequestSlot
 
 @dataclass(slots=True)
 class Slot:
-    """A slot that is out.
+    """A slot that is out. All times are integer microseconds.
 
     Args:
-        id: its name.
-        request: what it was granted to.
-        number: how many were granted, this one counted.
+        id: unique in the limiter.
+        request: that it was granted to.
+        number: how many slots its lane has granted, this one counted.
         granted_at: when.
-        expires_at: when it is taken back.
+        expires_at: when the limiter takes it back.
         waited: how long its request waited.
-        revoked_for: the request that it was asked back for.
+        revoked_for: the id of the request for which it was revoked; `None` if it was not.
     """
 
     id: str
@@ -31,12 +31,15 @@ class Slot:
 
 
 class Leases:
-    """The slots that are out, by id, the oldest first, and the summed `weight` of them."""
+    """The `slots` that are out, by id, the oldest first, and their summed `weight`.
+
+    It is mutable; its lane owns it.
+    """
 
     def __init__(self) -> None:
         self.slots: dict[str, Slot] = {}
         self.weight = 0
-        self._of_owner: dict[str, int] = {}
+        self._by_owner: dict[str, int] = {}
         self._expiries: list[tuple[int, int, str]] = []
 
     def __iter__(self) -> Iterator[Slot]:
@@ -45,46 +48,46 @@ class Leases:
     def __len__(self) -> int:
         return len(self.slots)
 
-    def number_of(self, owner: str | None) -> int:
-        """Say how many an owner holds."""
-        return 0 if owner is None else self._of_owner.get(owner, 0)
+    def count_of(self, owner: str | None) -> int:
+        """Return how many slots an owner holds; 0 for no owner."""
+        return 0 if owner is None else self._by_owner.get(owner, 0)
 
     def add(self, slot: Slot) -> None:
-        """Let a slot be out."""
+        """Add a slot that is out from now on."""
         self.slots[slot.id] = slot
         self.weight += slot.request.weight
         owner = slot.request.owner
         if owner is not None:
-            self._of_owner[owner] = self._of_owner.get(owner, 0) + 1
-        self._await(slot)
+            self._by_owner[owner] = self._by_owner.get(owner, 0) + 1
+        self._schedule_expiry(slot)
 
     def pop(self, slot_id: str) -> Slot | None:
-        """Take a slot back; `None` if it is not out (any more)."""
+        """Remove a slot and return it; `None` if it is not out (any more)."""
         slot = self.slots.pop(slot_id, None)
         if slot is None:
             return None
         self.weight -= slot.request.weight
         owner = slot.request.owner
         if owner is not None:
-            held = self._of_owner[owner] - 1
+            held = self._by_owner[owner] - 1
             if held:
-                self._of_owner[owner] = held
+                self._by_owner[owner] = held
             else:
-                del self._of_owner[owner]
+                del self._by_owner[owner]
         return slot
 
     def shorten(self, slot: Slot, expires_at: int) -> None:
-        """Let a slot expire at that time, unless it does so earlier."""
+        """Expire a slot at that time, unless it expires earlier anyway."""
         if expires_at < slot.expires_at:
             slot.expires_at = expires_at
-            self._await(slot)
+            self._schedule_expiry(slot)
 
     def may_expire(self, now: int) -> bool:
-        """Say whether a slot may have expired; sure if it says no."""
+        """Return whether a slot may have expired; False is certain."""
         return bool(self._expiries) and self._expiries[0][0] <= now
 
     def next_expiry(self) -> Slot | None:
-        """Give the slot that expires first."""
+        """Return the slot that expires first; `None` if none is out."""
         while self._expiries:
             due, _, slot_id = self._expiries[0]
             slot = self.slots.get(slot_id)
@@ -93,8 +96,8 @@ class Leases:
             heappop(self._expiries)
         return None
 
-    def _await(self, slot: Slot) -> None:
+    def _schedule_expiry(self, slot: Slot) -> None:
         if len(self._expiries) > 64 + 4 * len(self.slots):
-            self._expiries = [one for one in self._expiries if one[2] in self.slots]
+            self._expiries = [expiry for expiry in self._expiries if expiry[2] in self.slots]
             heapify(self._expiries)
         heappush(self._expiries, (slot.expires_at, slot.number, slot.id))

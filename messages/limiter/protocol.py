@@ -3,26 +3,32 @@
 from pydantic import Field
 
 from limner.messages.base import Address, Message
+from limner.messages.limiter.refusal import Refusal
 
 
 class RequestSlot(Message):
-    """processor → limiter: one wish to generate."""
+    """processor → limiter: a slot is wanted to generate one picture, or to run a host's call."""
 
     request_id: str
-    session_id: str
-    message_id: str
+    session_id: str | None
+    """`None` for a host's own call, as `message_id` is."""
+    message_id: str | None
     task_id: str
     lane: str = "image"
     owner: str | None = None
     priority: int = Field(default=3, ge=0, le=9)
     weight: int = Field(default=1, ge=1)
     since: int | None = None
-    """If a slot was revoked: when the first request of the task was made; it goes first then."""
+    """If it has waited before: microseconds when that began; it goes before others of its owner."""
+    revoked: bool = False
+    """Whether its task had a slot that was revoked; `since` is then of the task's first request."""
     revocable: bool = True
     requests: tuple[str, ...] = ()
     """Of a batch: the names of the requests that the one slot is for."""
+    stands_for: str | None = None
+    """Of an offer to an upstream lane: the id of the request that is offered."""
     reply_to: Address | None = Field(repr=False)
-    """Who is told; nobody, if it stands in its lane for a request of another one."""
+    """Who is told; nobody, if it is an offer."""
 
 
 class SlotGranted(Message):
@@ -53,7 +59,11 @@ class RequestDropped(Message):
 
     request_id: str
     task_id: str
+    refusal: Refusal
+    lane: str
+    """The lane that refused it: its own, or one upstream of that."""
     reason: str
+    """The same as prose."""
 
 
 class ReleaseSlot(Message):
@@ -73,10 +83,13 @@ class WithdrawRequest(Message):
 
 
 class SessionGone(Message):
-    """root → limiter: a session's actors have ended; take back all it holds or waits for."""
+    """root → limiter: a session's actors have ended; end all that it holds or waits for."""
 
     session_id: str
-    """Empty for the hosts' own calls, of which there will be no more."""
+
+
+class HostCallsGone(Message):
+    """root → limiter: there are no more calls of hosts; end all that they hold or wait for."""
 
 
 class LaneChecked(Message):

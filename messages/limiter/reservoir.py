@@ -8,7 +8,9 @@ MICROSECONDS = 1_000_000
 
 
 class Reservoir:
-    """What may still be granted. All times are integer microseconds.
+    """The weight that may still be granted. All times are integer microseconds.
+
+    It is mutable; its lane owns it.
 
     A refresh sets it to its amount, an increase adds to it up to a maximum; both come at fixed
     intervals from when they were put in force, and a refresh before an increase of the same time.
@@ -38,7 +40,7 @@ class Reservoir:
             self._increase_at = _first(settings.reservoir_increase_interval, now)
 
     def fill(self, now: int) -> None:
-        """Take in what is due by now."""
+        """Apply the refreshes and increases that are due by now."""
         settings, refreshed = self._settings, None
         if self._refresh_at is not None and self._refresh_at <= now:
             interval = _micros(settings.reservoir_refresh_interval)
@@ -70,9 +72,9 @@ class Reservoir:
         return min(self._refresh_at, self._increase_at)
 
     def can_fit(self, weight: int) -> bool:
-        """Say whether it can ever give a weight; a change of the settings left aside.
+        """Return whether it can ever hold a weight, unless the settings change.
 
-        One that is never filled may still be, by a host.
+        True for one that is never filled, since a host may still fill it.
         """
         if self.left is None or weight <= self.left or self.due is None:
             return True

@@ -122,7 +122,7 @@ class Course:
             for slot in lane.request(request, now).granted:
                 out.append(slot.id)  # as the actor does, one by one
             lane.release(out.popleft())
-            for slot in lane.grants(now):
+            for slot in lane.grant_ready(now):
                 out.append(slot.id)
         seconds = time.perf_counter() - began
         self.now = now

@@ -93,16 +93,18 @@ class Asker(PooledActor):
         self.limiter.tell(
             RequestSlot.trusted(
                 request_id=f"request-{self.asked}",
-                session_id="",
-                message_id="",
+                session_id=None,
+                message_id=None,
                 task_id=str(self.asked),
                 lane=LANE,
                 owner=None,
                 priority=3,
                 weight=1,
                 since=None,
+                revoked=False,
                 revocable=True,
                 requests=(),
+                stands_for=None,
                 reply_to=self.actor_ref,
             )
         )

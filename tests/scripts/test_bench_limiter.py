@@ -110,7 +110,7 @@ def test_the_scheduler_goes_through_its_cycles(waiting: int, owners: Owners) -> 
 def test_a_scheduler_that_grants_nothing_gives_no_figures(monkeypatch: pytest.MonkeyPatch) -> None:
     course, source = Course(), requests(Owners.ONE)
     course.fill(list(islice(source, 8)))
-    monkeypatch.setattr(Lane, "grants", lambda *_: [])
+    monkeypatch.setattr(Lane, "grant_ready", lambda *_: [])
     with pytest.raises(BenchFailed, match="7 wait and 1 are out, where"):
         course.cycle(list(islice(source, 2)))
 

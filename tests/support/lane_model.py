@@ -217,7 +217,7 @@ class PlainLane:
         return granted, self.overflow(request, now) if waits else []
 
     def refused(self, request, now):
-        if self.ending == "stopped" or (self.ending and request.since is None):
+        if self.ending == "stopped" or (self.ending and not request.revoked):
             return f"the lane is {self.ending}"
         if now < self.blocked_until:
             self.block(now)
@@ -237,7 +237,7 @@ class PlainLane:
 
     def overflow(self, request, now):
         settings, itself = self.settings, request.request_id
-        if request.since is not None:  # its slot was revoked
+        if request.revoked:
             return []
         of_owner = [one for one in self.waiting if one.request.owner == request.owner]
         most = settings.max_waiting_per_owner

@@ -1,8 +1,9 @@
 """What a set of lanes must do, read from what it tells alone, and lanes as their actor drives them.
 
 Each lane is read as a plain one, to which everything happens that was told of it. It grants nothing
-itself: it is asked who the lane would have to grant, and each thing told is checked on the way. An
-offer, and the slot that it gets, is known by the request that it is made for: `r1~2~1` is for `r1`.
+itself: it is asked which request the lane would have to grant, and each step told is checked on the
+way. An offer, and the slot that it gets, is known by its *root*: the request that it stands for in
+the end.
 """
 
 from itertools import count
@@ -11,23 +12,31 @@ from support.lane_model import Out, PlainLane, Wait, micros
 
 from limner.messages.limiter.lane_set import LaneSet
 from limner.messages.limiter.protocol import ReleaseSlot, RequestSlot
+from limner.messages.limiter.refusal import Refusal
 from limner.messages.limiter.settings import LaneSettings
 from limner.messages.validation import group_of
 
 NAMES = count()
 
 BACK = {"slot_released", "slot_revoked", "slot_expired"}
-AT_ONCE = {"high water", "blocked", "too many of its owner wait"}
+AT_ONCE = {Refusal.HIGH_WATER, Refusal.BLOCKED, Refusal.OWNER_LIMIT}
 STATES = {"circuit_open": "open", "circuit_half_open": "half-open", "circuit_closed": "closed"}
 
 
-def wish(name=None, lane="image", **values):
+def slot_request(name=None, lane="image", **values):
     values = {"session_id": "s", "message_id": "m", "task_id": "t", "reply_to": None} | values
+    values.setdefault("revoked", values.get("since") is not None)
     return RequestSlot(request_id=name or f"r{next(NAMES)}", lane=lane, **values)
 
 
-def root_of(request):
-    return request.request_id.split("~")[0]
+class Roots(dict):
+    """The root of each request, by its id."""
+
+    def of(self, request):
+        root = request.request_id
+        if request.stands_for is not None:
+            root = self[request.stands_for]
+        return self.setdefault(request.request_id, root)
 
 
 class PlainCircuit:
@@ -64,9 +73,9 @@ class PlainCircuit:
 class SeenLane(PlainLane):
     """A lane as it is told of."""
 
-    def __init__(self, name, settings, now, further):
+    def __init__(self, name, settings, now, further, roots):
         super().__init__(settings, now)
-        self.name, self.further = name, further
+        self.name, self.further, self.roots = name, further, roots
         self.circuit = PlainCircuit()
         self.state = "closed"  # of its circuit, as told
         self.claims = set()  # the requests for which slots were asked back
@@ -97,7 +106,7 @@ class SeenLane(PlainLane):
 
     def of(self, root):
         """Give what is out for a request."""
-        return next(one for one in self.leases if root_of(one.request) == root)
+        return next(one for one in self.leases if self.roots.of(one.request) == root)
 
     def idle(self):
         return not self.waiting and not self.leases
@@ -131,6 +140,7 @@ class SeenLanes:
     def __init__(self, groups):
         self.groups = dict(groups)
         self.lanes = {}
+        self.roots = Roots()
         self.own = {}  # the lane of each request that waits or is out, by request
         self.known = {}  # the slot that its holder knows, by request
         self.ends = {}  # how each request of each lane has ended
@@ -154,7 +164,7 @@ class SeenLanes:
             if not hasattr(step, "request"):
                 self.lane_changed(step, now)
                 continue
-            lane, request, root = self.lanes[name], step.request, root_of(step.request)
+            lane, request, root = self.lanes[name], step.request, self.roots.of(step.request)
             match step.event:
                 case "slot_requested":
                     self.requested(lane, request, now, self.refused(steps[index:], now))
@@ -186,7 +196,7 @@ class SeenLanes:
             settings = LaneSettings(**fields)
             behind = settings.behind
             further = None if behind is None else self.lanes[behind]
-            self.lanes[name] = SeenLane(name, settings, now, further)
+            self.lanes[name] = SeenLane(name, settings, now, further, self.roots)
             return
         lane = self.lanes[name]
         match step.event:
@@ -225,17 +235,23 @@ class SeenLanes:
             and drop.event == "request_dropped"
             and drop.request is first.request
             and drop.lane is first.lane
-            and drop.reason not in AT_ONCE - {"blocked"}
-            and (drop.reason != "blocked" or now < self.lanes[first.lane.name].blocked_until)
+            and drop.drop.refusal not in AT_ONCE - {Refusal.BLOCKED}
+            and (
+                drop.drop.refusal is not Refusal.BLOCKED
+                or now < self.lanes[first.lane.name].blocked_until
+            )
         )
 
     def requested(self, lane, request, now, refused):
-        root, name = root_of(request), request.request_id
+        root, name = self.roots.of(request), request.request_id
         key = lane.name, name
         assert key not in self.ends, "I5"
         self.ends[key] = None
-        if "~" not in name:
+        if request.stands_for is None:
             self.own[root] = lane
+        else:
+            waiting = [one.request.request_id for one in self.nearer(root, lane).waiting]
+            assert request.stands_for in waiting
         assert lane in self.own[root].chain()
         if refused:
             return
@@ -261,7 +277,7 @@ class SeenLanes:
     def check_chain(self, root, now):
         """In each lane of a request that is granted, it was the one to go."""
         for lane in self.own[root].chain():
-            of_root = [one.request for one in lane.waiting if root_of(one.request) == root]
+            of_root = [one.request for one in lane.waiting if self.roots.of(one.request) == root]
             assert len(of_root) == 1
             assert lane.may_go(of_root[0], now) or lane.claims
             assert lane.claims or lane.best(now).request is of_root[0]
@@ -295,36 +311,38 @@ class SeenLanes:
 
     def check_expiry(self, slot):
         """No holder believes that it may hold its slot for longer than each lane lets it."""
-        root = root_of(slot.request)
+        root = self.roots.of(slot.request)
         if root in self.known:
             outs = [lane.of(root) for lane in self.own[root].chain()]
             if not any(hasattr(one, "asked") for one in outs):
                 assert slot.expires_at == min(one.expires_at for one in outs)
 
     def check_drop(self, lane, step, now, asked):
-        request, reason, settings = step.request, step.reason, lane.settings
-        chain = lane.chain()
-        if " in lane " in reason:
-            reason, _, where = reason.rpartition(" in lane ")
-            assert where in [one.name for one in chain[1:]]
+        request, drop, settings = step.request, step.drop, lane.settings
+        chain, refusal = lane.chain(), step.drop.refusal
+        assert drop.request is request
+        if drop.lane != lane.name:
+            assert drop.lane in [one.name for one in chain[1:]]
+            assert drop.reason == f"{refusal.value} in lane {drop.lane}"
             return
+        assert drop.reason == refusal.value
         wait = next((one for one in lane.waiting if one.request is request), None)
         of_owner = [one for one in lane.waiting if one.request.owner == request.owner]
-        if reason in AT_ONCE:
+        if refusal in AT_ONCE:
             assert asked == lane.name
-        match reason:
-            case "high water":
+        match refusal:
+            case Refusal.HIGH_WATER:
                 assert len(lane.waiting) > settings.high_water
-            case "too many of its owner wait":
+            case Refusal.OWNER_LIMIT:
                 assert len(of_owner) > settings.max_waiting_per_owner
-            case "too heavy":
+            case Refusal.TOO_HEAVY:
                 assert any(not one.can_fit(request.weight, now) for one in chain)
-            case "waited too long":
+            case Refusal.MAX_WAIT:
                 assert now - wait.asked >= micros(settings.max_wait)
-            case "blocked":
+            case Refusal.BLOCKED:
                 lane.block(now)
             case _:
-                assert reason in [f"the lane is {one.ending}" for one in chain]
+                assert refusal.value in [f"the lane is {one.ending}" for one in chain]
 
     def asked_back(self, lane, step, root, now):
         one, request = lane.of(root), step.request
@@ -335,7 +353,9 @@ class SeenLanes:
         one.asked = True
         one.expires_at = min(one.expires_at, now + micros(lane.settings.grace))
         assert step.holder is self.known[root]
-        (wanted,) = (one.request for one in lane.waiting if one.request.request_id == step.reason)
+        (wanted,) = (
+            one.request for one in lane.waiting if one.request.request_id == step.slot.revoked_for
+        )
         assert wanted.priority <= 3
         lane.claims.add(wanted.request_id)
 
@@ -365,7 +385,7 @@ class SeenLanes:
     def check_out(self):
         """Each slot that a holder has is one in each lane of its chain, and there is no other."""
         for lane in self.lanes.values():
-            out = sorted(root_of(one.request) for one in lane.leases)
+            out = sorted(self.roots.of(one.request) for one in lane.leases)
             assert out == sorted(r for r in self.known if lane in self.own[r].chain())
 
     def check_settled(self, now):
@@ -397,10 +417,10 @@ class SeenLanes:
             assert wanted is None
             return
         offered = [
-            one.request.request_id.rpartition("~")[0]
+            one.request.stands_for
             for one in lane.further.waiting
-            if "~" in one.request.request_id
-            and self.nearer(root_of(one.request), lane.further) is lane
+            if one.request.stands_for is not None
+            and self.nearer(self.roots.of(one.request), lane.further) is lane
         ]
         assert offered == ([] if wanted is None else [wanted.request_id])
 
@@ -430,18 +450,18 @@ class Driven:
 
     def done(self):
         lines = []
-        steps, self.lanes.steps = self.lanes.steps, []
-        for step in steps:
+        for step in self.lanes.take_steps():
             if not hasattr(step, "request"):
                 lines.append(f"{step.event} {step.lane.name}")
                 continue
             name = step.request.request_id
-            reason = f": {step.reason}" if step.reason else ""
+            reason = "" if step.drop is None else f": {step.drop.reason}"
+            if step.event == "slot_asked_back":
+                reason = f": {step.slot.revoked_for}"
             lines.append(f"{step.event} {step.lane.name} {name}{reason}")
             if step.event == "slot_granted":
                 self.slots[name] = step.slot
-        touched, self.lanes.touched = self.lanes.touched, {}
-        for name in touched:
+        for name in self.lanes.take_changed():
             due = self.lanes.due(name, self.now)
             if due is not None:
                 self.timers[name] = min(due, self.timers.get(name, due))
@@ -449,7 +469,7 @@ class Driven:
         return lines
 
     def ask(self, name, lane="image", **wanted):
-        self.lanes.request(wish(name, lane, **wanted), self.now)
+        self.lanes.request(slot_request(name, lane, **wanted), self.now)
         return self.done()
 
     def give(self, name, failed=None, retry_after=None):
@@ -487,7 +507,7 @@ class Driven:
                 self.now = until
                 return lines
             self.now = self.timers.pop(name)
-            self.lanes.look(name, self.now)
+            self.lanes.check(name, self.now)
             lines += self.done()
         raise AssertionError("it looks again and again")
 

@@ -212,8 +212,8 @@ class Log(PooledActor):
 
 def has_room(lane, request, now, last_grant):
     """Say whether nothing of a lane's own stands against a request; its turn left aside."""
-    settings, out = lane.settings, sum(slot.request.weight for slot in lane.out)
-    of_owner = sum(slot.request.owner == request.owner for slot in lane.out)
+    settings, out = lane.settings, sum(slot.request.weight for slot in lane.leases)
+    of_owner = sum(slot.request.owner == request.owner for slot in lane.leases)
     return (
         not lane.paused(now)
         and (lane.circuit is None or lane.circuit.state == "closed")
@@ -226,7 +226,7 @@ def has_room(lane, request, now, last_grant):
             or request.owner is None
             or of_owner < settings.max_per_owner
         )
-        and all(slot.revoked_for is None for slot in lane.out)
+        and all(slot.revoked_for is None for slot in lane.leases)
     )
 
 
@@ -290,7 +290,7 @@ def run(seed):
         system.run_until(LOAD + THE_REST)
         left = limiter.lanes
         for lane in left.lanes.values():
-            assert lane.idle, f"seed {seed}: {lane.waiting} wait, {len(lane.out)} are out"
+            assert lane.idle, f"seed {seed}: {lane.waiting} wait, {len(lane.leases)} are out"
         assert set(left.lanes) == set(lanes), "a lane of a group is left"
         assert violations(events, closed=False) == []
         return len(events)

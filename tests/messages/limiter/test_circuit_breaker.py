@@ -31,17 +31,17 @@ def test_a_circuit_is_as_one_that_remembers_when_each_call_went(failures, pause,
         match step:
             case ("go",) if circuit.free_at(now) == now:
                 number += 1
-                circuit.granted(number)
+                circuit.call_started(number)
                 model.granted(number)
                 out.append(number)
             case ("end", index, failed) if out:
                 ended = out.pop(index % len(out))
-                circuit.ended(ended, failed, now)
+                circuit.call_ended(ended, failed, now)
                 model.ended(ended, failed, now, told)
             case ("wait", by):
                 now += by
         assert circuit.state == model.state
-        assert circuit.row == model.row
+        assert circuit.failures_in_a_row == model.row
         assert (circuit.free_at(now) == now) == model.allows(now)
         due = circuit.free_at(now)
         assert due is None or (due >= now and model.allows(due))
@@ -157,7 +157,7 @@ def test_a_call_from_before_a_circuit_opened_has_no_say_any_more(failed):
     one.at(10)
     one.give("probe", failed=False)
     one.give("old", failed=failed)
-    assert one["image"].circuit.row == 0
+    assert one["image"].circuit.failures_in_a_row == 0
 
 
 def test_a_lease_that_ends_is_a_failure_and_a_grace_that_ends_says_nothing():
@@ -171,7 +171,7 @@ def test_a_lease_that_ends_is_a_failure_and_a_grace_that_ends_says_nothing():
     one.ask("back", priority=7)
     one.ask("active")
     assert granted(one.at(1)) == ["active"]
-    assert one["image"].circuit.row == 1
+    assert one["image"].circuit.failures_in_a_row == 1
 
 
 def test_a_call_of_a_lane_behind_another_counts_in_its_own():

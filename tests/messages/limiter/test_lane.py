@@ -24,7 +24,7 @@ from limner.messages.session.backoff import backoff
 NAMES = count()
 
 
-def wish(name=None, *, priority=3, weight=1, owner=None, since=None, revocable=True):
+def slot_request(name=None, *, priority=3, weight=1, owner=None, since=None, revocable=True):
     return RequestSlot(
         request_id=f"r{next(NAMES)}" if name is None else name,
         session_id="s",
@@ -34,6 +34,7 @@ def wish(name=None, *, priority=3, weight=1, owner=None, since=None, revocable=T
         priority=priority,
         weight=weight,
         since=since,
+        revoked=since is not None,
         revocable=revocable,
         reply_to=None,
     )
@@ -131,14 +132,14 @@ class LaneAndModel(RuleBasedStateMachine):
 
     def look(self):
         """Do what the actor does at each message and timer."""
-        expired = ids(self.lane.expired(self.now))
+        expired = ids(self.lane.expire_slots(self.now))
         assert expired == self.model.expired(self.now)
         for request_id in expired:
             self.slot_ended(request_id, "expired")
-        self.dropped(self.lane.overdue(self.now), self.model.overdue(self.now))
-        self.granted(self.lane.grants(self.now), self.model.grants(self.now))
-        assert self.lane.revocations(self.now) == []
-        assert self.lane.grants(self.now) == []
+        self.dropped(self.lane.drop_overdue(self.now), self.model.overdue(self.now))
+        self.granted(self.lane.grant_ready(self.now), self.model.grants(self.now))
+        assert self.lane.revoke_slots(self.now) == []
+        assert self.lane.grant_ready(self.now) == []
         self.settled = True
 
     def advance(self, until):
@@ -161,7 +162,7 @@ class LaneAndModel(RuleBasedStateMachine):
     # What is told to both
 
     def ask(self, **wanted):
-        request = wish(f"r{next(self.requests)}", **wanted)
+        request = slot_request(f"r{next(self.requests)}", **wanted)
         answer = self.lane.request(request, self.now)
         granted, dropped = self.model.request(request, self.now)
         self.granted(answer.granted, granted)
@@ -301,10 +302,10 @@ def lane_of(now=0, **values):
 
 def look(lane, now):
     """Do what the actor does at each message and timer; give who is granted."""
-    lane.expired(now)
-    lane.overdue(now)
-    granted = lane.grants(now)
-    lane.revocations(now)
+    lane.expire_slots(now)
+    lane.drop_overdue(now)
+    granted = lane.grant_ready(now)
+    lane.revoke_slots(now)
     due = lane.next_check(now)
     assert due is None or due > now
     return ids(granted)
@@ -312,7 +313,7 @@ def look(lane, now):
 
 def ask(lane, now=0, name=None, **wanted):
     """Ask for a slot; give the slot if it is granted at once."""
-    request = wish(name, **wanted)
+    request = slot_request(name, **wanted)
     answer = lane.request(request, now)
     assert not answer.dropped
     return next((slot for slot in answer.granted if slot.request is request), None)
@@ -320,7 +321,7 @@ def ask(lane, now=0, name=None, **wanted):
 
 def refusal(lane, now=0, **wanted):
     """Ask for a slot; give why it is refused."""
-    request = wish(**wanted)
+    request = slot_request(**wanted)
     (drop,) = lane.request(request, now).dropped
     assert drop.request is request
     return drop.reason
@@ -331,7 +332,7 @@ def test_a_slot_that_is_taken_back_twice_is_taken_back_once():
     slot = ask(lane, name="a")
     assert lane.release(slot.id) is slot
     assert lane.release(slot.id) is None
-    assert lane.expired(10**12) == []
+    assert lane.expire_slots(10**12) == []
 
 
 def test_the_decision_is_made_when_a_slot_is_free_also_if_min_time_alone_is_the_limit():
@@ -353,7 +354,7 @@ def test_a_thousand_requests_of_one_owner_do_not_hold_up_the_first_of_another():
     order = []
     for now in (1, 2):
         lane.release(slot.id)
-        (slot,) = lane.grants(now)
+        (slot,) = lane.grant_ready(now)
         order.append(slot.request.owner)
     assert "other" in order
 
@@ -366,7 +367,7 @@ def test_owners_take_turns_and_each_is_served_in_its_order():
     order = []
     while lane.waiting:
         lane.release(slot.id)
-        (slot,) = lane.grants(0)
+        (slot,) = lane.grant_ready(0)
         order.append(slot.request.request_id)
     assert order == ["a1", "b1", "c1", "a2", "b2", "a3"]
 
@@ -391,7 +392,7 @@ def test_a_heavy_request_at_the_head_is_not_passed_by_light_ones_for_ever():
         for owner in ("a", "b", "c"):
             ask(lane, now, owner=owner)
         lane.release(out.pop(0).id)
-        granted = lane.grants(now)
+        granted = lane.grant_ready(now)
         out += granted
         served += ids(granted)
         passed += sum(slot.request.weight == 1 for slot in granted)
@@ -406,8 +407,8 @@ def test_lowering_max_concurrent_waits_for_releases_and_revokes_nobody():
     out = [ask(lane, priority=7) for _ in range(4)]
     ask(lane, name="next", priority=7)
     assert lane.update(LaneSettings(max_concurrent=2, preempt=True), 1) == []
-    assert lane.revocations(1) == []
-    assert lane.expired(1) == []
+    assert lane.revoke_slots(1) == []
+    assert lane.expire_slots(1) == []
     for slot in out[:2]:
         assert look(lane, 2) == []
         assert lane.leases.weight > 2 or lane.waiting
@@ -448,14 +449,14 @@ def full_lane(**values):
 )
 def test_past_high_water_its_strategy_says_who_goes(strategy, priority, gone):
     lane = full_lane(strategy=strategy)
-    answer = lane.request(wish("new", priority=priority), 1)
+    answer = lane.request(slot_request("new", priority=priority), 1)
     assert drops(answer.dropped) == [(gone, "high water")]
     assert lane.waiting == 2
 
 
 def test_the_strategy_block_drops_all_and_takes_nothing_until_none_has_asked_for_a_while():
     lane = full_lane(strategy="block", penalty=2)
-    answer = lane.request(wish("new"), 0)
+    answer = lane.request(slot_request("new"), 0)
     assert sorted(drops(answer.dropped)) == [(n, "blocked") for n in ("active", "new", "old")]
     assert lane.waiting == 0
     assert refusal(lane, 1_999_999) == "blocked"
@@ -467,10 +468,10 @@ def test_the_strategy_block_drops_all_and_takes_nothing_until_none_has_asked_for
 @pytest.mark.parametrize(("min_time", "seconds"), [(0, 5), (2, 30)])
 def test_the_penalty_is_fifteen_times_min_time_or_five_seconds(min_time, seconds):
     lane = full_lane(strategy="block", min_time=min_time)
-    lane.request(wish(), 0)
+    lane.request(slot_request(), 0)
     assert refusal(lane, micros(seconds) - 1) == "blocked"
     lane = full_lane(strategy="block", min_time=min_time)
-    lane.request(wish(), 0)
+    lane.request(slot_request(), 0)
     assert ask(lane, micros(seconds)) is None
     assert lane.waiting == 1
 
@@ -529,8 +530,8 @@ def test_what_waits_and_has_become_too_heavy_for_the_reservoir_does_not_hold_up_
         max_concurrent=5, reservoir=9, reservoir_refresh_amount=3, reservoir_refresh_interval=1
     )
     slot = ask(lane, weight=2)
-    lane.request(wish(weight=5), 0)
-    lane.request(wish("light"), 0)
+    lane.request(slot_request(weight=5), 0)
+    lane.request(slot_request("light"), 0)
     lane.release(slot.id)
     look(lane, micros(1))
     look(lane, micros(2))
@@ -576,7 +577,7 @@ def test_nothing_that_a_filled_reservoir_lets_wait_waits_for_ever(
     lane = lane_of(max_concurrent=slots, reservoir=reservoir, ageing=None, lease=0.5, **values)
     now = 0
     for weight, gap in zip(weights, gaps, strict=False):
-        lane.request(wish(weight=weight), now)
+        lane.request(slot_request(weight=weight), now)
         look(lane, now)
         now += gap
     for _ in range(400):
@@ -593,8 +594,8 @@ def test_a_request_is_dropped_when_it_has_waited_for_max_wait():
     ask(lane)
     ask(lane, 10, name="late")
     assert lane.next_check(10) == 2_000_010
-    assert lane.overdue(2_000_009) == []
-    assert drops(lane.overdue(2_000_010)) == [("late", "waited too long")]
+    assert lane.drop_overdue(2_000_009) == []
+    assert drops(lane.drop_overdue(2_000_010)) == [("late", "waited too long")]
 
 
 def test_a_slot_expires_at_the_end_of_its_lease_and_is_granted_on():
@@ -602,8 +603,8 @@ def test_a_slot_expires_at_the_end_of_its_lease_and_is_granted_on():
     slot = ask(lane)
     ask(lane, 1, name="next")
     assert slot.expires_at == 2_000_000 == lane.next_check(1)
-    assert lane.expired(1_999_999) == []
-    assert lane.expired(2_000_000) == [slot]
+    assert lane.expire_slots(1_999_999) == []
+    assert lane.expire_slots(2_000_000) == [slot]
     assert look(lane, 2_000_000) == ["next"]
 
 
@@ -645,7 +646,7 @@ def test_a_lane_that_drains_asks_no_slot_back():
     lane, _ = busy_lane(1)
     ask(lane, 1, name="active")
     lane.drain()
-    assert lane.revocations(2) == []
+    assert lane.revoke_slots(2) == []
 
 
 def test_a_stopped_lane_drops_what_waits_and_is_not_made_to_drain():
@@ -665,7 +666,7 @@ def test_a_time_below_a_microsecond_is_no_error(field):
     lane = lane_of(max_concurrent=1, high_water=1, strategy="block", **{field: 1e-7})
     ask(lane)
     for now in range(4):
-        lane.request(wish(priority=9), now)
+        lane.request(slot_request(priority=9), now)
         look(lane, now)
 
 
@@ -682,9 +683,9 @@ def test_a_week_of_traffic_past_high_water_leaves_the_lane_granting_at_its_rate(
         now = number * 10 * MICROSECONDS
         while ends and ends[0][0] <= now:
             lane.release(ends.pop(0)[1])
-        lane.expired(now)
-        request = wish(f"r{number}", priority=(3, 7)[number % 2], owner=str(number % 5))
-        granted = lane.request(request, now).granted + lane.grants(now)
+        lane.expire_slots(now)
+        request = slot_request(f"r{number}", priority=(3, 7)[number % 2], owner=str(number % 5))
+        granted = lane.request(request, now).granted + lane.grant_ready(now)
         if number % 11 == 0:
             lane.withdraw(request.request_id)
         grants[now // day] += len(granted)
@@ -734,7 +735,7 @@ def test_with_ageing_no_request_waits_longer_than_its_bound(
     weights = cycle([min(weight, slots) for weight in heavy])
 
     def told(**wanted):
-        held.extend(lane.request(wish(**wanted), now).granted)
+        held.extend(lane.request(slot_request(**wanted), now).granted)
 
     def flood():
         """Let better ones than ours never end."""
@@ -764,7 +765,7 @@ def test_with_ageing_no_request_waits_longer_than_its_bound(
         for slot in [one for one in held if over(one) <= now]:
             lane.release(slot.id)
             held.remove(slot)
-        held += lane.grants(now)
+        held += lane.grant_ready(now)
         flood()
         told(owner="ours", priority=0)
 
@@ -776,7 +777,7 @@ def test_without_ageing_one_waits_for_as_long_as_better_ones_come():
     for now in range(0, micros(40_000), micros(10)):
         ask(lane, now)
         lane.release(slot.id)
-        (slot,) = lane.grants(now)
+        (slot,) = lane.grant_ready(now)
         assert slot.request.priority == 3
     assert lane.waits("starved")
 
@@ -798,9 +799,9 @@ def busy_lane(*weights, **values):
 def test_an_active_request_has_the_newest_background_slot_asked_back_once():
     lane, (_, newest) = busy_lane(1, 1)
     ask(lane, 1, name="active", priority=3)
-    assert lane.revocations(1) == [newest]
+    assert lane.revoke_slots(1) == [newest]
     assert newest.revoked_for == "active"
-    assert lane.revocations(2) == []
+    assert lane.revoke_slots(2) == []
     assert newest.id in lane.leases.slots, "it is out until its holder has stopped"
     assert look(lane, 3) == []
 
@@ -808,7 +809,7 @@ def test_an_active_request_has_the_newest_background_slot_asked_back_once():
 def test_a_slot_that_was_asked_back_goes_to_the_request_for_which_it_was_asked():
     lane, (_, newest) = busy_lane(1, 1)
     ask(lane, 1, name="active", priority=3)
-    lane.revocations(1)
+    lane.revoke_slots(1)
     ask(lane, 2, name="better", priority=0)
     lane.release(newest.id)
     assert look(lane, 3) == ["active"]
@@ -818,11 +819,11 @@ def test_several_active_requests_have_a_slot_each_the_newest_first():
     lane, (b0, b1, b2) = busy_lane(1, 1, 1)
     ask(lane, 1, name="second", priority=3)
     ask(lane, 1, name="first", priority=2)
-    assert lane.revocations(1) == [b2, b1]
+    assert lane.revoke_slots(1) == [b2, b1]
     assert (b2.revoked_for, b1.revoked_for) == ("first", "second")
     ask(lane, 2, name="third", priority=3)
     ask(lane, 2, name="fourth", priority=3)
-    assert lane.revocations(2) == [b0]
+    assert lane.revoke_slots(2) == [b0]
     for slot, name in ((b1, "second"), (b0, "third"), (b2, "first")):
         lane.release(slot.id)
         assert look(lane, 3) == [name]
@@ -831,17 +832,17 @@ def test_several_active_requests_have_a_slot_each_the_newest_first():
 def test_a_revoked_slot_that_is_not_given_back_expires_at_the_end_of_its_grace():
     lane, (slot,) = busy_lane(1, grace=2)
     ask(lane, 1, name="active")
-    lane.revocations(1)
+    lane.revoke_slots(1)
     assert lane.next_check(1) == 2_000_001
-    assert lane.expired(2_000_000) == []
-    assert lane.expired(2_000_001) == [slot]
+    assert lane.expire_slots(2_000_000) == []
+    assert lane.expire_slots(2_000_001) == [slot]
     assert look(lane, 2_000_001) == ["active"]
 
 
 def test_a_grace_does_not_make_a_lease_longer():
     lane, (slot,) = busy_lane(1, grace=5, lease=1)
     ask(lane, 1)
-    lane.revocations(1)
+    lane.revoke_slots(1)
     assert slot.expires_at == 1_000_000
 
 
@@ -849,7 +850,7 @@ def test_a_slot_asked_back_for_a_request_that_was_withdrawn_goes_to_whoever_is_n
     lane, (slot,) = busy_lane(1)
     ask(lane, 1, name="gone", priority=3)
     ask(lane, 1, name="next", priority=7)
-    lane.revocations(1)
+    lane.revoke_slots(1)
     lane.withdraw("gone")
     assert slot.id in lane.leases.slots
     lane.release(slot.id)
@@ -871,27 +872,27 @@ def test_only_a_revocable_background_slot_is_asked_back_and_for_an_active_reques
     lane = lane_of(**({"max_concurrent": 1, "preempt": True} | values))
     ask(lane, **holder)
     ask(lane, **wanted)
-    assert lane.revocations(1) == []
+    assert lane.revoke_slots(1) == []
 
 
 def test_a_paused_lane_asks_no_slot_back():
     lane, _ = busy_lane(1)
     lane.pause(5)
     ask(lane, 1)
-    assert lane.revocations(1) == []
+    assert lane.revoke_slots(1) == []
 
 
 def test_no_slot_is_asked_back_while_there_is_room():
     lane, _ = busy_lane(1, 1, max_concurrent=3, min_time=1)
     ask(lane, 1, name="active")
-    assert lane.revocations(micros(1)) == []
+    assert lane.revoke_slots(micros(1)) == []
 
 
 def test_no_slot_is_asked_back_for_a_request_whose_owner_may_have_no_more():
     lane, _ = busy_lane(1, max_concurrent=2, max_per_owner=1)
     ask(lane, owner="a")
     ask(lane, owner="a")
-    assert lane.revocations(1) == []
+    assert lane.revoke_slots(1) == []
 
 
 def test_no_more_slots_are_asked_back_for_an_owner_than_it_may_have():
@@ -900,7 +901,7 @@ def test_no_more_slots_are_asked_back_for_an_owner_than_it_may_have():
     ask(lane, 1, name="a1", owner="a")
     ask(lane, 1, name="a2", owner="a")
     ask(lane, 1, name="other", owner="c", priority=7)
-    asked = lane.revocations(1)
+    asked = lane.revoke_slots(1)
     for slot in asked:
         lane.release(slot.id)
     granted = look(lane, 2)
@@ -912,16 +913,16 @@ def test_no_slot_is_asked_back_if_the_reservoir_would_not_give_what_comes_free()
     lane, _ = busy_lane(1, reservoir=1)
     ask(lane, 1)
     assert lane.reservoir(1) == 0
-    assert lane.revocations(1) == []
+    assert lane.revoke_slots(1) == []
 
 
 def test_a_heavy_active_request_has_as_many_slots_asked_back_as_it_needs_and_no_more():
     lane, (b0, b1, b2) = busy_lane(1, 1, 1, max_concurrent=4)
     ask(lane, 1, name="heavy", weight=3)
-    assert lane.revocations(1) == [b2, b1]
+    assert lane.revoke_slots(1) == [b2, b1]
     lane.release(b1.id)
     assert look(lane, 2) == []
-    assert lane.revocations(2) == []
+    assert lane.revoke_slots(2) == []
     lane.release(b2.id)
     assert look(lane, 3) == ["heavy"]
     assert b0.id in lane.leases.slots
@@ -932,13 +933,13 @@ def test_no_slot_is_asked_back_if_all_together_would_not_be_enough():
     ask(lane, priority=3, weight=2)
     ask(lane, priority=7)
     ask(lane, 1, weight=2)
-    assert lane.revocations(1) == []
+    assert lane.revoke_slots(1) == []
 
 
 def test_a_slot_that_has_come_back_for_a_heavy_request_is_not_given_to_another_meanwhile():
     lane, (b0, b1) = busy_lane(1, 1)
     ask(lane, 1, name="heavy", weight=2)
-    assert lane.revocations(1) == [b1, b0]
+    assert lane.revoke_slots(1) == [b1, b0]
     ask(lane, 2, name="better", priority=0)
     lane.release(b1.id)
     assert look(lane, 3) == []
@@ -950,12 +951,12 @@ def test_a_slot_that_came_back_while_another_took_its_place_never_takes_more_tha
     """I3, at the moment at which something else is lifted; and no timer runs on the spot."""
     lane, (_b0, b1, b2) = busy_lane(1, 1, 1, ageing=1, lease=600)
     ask(lane, 0, name="heavy", weight=2, priority=3)
-    assert lane.revocations(0) == [b2, b1]
+    assert lane.revoke_slots(0) == [b2, b1]
     ask(lane, 1, name="better", priority=0)
     lane.release(b2.id)
-    lane.grants(1)
+    lane.grant_ready(1)
     lane.release(b1.id)
-    lane.grants(1)
+    lane.grant_ready(1)
     for now in (999_999, 1_000_000, 1_000_001, 2_000_000):
         look(lane, now)
         assert lane.leases.weight <= 3
@@ -1018,15 +1019,15 @@ def test_preemption_keeps_all_limits_asks_each_slot_once_and_leaves_nobody_waiti
         }
 
     def settle():
-        lane.expired(now)
-        lane.overdue(now)
-        check(lane.grants(now))
+        lane.expire_slots(now)
+        lane.drop_overdue(now)
+        check(lane.grant_ready(now))
         spare = [
             one
             for one in lane.leases
             if one.request.priority >= 7 and one.request.revocable and one not in asked
         ]
-        revoked = lane.revocations(now)
+        revoked = lane.revoke_slots(now)
         assert revoked == sorted(spare, key=lambda one: -one.number)[: len(revoked)]
         for slot in revoked:
             wanted = slot.revoked_for
@@ -1043,7 +1044,7 @@ def test_preemption_keeps_all_limits_asks_each_slot_once_and_leaves_nobody_waiti
     for step in steps:
         match step:
             case ("request", priority, owner, weight, revocable):
-                request = wish(
+                request = slot_request(
                     priority=priority,
                     owner=owner,
                     weight=min(weight, heaviest, slots),
@@ -1066,7 +1067,7 @@ def test_preemption_keeps_all_limits_asks_each_slot_once_and_leaves_nobody_waiti
                     if one.request.request_id == slot.revoked_for
                 ]
                 if heaviest == 1 and min_time == 0 and wanted and wanted[0] not in full_owners():
-                    granted = lane.grants(now)
+                    granted = lane.grant_ready(now)
                     check(granted)
                     assert slot.revoked_for in ids(granted), "it is for whom it was asked"
             case ("wait", by):

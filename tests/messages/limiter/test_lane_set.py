@@ -15,7 +15,7 @@ from hypothesis.stateful import (
 )
 from support.instructions import steps_of
 from support.lane_model import micros
-from support.laneset_model import Driven, SeenLanes, granted, lane_events, wish
+from support.laneset_model import Driven, SeenLanes, granted, lane_events, slot_request
 
 from limner.messages.limiter.lane import Lane
 from limner.messages.limiter.lane_set import LaneSet
@@ -76,8 +76,18 @@ TOPOLOGIES = (
 
 KEYS = ("1", "2", "3")
 
-PRIVATE = ("_where", "_held", "_offers", "_offered", "_first_offered", "_heads", "_heads_of")
-PRIVATE += ("_barred", "_outer", "_inner", "_fresh", "_agenda", "_busy")
+KEPT = ("lanes", "groups", "_topology")
+"""What a set of lanes holds though nothing waits and nothing is out."""
+
+
+def left_in(lanes):
+    """Return what a set of lanes, and its chain, hold of requests and slots."""
+    parts = vars(lanes) | vars(lanes._chain)
+    found = {
+        name: part for name, part in parts.items() if name not in KEPT and hasattr(part, "__len__")
+    }
+    assert len(found) > 8
+    return {name: part for name, part in found.items() if len(part)}
 
 
 class LanesAndModel(RuleBasedStateMachine):
@@ -118,10 +128,8 @@ class LanesAndModel(RuleBasedStateMachine):
 
     def done(self, **told):
         """Take in what a call has told; set timers."""
-        steps, self.lanes.steps = self.lanes.steps, []
-        touched, self.lanes.touched = self.lanes.touched, {}
-        self.model.read(steps, self.now, **told)
-        for name in touched:
+        self.model.read(self.lanes.take_steps(), self.now, **told)
+        for name in self.lanes.take_changed():
             due = self.lanes.due(name, self.now)
             if due is not None and due < self.timers.get(name, due + 1):
                 assert due > self.now, "it would be looked at again and again"
@@ -137,7 +145,7 @@ class LanesAndModel(RuleBasedStateMachine):
         while due := [name for name, at in self.timers.items() if at <= self.now]:
             for name in reversed(due) if self.backwards else due:
                 del self.timers[name]
-                self.lanes.look(name, self.now)
+                self.lanes.check(name, self.now)
                 self.done()
         self.model.check_settled(self.now)
 
@@ -158,7 +166,7 @@ class LanesAndModel(RuleBasedStateMachine):
 
     def ask(self, name, **wanted):
         lane = self.names[name % len(self.names)]
-        request = wish(f"r{next(self.requests)}", lane, **wanted)
+        request = slot_request(f"r{next(self.requests)}", lane, **wanted)
         self.call(self.lanes.request, request, asked=lane)
 
     @rule(
@@ -191,8 +199,8 @@ class LanesAndModel(RuleBasedStateMachine):
     def withdraw(self, index):
         waiting = self.waiting()
         name = waiting[index % len(waiting)]
-        self.lanes.request(wish(name, self.model.own[name].name), self.now)
-        assert self.lanes.steps == [], "it is known"
+        self.lanes.request(slot_request(name, self.model.own[name].name), self.now)
+        assert self.lanes.take_steps() == [], "it is known"
         self.call(self.lanes.withdraw, name)
         assert name not in self.model.own
 
@@ -222,11 +230,11 @@ class LanesAndModel(RuleBasedStateMachine):
         name = list(self.model.slots)[index % len(self.model.slots)]
         if name not in [slot.id for slot in self.model.known.values()]:
             self.lanes.release(ReleaseSlot(slot_id=name, failed=True, retry_after=1), self.now)
-            assert self.lanes.steps == []
+            assert self.lanes.take_steps() == []
 
     @rule(session=st.sampled_from("st"))
-    def take_back(self, session):
-        self.call(self.lanes.take_back, session)
+    def end_session(self, session):
+        self.call(self.lanes.end_session, session)
         held = [slot.request.session_id for slot in self.model.known.values()]
         assert session not in held
 
@@ -288,7 +296,7 @@ class LanesAndModel(RuleBasedStateMachine):
         """The actor was busy: what is due meanwhile is all done after the next call."""
         self.now += by
         if look:
-            self.call(self.lanes.look, self.names[lane % len(self.names)])
+            self.call(self.lanes.check, self.names[lane % len(self.names)])
 
     def teardown(self):
         """Give all free: each request and each slot has ended once, and nothing is left."""
@@ -308,8 +316,8 @@ class LanesAndModel(RuleBasedStateMachine):
         assert not self.model.own
         assert None not in self.model.slots.values()
         assert None not in self.model.ends.values()
-        for name in PRIVATE:
-            assert not getattr(self.lanes, name), name
+        assert not left_in(self.lanes)
+        assert not any(lane.in_use for lane in self.lanes.lanes.values())
         assert not self.timers
         left = [name for name in self.lanes.lanes if name not in self.fixed]
         assert all(self.lanes.lanes[name].ending for name in left)
@@ -490,7 +498,7 @@ def test_a_slot_that_expires_goes_to_the_best_request_of_all_lanes_as_one_given_
     one.ask("best", "a", priority=0)
     one.ask("worse", priority=9)
     one.now = micros(1)
-    one.lanes.look("image", one.now)
+    one.lanes.check("image", one.now)
     assert granted(one.done()) == ["best"]
 
 
@@ -524,12 +532,12 @@ def test_a_background_slot_is_asked_back_further_on_by_the_name_that_its_holder_
         b={"behind": "image"},
     )
     one.ask("back", "a", priority=7)
-    one.lanes.request(wish("active", "b", priority=3), 0)
-    (step,) = [step for step in one.lanes.steps if step.event == "slot_asked_back"]
+    one.lanes.request(slot_request("active", "b", priority=3), 0)
+    (step,) = [step for step in one.lanes.take_steps() if step.event == "slot_asked_back"]
     assert step.lane is one["image"]
     assert step.slot is one.slots["back~1"]
     assert step.holder is one.slots["back"]
-    assert step.reason == "active~1"
+    assert step.slot.revoked_for == "active~1"
     one.done()
     assert one.give("back") == [
         "slot_released a back",
@@ -600,9 +608,9 @@ def test_all_that_a_session_holds_is_taken_back_before_another_slot_is_granted()
     one.ask("gone2", "a", session_id="gone")
     one.ask("gone3", session_id="gone")
     one.ask("left", priority=9)
-    one.lanes.take_back("gone", 0)
+    one.lanes.end_session("gone", 0)
     assert granted(one.done()) == ["left"]
-    one.lanes.take_back("gone", 0)
+    one.lanes.end_session("gone", 0)
     assert one.done() == []
 
 
@@ -767,24 +775,26 @@ def test_an_update_of_a_group_reaches_its_lanes_but_not_those_with_settings_of_t
 
 def look(lane):
     """Do what is done in a lane at each message."""
-    lane.expired(0)
-    lane.overdue(0)
-    lane.grants(0)
-    lane.revocations(0)
+    lane.expire_slots(0)
+    lane.drop_overdue(0)
+    lane.grant_ready(0)
+    lane.revoke_slots(0)
 
 
 def cycle(lanes, request):
     """Do what the actor does for a request that is granted at once, and for its release."""
     lanes.request(request, 0)
-    slot = next(step.slot for step in reversed(lanes.steps) if step.request is request)
+    steps = lanes.take_steps()
+    slot = next(step.slot for step in reversed(steps) if step.request is request)
     lanes.release(ReleaseSlot(slot_id=slot.id), 0)
     lanes.due(request.lane, 0)
-    lanes.steps, lanes.touched = [], {}
+    lanes.take_steps()
+    lanes.take_changed()
 
 
 def test_one_lane_alone_costs_twice_the_lane_itself_at_most():
     lane, lanes = Lane("image", LaneSettings()), LaneSet({"image": LaneSettings()})
-    wishes = [wish() for _ in range(50)]
+    wishes = [slot_request() for _ in range(50)]
 
     def cycle_of_lane():
         for request in wishes:
@@ -806,8 +816,9 @@ def hosts(number):
         {"image": LaneSettings(max_concurrent=None)}, {"host": LaneSettings(behind="image")}
     )
     for one in range(number):
-        lanes.request(wish(f"out{one}", f"host:{one}", owner=f"o{one}"), 0)
-    lanes.steps, lanes.touched = [], {}
+        lanes.request(slot_request(f"out{one}", f"host:{one}", owner=f"o{one}"), 0)
+    lanes.take_steps()
+    lanes.take_changed()
     return lanes
 
 
@@ -816,8 +827,8 @@ def cost_behind(number, *, ending):
     lanes = hosts(number)
     if ending:
         lanes.end("host:0", 0, drop=False)
-        lanes.steps = []
-    wishes = [wish(None, "host:1", owner="o1") for _ in range(20)]
+        lanes.take_steps()
+    wishes = [slot_request(None, "host:1", owner="o1") for _ in range(20)]
     return steps_of(lambda: [cycle(lanes, request) for request in wishes]) / 20
 
 
@@ -834,9 +845,9 @@ def test_a_cycle_costs_the_same_with_ten_lanes_behind_another_and_with_ten_thous
         lambda lanes: lanes.update("host", LaneSettings(behind="image", max_concurrent=5), 1),
         lambda lanes: lanes.update("image", LaneSettings(max_concurrent=50_000), 1),
         lambda lanes: lanes.end("image", 1, drop=False),
-        lambda lanes: lanes.take_back("s", 1),
+        lambda lanes: lanes.end_session("s", 1),
     ],
-    ids=["update of the group", "update of the other", "end", "take back"],
+    ids=["update of the group", "update of the other", "end", "end of a session"],
 )
 def test_what_is_done_in_all_lanes_costs_each_of_many_as_much_as_each_of_few(call):
     few, many = hosts(50), hosts(500)

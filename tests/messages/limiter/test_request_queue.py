@@ -16,15 +16,17 @@ from limner.messages.limiter.settings import LaneSettings
 SECOND = 1_000_000
 
 
-class PictureRequest(NamedTuple):
-    """All of a `RequestSlot` that a lane looks at, in little room."""
+class SlotRequest(NamedTuple):
+    """All of a `RequestSlot` that a lane looks at, in little memory."""
 
     request_id: str
     owner: str | None = None
     priority: int = 3
     weight: int = 1
     since: int | None = None
+    revoked: bool = False
     revocable: bool = True
+    stands_for: str | None = None
 
 
 class Taken:
@@ -33,11 +35,14 @@ class Taken:
     def __init__(self, **values):
         self.lane = Lane("image", LaneSettings(**{"max_concurrent": 1, "lease": 86_400} | values))
         self.now = 0
-        self.lane.request(PictureRequest("first"), 0)
+        self.lane.request(SlotRequest("first"), 0)
 
     def ask(self, request_id, priority=3, owner=None, *, at=None, since=None):
         self.now = self.now if at is None else at
-        self.lane.request(PictureRequest(request_id, owner, priority, since=since), self.now)
+        self.lane.request(
+            SlotRequest(request_id, owner, priority, since=since, revoked=since is not None),
+            self.now,
+        )
 
     def serve(self, number=1, *, at=None):
         self.now = self.now if at is None else at
@@ -45,7 +50,7 @@ class Taken:
         for _ in range(number):
             (out,) = self.lane.leases.slots
             self.lane.release(out)
-            order += [slot.request.request_id for slot in self.lane.grants(self.now)]
+            order += [slot.request.request_id for slot in self.lane.grant_ready(self.now)]
         return order
 
 
@@ -168,11 +173,11 @@ def test_owners_that_new_settings_let_back_stand_where_their_age_puts_them():
     values = {"max_concurrent": 2, "lease": 86_400, "ageing": 10}
     lane = Lane("image", LaneSettings(**values, max_per_owner=1))
     for name, priority in (("a0", 3), ("b0", 3), ("b1", 4), ("a1", 3)):
-        lane.request(PictureRequest(name, name[0], priority), 0)
+        lane.request(SlotRequest(name, name[0], priority), 0)
     lane.update(LaneSettings(**values), 50 * SECOND)
     for name in ("a1", "b1"):
         lane.release(next(iter(lane.leases.slots)))
-        assert lane.grants(50 * SECOND)[0].request.request_id == name
+        assert lane.grant_ready(50 * SECOND)[0].request.request_id == name
 
 
 # Many
@@ -181,19 +186,19 @@ def test_owners_that_new_settings_let_back_stand_where_their_age_puts_them():
 def crowd(number, owners, **values):
     """A lane with one slot, behind which this many wait."""
     lane = Lane("image", LaneSettings(**{"max_concurrent": 1} | values))
-    lane.request(PictureRequest("first"), 0)
+    lane.request(SlotRequest("first"), 0)
     for one in range(number):
-        lane.request(PictureRequest(f"r{one}", f"o{one % owners}", one * 7 % 10), one)
+        lane.request(SlotRequest(f"r{one}", f"o{one % owners}", one * 7 % 10), one)
     return lane
 
 
 def turn_over(lane, now):
     """Do what the actor does when a slot is given back."""
     lane.release(next(iter(lane.leases.slots)))
-    lane.expired(now)
-    lane.overdue(now)
-    (slot,) = lane.grants(now)
-    lane.revocations(now)
+    lane.expire_slots(now)
+    lane.drop_overdue(now)
+    (slot,) = lane.grant_ready(now)
+    lane.revoke_slots(now)
     lane.next_check(now)
     return slot
 
@@ -207,8 +212,7 @@ def costs(lane, number):
     yield (
         steps_of(
             lambda: [
-                lane.request(PictureRequest(f"n{one}", f"o{one}", one % 10), now)
-                for one in range(300)
+                lane.request(SlotRequest(f"n{one}", f"o{one}", one % 10), now) for one in range(300)
             ]
         )
         / 300
@@ -220,7 +224,7 @@ def costs(lane, number):
     ("number", "owners", "most"),
     [(10_000, 100, 600), (100_000, 1_000, 600), (10_000, 10_000, 2_200)],
 )
-def test_each_request_that_waits_takes_a_bounded_room(number, owners, most):
+def test_each_request_that_waits_takes_bounded_memory(number, owners, most):
     """450 bytes, its own few fields counted, be it of a million; 1,800 if none shares its owner."""
     tracemalloc.start()
     lane = crowd(number, owners)
@@ -243,19 +247,19 @@ def test_the_costs_of_a_grant_a_request_and_a_withdrawal_grow_with_the_logarithm
 def test_a_lane_holds_nothing_of_what_has_come_and_gone():
     """One is out for long and one waits for long; neither keeps the rest that passed."""
     lane = Lane("image", LaneSettings(max_concurrent=2, ageing=86_400, lease=86_400))
-    lane.request(PictureRequest("held"), 0)
-    lane.request(PictureRequest("other"), 0)
-    lane.request(PictureRequest("waits", "last", 9), 0)
+    lane.request(SlotRequest("held"), 0)
+    lane.request(SlotRequest("other"), 0)
+    lane.request(SlotRequest("waits", "last", 9), 0)
     used = []
     tracemalloc.start()
     for one in range(8_000):
         if one in (2_000, 7_999):
             used.append(tracemalloc.get_traced_memory()[0])
-        lane.request(PictureRequest(f"r{one}", "a"), one)
-        lane.request(PictureRequest(f"w{one}", "b"), one)
+        lane.request(SlotRequest(f"r{one}", "a"), one)
+        lane.request(SlotRequest(f"w{one}", "b"), one)
         lane.withdraw(f"w{one}")
         newest = next(reversed(lane.leases.slots))
         lane.release(newest)
-        assert len(lane.grants(one)) == 1
+        assert len(lane.grant_ready(one)) == 1
     tracemalloc.stop()
     assert used[1] - used[0] < 200_000

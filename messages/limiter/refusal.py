@@ -1,0 +1,28 @@
+"""Why a request gets no slot."""
+
+from enum import Enum
+
+
+class Refusal(Enum):
+    """Why a lane drops a request. The value is the prose that people read."""
+
+    TOO_HEAVY = "too heavy"
+    """It weighs more than the lane can ever grant."""
+
+    HIGH_WATER = "high water"
+    """More than `high_water` requests waited."""
+
+    BLOCKED = "blocked"
+    """The strategy `block` drops what waits, and refuses what comes before its penalty is over."""
+
+    OWNER_LIMIT = "too many of its owner wait"
+    """More than `max_waiting_per_owner` of its owner waited."""
+
+    MAX_WAIT = "waited too long"
+    """It waited for `max_wait`."""
+
+    DRAINING = "the lane is draining"
+    """The lane takes no new request any more; what waits is still granted."""
+
+    STOPPED = "the lane is stopped"
+    """The lane takes no request any more, and drops what waits."""
