@@ -6,7 +6,7 @@ from collections.abc import ItemsView
 from itertools import islice
 from typing import Generic, NamedTuple, TypeGuard, TypeVar
 
-from limner.messages.events.record import Event
+from limner.messages.events.record import Record
 from limner.messages.unicode import shown
 
 KEPT = 1_000
@@ -106,7 +106,7 @@ def is_name(value: object) -> TypeGuard[str]:
     return type(value) is str and len(value) <= MAX_NAME
 
 
-def text(event: Event, field: str, rule: str) -> str:
+def text(event: Record, field: str, rule: str) -> str:
     """Give an id that a rule needs.
 
     Raises:
@@ -118,7 +118,7 @@ def text(event: Event, field: str, rule: str) -> str:
     raise Uncheckable(rule, field)
 
 
-def names(event: Event, field: str, rule: str) -> tuple[str, ...]:
+def names(event: Record, field: str, rule: str) -> tuple[str, ...]:
     """Give the ids in a list, or those that a table is by.
 
     Raises:

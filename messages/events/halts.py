@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from limner.messages.events.record import Event
+from limner.messages.events.record import Record
 
 MICROSECONDS = 1_000_000
 FOREVER = float("inf")
@@ -41,7 +41,7 @@ class Halts:
         self._since = 0
         self._spent = 0
 
-    def take(self, event: Event, now: int) -> None:
+    def take(self, event: Record, now: int) -> None:
         """Take an event of the lane; one that says nothing of this is passed over."""
         name = event["event"]
         if not name.startswith(("lane_", "circuit_")):
@@ -80,7 +80,7 @@ class Halts:
         halted = min(now, self.until(self._since)) - self._since
         return self._spent + max(0, int(halted))
 
-    def _pause(self, event: Event, now: int) -> None:
+    def _pause(self, event: Record, now: int) -> None:
         seconds = event.get("seconds")
         until = FOREVER
         if seconds is not None:

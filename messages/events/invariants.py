@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from limner.messages.events.findings import Found, Uncheckable, Violation, call
 from limner.messages.events.lane_rules import Lanes
-from limner.messages.events.record import Event
+from limner.messages.events.record import Record
 from limner.messages.events.session_rules import Sessions
 
 
@@ -62,10 +62,10 @@ class Audit:
         self._closed: int | None
         self._sessions: Sessions
         self._lanes: Lanes
-        self._checks: dict[str, Callable[[Event, int], None]]
+        self._checks: dict[str, Callable[[Record, int], None]]
         self._begin()
 
-    def feed(self, event: Event) -> None:
+    def feed(self, event: Record) -> None:
         """Check the next event."""
         self._events += 1
         seq, name = event["seq"], event["event"]
@@ -120,7 +120,7 @@ class Audit:
         self._open = [one + more for one, more in zip(self._open, ends, strict=True)]
         self._unchecked += self._lanes.unchecked
 
-    def _close(self, event: Event, seq: int) -> None:
+    def _close(self, event: Record, seq: int) -> None:
         """See that nothing is open; but for slots, if a part failed that may be the limiter."""
         self._closed = seq
         self._sessions.close(seq)
@@ -132,7 +132,7 @@ class Audit:
         self._sessions.lose()
         self._lanes.lose()
 
-    def _number(self, event: Event, seq: int, name: str) -> None:
+    def _number(self, event: Record, seq: int, name: str) -> None:
         """I8: a run begins at 1 and goes on by one, but for gaps that are named."""
         say, last = self._found.say, self._next - 1
         if name == "studio_opened":
@@ -152,7 +152,7 @@ class Audit:
         else:
             say("I8", "a number comes again, or goes back", last, seq)
 
-    def _take_gap(self, event: Event, seq: int) -> None:
+    def _take_gap(self, event: Record, seq: int) -> None:
         """See that a gap begins where the log breaks off, and ends just before its own number.
 
         Some of what is in it may stand in the log all the same, written by a commit that failed

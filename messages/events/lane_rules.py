@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from limner.messages.events.findings import PROOF, Found, Recent, Uncheckable, call, text
-from limner.messages.events.record import Event, micros
+from limner.messages.events.record import Record, micros
 
 
 @dataclass(slots=True)
@@ -47,7 +47,7 @@ class Lanes:
         self.doubted_slots: Recent[Slot] = Recent()
         self.ended_requests: Recent[int] = Recent()
         self.ended_slots: Recent[int] = Recent()
-        self.checks: dict[str, Callable[[Event, int], None]] = {
+        self.checks: dict[str, Callable[[Record, int], None]] = {
             "lane_opened": self.lane_set,
             "lane_updated": self.lane_set,
             "lane_dropped": self.lane_dropped,
@@ -75,7 +75,7 @@ class Lanes:
             lane.weight = 0
             lane.out.clear()
 
-    def lane_set(self, event: Event, seq: int) -> None:
+    def lane_set(self, event: Record, seq: int) -> None:
         """Take what is in force from now on."""
         name = text(event, "lane", "I3")
         lane = self.lanes.setdefault(name, Lane(name))
@@ -87,7 +87,7 @@ class Lanes:
             raise Uncheckable("I4", "min_time")
         lane.known, lane.max_concurrent, lane.min_time = True, most, round(least * 1_000_000)
 
-    def lane_dropped(self, event: Event, seq: int) -> None:
+    def lane_dropped(self, event: Record, seq: int) -> None:
         """Forget a lane that was idle; it may be opened again, and nothing of it must matter then.
 
         So nothing is out, and the next grant could have been at once.
@@ -110,7 +110,7 @@ class Lanes:
         else:
             del self.lanes[lane.name]
 
-    def slot_requested(self, event: Event, seq: int) -> None:
+    def slot_requested(self, event: Record, seq: int) -> None:
         """Take a request that waits."""
         name = text(event, "request_id", "I5")
         before = self.requests.get(name) or self.doubted_requests.get(name)
@@ -121,7 +121,7 @@ class Lanes:
             self.found.say("I5", f"request {call(name)} is made again after its end", ended, seq)
         self.requests[name] = (text(event, "lane", "I5"), seq)
 
-    def request_ended(self, event: Event, seq: int) -> None:
+    def request_ended(self, event: Record, seq: int) -> None:
         """See that a request waited, in its lane, and take it out."""
         name = text(event, "request_id", "I5")
         request = self.requests.pop(name, None) or self.doubted_requests.pop(name)
@@ -137,7 +137,7 @@ class Lanes:
             self.found.say("I5", what, seq)
         self.ended_requests[name] = seq
 
-    def slot_granted(self, event: Event, seq: int) -> None:
+    def slot_granted(self, event: Record, seq: int) -> None:
         """End the request; see that the limits hold; take the slot as out."""
         self.request_ended(event, seq)
         name = text(event, "slot_id", "I5")
@@ -178,7 +178,7 @@ class Lanes:
             )
             self.found.say("I4", what, lane.since, last[1], seq)
 
-    def slot_ended(self, event: Event, seq: int) -> None:
+    def slot_ended(self, event: Record, seq: int) -> None:
         """See that a slot was out, in its lane, and take it back."""
         name = text(event, "slot_id", "I5")
         slot = self.slots.pop(name, None)
@@ -200,7 +200,7 @@ class Lanes:
             self.found.say("I5", what, seq)
         self.ended_slots[name] = seq
 
-    def generation_started(self, event: Event, seq: int) -> None:
+    def generation_started(self, event: Record, seq: int) -> None:
         """See that a generation has a slot."""
         name = text(event, "slot_id", "I7")
         if name in self.slots:

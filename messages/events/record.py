@@ -4,7 +4,7 @@ from typing import Any
 
 import orjson
 
-Event = dict[str, Any]
+Record = dict[str, Any]
 """One line of the log as it was read."""
 
 MAX_LINE = 16 * 2**20
@@ -14,18 +14,18 @@ MAX_TIME = 1e12
 """Seconds; a `t` that is not within is no time."""
 
 
-def opens_run(event: Event) -> bool:
+def opens_run(event: Record) -> bool:
     """Say whether an event is the first one of a run."""
     return bool(event["event"] == "studio_opened")
 
 
-def micros(event: Event) -> int:
+def micros(event: Record) -> int:
     """Give an event's time in integer microseconds, which it was written from."""
     t: float = event["t"]
     return round(t * 1_000_000)
 
 
-def stands_for(event: Event) -> str | None:
+def stands_for(event: Record) -> str | None:
     """Give the request for which that of an event stands in a lane further on; `None` if for none.
 
     Where a lane is behind another, its request `R` is offered there as `R~1`, and as `R~2` once
@@ -39,7 +39,7 @@ def stands_for(event: Event) -> str | None:
     return None
 
 
-def parse(line: bytes) -> Event | None:
+def parse(line: bytes) -> Record | None:
     """Read one line.
 
     Args:

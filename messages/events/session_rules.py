@@ -19,7 +19,7 @@ from limner.messages.events.findings import (
     some,
     text,
 )
-from limner.messages.events.record import Event
+from limner.messages.events.record import Record
 
 SETTLED = frozenset(["completed", "failed", "cancelled"])
 
@@ -73,7 +73,7 @@ class Sessions:
         self.doubted: Recent[Session] = Recent()
         self.late: Recent[Session] = Recent()
         self.ended: Recent[tuple[str, int, int | None]] = Recent()
-        self.checks: dict[str, Callable[[Event, int], None]] = {
+        self.checks: dict[str, Callable[[Record, int], None]] = {
             "session_opened": self.session_opened,
             "prompt_detected": self.prompt_detected,
             "picture_wanted": self.prompt_detected,
@@ -91,7 +91,7 @@ class Sessions:
             self.doubted[name] = session
         self.open.clear()
 
-    def session_opened(self, event: Event, seq: int) -> None:
+    def session_opened(self, event: Record, seq: int) -> None:
         """Begin."""
         name = text(event, "session_id", "I1")
         before = self.open.get(name) or self.doubted.pop(name)
@@ -102,7 +102,7 @@ class Sessions:
             self.found.say("I1", f"session {call(name)} is opened after its end", ended[1], seq)
         self.open[name] = Session(seq)
 
-    def session_of(self, event: Event, name: str, seq: int, rule: str) -> Session:
+    def session_of(self, event: Record, name: str, seq: int, rule: str) -> Session:
         """Give a session that is open or may be; accuse who speaks of one that is not."""
         session = self.open.get(name) or self.doubted.get(name)
         if session is None:
@@ -117,7 +117,7 @@ class Sessions:
             session = self.doubted[name] = Session(0, doubtful=True)
         return session
 
-    def prompt_detected(self, event: Event, seq: int) -> None:
+    def prompt_detected(self, event: Record, seq: int) -> None:
         """Count a task that is open."""
         name, task = event.get("session_id"), event.get("task_id")
         if is_name(name) and is_name(task):
@@ -125,7 +125,7 @@ class Sessions:
             if task not in session.settled:
                 session.detected.add(task)
 
-    def session_sealed(self, event: Event, seq: int) -> None:
+    def session_sealed(self, event: Record, seq: int) -> None:
         """Take the promise."""
         name = text(event, "session_id", "I2")
         session = self.session_of(event, name, seq, "I2")
@@ -135,7 +135,7 @@ class Sessions:
         else:
             session.sealed = (frozenset(names(event, "tasks", "I2")), seq)
 
-    def task_settled(self, event: Event, seq: int) -> None:
+    def task_settled(self, event: Record, seq: int) -> None:
         """Take an outcome, once."""
         if event.get("session_id") is None:
             return  # of a call that a host runs without a session
@@ -153,7 +153,7 @@ class Sessions:
         if not state:
             raise Uncheckable("I6", "state")
 
-    def text_written(self, event: Event, seq: int) -> None:
+    def text_written(self, event: Record, seq: int) -> None:
         """Take the one write; a store that was given up may still write after the end."""
         name = text(event, "session_id", "I1")
         ended, late = self.ended.get(name), self.late.pop(name)
@@ -177,12 +177,12 @@ class Sessions:
             if ended is not None:
                 self.ended[name] = (ended[0], ended[1], seq)
 
-    def unreadable(self, error: Uncheckable, event: Event, seq: int) -> None:
+    def unreadable(self, error: Uncheckable, event: Record, seq: int) -> None:
         """Say that a rule cannot be checked."""
         what = f"{call(event['event'])} cannot be checked: no usable {error.field!r}"
         self.found.say(error.rule, what, seq)
 
-    def session_ended(self, event: Event, seq: int) -> None:
+    def session_ended(self, event: Record, seq: int) -> None:
         """Judge a session, and drop it."""
         name = text(event, "session_id", "I1")
         before = self.ended.get(name)

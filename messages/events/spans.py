@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from heapq import heappop, heappush
 
 from limner.messages.events.halts import Halts
-from limner.messages.events.record import Event, micros, opens_run, stands_for
+from limner.messages.events.record import Record, micros, opens_run, stands_for
 from limner.messages.events.span_types import (
     OPEN,
     Halt,
@@ -58,7 +58,7 @@ class Spans:
         events: of the log, in its order.
     """
 
-    def __init__(self, events: Iterable[Event]) -> None:
+    def __init__(self, events: Iterable[Record]) -> None:
         self.runs = 0
         self.passed = 0
         """Events that said too little to be used."""
@@ -72,7 +72,7 @@ class Spans:
         self._offset = 0
         self._before = 0  # when the run before was over, by the log's time
         self._wall: float | None = None
-        self._take: dict[str, Callable[[Event, int], Iterator[Span] | None]] = {
+        self._take: dict[str, Callable[[Record, int], Iterator[Span] | None]] = {
             "lane_opened": self._lane_set,
             "lane_updated": self._lane_set,
             "lane_dropped": self._lane_dropped,
@@ -120,7 +120,7 @@ class Spans:
                 self.passed += 1
         yield from self._end_run()
 
-    def _begin_run(self, event: Event, t: int) -> None:
+    def _begin_run(self, event: Record, t: int) -> None:
         self.runs += 1
         self._before = self.last
         wall = _wall(event)
@@ -151,14 +151,14 @@ class Spans:
         yield from self._end_halt(name, lane, lane.last)
         yield Level(self.runs, name, lane.last, 0, 0, 0)
 
-    def _session(self, event: Event) -> Session | None:
+    def _session(self, event: Record) -> Session | None:
         return self._sessions.get(_need(event, "session_id"))
 
-    def _picture(self, event: Event) -> Picture | None:
+    def _picture(self, event: Record) -> Picture | None:
         session = self._session(event)
         return None if session is None else session.pictures.get(_need(event, "task_id"))
 
-    def _lane(self, event: Event, t: int) -> tuple[str, _Lane, int]:
+    def _lane(self, event: Record, t: int) -> tuple[str, _Lane, int]:
         name = bounded(_need(event, "lane"))
         lane = self._lanes.get(name)
         if lane is None:
@@ -169,7 +169,7 @@ class Spans:
     def _level(self, name: str, lane: _Lane) -> Level:
         return Level(self.runs, name, lane.last, lane.weight, len(lane.waiting), lane.limit)
 
-    def _lane_set(self, event: Event, t: int) -> Iterator[Halt | Level]:
+    def _lane_set(self, event: Record, t: int) -> Iterator[Halt | Level]:
         limit = None
         if event.get("max_concurrent", 0) is not None:
             limit = _number(event, "max_concurrent")
@@ -178,7 +178,7 @@ class Spans:
         yield from self._lane_told(event, t)
         yield self._level(name, lane)
 
-    def _lane_told(self, event: Event, t: int) -> Iterator[Halt]:
+    def _lane_told(self, event: Record, t: int) -> Iterator[Halt]:
         name, lane, t = self._lane(event, t)
         ends = lane.halts.until(lane.halted[0]) if lane.halted is not None else t
         lane.halts.take(event, t)
@@ -195,13 +195,13 @@ class Spans:
             lane.halted = None
             yield Halt(self.runs, name, start, int(min(t, lane.halts.until(start))), why)
 
-    def _lane_dropped(self, event: Event, t: int) -> Iterator[Halt | Level]:
+    def _lane_dropped(self, event: Record, t: int) -> Iterator[Halt | Level]:
         name, lane, _ = self._lane(event, t)
         if not lane.out:
             yield from self._end_lane(name, lane)
             del self._lanes[name]
 
-    def _session_opened(self, event: Event, t: int) -> Iterator[Session]:
+    def _session_opened(self, event: Record, t: int) -> Iterator[Session]:
         session_id, message_id = _need(event, "session_id"), _need(event, "message_id")
         if (before := self._sessions.pop(session_id, None)) is not None:
             before.end(t, OPEN)
@@ -209,32 +209,32 @@ class Spans:
         owner = _text(event, "owner")
         self._sessions[session_id] = Session(self.runs, session_id, message_id, owner, t)
 
-    def _session_sealed(self, event: Event, t: int) -> None:
+    def _session_sealed(self, event: Record, t: int) -> None:
         if (session := self._session(event)) is not None:
             session.sealed, session.sealed_as = t, _text(event, "reason")
 
-    def _text_written(self, event: Event, t: int) -> None:
+    def _text_written(self, event: Record, t: int) -> None:
         if (session := self._session(event)) is not None:
             session.written = t
 
-    def _session_ended(self, event: Event, t: int) -> Iterator[Session]:
+    def _session_ended(self, event: Record, t: int) -> Iterator[Session]:
         outcome = bounded(_need(event, "outcome"))
         session = self._sessions.pop(_need(event, "session_id"), None)
         if session is not None:
             session.end(t, outcome, _text(event, "reason"))
             yield session
 
-    def _prompt_detected(self, event: Event, t: int) -> None:
+    def _prompt_detected(self, event: Record, t: int) -> None:
         task_id, prompt = _need(event, "task_id"), bounded(_need(event, "prompt"))
         if (session := self._session(event)) is not None and task_id not in session.pictures:
             session.pictures[task_id] = Picture(task_id, prompt, max(t, session.opened))
 
-    def _task_settled(self, event: Event, t: int) -> None:
+    def _task_settled(self, event: Record, t: int) -> None:
         state = bounded(_need(event, "state"))
         if (picture := self._picture(event)) is not None:
             picture.settle(t, state, _text(event, "reason"))
 
-    def _slot_requested(self, event: Event, t: int) -> Iterator[Level]:
+    def _slot_requested(self, event: Record, t: int) -> Iterator[Level]:
         request_id = _need(event, "request_id")
         name, lane, t = self._lane(event, t)
         lane.waiting.add(request_id)
@@ -242,13 +242,13 @@ class Spans:
             picture.begin("waiting", t)
         yield self._level(name, lane)
 
-    def _own_picture(self, event: Event) -> Picture | None:
+    def _own_picture(self, event: Record) -> Picture | None:
         """Give the picture of a request that is its own, and not one for that."""
         if "session_id" not in event or stands_for(event) is not None:
             return None
         return self._picture(event)
 
-    def _slot_granted(self, event: Event, t: int) -> Iterator[Slot | Level]:
+    def _slot_granted(self, event: Record, t: int) -> Iterator[Slot | Level]:
         request_id, slot_id = _need(event, "request_id"), _need(event, "slot_id")
         weight = _number(event, "weight")
         name, lane, t = self._lane(event, t)
@@ -272,7 +272,7 @@ class Spans:
                 picture.slot = slot
         yield self._level(name, lane)
 
-    def _slot_ended(self, event: Event, t: int) -> Iterator[Slot | Level]:
+    def _slot_ended(self, event: Record, t: int) -> Iterator[Slot | Level]:
         slot_id = _need(event, "slot_id")
         name, lane, t = self._lane(event, t)
         if slot_id in lane.out:
@@ -286,7 +286,7 @@ class Spans:
         heappush(lane.free, slot.number)
         return slot
 
-    def _request_ended(self, event: Event, t: int) -> Iterator[Level]:
+    def _request_ended(self, event: Record, t: int) -> Iterator[Level]:
         request_id = _need(event, "request_id")
         name, lane, t = self._lane(event, t)
         lane.waiting.discard(request_id)
@@ -295,22 +295,22 @@ class Spans:
             picture.end(t, how, _text(event, "reason"))
         yield self._level(name, lane)
 
-    def _generation_started(self, event: Event, t: int) -> None:
+    def _generation_started(self, event: Record, t: int) -> None:
         if (picture := self._picture(event)) is not None:
             picture.begin("generating", t)
             if picture.slot is not None:
                 picture.slot.started = t
 
-    def _generation_ended(self, event: Event, t: int) -> None:
+    def _generation_ended(self, event: Record, t: int) -> None:
         if (picture := self._picture(event)) is not None:
             picture.end(t, event["event"].rpartition("_")[2], _text(event, "reason"))
 
-    def _generation_retried(self, event: Event, t: int) -> None:
+    def _generation_retried(self, event: Record, t: int) -> None:
         if (picture := self._picture(event)) is not None:
             picture.begin("pausing", t)
 
 
-def _time(event: Event) -> int:
+def _time(event: Record) -> int:
     t = event.get("t")
     if isinstance(t, bool) or not isinstance(t, int | float) or not 0 <= t <= LONGEST:
         raise Unreadable
@@ -319,7 +319,7 @@ def _time(event: Event) -> int:
     return micros(event)
 
 
-def _wall(event: Event) -> float | None:
+def _wall(event: Record) -> float | None:
     """Give the wall time of an event in microseconds since 1970, if it tells one."""
     try:
         at = datetime.fromisoformat(_need(event, "at"))
@@ -328,26 +328,26 @@ def _wall(event: Event) -> float | None:
     return (at.replace(tzinfo=at.tzinfo or UTC) - EPOCH) / timedelta(microseconds=1)
 
 
-def _need(event: Event, key: str) -> str:
+def _need(event: Record, key: str) -> str:
     value = event.get(key)
     if not isinstance(value, str):
         raise Unreadable
     return value
 
 
-def _text(event: Event, key: str) -> str | None:
+def _text(event: Record, key: str) -> str | None:
     value = event.get(key)
     return bounded(value) if isinstance(value, str) else None
 
 
-def _call(event: Event) -> str:
+def _call(event: Record) -> str:
     """Name a call that a host makes itself, or a batch of them."""
     requests = event.get("requests")
     name = _text(event, "task_id") or ""
     return f"{name}, a batch of {len(requests):,}" if isinstance(requests, list) else name
 
 
-def _number(event: Event, key: str) -> int:
+def _number(event: Record, key: str) -> int:
     value = event.get(key)
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MOST:
         raise Unreadable

@@ -14,7 +14,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from limner.messages.events.record import MAX_LINE, Event, opens_run, parse
+from limner.messages.events.record import MAX_LINE, Record, opens_run, parse
 from limner.messages.unicode import shown
 from limner.scripts.inspect.measures import text
 from limner.scripts.inspect.reading import BLOCK
@@ -53,7 +53,7 @@ class Tail:
         """Whether there is a file that is read."""
         return self._file is not None
 
-    def read(self) -> list[Event] | None:
+    def read(self) -> list[Record] | None:
         """Give the events of the next block; `None` if there is nothing more for now.
 
         Raises:
@@ -71,7 +71,7 @@ class Tail:
             self._file.close()
         self._file = None
 
-    def _next(self) -> list[Event] | None:
+    def _next(self) -> list[Record] | None:
         if self._file is None:
             self._open()
         assert self._file is not None
@@ -106,7 +106,7 @@ class Tail:
         self._parts, self._size = [], 0
         self.began_anew = why
 
-    def _events(self, block: bytes) -> Iterator[Event]:
+    def _events(self, block: bytes) -> Iterator[Record]:
         lines = block.split(b"\n")
         for index, line in enumerate(lines):
             if self._size <= MAX_LINE:
@@ -142,7 +142,7 @@ class Watch:
         self.closed = False
         self.latest.clear()
 
-    def feed(self, event: Event) -> str:
+    def feed(self, event: Record) -> str:
         """Take an event; give the line that tells it."""
         if opens_run(event):
             self.begin()
@@ -200,7 +200,7 @@ FIELDS = {
 """What a line shows of an event, and how many characters of it."""
 
 
-def line(event: Event) -> str:
+def line(event: Record) -> str:
     """Tell an event in one line."""
     what = [f"{event['t']:>10.3f}", shown(event["event"], 40)]
     for name, limit in (("message_id", 40), ("task_id", 24), ("prompt", 48)):

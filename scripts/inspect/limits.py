@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from limner.messages.events.halts import Halts
-from limner.messages.events.record import Event, micros, stands_for
+from limner.messages.events.record import Record, micros, stands_for
 from limner.messages.unicode import shown
 from limner.scripts.inspect.measures import text
 
@@ -52,7 +52,7 @@ class Limits:
         self.out: dict[str, str] = {}
         self.lanes: dict[str, Lane] = {}
 
-    def take(self, event: Event) -> Waiting | None:
+    def take(self, event: Record) -> Waiting | None:
         """Take an event; give the request that it ends, if it ends one."""
         name = event["event"]
         if name == "slot_requested":
@@ -90,7 +90,7 @@ class Limits:
         """Give for how many microseconds the lane of a request granted nothing while it waited."""
         return self._lane(waits.lane).halts.spent(now) - waits.halted
 
-    def inner(self, event: Event) -> str:
+    def inner(self, event: Record) -> str:
         """Name the lane whose request stands in another one, if it is known."""
         waits = self.waiting.get(stands_for(event) or "")
         return "" if waits is None else shown(waits.lane, 30)
@@ -101,7 +101,7 @@ class Limits:
             lane = self.lanes[name] = Lane()
         return lane
 
-    def _requested(self, event: Event) -> None:
+    def _requested(self, event: Record) -> None:
         priority = event.get("priority")
         priority = priority if type(priority) is int and 0 <= priority <= 9 else 3
         name, now = text(event, "lane"), micros(event)
@@ -111,7 +111,7 @@ class Limits:
         waits = Waiting(name, priority, now, ahead, lane.halts.spent(now))
         self.waiting[text(event, "request_id")] = waits
 
-    def _ended(self, event: Event, *, granted: bool) -> Waiting | None:
+    def _ended(self, event: Record, *, granted: bool) -> Waiting | None:
         waits = self.waiting.pop(text(event, "request_id"), None)
         if waits is not None:
             ahead = self._lane(waits.lane).ahead

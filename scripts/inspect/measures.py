@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from limner.messages.events.halts import Halts
-from limner.messages.events.record import Event
+from limner.messages.events.record import Record
 from limner.messages.unicode import shown
 
 NAMED = 5
@@ -159,7 +159,7 @@ class Open:
         )
 
 
-def text(event: Event, field: str) -> str:
+def text(event: Record, field: str) -> str:
     """Give a field that is a text; nothing if it is not."""
     value = event.get(field)
     return value[:MAX_NAME] if isinstance(value, str) else ""

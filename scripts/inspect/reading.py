@@ -12,7 +12,7 @@ from typing import BinaryIO
 
 import orjson
 
-from limner.messages.events.record import MAX_LINE, Event, parse
+from limner.messages.events.record import MAX_LINE, Record, parse
 
 BLOCK = 2**20
 """Bytes that are read at a time."""
@@ -59,7 +59,7 @@ class LogReader:
         if self._regular and not found.st_size:
             raise LogUnusable(f"{self._name} is empty: it holds no event")
 
-    def __iter__(self) -> Iterator[Event]:
+    def __iter__(self) -> Iterator[Record]:
         """Give each event, in the order of the file."""
         for lines in self._split():
             for line in lines:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
-from limner.messages.events.record import Event, stands_for
+from limner.messages.events.record import Record, stands_for
 from limner.messages.unicode import shown
 from limner.scripts.inspect.measures import KINDS, OTHERS, LaneUse, Times, count, text
 
@@ -28,7 +28,7 @@ class Slots:
         self.calls: Counter[str] = Counter()
         self.drops: Counter[str] = Counter()
         self.restart()
-        self.takes: dict[str, Callable[[Event, int], Any]] = {
+        self.takes: dict[str, Callable[[Record, int], Any]] = {
             "lane_opened": self._lane_set,
             "lane_updated": self._lane_set,
             "lane_dropped": self._lane_dropped,
@@ -57,7 +57,7 @@ class Slots:
         """Count what is open."""
         return {"requests": len(self._requests), "slots": len(self._out)}
 
-    def _lane_set(self, event: Event, now: int) -> None:
+    def _lane_set(self, event: Record, now: int) -> None:
         name, limit = text(event, "lane"), event.get("max_concurrent")
         lane = self._lane(name, now)
         lane.pass_to(now)
@@ -67,12 +67,12 @@ class Slots:
         lane.limit = limit if type(limit) is int and limit >= 0 else None
         lane.halts.take(event, now)
 
-    def _lane_dropped(self, event: Event, now: int) -> None:
+    def _lane_dropped(self, event: Record, now: int) -> None:
         lane = self._lane(text(event, "lane"), now)
         if lane is not self.lanes.get(OTHERS):
             lane.leave(now)
 
-    def _lane_told(self, event: Event, now: int) -> None:
+    def _lane_told(self, event: Record, now: int) -> None:
         lane = self._lane(text(event, "lane"), now)
         if lane is not self.lanes.get(OTHERS):
             lane.halts.take(event, now)
@@ -85,20 +85,20 @@ class Slots:
             lane = self.lanes[name] = LaneUse(now)
         return lane
 
-    def _slot_requested(self, event: Event, now: int) -> None:
+    def _slot_requested(self, event: Record, now: int) -> None:
         if stands_for(event) is None:
             self._requests[text(event, "request_id")] = now
 
-    def _request_ended(self, event: Event, now: int) -> int | None:
+    def _request_ended(self, event: Record, now: int) -> int | None:
         del now
         return self._requests.pop(text(event, "request_id"), None)
 
-    def _request_dropped(self, event: Event, now: int) -> None:
+    def _request_dropped(self, event: Record, now: int) -> None:
         self._request_ended(event, now)
         if stands_for(event) is None:
             count(self.drops, shown(text(event, "reason"), 60) or "no reason given")
 
-    def _slot_granted(self, event: Event, now: int) -> None:
+    def _slot_granted(self, event: Record, now: int) -> None:
         requested = self._request_ended(event, now)
         if requested is not None:
             self.waits.add(now - requested)
@@ -114,7 +114,7 @@ class Slots:
             batch = len(requests) if isinstance(requests, list) else 0
             count(self.calls, "in batches" if batch else "one by one", number=batch or 1)
 
-    def _slot_ended(self, event: Event, now: int) -> None:
+    def _slot_ended(self, event: Record, now: int) -> None:
         is_own = stands_for(event) is None
         slots = self._out if is_own else self._further
         slot = slots.pop(text(event, "slot_id"), None)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from difflib import SequenceMatcher
 from typing import Any
 
-from limner.messages.events.record import Event, micros, opens_run, stands_for
+from limner.messages.events.record import Record, micros, opens_run, stands_for
 from limner.messages.unicode import shown
 from limner.scripts.inspect.limits import REQUEST_ENDS, SLOT_ENDS, Limits, Waiting
 from limner.scripts.inspect.measures import MAX_NAME, span, text
@@ -54,7 +54,7 @@ class Story:
         self._began: int | None = None
         self._batches: set[str] = set()  # with the call that is asked for
 
-    def lines(self, events: Iterable[Event]) -> Iterator[str]:
+    def lines(self, events: Iterable[Record]) -> Iterator[str]:
         """Give the story, a line a step, as the log is read."""
         field, wanted = self._wanted
         for event in events:
@@ -83,7 +83,7 @@ class Story:
             if what:
                 yield f"{clock(now - self._began)}  {what}{self._whose(event)}"
 
-    def _concerns(self, event: Event, name: str) -> bool:
+    def _concerns(self, event: Record, name: str) -> bool:
         """Say whether an event concerns the task, though it does not name it."""
         if name in OF_SESSION:
             return text(event, "session_id") in self._sessions
@@ -97,7 +97,7 @@ class Story:
             self._batches.discard(request)
         return known
 
-    def _whose(self, event: Event) -> str:
+    def _whose(self, event: Record) -> str:
         """Name the picture that a line of a message's story is about."""
         task = text(event, "task_id")
         if self._of_task or not task or event["event"] in WISHED:
@@ -108,7 +108,7 @@ class Story:
         prompt = self._prompts.get(task)
         return shown(task, 24) + (f" {prompt}" if prompt else "")
 
-    def opened(self, event: Event, now: int, told: Told, _: Waiting | None) -> str:
+    def opened(self, event: Record, now: int, told: Told, _: Waiting | None) -> str:
         """Begin."""
         del now, told
         owner = text(event, "owner")
@@ -116,7 +116,7 @@ class Story:
         why = " to regenerate" if event.get("kind") == "regeneration" else ""
         return f"the session opens{why}{whose}: {shown(text(event, 'session_id'), 40)}"
 
-    def detected(self, event: Event, now: int, told: Told, _: Waiting | None) -> str:
+    def detected(self, event: Record, now: int, told: Told, _: Waiting | None) -> str:
         """Tell the prompt."""
         task, prompt = text(event, "task_id"), shown(text(event, "prompt"))
         self._prompts[task] = shown(prompt, 40)
@@ -126,7 +126,7 @@ class Story:
         what = "one more picture wanted" if wanted else "prompt found"
         return f"{what}{after}: {prompt}  [{shown(task, 24)}]"
 
-    def sealed(self, event: Event, now: int, told: Told, _: Waiting | None) -> str:
+    def sealed(self, event: Record, now: int, told: Told, _: Waiting | None) -> str:
         """Tell what the write will wait for."""
         told.sealed = now
         tasks = event.get("tasks")
@@ -136,7 +136,7 @@ class Story:
         why = f" ({reason})" if reason != "complete" else ""
         return f"the text is sealed{why} with {number:,} pictures{'' if self._of_task else left}"
 
-    def requested(self, event: Event, now: int, told: Told, _: Waiting | None) -> str:
+    def requested(self, event: Record, now: int, told: Told, _: Waiting | None) -> str:
         """Tell what a request stands behind."""
         del now, told
         before = self._limits.before(text(event, "request_id"))
@@ -150,7 +150,7 @@ class Story:
             what = f"asks for a slot of lane {lane}"
         return what + (f": {before}" if before else "")
 
-    def granted(self, event: Event, now: int, told: Told, waits: Waiting | None) -> str:
+    def granted(self, event: Record, now: int, told: Told, waits: Waiting | None) -> str:
         """Tell how long it waited, and behind how many."""
         del told
         slot, lane = shown(text(event, "slot_id"), 40), shown(text(event, "lane"), 30)
@@ -165,7 +165,7 @@ class Story:
         idle = f", which granted nothing for {span(halted)} of that" if halted else ""
         return f"{what}: waited {span(now - waits.since)} for lane {lane}{behind}{idle}"
 
-    def unasked(self, event: Event, now: int, told: Told, waits: Waiting | None) -> str:
+    def unasked(self, event: Record, now: int, told: Told, waits: Waiting | None) -> str:
         """Tell that a request ended without a slot."""
         del told
         waited = "" if waits is None else f" after {span(now - waits.since)}"
@@ -177,13 +177,13 @@ class Story:
             return f"lane {lane} drops it{waited}{why(event)}"
         return f"the offer to lane {lane} is taken back{waited}"
 
-    def asked_back(self, event: Event, now: int, told: Told, _: Waiting | None) -> str:
+    def asked_back(self, event: Record, now: int, told: Told, _: Waiting | None) -> str:
         """Tell for what a slot is wanted back."""
         del now, told
         slot, wanted = shown(text(event, "slot_id"), 40), shown(text(event, "wanted"), 40)
         return f"slot {slot} is asked back for request {wanted or '?'}"
 
-    def given_back(self, event: Event, now: int, told: Told, _: Waiting | None) -> str:
+    def given_back(self, event: Record, now: int, told: Told, _: Waiting | None) -> str:
         """Tell how a slot has ended."""
         del now, told
         slot, lane = shown(text(event, "slot_id"), 40), shown(text(event, "lane"), 30)
@@ -196,29 +196,29 @@ class Story:
         }
         return f"slot {slot} {how[event['event']]}"
 
-    def started(self, event: Event, now: int, told: Told, _: Waiting | None) -> str:
+    def started(self, event: Record, now: int, told: Told, _: Waiting | None) -> str:
         """Tell that the generator is called."""
         del told
         self._begun[text(event, "task_id")] = now
         return f"the generation starts{attempt(event)} on slot {shown(text(event, 'slot_id'), 40)}"
 
-    def generated(self, event: Event, now: int, told: Told, _: Waiting | None) -> str:
+    def generated(self, event: Record, now: int, told: Told, _: Waiting | None) -> str:
         """Tell that it gave a picture."""
         del told
         return f"the picture is made{self._took(event, now)}"
 
-    def failed(self, event: Event, now: int, told: Told, _: Waiting | None) -> str:
+    def failed(self, event: Record, now: int, told: Told, _: Waiting | None) -> str:
         """Tell why it did not."""
         del told
         final = ", for good" if event.get("final") is True else ""
         return f"the generation fails{self._took(event, now)}{final}{why(event)}"
 
-    def abandoned(self, event: Event, now: int, told: Told, _: Waiting | None) -> str:
+    def abandoned(self, event: Record, now: int, told: Told, _: Waiting | None) -> str:
         """Tell that nobody waits for it any more."""
         del told
         return f"the call is abandoned{self._took(event, now)}"
 
-    def retried(self, event: Event, now: int, told: Told, _: Waiting | None) -> str:
+    def retried(self, event: Record, now: int, told: Told, _: Waiting | None) -> str:
         """Tell how long it waits before it tries again."""
         del now, told
         delay: Any = event.get("delay")
@@ -226,7 +226,7 @@ class Story:
         wait = f" after {span(delay * 1e6)}" if usable else ""
         return f"backs off: will be tried again{wait}"
 
-    def settled(self, event: Event, now: int, told: Told, _: Waiting | None) -> str:
+    def settled(self, event: Record, now: int, told: Told, _: Waiting | None) -> str:
         """Tell what became of a picture."""
         del now
         task = text(event, "task_id")
@@ -239,7 +239,7 @@ class Story:
             left = f"; the write waits for {len(told.awaited):,} more"
         return f"settled as {shown(text(event, 'state'), 30)}{kept}{why(event)}{left}"
 
-    def written(self, event: Event, now: int, told: Told, _: Waiting | None) -> str:
+    def written(self, event: Record, now: int, told: Told, _: Waiting | None) -> str:
         """Tell what the write waited for."""
         after = ""
         if told.sealed is not None:
@@ -256,7 +256,7 @@ class Story:
             what += f", {len(removed):,} taken out"
         return f"the text is written{after}; {what}"
 
-    def edited(self, event: Event, now: int, told: Told, _: Waiting | None) -> str:
+    def edited(self, event: Record, now: int, told: Told, _: Waiting | None) -> str:
         """Tell what a change of the text, outside of a session, was."""
         del now, told
         numbers = [
@@ -274,7 +274,7 @@ class Story:
         late = ", after it was given up" if event.get("late") is True else ""
         return f"{kind} {said}{late}{why(event)}" + "".join(f", {one}" for one in numbers)
 
-    def skipped(self, event: Event, now: int, told: Told, _: Waiting | None) -> str:
+    def skipped(self, event: Record, now: int, told: Told, _: Waiting | None) -> str:
         """Tell why nothing was written."""
         del now, told
         awaited = event.get("awaited")
@@ -285,19 +285,19 @@ class Story:
             left = f"; it waited for {first}{more}"
         return f"nothing is written{why(event)}{left}"
 
-    def ended(self, event: Event, now: int, told: Told, _: Waiting | None) -> str:
+    def ended(self, event: Record, now: int, told: Told, _: Waiting | None) -> str:
         """End."""
         outcome = shown(text(event, "outcome"), 30)
         return (
             f"the session ends as {outcome}, {span(now - told.opened)} after it opened{why(event)}"
         )
 
-    def _took(self, event: Event, now: int) -> str:
+    def _took(self, event: Record, now: int) -> str:
         started = self._begun.pop(text(event, "task_id"), None)
         return "" if started is None else f" after {span(now - started)}"
 
 
-STEPS: dict[str, Callable[[Story, Event, int, Told, Waiting | None], str]] = {
+STEPS: dict[str, Callable[[Story, Record, int, Told, Waiting | None], str]] = {
     "session_opened": Story.opened,
     "prompt_detected": Story.detected,
     "picture_wanted": Story.detected,
@@ -328,7 +328,7 @@ OF_SESSION = frozenset(["session_sealed", "text_written", "write_skipped", "sess
 OF_SLOTS = frozenset(["slot_requested", "slot_asked_back", *REQUEST_ENDS, *SLOT_ENDS])
 
 
-def closest(events: Iterable[Event], wanted: str, *, field: str) -> list[str]:
+def closest(events: Iterable[Record], wanted: str, *, field: str) -> list[str]:
     """Give the ids in a log that are most like one that is not in it.
 
     Args:
@@ -358,18 +358,18 @@ def closest(events: Iterable[Event], wanted: str, *, field: str) -> list[str]:
     return [name for _, name in best]
 
 
-def named(event: Event) -> str:
+def named(event: Record) -> str:
     """Tell an event that there is no sentence for by its name."""
     return shown(event["event"].replace("_", " "), 60) + why(event)
 
 
-def why(event: Event) -> str:
+def why(event: Record) -> str:
     """Tell the reason that an event gives, if any."""
     reason: Any = event.get("reason")
     return f": {shown(reason, 200)}" if isinstance(reason, str) and reason else ""
 
 
-def attempt(event: Event) -> str:
+def attempt(event: Record) -> str:
     """Tell which attempt it is, if not the first."""
     number = event.get("attempt")
     return f" (attempt {number:,})" if type(number) is int and number > 1 else ""

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from limner.messages.events.record import Event, micros, stands_for
+from limner.messages.events.record import Record, micros, stands_for
 from limner.messages.unicode import shown
 from limner.scripts.inspect.measures import (
     KINDS,
@@ -65,7 +65,7 @@ class Summary:
         self._left: Counter[str] = Counter()
         self._failed: list[str] = []
         self._slow_pictures, self._slow_messages = Slowest(), Slowest()
-        self._takes: dict[str, Callable[[Event, int], Any]] = {
+        self._takes: dict[str, Callable[[Record, int], Any]] = {
             "session_opened": self._session_opened,
             "prompt_detected": self._prompt_detected,
             "picture_wanted": self._prompt_detected,
@@ -81,7 +81,7 @@ class Summary:
             **self._slots.takes,
         }
 
-    def feed(self, event: Event) -> None:
+    def feed(self, event: Record) -> None:
         """Take the next event; what it lacks is left out."""
         self.events += 1
         name = event["event"]
@@ -229,24 +229,24 @@ class Summary:
         self._begun = self._now = now
         self.runs += 1
 
-    def _session_opened(self, event: Event, now: int) -> None:
+    def _session_opened(self, event: Record, now: int) -> None:
         self._open.sessions[text(event, "session_id")] = now
 
-    def _prompt_detected(self, event: Event, now: int) -> None:
+    def _prompt_detected(self, event: Record, now: int) -> None:
         del now
         task = text(event, "task_id")
         self._open.tasks.setdefault(text(event, "session_id"), set()).add(task)
         self._open.prompts[task] = shown(text(event, "prompt"), 48)
 
-    def _session_sealed(self, event: Event, now: int) -> None:
+    def _session_sealed(self, event: Record, now: int) -> None:
         self._open.sealed[text(event, "session_id")] = now
 
-    def _text_written(self, event: Event, now: int) -> None:
+    def _text_written(self, event: Record, now: int) -> None:
         sealed = self._open.sealed.pop(text(event, "session_id"), None)
         if sealed is not None:
             self.writes.add(now - sealed)
 
-    def _session_ended(self, event: Event, now: int) -> None:
+    def _session_ended(self, event: Record, now: int) -> None:
         session, message = text(event, "session_id"), text(event, "message_id")
         outcome = text(event, "outcome")
         count(self.sessions, shown(outcome, 30))
@@ -261,7 +261,7 @@ class Summary:
             reason = text(event, "reason").replace(f"message {message!r}", "a message")
             self._fail("message", reason, shown(message, 48))
 
-    def _task_settled(self, event: Event, now: int) -> None:
+    def _task_settled(self, event: Record, now: int) -> None:
         del now
         state, task = text(event, "state"), text(event, "task_id")
         count(self.tasks, shown(state, 30))
@@ -280,10 +280,10 @@ class Summary:
         if len(self._failed) < NAMED:
             self._failed.append(f"{kind} {name}: {reason}")
 
-    def _generation_started(self, event: Event, now: int) -> None:
+    def _generation_started(self, event: Record, now: int) -> None:
         self._open.generations[text(event, "task_id")] = now
 
-    def _generation_completed(self, event: Event, now: int) -> None:
+    def _generation_completed(self, event: Record, now: int) -> None:
         task = text(event, "task_id")
         started = self._open.generations.pop(task, None)
         if started is not None:
@@ -291,11 +291,11 @@ class Summary:
             prompt = self._open.prompts.get(task, task)
             self._slow_pictures.add(now - started, text(event, "message_id"), prompt)
 
-    def _generation_failed(self, event: Event, now: int) -> None:
+    def _generation_failed(self, event: Record, now: int) -> None:
         del now
         self._open.generations.pop(text(event, "task_id"), None)
 
-    def _events_lost(self, event: Event, now: int) -> None:
+    def _events_lost(self, event: Record, now: int) -> None:
         del now
         first, last = event.get("first"), event.get("last")
         if type(first) is int and type(last) is int and first <= last:

@@ -13,7 +13,7 @@ from copy import copy
 from typing import NamedTuple, TypeVar
 
 from limner.messages.events.halts import FOREVER, Halts
-from limner.messages.events.record import Event
+from limner.messages.events.record import Record as Event
 from limner.messages.limiter.reservoir import MICROSECONDS, Reservoir
 from limner.messages.limiter.settings import LaneSettings
 

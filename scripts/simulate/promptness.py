@@ -6,7 +6,8 @@ The audit cannot ask for that, as a real machine may be slow, but in virtual tim
 from collections.abc import Hashable, Iterator
 from heapq import heappop, heappush
 
-from limner.messages.events.record import Event, micros, stands_for
+from limner.messages.events.record import Record as Event
+from limner.messages.events.record import micros, stands_for
 from limner.messages.settings import Settings
 from limner.scripts.simulate.lanes import UNKNOWN, Lane, Request
 from limner.scripts.simulate.parameters import LATENESS

@@ -1,0 +1,508 @@
+"""Every event that Limner sends: its name, what it means, who sends it, and its fields.
+
+To add an event, declare it here, in its conversation. The tests check whatever is sent against
+these declarations, and `limner events` prints them. Names and fields that exist are never changed.
+"""
+
+from __future__ import annotations
+
+from limner.messages.events.event_type import Conversation, EventType, Field
+from limner.messages.events.record import Record
+from limner.messages.limiter.settings import LaneSettings
+from limner.messages.picture_requests import Place
+from limner.messages.registry import Version
+from limner.messages.session.lifecycle import SessionOutcome
+from limner.messages.session.streaming import SealReason
+from limner.messages.writes.protocol import EditKind
+
+ON_EVERY_LINE = (
+    Field("seq", int, "Number of the line in its run, from 1; it orders the log."),
+    Field("t", float, "When it happened, by the system's clock.", unit="seconds"),
+    Field("at", str, "When it happened, as date and time of day (ISO 8601, UTC)."),
+    Field("actor", str, "Role of the actor that sent it."),
+    Field("event", str, "Name of the event."),
+)
+"""The fields that each line of a log has. The sender stamps the times, the recorder numbers."""
+
+SESSION_ID = Field("session_id", str, "The session.")
+MESSAGE_ID = Field("message_id", str, "The message, by the host's name for it.")
+TASK_ID = Field("task_id", str, "The task: one request for one picture, or a call of a host.")
+
+OF_SESSION = (SESSION_ID, MESSAGE_ID)
+OF_TASK = (*OF_SESSION, TASK_ID)
+OF_SESSION_OR_HOST = (SESSION_ID.optional, MESSAGE_ID.optional)
+"""A host's own calls have no session."""
+
+ATTEMPT = Field("attempt", int, "Which call of the generator for this task it is, from 1.")
+PICTURE_ID = Field("picture_id", str, "The picture, by a hash of its bytes.")
+PROMPT = (
+    Field("prompt_id", str, "The prompt."),
+    Field("prompt", str, "Text of the prompt."),
+)
+LANE = Field("lane", str, "The lane.")
+SLOT_ID = Field("slot_id", str, "The slot.")
+REQUEST = (
+    *OF_SESSION_OR_HOST,
+    TASK_ID,
+    LANE,
+    Field("request_id", str, "The request; `R~1` stands for `R` in a lane further upstream."),
+    Field("weight", int, "How much of the lane's limits it takes."),
+)
+BATCH = Field("requests", list[str], "Names of the calls in a batch.", always=False)
+LANE_SETTINGS = tuple(
+    Field(
+        name,
+        setting.annotation,
+        "The lane's setting of that name.",
+        unit="seconds" if "float" in str(setting.annotation) else None,
+    )
+    for name, setting in LaneSettings.model_fields.items()
+)
+"""`limner settings` says what each means."""
+FAILURES_IN_A_ROW = Field("failures", int, "How many calls in the lane have failed in a row.")
+EDIT = (
+    MESSAGE_ID,
+    Field("edit_id", str, "The edit."),
+    Field("kind", EditKind, "What kind of edit it is."),
+)
+EDITED = (
+    Field("placed", list[str], "Placements of pictures that it put into the text."),
+    Field("removed", list[str], "Placements of pictures that it took out of the text."),
+    Field("unplaced", dict[str, str], "Why a picture could not be placed, by its placement."),
+)
+
+STUDIO = Conversation(
+    "The studio and its actors",
+    (
+        EventType(
+            "studio_opened",
+            "A studio opens; this begins a run in the log.",
+            ("studio",),
+            (
+                Field("store", str, "Class of the store."),
+                Field("generator", str, "Class of the generator."),
+            ),
+        ),
+        EventType(
+            "studio_closed",
+            "The studio has closed, and nothing of it is at work any more.",
+            ("studio",),
+            (Field("cause", str | None, "The failure that closed it; null if the host did."),),
+        ),
+        EventType(
+            "actor_failed",
+            "An actor has failed and is stopped.",
+            (),
+            (
+                *OF_SESSION_OR_HOST,
+                Field("failed", str, "Class of the actor."),
+                Field("reason", str, "The error."),
+            ),
+        ),
+        EventType(
+            "dead_letter",
+            "A message came to an actor that had stopped already.",
+            ("system",),
+            (
+                Field("receiver", str, "Class of the actor."),
+                Field("message", str, "Class of the message."),
+            ),
+        ),
+        EventType(
+            "events_lost",
+            "Events are missing, since the disk was full or a subscriber too slow.",
+            ("recorder",),
+            (
+                Field("first", int, "Number of the first missing event."),
+                Field("last", int, "Number of the last missing event."),
+                Field("number", int, "How many a subscriber has missed.", always=False),
+            ),
+        ),
+    ),
+)
+
+SESSIONS = Conversation(
+    "A message's session",
+    (
+        EventType(
+            "session_opened",
+            "A session of a message begins.",
+            ("studio",),
+            (
+                *OF_SESSION,
+                Field("owner", str | None, "For whom it is; null for nobody."),
+                Field("priority", int, "Priority of its requests, from 0 (first) to 9."),
+                Field("kind", str, "`stream`, or `regeneration` of a stored message."),
+            ),
+        ),
+        EventType(
+            "session_sealed",
+            "The session's totals are known: no other task will be added to it.",
+            ("monitor", "session"),
+            (
+                *OF_SESSION,
+                Field("reason", SealReason, "Why no more text or requests come."),
+                Field("tasks", list[str], "All tasks that must settle before the write."),
+            ),
+        ),
+        EventType(
+            "session_ended",
+            "The session is over; it is the last event of it, but for late results.",
+            ("studio",),
+            (
+                *OF_SESSION,
+                Field("outcome", SessionOutcome, "How it ended."),
+                Field("reason", str | None, "The error, if there was one."),
+            ),
+        ),
+    ),
+)
+
+TASKS = Conversation(
+    "A task: one picture for one prompt",
+    (
+        EventType(
+            "prompt_detected",
+            "A prompt's tag is complete in the streamed text, and a task for it begins.",
+            ("monitor",),
+            (*OF_TASK, *PROMPT),
+        ),
+        EventType(
+            "prompt_withdrawn",
+            "The streamed text was replaced and no longer holds the prompt.",
+            ("monitor",),
+            OF_TASK,
+        ),
+        EventType(
+            "pattern_dropped",
+            "A pattern took too long on the text, and is not used for it any more.",
+            ("monitor",),
+            (*OF_SESSION, Field("pattern", str, "The regular expression.")),
+        ),
+        EventType(
+            "picture_wanted",
+            "A regeneration asks for one more picture, and a task for it begins.",
+            ("session",),
+            (
+                *OF_TASK,
+                *PROMPT,
+                Field("place", Place, "Where the picture goes."),
+                Field("target", str, "The placement, failure or prompt that the place refers to."),
+            ),
+        ),
+        EventType(
+            "regeneration_refused",
+            "A regeneration cannot be done, for instance since its picture is not there.",
+            ("session",),
+            (*OF_SESSION, Field("reason", str, "Why not.")),
+        ),
+        EventType(
+            "regeneration_cancelled",
+            "A regeneration was cancelled before its session took it.",
+            ("studio",),
+            (MESSAGE_ID, Field("reason", str, "Why it was cancelled.")),
+        ),
+        EventType(
+            "generation_started",
+            "A call of the generator begins.",
+            ("processor",),
+            (*OF_TASK, SLOT_ID, ATTEMPT, Field("seed", int, "Seed of the picture.")),
+        ),
+        EventType(
+            "generation_completed",
+            "A call of the generator has made a picture, which is kept.",
+            ("processor",),
+            (*OF_TASK, PICTURE_ID, ATTEMPT),
+        ),
+        EventType(
+            "generation_failed",
+            "A call of the generator has failed, timed out or lost its slot.",
+            ("processor",),
+            (
+                *OF_TASK,
+                Field("reason", str, "The error."),
+                ATTEMPT,
+                Field("final", bool, "Whether the task fails with it, and is not tried again."),
+            ),
+        ),
+        EventType(
+            "generation_retried",
+            "A task pauses after a failed call, and then requests a slot again.",
+            ("processor",),
+            (*OF_TASK, Field("delay", float, "How long it pauses.", unit="seconds")),
+        ),
+        EventType(
+            "call_abandoned",
+            "A call did not come back in time; nobody waits for it any more.",
+            ("processor", "caller"),
+            (*OF_SESSION_OR_HOST, TASK_ID, ATTEMPT.optional),
+        ),
+        EventType(
+            "generation_late",
+            "A call that nobody waited for has made a picture, which is kept.",
+            ("processor",),
+            (*OF_TASK, PICTURE_ID),
+        ),
+        EventType(
+            "task_settled",
+            "The task has its final state.",
+            ("processor",),
+            (
+                *OF_TASK,
+                Field("state", str, "`completed`, `failed` or `cancelled`."),
+                Field("reason", str | None, "Why there is no picture; null if there is one."),
+                Field(
+                    "kept",
+                    bool,
+                    "True if the picture was kept by an earlier session.",
+                    always=False,
+                ),
+            ),
+        ),
+    ),
+)
+
+REQUESTS = Conversation(
+    "A request and its slot",
+    (
+        EventType(
+            "slot_requested",
+            "A request for a slot waits in a lane.",
+            ("limiter",),
+            (
+                *REQUEST,
+                Field("priority", int, "From 0 (first) to 9."),
+                Field("owner", str, "For whom it is.", always=False),
+                BATCH,
+            ),
+        ),
+        EventType(
+            "slot_granted",
+            "The request gets a slot of the lane.",
+            ("limiter",),
+            (*REQUEST, SLOT_ID, BATCH),
+        ),
+        EventType(
+            "request_dropped",
+            "The limiter drops the request.",
+            ("limiter",),
+            (*REQUEST, Field("reason", str, "Why.")),
+        ),
+        EventType(
+            "request_withdrawn",
+            "The requester takes the request back.",
+            ("limiter",),
+            REQUEST,
+        ),
+        EventType(
+            "slot_asked_back",
+            "The slot's holder is asked to release it, for a request that preempts it.",
+            ("limiter",),
+            (*REQUEST, SLOT_ID, Field("wanted", str, "The request that it is for.")),
+        ),
+        EventType(
+            "slot_released",
+            "The holder has released the slot.",
+            ("limiter",),
+            (*REQUEST, SLOT_ID),
+        ),
+        EventType(
+            "slot_revoked",
+            "The holder has released the slot because it was asked to.",
+            ("limiter",),
+            (*REQUEST, SLOT_ID),
+        ),
+        EventType(
+            "slot_expired",
+            "The slot was not released within its lease or grace, and is taken back.",
+            ("limiter",),
+            (*REQUEST, SLOT_ID),
+        ),
+    ),
+)
+
+LANES = Conversation(
+    "A lane",
+    (
+        EventType(
+            "lane_opened",
+            "A lane is there, with these settings.",
+            ("limiter",),
+            (LANE, *LANE_SETTINGS),
+        ),
+        EventType(
+            "lane_updated",
+            "These settings of a lane are in force from now on.",
+            ("limiter",),
+            (
+                LANE,
+                *LANE_SETTINGS,
+                Field("refilled", bool, "True if the reservoir was set anew.", always=False),
+            ),
+        ),
+        EventType(
+            "lane_paused",
+            "The lane grants nothing for a while.",
+            ("limiter",),
+            (
+                LANE,
+                Field(
+                    "seconds", float | None, "How long; null until it is resumed.", unit="seconds"
+                ),
+                Field("reason", str, "Why, if not the host but its back end asked.", always=False),
+            ),
+        ),
+        EventType(
+            "lane_resumed",
+            "The lane grants again after a pause, or takes requests again after its end.",
+            ("limiter",),
+            (LANE,),
+        ),
+        EventType(
+            "circuit_open",
+            "The lane's back end fails again and again, so the lane grants nothing for a while.",
+            ("limiter",),
+            (LANE, FAILURES_IN_A_ROW),
+        ),
+        EventType(
+            "circuit_half_open",
+            "The lane lets one call go, to find out whether its back end still fails.",
+            ("limiter",),
+            (LANE, FAILURES_IN_A_ROW),
+        ),
+        EventType(
+            "circuit_closed",
+            "The lane's back end works again, and the lane grants as usual.",
+            ("limiter",),
+            (LANE, FAILURES_IN_A_ROW),
+        ),
+        EventType(
+            "lane_idle",
+            "Nothing waits in the lane and no slot of it is out.",
+            ("limiter",),
+            (LANE,),
+        ),
+        EventType(
+            "lane_ending",
+            "The lane takes no more requests.",
+            ("limiter",),
+            (
+                LANE,
+                Field(
+                    "how", str, "`draining` if waiting requests are still granted, else `stopped`."
+                ),
+            ),
+        ),
+        EventType(
+            "lane_drained",
+            "The lane that was ending has nothing left.",
+            ("limiter",),
+            (LANE,),
+        ),
+        EventType(
+            "lane_dropped",
+            "A lane of a group was idle and is not kept.",
+            ("limiter",),
+            (LANE,),
+        ),
+    ),
+)
+
+WRITES = Conversation(
+    "Writes and edits of a text",
+    (
+        EventType(
+            "text_written",
+            "A session has written its text.",
+            ("writer",),
+            (
+                *OF_SESSION,
+                Field("version", Version, "Version of the text that the store gave."),
+                Field("placed", list[str], "Tasks whose pictures stand in the text."),
+                Field("unplaced", dict[str, str], "Why a picture does not, by its task."),
+                Field("removed", list[str], "Placements of pictures that it took out of the text."),
+            ),
+        ),
+        EventType(
+            "write_skipped",
+            "A session ends without having written its text.",
+            ("writer",),
+            (
+                *OF_SESSION,
+                Field("reason", str, "Why."),
+                Field("awaited", list[str], "Tasks that had not settled.", always=False),
+            ),
+        ),
+        EventType(
+            "write_conflicted",
+            "Somebody else has written the text meanwhile; it is read and composed again.",
+            ("writer", "editor"),
+            (*OF_SESSION_OR_HOST, Field("reason", str, "What the store said.")),
+        ),
+        EventType(
+            "text_edited",
+            "An edit has changed the text.",
+            ("editor",),
+            (
+                *EDIT,
+                Field("version", Version, "Version of the text that the store gave."),
+                *EDITED,
+                Field("late", bool, "True if nobody waited for it any more.", always=False),
+            ),
+        ),
+        EventType(
+            "edit_unneeded",
+            "An edit has left the text as it was.",
+            ("editor",),
+            (*EDIT, *EDITED),
+        ),
+        EventType(
+            "edit_failed",
+            "An edit has failed, and the text is as it was.",
+            ("editor",),
+            (*EDIT, Field("reason", str, "The error.")),
+        ),
+        EventType(
+            "edit_cleared",
+            "An edit was cancelled before it began.",
+            ("editor",),
+            EDIT,
+        ),
+        EventType(
+            "writes_held",
+            "The host holds the writes of a message back.",
+            ("editor",),
+            (MESSAGE_ID,),
+        ),
+        EventType(
+            "writes_released",
+            "Writes of the message go on.",
+            ("editor",),
+            (MESSAGE_ID,),
+        ),
+    ),
+)
+
+CONVERSATIONS = (STUDIO, SESSIONS, TASKS, REQUESTS, LANES, WRITES)
+
+EVENTS = {event.name: event for group in CONVERSATIONS for event in group.events}
+"""All events by name."""
+
+
+def mismatches(record: Record) -> list[str]:
+    """Return what does not fit the catalogue in a line of an event log, a line each.
+
+    Args:
+        record: the whole line.
+    """
+    name = record.get("event")
+    event = EVENTS.get(name) if isinstance(name, str) else None
+    if event is None:
+        return [f"there is no event {name!r:.80} in the catalogue"]
+    fields = dict(record)
+    found = []
+    for common in ON_EVERY_LINE:
+        value = fields.pop(common.name, None)
+        if not common.fits(value):
+            found.append(f"{name}: {common.name!r} is no {common.type_name}: {value!r:.80}")
+    return found + event.mismatches(str(record.get("actor")), fields)
