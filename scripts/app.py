@@ -16,12 +16,14 @@ from typer.core import TyperGroup
 
 from limner.scripts.help_texts import (
     CLEAN,
+    EVENTS,
     ILLUSTRATE,
     INSPECT,
     LIMNER,
     PICTURES,
     RECONCILE,
     REGENERATE,
+    SETTINGS,
     SIMULATE,
 )
 
@@ -130,6 +132,7 @@ ConfigOption = Annotated[
         " By default LIMNER_CONFIG, or limner.toml in the working folder.",
     ),
 ]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Show errors only.")]
 DryRunOption = Annotated[
     bool,
@@ -266,7 +269,7 @@ def illustrate(
             mode=None if mode is None else mode.value,
             backup=not no_backup,
         ),
-        **settings(
+        **settings_given(
             slots=slots,
             min_time=min_time,
             patterns=pattern,
@@ -277,7 +280,7 @@ def illustrate(
     )
 
 
-def settings(**given: Any) -> dict[str, Any]:
+def settings_given(**given: Any) -> dict[str, Any]:
     """Give the settings that options name, as `load_settings` takes them."""
     values = {
         name: tuple(value) if isinstance(value, list) else value for name, value in given.items()
@@ -288,7 +291,7 @@ def settings(**given: Any) -> dict[str, Any]:
 @app.command(help=PICTURES)
 def pictures(
     file: File,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")] = False,
+    as_json: JsonOption = False,
     pattern: PatternOption = None,
     config: ConfigOption = None,
 ) -> int:
@@ -296,7 +299,7 @@ def pictures(
     see_standard_output()
     from limner.scripts.revise.listing import pictures as run
 
-    return run(file, as_json=as_json, config=config, **settings(patterns=pattern))
+    return run(file, as_json=as_json, config=config, **settings_given(patterns=pattern))
 
 
 @app.command(help=REGENERATE)
@@ -342,7 +345,7 @@ def regenerate(
         pictures=pictures,
         quiet=quiet,
         config=config,
-        **settings(
+        **settings_given(
             slots=slots,
             min_time=min_time,
             patterns=pattern,
@@ -372,7 +375,7 @@ def reconcile(
         dry_run=dry_run,
         quiet=quiet,
         config=config,
-        **settings(patterns=pattern, markup=markup),
+        **settings_given(patterns=pattern, markup=markup),
     )
 
 
@@ -408,7 +411,7 @@ def clean(
         dry_run=dry_run,
         quiet=quiet,
         config=config,
-        **settings(patterns=pattern),
+        **settings_given(patterns=pattern),
     )
 
 
@@ -507,6 +510,34 @@ def inspect(
     from limner.scripts.inspect.command import inspect as run
 
     return run(log, message=message, task=task, check=check, follow=follow, trace=trace, html=html)
+
+
+@app.command(help=EVENTS)
+def events(
+    name: Annotated[
+        list[str] | None, typer.Argument(metavar="NAME", help="An event. By default all.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> int:
+    """Print the catalogue of events."""
+    see_standard_output()
+    from limner.scripts.reference.events import events as run
+
+    return run(name or (), as_json=as_json)
+
+
+@app.command(help=SETTINGS)
+def settings(
+    name: Annotated[
+        list[str] | None, typer.Argument(metavar="NAME", help="A setting. By default all.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> int:
+    """Print the settings."""
+    see_standard_output()
+    from limner.scripts.reference.settings import settings as run
+
+    return run(name or (), as_json=as_json)
 
 
 def see_standard_output() -> None:

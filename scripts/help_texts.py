@@ -139,3 +139,29 @@ it, it is kept as NAME.jsonl.bak.
 Exit status: 0 done, 1 failed, 2 wrong use or input, 3 some lines of a chat are broken, 130 \
 interrupted.
 """
+EVENTS = """\
+Print the catalogue of events: what each line of an event log means, and its fields.
+
+\b
+limner events
+limner events slot_granted slot_released
+limner events --json
+
+A log is written by --events FILE, one JSON object a line. New versions add events and fields; \
+the names that there are stay.
+
+Exit status: 0 done, 1 nobody reads the output, 2 wrong use or an unknown name, 130 interrupted.
+"""
+SETTINGS = """\
+Print all settings, each with its type, unit, bounds and default.
+
+\b
+limner settings
+limner settings slots max_wait
+limner settings --json
+
+A setting is taken from the environment (LIMNER_SLOTS=2), then from a TOML file (slots = 2). Those \
+of a lane stand in that file under \\[lanes.NAME] or \\[lane_groups.NAME].
+
+Exit status: 0 done, 1 nobody reads the output, 2 wrong use or an unknown name, 130 interrupted.
+"""
