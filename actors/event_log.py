@@ -1,4 +1,4 @@
-"""The way to the recorder, shared by all who have something to say."""
+"""The way to the recorder, shared by all that send events."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from limner.messages.events.protocol import Event
 
 
 class EventLog:
-    """Tells the recorder what happened.
+    """Sends events to the recorder.
 
     Args:
         clock: whose time is stamped.
@@ -27,7 +27,7 @@ class EventLog:
         return (self.clock.wall_start + self.clock.now) / 1_000_000
 
     def put(self, event: Event) -> None:
-        """Say that something happened, all of which is known. From any thread."""
+        """Send an event that is complete. From any thread."""
         if self.on and self.recorder is not None:
             self.recorder.deliver(event)
 
@@ -42,7 +42,7 @@ class EventLog:
         at: int | None = None,
         **fields: Any,
     ) -> None:
-        """Say that something happened, `at` microseconds of the clock or now. From any thread."""
+        """Send an event that happened now, or `at` microseconds of the clock. From any thread."""
         if self.on:
             self.put(
                 Event.trusted(

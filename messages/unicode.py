@@ -30,7 +30,7 @@ def wellformed(text: str) -> str:
 
 
 def shown(text: str, limit: int = MAX_SHOWN) -> str:
-    """Give a text as it may be shown on a terminal: one line, printable, `limit` characters."""
+    """Return a text as a terminal may show it: one line, printable, at most `limit` characters."""
     text = _ESCAPE.sub(" ", text[: 20 * limit])
     text = "".join(one if unicodedata.category(one)[0] in _LETTERS else " " for one in text)
     text = " ".join(text.split())

@@ -281,7 +281,7 @@ def illustrate(
 
 
 def settings_given(**given: Any) -> dict[str, Any]:
-    """Give the settings that options name, as `load_settings` takes them."""
+    """Return the settings that options name, as `load_settings` takes them."""
     values = {
         name: tuple(value) if isinstance(value, list) else value for name, value in given.items()
     }

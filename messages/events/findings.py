@@ -55,7 +55,7 @@ class Uncheckable(Exception):
         self.field = field
 
 
-class Found:
+class Violations:
     """The violations so far."""
 
     def __init__(self) -> None:
@@ -63,8 +63,8 @@ class Found:
         self.number = 0
         self.run = 0
 
-    def say(self, rule: str, text: str, *seqs: int) -> None:
-        """Take one."""
+    def add(self, rule: str, text: str, *seqs: int) -> None:
+        """Add a violation."""
         self.number += 1
         if len(self.kept) < KEPT:
             proof = tuple(islice(sorted(set(seqs)), PROOF))
@@ -87,27 +87,27 @@ class Recent(Generic[T]):
             self._old, self._young = self._young, {}
 
     def get(self, name: str) -> T | None:
-        """Give what has this name, if it is remembered."""
+        """Return the value of a name, if it is remembered."""
         thing = self._young.get(name)
         return self._old.get(name) if thing is None else thing
 
     def pop(self, name: str) -> T | None:
-        """Give it, and forget it."""
+        """Return the value of a name, if it is remembered, and forget it."""
         old = self._old.pop(name, None) if self._old else None
         return self._young.pop(name, old)
 
     def items(self) -> ItemsView[str, T]:
-        """Give all, with their names."""
+        """Return all values with their names."""
         return (self._old | self._young).items()
 
 
 def is_name(value: object) -> TypeGuard[str]:
-    """Say whether a value can be an id."""
+    """Check whether a value can be an id."""
     return type(value) is str and len(value) <= MAX_NAME
 
 
-def text(event: Record, field: str, rule: str) -> str:
-    """Give an id that a rule needs.
+def needed_id(event: Record, field: str, rule: str) -> str:
+    """Return an id that a rule needs.
 
     Raises:
         Uncheckable: if there is none.
@@ -118,24 +118,24 @@ def text(event: Record, field: str, rule: str) -> str:
     raise Uncheckable(rule, field)
 
 
-def names(event: Record, field: str, rule: str) -> tuple[str, ...]:
-    """Give the ids in a list, or those that a table is by.
+def needed_ids(event: Record, field: str, rule: str) -> tuple[str, ...]:
+    """Return the ids in a list, or the keys of a table, that a rule needs.
 
     Raises:
         Uncheckable: if there are none.
     """
     value = event.get(field)
-    if isinstance(value, list | dict) and all(is_name(one) for one in value):
+    if isinstance(value, list | dict) and all(map(is_name, value)):
         return tuple(value)
     raise Uncheckable(rule, field)
 
 
-def call(name: str) -> str:
-    """Name something that the log names, as it may be shown."""
+def show(name: str) -> str:
+    """Return a name from the log as it may be shown."""
     return shown(name, 60) or "''"
 
 
-def some(tasks: set[str] | frozenset[str]) -> str:
-    """Name the first of some tasks."""
+def first_few(tasks: set[str] | frozenset[str]) -> str:
+    """Return the names of the first three tasks, and how many more there are."""
     more = f" and {len(tasks) - 3:,} more" if len(tasks) > 3 else ""
-    return ", ".join(map(call, sorted(tasks)[:3])) + more
+    return ", ".join(map(show, sorted(tasks)[:3])) + more

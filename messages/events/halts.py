@@ -42,7 +42,7 @@ class Halts:
         self._spent = 0
 
     def take(self, event: Record, now: int) -> None:
-        """Take an event of the lane; one that says nothing of this is passed over."""
+        """Add an event of the lane; one that is about something else is ignored."""
         name = event["event"]
         if not name.startswith(("lane_", "circuit_")):
             return
@@ -63,12 +63,12 @@ class Halts:
                 self.ending = "stopped" if event.get("how") == "stopped" else "draining"
 
     def until(self, now: int) -> float:
-        """Say from when on neither a pause nor an open circuit is in the way; it may be never."""
+        """Return when neither a pause nor an open circuit is in the way; it may be `FOREVER`."""
         resting = self._resting_until if self.circuit == "open" else 0
         return max(now, self._paused_until, resting)
 
     def why(self, now: int) -> str:
-        """Say in a word how the lane is, if it is not as usual."""
+        """Return in a word why the lane does not grant as usual; empty if it does."""
         if self.ending:
             return self.ending
         if now < self._paused_until:
@@ -76,7 +76,7 @@ class Halts:
         return {"open": "resting", "half-open": "probing"}.get(self.circuit, "")
 
     def spent(self, now: int) -> int:
-        """Give the time for which it was paused or its circuit open, up to now."""
+        """Return for how long, up to now, the lane was paused or its circuit open."""
         halted = min(now, self.until(self._since)) - self._since
         return self._spent + max(0, int(halted))
 

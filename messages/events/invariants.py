@@ -14,10 +14,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from limner.messages.events.findings import Found, Uncheckable, Violation, call
-from limner.messages.events.lane_rules import Lanes
+from limner.messages.events.findings import Uncheckable, Violation, Violations, show
+from limner.messages.events.lane_rules import LaneRules
 from limner.messages.events.record import Record
-from limner.messages.events.session_rules import Sessions
+from limner.messages.events.session_rules import SessionRules
 
 
 @dataclass(frozen=True)
@@ -55,13 +55,13 @@ class Audit:
     """Checks a log as it is read: feed it each event, in order, then ask for its verdict."""
 
     def __init__(self) -> None:
-        self._found = Found()
+        self._violations = Violations()
         self._events = self._lost = self._unchecked = 0
         self._open = [0, 0, 0, 0]
         self._next: int
         self._closed: int | None
-        self._sessions: Sessions
-        self._lanes: Lanes
+        self._session_rules: SessionRules
+        self._lane_rules: LaneRules
         self._checks: dict[str, Callable[[Record, int], None]]
         self._begin()
 
@@ -77,20 +77,20 @@ class Audit:
             if check is not None:
                 check(event, seq)
         except Uncheckable as error:
-            self._sessions.unreadable(error, event, seq)
+            self._session_rules.unreadable(error, event, seq)
 
     def finish(self) -> Verdict:
-        """Give the verdict on all that was fed; nothing is fed after it."""
+        """Return the verdict on all that was fed; nothing is fed after it."""
         self._end_run()
         sessions, tasks, slots, requests = self._open
         return Verdict(
-            violations=tuple(self._found.kept),
-            number=self._found.number,
+            violations=tuple(self._violations.kept),
+            number=self._violations.number,
             open_sessions=sessions,
             open_tasks=tasks,
             open_slots=slots,
             open_requests=requests,
-            runs=self._found.run,
+            runs=self._violations.run,
             events=self._events,
             lost=self._lost,
             unchecked=self._unchecked,
@@ -99,83 +99,85 @@ class Audit:
     def _begin(self) -> None:
         self._next = 1
         self._closed = None
-        self._sessions = Sessions(self._found)
-        self._lanes = Lanes(self._found)
+        self._session_rules = SessionRules(self._violations)
+        self._lane_rules = LaneRules(self._violations)
         self._checks = {
-            **self._sessions.checks,
-            **self._lanes.checks,
+            **self._session_rules.checks,
+            **self._lane_rules.checks,
             "studio_closed": self._close,
         }
 
     def _begin_run(self) -> None:
-        if self._found.run:
+        if self._violations.run:
             self._end_run()
             self._begin()
-        self._found.run += 1
+        self._violations.run += 1
 
     def _end_run(self) -> None:
         if self._closed is not None:  # what was opened after it
             self._close({"cause": None}, self._closed)
-        ends = (*self._sessions.end(), *self._lanes.end())
-        self._open = [one + more for one, more in zip(self._open, ends, strict=True)]
-        self._unchecked += self._lanes.unchecked
+        ends = (*self._session_rules.end(), *self._lane_rules.end())
+        self._open = [before + number for before, number in zip(self._open, ends, strict=True)]
+        self._unchecked += self._lane_rules.unchecked
 
     def _close(self, event: Record, seq: int) -> None:
-        """See that nothing is open; but for slots, if a part failed that may be the limiter."""
+        """Check that nothing is open; slots may be, if the part that failed may be the limiter."""
         self._closed = seq
-        self._sessions.close(seq)
+        self._session_rules.close(seq)
         if event.get("cause") is None:
-            self._lanes.close(seq)
-        self._lose()
+            self._lane_rules.close(seq)
+        self._assume_missing()
 
-    def _lose(self) -> None:
-        self._sessions.lose()
-        self._lanes.lose()
+    def _assume_missing(self) -> None:
+        self._session_rules.assume_missing()
+        self._lane_rules.assume_missing()
 
     def _number(self, event: Record, seq: int, name: str) -> None:
-        """I8: a run begins at 1 and goes on by one, but for gaps that are named."""
-        say, last = self._found.say, self._next - 1
+        """Check I8: a run begins at 1 and goes on by one, but for gaps that are named."""
+        add, last = self._violations.add, self._next - 1
         if name == "studio_opened":
             self._begin_run()
             if seq != 1:
-                say("I8", f"a run begins with number {seq:,}, not 1", seq)
+                add("I8", f"a run begins with number {seq:,}, not 1", seq)
         elif name == "events_lost":
             self._take_gap(event, seq)
         elif seq == 1 and name == "actor_failed" and event.get("actor") == "studio":
             self._begin_run()  # the root has failed before it could say that it opens
-        elif seq == 1 or not self._found.run:
+        elif seq == 1 or not self._violations.run:
             self._begin_run()
-            say("I8", f"a run begins with {call(name)}, not with studio_opened, number 1", seq)
-            self._lose()
+            add("I8", f"a run begins with {show(name)}, not with studio_opened, number 1", seq)
+            self._assume_missing()
         elif seq > last:
-            say("I8", f"{seq - last - 1:,} numbers are missing", last, seq)
+            add("I8", f"{seq - last - 1:,} numbers are missing", last, seq)
         else:
-            say("I8", "a number comes again, or goes back", last, seq)
+            add("I8", "a number comes again, or goes back", last, seq)
 
     def _take_gap(self, event: Record, seq: int) -> None:
-        """See that a gap begins where the log breaks off, and ends just before its own number.
+        """Check that a gap begins where the log breaks off and ends just before its own number.
 
         Some of what is in it may stand in the log all the same, written by a commit that failed
         halfway.
         """
         first, last = (event.get(name) for name in ("first", "last"))
         if type(first) is not int or type(last) is not int:
-            self._lose()
+            self._assume_missing()
             raise Uncheckable("I8", "first" if type(first) is not int else "last")
-        if not self._found.run or (first == 1 and (seq < self._next or self._closed is not None)):
+        if not self._violations.run or (
+            first == 1 and (seq < self._next or self._closed is not None)
+        ):
             self._begin_run()
         expected = self._next
         if not first <= last == seq - 1:
             what = f"a gap that is named from {first:,} to {last:,} does not end before its number"
-            self._found.say("I8", what, seq)
+            self._violations.add("I8", what, seq)
         elif first > expected:
             what = f"{first - expected:,} numbers are missing before a gap that is named"
-            self._found.say("I8", what, expected - 1, seq)
+            self._violations.add("I8", what, expected - 1, seq)
         elif seq < expected:
-            self._found.say("I8", "a number comes again, or goes back", expected - 1, seq)
+            self._violations.add("I8", "a number comes again, or goes back", expected - 1, seq)
         if seq > expected:
             self._lost += seq - expected
-            self._lose()
+            self._assume_missing()
 
 
 NUMBERING = frozenset(["studio_opened", "events_lost"])

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import islice
 
-from limner.messages.events.findings import PROOF, Found, Recent, Uncheckable, call, text
+from limner.messages.events.findings import PROOF, Recent, Uncheckable, Violations, needed_id, show
 from limner.messages.events.record import Record, micros
 
 
@@ -33,11 +33,11 @@ class Slot:
     granted: int
 
 
-class Lanes:
+class LaneRules:
     """I3, I4, I5 and I7: the limits at each grant, one end for each request and slot."""
 
-    def __init__(self, found: Found) -> None:
-        self.found = found
+    def __init__(self, violations: Violations) -> None:
+        self.violations = violations
         self.doubt = False
         self.unchecked = 0
         self.lanes: dict[str, Lane] = {}
@@ -61,8 +61,8 @@ class Lanes:
             "generation_started": self.generation_started,
         }
 
-    def lose(self) -> None:
-        """Take it that events may be missing up to now: limits, grants, ends."""
+    def assume_missing(self) -> None:
+        """Assume that events may be missing up to now: limits, grants, ends."""
         self.doubt = True
         for name, request in self.requests.items():
             self.doubted_requests[name] = request
@@ -76,8 +76,8 @@ class Lanes:
             lane.out.clear()
 
     def lane_set(self, event: Record, seq: int) -> None:
-        """Take what is in force from now on."""
-        name = text(event, "lane", "I3")
+        """Store the limits that are in force from now on."""
+        name = needed_id(event, "lane", "I3")
         lane = self.lanes.setdefault(name, Lane(name))
         most, least = event.get("max_concurrent", ""), event.get("min_time")
         lane.since, lane.known = seq, False
@@ -88,64 +88,66 @@ class Lanes:
         lane.known, lane.max_concurrent, lane.min_time = True, most, round(least * 1_000_000)
 
     def lane_dropped(self, event: Record, seq: int) -> None:
-        """Forget a lane that was idle; it may be opened again, and nothing of it must matter then.
+        """Check that nothing of a dropped lane matters if it is opened again, and forget it.
 
         So nothing is out, and the next grant could have been at once.
         """
-        lane = self.lanes.get(text(event, "lane", "I5"))
+        lane = self.lanes.get(needed_id(event, "lane", "I5"))
         if lane is None:
             return
         for name, granted in lane.out.items():
-            what = f"slot {call(name)} is out when its lane is dropped"
-            self.found.say("I5", what, granted, seq)
+            what = f"slot {show(name)} is out when its lane is dropped"
+            self.violations.add("I5", what, granted, seq)
         last = lane.last_grant
         if lane.known and last is not None and micros(event) - last[0] < lane.min_time:
             what = (
-                f"lane {call(lane.name)} is dropped {micros(event) - last[0]:,} µs after a grant,"
+                f"lane {show(lane.name)} is dropped {micros(event) - last[0]:,} µs after a grant,"
                 f" not {lane.min_time:,}"
             )
-            self.found.say("I4", what, lane.since, last[1], seq)
+            self.violations.add("I4", what, lane.since, last[1], seq)
         if lane.out:
             lane.known = False  # what is out of it may still come back
         else:
             del self.lanes[lane.name]
 
     def slot_requested(self, event: Record, seq: int) -> None:
-        """Take a request that waits."""
-        name = text(event, "request_id", "I5")
+        """Add a request that waits."""
+        name = needed_id(event, "request_id", "I5")
         before = self.requests.get(name) or self.doubted_requests.get(name)
         ended = self.ended_requests.get(name)
         if before is not None:
-            self.found.say("I5", f"request {call(name)} is made twice", before[1], seq)
+            self.violations.add("I5", f"request {show(name)} is made twice", before[1], seq)
         elif ended is not None:
-            self.found.say("I5", f"request {call(name)} is made again after its end", ended, seq)
-        self.requests[name] = (text(event, "lane", "I5"), seq)
+            self.violations.add(
+                "I5", f"request {show(name)} is made again after its end", ended, seq
+            )
+        self.requests[name] = (needed_id(event, "lane", "I5"), seq)
 
     def request_ended(self, event: Record, seq: int) -> None:
-        """See that a request waited, in its lane, and take it out."""
-        name = text(event, "request_id", "I5")
+        """Check that a request waited in its lane, and remove it."""
+        name = needed_id(event, "request_id", "I5")
         request = self.requests.pop(name, None) or self.doubted_requests.pop(name)
         if request is not None:
             if request[0] != event.get("lane"):
-                what = f"{call(event['event'])} of request {call(name)} in another lane"
-                self.found.say("I5", what, request[1], seq)
+                what = f"{show(event['event'])} of request {show(name)} in another lane"
+                self.violations.add("I5", what, request[1], seq)
         elif (ended := self.ended_requests.get(name)) is not None:
-            what = f"{call(event['event'])} of request {call(name)}, which has ended"
-            self.found.say("I5", what, ended, seq)
+            what = f"{show(event['event'])} of request {show(name)}, which has ended"
+            self.violations.add("I5", what, ended, seq)
         elif not self.doubt:
-            what = f"{call(event['event'])} of request {call(name)}, which does not wait"
-            self.found.say("I5", what, seq)
+            what = f"{show(event['event'])} of request {show(name)}, which does not wait"
+            self.violations.add("I5", what, seq)
         self.ended_requests[name] = seq
 
     def slot_granted(self, event: Record, seq: int) -> None:
-        """End the request; see that the limits hold; take the slot as out."""
+        """End the request, check the limits, and add the slot."""
         self.request_ended(event, seq)
-        name = text(event, "slot_id", "I5")
+        name = needed_id(event, "slot_id", "I5")
         before = self.slots.get(name)
         if before is not None:
-            self.found.say("I5", f"slot {call(name)} is granted twice", before.granted, seq)
+            self.violations.add("I5", f"slot {show(name)} is granted twice", before.granted, seq)
             return
-        where = text(event, "lane", "I3")
+        where = needed_id(event, "lane", "I3")
         weight = event.get("weight")
         usable = weight if type(weight) is int and weight >= 1 else 0
         self.slots[name] = Slot(where, usable, seq)
@@ -153,7 +155,9 @@ class Lanes:
         if lane is None:
             lane = self.lanes[where] = Lane(where)
             if not self.doubt:
-                self.found.say("I3", f"a grant in lane {call(where)}, which was not opened", seq)
+                self.violations.add(
+                    "I3", f"a grant in lane {show(where)}, which was not opened", seq
+                )
         lane.out[name] = seq
         if not usable:
             raise Uncheckable("I3", "weight")
@@ -164,23 +168,23 @@ class Lanes:
             self.unchecked += 1
             return
         if lane.max_concurrent is not None and lane.weight > lane.max_concurrent:
-            self.found.say(
+            self.violations.add(
                 "I3",
-                f"{lane.weight:,} out in lane {call(where)}, of {lane.max_concurrent:,}",
+                f"{lane.weight:,} out in lane {show(where)}, of {lane.max_concurrent:,}",
                 lane.since,
                 *islice(lane.out.values(), PROOF - 2),
                 seq,
             )
         if last is not None and now - last[0] < lane.min_time:
             what = (
-                f"a grant in lane {call(where)} {now - last[0]:,} µs after the one before,"
+                f"a grant in lane {show(where)} {now - last[0]:,} µs after the one before,"
                 f" not {lane.min_time:,}"
             )
-            self.found.say("I4", what, lane.since, last[1], seq)
+            self.violations.add("I4", what, lane.since, last[1], seq)
 
     def slot_ended(self, event: Record, seq: int) -> None:
-        """See that a slot was out, in its lane, and take it back."""
-        name = text(event, "slot_id", "I5")
+        """Check that a slot was out in its lane, and remove it."""
+        name = needed_id(event, "slot_id", "I5")
         slot = self.slots.pop(name, None)
         if slot is not None:
             lane = self.lanes[slot.lane]
@@ -190,41 +194,41 @@ class Lanes:
             slot = self.doubted_slots.pop(name)
         if slot is not None:
             if slot.lane != event.get("lane"):
-                what = f"{call(event['event'])} of slot {call(name)} in another lane"
-                self.found.say("I5", what, slot.granted, seq)
+                what = f"{show(event['event'])} of slot {show(name)} in another lane"
+                self.violations.add("I5", what, slot.granted, seq)
         elif (ended := self.ended_slots.get(name)) is not None:
-            what = f"{call(event['event'])} of slot {call(name)}, which has ended"
-            self.found.say("I5", what, ended, seq)
+            what = f"{show(event['event'])} of slot {show(name)}, which has ended"
+            self.violations.add("I5", what, ended, seq)
         elif not self.doubt:
-            what = f"{call(event['event'])} of slot {call(name)}, which is not out"
-            self.found.say("I5", what, seq)
+            what = f"{show(event['event'])} of slot {show(name)}, which is not out"
+            self.violations.add("I5", what, seq)
         self.ended_slots[name] = seq
 
     def generation_started(self, event: Record, seq: int) -> None:
-        """See that a generation has a slot."""
-        name = text(event, "slot_id", "I7")
+        """Check that a generation has a slot."""
+        name = needed_id(event, "slot_id", "I7")
         if name in self.slots:
             return
         ended = self.ended_slots.get(name)
         if ended is not None:
-            what = f"a generation starts on slot {call(name)}, which has ended"
-            self.found.say("I7", what, ended, seq)
+            what = f"a generation starts on slot {show(name)}, which has ended"
+            self.violations.add("I7", what, ended, seq)
         elif not self.doubt:
-            what = f"a generation starts on slot {call(name)}, which is not out"
-            self.found.say("I7", what, seq)
+            what = f"a generation starts on slot {show(name)}, which is not out"
+            self.violations.add("I7", what, seq)
 
     def close(self, closed: int) -> None:
-        """See that nothing is out and nothing waits, as the studio has closed."""
+        """Check that nothing is out and nothing waits, as the studio has closed."""
         for name, (_, requested) in self.requests.items():
-            what = f"request {call(name)} waits when the studio has closed"
-            self.found.say("I5", what, requested, closed)
+            what = f"request {show(name)} waits when the studio has closed"
+            self.violations.add("I5", what, requested, closed)
         for name, slot in self.slots.items():
-            what = f"slot {call(name)} is out when the studio has closed"
-            self.found.say("I5", what, slot.granted, closed)
+            what = f"slot {show(name)} is out when the studio has closed"
+            self.violations.add("I5", what, slot.granted, closed)
         self.doubted_requests, self.doubted_slots = Recent(), Recent()
 
     def end(self) -> tuple[int, int]:
-        """Count the slots and the requests that are open at the end of a run."""
+        """Return how many slots and requests are open at the end of a run."""
         return (
             len(self.slots) + len(self.doubted_slots),
             len(self.requests) + len(self.doubted_requests),

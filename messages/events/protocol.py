@@ -1,4 +1,4 @@
-"""What happened, as it is told to the recorder."""
+"""What happened, as it is sent to the recorder."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ class Event(Message):
 
     Args:
         t: microseconds of the system's clock.
-        actor: the role of who says it.
+        actor: role of the sender.
         event: what happened; a name, never a sentence with values in it.
         fields: the values.
     """
@@ -27,12 +27,12 @@ class Event(Message):
 
 
 class Subscribe(Message):
-    """studio → recorder: give every event to this outlet too."""
+    """studio → recorder: put every event into this outlet too."""
 
     outlet: SkipValidation[Any] = Field(repr=False)
 
 
 class Unsubscribe(Message):
-    """studio → recorder: no more."""
+    """studio → recorder: put no more events into this outlet."""
 
     outlet: SkipValidation[Any] = Field(repr=False)

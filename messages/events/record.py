@@ -15,21 +15,21 @@ MAX_TIME = 1e12
 
 
 def opens_run(event: Record) -> bool:
-    """Say whether an event is the first one of a run."""
+    """Check whether an event is the first one of a run."""
     return bool(event["event"] == "studio_opened")
 
 
 def micros(event: Record) -> int:
-    """Give an event's time in integer microseconds, which it was written from."""
+    """Return an event's time in integer microseconds, from which it was written."""
     t: float = event["t"]
     return round(t * 1_000_000)
 
 
 def stands_for(event: Record) -> str | None:
-    """Give the request for which that of an event stands in a lane further on; `None` if for none.
+    """Return the request that an event's request stands for in a lane upstream, if any.
 
     Where a lane is behind another, its request `R` is offered there as `R~1`, and as `R~2` once
-    that one was taken back: it is the same wish, and waits and holds once.
+    that one was withdrawn: it is the same request, and waits and holds once.
     """
     request = event.get("request_id")
     if type(request) is str and "~" in request:
@@ -40,7 +40,7 @@ def stands_for(event: Record) -> str | None:
 
 
 def parse(line: bytes) -> Record | None:
-    """Read one line.
+    """Parse one line.
 
     Args:
         line: without or with its end; of more than `MAX_LINE` bytes it is foreign.

@@ -46,7 +46,7 @@ class Slot:
 
 @dataclass(slots=True)
 class Picture:
-    """One wish for one picture, from the prompt to its end."""
+    """A task: one request for one picture, from the prompt to its end."""
 
     task_id: str
     prompt: str
@@ -60,7 +60,7 @@ class Picture:
     _since: int = 0
 
     def begin(self, kind: str, t: int) -> None:
-        """Begin a phase; one that is under way ends. What comes after it was settled is no part."""
+        """Start a phase and end the one under way; ignored once the picture is settled."""
         if self.state != OPEN:
             return
         self.end(t, "ended")
@@ -76,7 +76,7 @@ class Picture:
         self._kind = None
 
     def settle(self, t: int, state: str, reason: str | None = None) -> None:
-        """Settle it; what was under way ends."""
+        """Settle the picture; a phase that is under way ends."""
         self.end(t, state)
         self.settled = max(t, self.phases[-1].end if self.phases else self.detected)
         self.state, self.reason = state, reason
@@ -101,7 +101,7 @@ class Session:
     pictures: dict[str, Picture] = field(default_factory=dict)
 
     def end(self, t: int, outcome: str, reason: str | None = None) -> None:
-        """End it; its times are in order then, though many clock readings made them."""
+        """End the session; its times are in order then, though several clocks were read."""
         self.outcome, self.reason = outcome, reason
         for picture in self.pictures.values():
             if picture.state == OPEN:
@@ -114,7 +114,7 @@ class Session:
         """Its own parts, one after the other: it streams, awaits its pictures, is written."""
         sealed = self.ended if self.sealed is None else max(self.opened, self.sealed)
         yield Phase("streaming", self.opened, sealed, self.sealed_as or self.outcome, None)
-        settled = max([sealed, *(one.settled for one in self.pictures.values())])
+        settled = max([sealed, *(picture.settled for picture in self.pictures.values())])
         if sealed < settled:
             yield Phase("settling", sealed, settled, self.outcome, None)
         # a write that failed is told by the session's end alone
@@ -149,5 +149,5 @@ Span = Session | Slot | Level | Halt
 
 
 def bounded(text: str) -> str:
-    """Give as much of a text as is kept, as UTF-8 can carry it."""
+    """Return the part of a text that is kept, as UTF-8 can carry it."""
     return wellformed(text if len(text) <= MAX_TEXT else text[: MAX_TEXT - 1] + "…")

@@ -1,6 +1,6 @@
 """The log as spans: what lasted, folded from its events. Held are those that are open, no more.
 
-A request that stands in a lane for one of another is of that lane alone: a picture waits as long as
+A request that is offered upstream counts in that lane alone: a picture waits as long as
 its own request does, and is generated in its own slot.
 """
 
@@ -104,7 +104,7 @@ class Spans:
         }
 
     def __iter__(self) -> Iterator[Span]:
-        """Go through the log."""
+        """Yield the spans of the log."""
         for event in self._events:
             try:
                 t = _time(event)
@@ -243,7 +243,7 @@ class Spans:
         yield self._level(name, lane)
 
     def _own_picture(self, event: Record) -> Picture | None:
-        """Give the picture of a request that is its own, and not one for that."""
+        """Return the picture of a request in its own lane; none for a request upstream."""
         if "session_id" not in event or stands_for(event) is not None:
             return None
         return self._picture(event)
@@ -320,7 +320,7 @@ def _time(event: Record) -> int:
 
 
 def _wall(event: Record) -> float | None:
-    """Give the wall time of an event in microseconds since 1970, if it tells one."""
+    """Return the wall time of an event in microseconds since 1970, if it has one."""
     try:
         at = datetime.fromisoformat(_need(event, "at"))
     except (Unreadable, ValueError):
@@ -341,7 +341,7 @@ def _text(event: Record, key: str) -> str | None:
 
 
 def _call(event: Record) -> str:
-    """Name a call that a host makes itself, or a batch of them."""
+    """Return the name of a host's own call, or of a batch of calls."""
     requests = event.get("requests")
     name = _text(event, "task_id") or ""
     return f"{name}, a batch of {len(requests):,}" if isinstance(requests, list) else name

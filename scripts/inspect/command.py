@@ -35,7 +35,7 @@ def inspect(
     trace: Path | None = None,
     html: Path | None = None,
 ) -> int:
-    """Look at an event log; without an option, sum it up.
+    """Print what one option asks of an event log; a summary without an option.
 
     Args:
         log: the file, or a pipe.
@@ -124,7 +124,7 @@ def audit(log: Path) -> int:
     if verdict.passed:
         print(f"passed: I1 to I8 hold for {runs}")
     else:
-        rules = ", ".join(sorted({one.rule for one in verdict.violations}))
+        rules = ", ".join(sorted({violation.rule for violation in verdict.violations}))
         number = f"{verdict.number:,} violation{'' if verdict.number == 1 else 's'}"
         print(f"failed: {number} of {rules} in {runs}")
     still = {
@@ -134,7 +134,9 @@ def audit(log: Path) -> int:
         "requests": verdict.open_requests,
     }
     if any(still.values()):
-        print("open at the end: " + ", ".join(f"{number:,} {one}" for one, number in still.items()))
+        print(
+            "open at the end: " + ", ".join(f"{number:,} {name}" for name, number in still.items())
+        )
     if verdict.lost:
         print(
             f"the log says that {verdict.lost:,} events were lost;"
@@ -160,13 +162,13 @@ def story(log: Path, message: str | None, task: str | None) -> int:
         with reading(log) as reader:
             like = closest(reader, wanted or "", field=field)
     what = "message" if message is not None else "task"
-    meant = f"; it has {', '.join(shown(one, 60) for one in like)}" if like else ""
+    meant = f"; it has {', '.join(shown(name, 60) for name in like)}" if like else ""
     tell(f"limner: the log has no {what} {shown(wanted or '', 60) or repr('')}{meant}")
     return FAILED
 
 
 def write(log: Path, path: Path, writer: Callable[[LogReader, Path], str]) -> int:
-    """Have a file written from the log."""
+    """Write a trace or a page of the log to a file."""
     with suppress(OSError):
         if path.samefile(log):
             tell(f"limner: {shown(repr(str(path)), 300)} is the log itself; name another file")
@@ -186,7 +188,7 @@ def write(log: Path, path: Path, writer: Callable[[LogReader, Path], str]) -> in
 
 
 def watch(log: Path) -> int:
-    """Show the log live, until Ctrl-C or a wish to terminate."""
+    """Show the log live, until Ctrl-C or SIGTERM."""
     from limner.scripts.inspect.follow import follow
 
     if log.is_dir():
@@ -209,7 +211,7 @@ def watch(log: Path) -> int:
 
 
 def passed_over(reader: LogReader) -> None:
-    """Tell what of the log was no event."""
+    """Print how much of the log was no event."""
     what = []
     if reader.foreign:
         what.append(f"{reader.foreign:,} foreign line{'' if reader.foreign == 1 else 's'}")
@@ -221,7 +223,7 @@ def passed_over(reader: LogReader) -> None:
 
 @contextmanager
 def reading(log: Path, *, bar: bool = True) -> Iterator[LogReader]:
-    """Give a reader of the log, with a bar on standard error if that is a terminal."""
+    """Open a reader of the log, with a progress bar on standard error if that is a terminal."""
     if not bar or not sys.stderr.isatty() or os.environ.get("TERM", "dumb") == "dumb":
         yield LogReader(log)
         return

@@ -54,7 +54,7 @@ class Tail:
         return self._file is not None
 
     def read(self) -> list[Record] | None:
-        """Give the events of the next block; `None` if there is nothing more for now.
+        """Return the events of the next block; `None` if there is nothing more for now.
 
         Raises:
             OSError: if the file is there and cannot be read.
@@ -66,7 +66,7 @@ class Tail:
             return None
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         if self._file is not None:
             self._file.close()
         self._file = None
@@ -137,13 +137,13 @@ class Watch:
         self.begin()
 
     def begin(self) -> None:
-        """Begin anew."""
+        """Start with an empty summary, for another run."""
         self.summary = Summary()
         self.closed = False
         self.latest.clear()
 
     def feed(self, event: Record) -> str:
-        """Take an event; give the line that tells it."""
+        """Add an event, and return the line that shows it."""
         if opens_run(event):
             self.begin()
         elif event["event"] == "studio_closed":
@@ -154,7 +154,7 @@ class Watch:
         return told
 
     def counts(self) -> str:
-        """Say in one line what is live."""
+        """Return one line that counts what is live."""
         now = self.summary.open
         lanes = ", ".join(
             f"{shown(name, 30)} {lane.out:,} of {'any' if lane.limit is None else lane.limit}"
@@ -168,7 +168,7 @@ class Watch:
         )
 
     def render(self) -> Any:
-        """Give one frame."""
+        """Return one frame, for rich."""
         from rich.table import Table
         from rich.text import Text
 
@@ -201,7 +201,7 @@ FIELDS = {
 
 
 def line(event: Record) -> str:
-    """Tell an event in one line."""
+    """Return an event as one line of text."""
     what = [f"{event['t']:>10.3f}", shown(event["event"], 40)]
     for name, limit in (("message_id", 40), ("task_id", 24), ("prompt", 48)):
         if value := shown(text(event, name), limit):
@@ -248,7 +248,7 @@ def follow(path: Path, *, wait: Callable[[float], object]) -> None:
 
 
 def on_terminal() -> bool:
-    """Say whether a live view can be shown."""
+    """Check whether standard output can show a live view."""
     return sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb"
 
 
@@ -261,30 +261,30 @@ class Lines:
         self._note = ""
 
     def start(self) -> None:
-        """Begin; there is nothing to do."""
+        """Do nothing."""
 
     def close(self) -> None:
-        """End; there is nothing to do."""
+        """Do nothing."""
 
     def begin_anew(self, why: str) -> None:
-        """Tell that another log is read from its beginning."""
+        """Print that another log is read from its beginning."""
         self.note(why)
         self._note = ""
         self._watch.begin()
 
     def note(self, note: str) -> None:
-        """Tell what is to be known of the file, once."""
+        """Print a note about the file, once."""
         if note and note != self._note:
             print(f"{self._watch.name}: {note}", flush=True)
         self._note = note
 
     def tell(self, told: str) -> None:
-        """Tell an event."""
+        """Print the line of an event, once the lines that were there are shown."""
         if self._live:
             print(told, flush=True)
 
     def pause(self) -> None:
-        """Go over from what was there to what comes."""
+        """Print the last lines that were there; from now on each new line is printed."""
         if not self._live and self._watch.summary.events:
             for told in self._watch.latest:
                 print(told)
@@ -309,11 +309,11 @@ class Frames:
         )
 
     def start(self) -> None:
-        """Take a part of the terminal."""
+        """Start the live display."""
         self._live.start(refresh=True)
 
     def close(self) -> None:
-        """Leave the terminal as it was."""
+        """Stop the live display and leave the terminal as it was."""
         self._live.stop()
 
     def begin_anew(self, why: str) -> None:
@@ -322,14 +322,14 @@ class Frames:
         self._watch.note = why
 
     def note(self, note: str) -> None:
-        """Show what is to be known of the file."""
+        """Show a note about the file."""
         if note:
             self._watch.note = note
         elif self._watch.note.startswith("waiting"):
             self._watch.note = ""
 
     def tell(self, told: str) -> None:
-        """Leave it to the next frame."""
+        """Do nothing: the next frame shows the event."""
 
     def pause(self) -> None:
         """Draw a frame."""

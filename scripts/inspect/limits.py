@@ -53,7 +53,7 @@ class Limits:
         self.lanes: dict[str, Lane] = {}
 
     def take(self, event: Record) -> Waiting | None:
-        """Take an event; give the request that it ends, if it ends one."""
+        """Add an event, and return the request that it ends, if any."""
         name = event["event"]
         if name == "slot_requested":
             self._requested(event)
@@ -76,7 +76,7 @@ class Limits:
         return None
 
     def before(self, request: str) -> str:
-        """Say what a request stands behind."""
+        """Return what a request waits behind, in words."""
         waits = self.waiting.get(request)
         if waits is None:
             return ""
@@ -87,11 +87,11 @@ class Limits:
         return f"{behind if waits.ahead else ''}{lane.used:,} of {lane.limit} out{halted}"
 
     def halted(self, waits: Waiting, now: int) -> int:
-        """Give for how many microseconds the lane of a request granted nothing while it waited."""
+        """Return for how many microseconds a request's lane granted nothing while it waited."""
         return self._lane(waits.lane).halts.spent(now) - waits.halted
 
     def inner(self, event: Record) -> str:
-        """Name the lane whose request stands in another one, if it is known."""
+        """Return the name of the lane whose request is offered upstream; empty if unknown."""
         waits = self.waiting.get(stands_for(event) or "")
         return "" if waits is None else shown(waits.lane, 30)
 

@@ -35,13 +35,13 @@ class Times:
         self._buckets: Counter[int] = Counter()
 
     def add(self, duration: int) -> None:
-        """Take one; clocks of threads may differ by a little, so one below 0 is 0."""
+        """Add a duration; one below 0 counts as 0, since clocks of threads may differ a little."""
         self.number += 1
         self.max = max(self.max, duration)
         self._buckets[int(math.log(duration) / STEP) if duration > 0 else -1] += 1
 
     def percentile(self, share: float) -> float:
-        """Give the seconds that `share`, 0 to 1, of them took at most; 0 if there are none."""
+        """Return the seconds that `share`, 0 to 1, of them took at most; 0 if there are none."""
         rank = max(1, math.ceil(share * self.number))
         for bucket in sorted(self._buckets):
             rank -= self._buckets[bucket]
@@ -51,7 +51,7 @@ class Times:
         return 0.0
 
     def values(self) -> dict[str, float]:
-        """Give the number of them, and p50, p95, p99 and max in seconds."""
+        """Return the number of durations, and p50, p95, p99 and max in seconds."""
         shares = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
         found = {name: self.percentile(share) for name, share in shares.items()}
         return {"number": self.number, **found, "max": self.max / 1_000_000}
@@ -65,7 +65,7 @@ class Slowest:
         self._number = 0
 
     def add(self, duration: int, *names: str) -> None:
-        """Take one, with what it is shown by."""
+        """Add a duration, with the names that it is shown by."""
         if len(self._heap) < NAMED or duration > self._heap[0][0]:
             self._number += 1
             one = (duration, -self._number, "  ".join(shown(name, 48) for name in names))
@@ -92,7 +92,7 @@ class LaneUse:
         self._allowed = 0
 
     def pass_to(self, now: int) -> None:
-        """Let time pass."""
+        """Add the time up to now to the averages."""
         took = now - self._now
         if took > 0:
             self._now = now
@@ -103,18 +103,18 @@ class LaneUse:
             self._allowed += (self.out if self.limit is None else self.limit) * took
 
     def restart(self, now: int) -> None:
-        """Begin with nothing out, in another run, whose clock begins anew."""
+        """Start with nothing out, for another run, whose clock begins anew."""
         self.leave(self._now)
         self.out, self._now = 0, now
 
     def leave(self, now: int) -> None:
-        """Let there be no such lane, until there is again."""
+        """Record that the lane is dropped, until it is opened again."""
         self.pass_to(now)
         self._halted += self.halts.spent(now)
         self.there, self.halts = False, Halts()
 
     def change(self, weight: int) -> None:
-        """Take out, or give back."""
+        """Add a granted weight, or subtract a released one, which is negative."""
         self.there = self.there or weight > 0
         self.out = max(0, self.out + weight)
         self.peak = max(self.peak, self.out)
@@ -152,7 +152,7 @@ class Open:
     sealed: dict[str, int] = field(default_factory=dict)
 
     def counts(self) -> Counter[str]:
-        """Count them."""
+        """Return how many sessions and tasks are open."""
         return Counter(
             sessions=len(self.sessions),
             tasks=sum(map(len, self.tasks.values())),
@@ -160,18 +160,18 @@ class Open:
 
 
 def text(event: Record, field: str) -> str:
-    """Give a field that is a text; nothing if it is not."""
+    """Return a field that is a text; an empty text if it is none."""
     value = event.get(field)
     return value[:MAX_NAME] if isinstance(value, str) else ""
 
 
 def count(counter: Counter[str], name: str, kinds: int = KINDS, *, number: int = 1) -> None:
-    """Count one more, or several, of some kinds at most."""
+    """Add to a counter that has at most `kinds` names; further names count as `others`."""
     counter[name if name in counter or len(counter) < kinds else OTHERS] += number
 
 
 def span(micros: float) -> str:
-    """Give a duration as a person reads it, from integer microseconds."""
+    """Return a duration in words, from microseconds."""
     seconds = micros / 1_000_000
     if seconds < 1:
         return f"{seconds * 1_000:.3g} ms"

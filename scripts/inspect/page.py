@@ -58,14 +58,14 @@ class Durations:
         self._bins = [0] * (len(BOUNDS) + 1)
 
     def add(self, duration: int) -> None:
-        """Take one more, in microseconds."""
+        """Add a duration, in microseconds."""
         self.number += 1
         self.longest = max(self.longest, duration)
         self._fine[round(math.log(duration + 1, FINENESS))] += 1
         self._bins[bisect_right(BOUNDS, duration)] += 1
 
     def quantile(self, share: float) -> int:
-        """Give the duration that this share of them does not exceed, within one hundredth."""
+        """Return the duration that this share of them does not exceed, within one hundredth."""
         left = math.ceil(share * self.number)
         for step in sorted(self._fine):
             left -= self._fine[step]
@@ -74,7 +74,7 @@ class Durations:
         return 0
 
     def told(self) -> dict[str, Any]:
-        """Give what the page shows of them."""
+        """Return what the page shows of the durations."""
         used = [place for place, number in enumerate(self._bins) if number]
         bounds = [0, *BOUNDS, max(self.longest, BOUNDS[-1])]
         return {
@@ -111,7 +111,7 @@ class Use:
         self._shortest = 0
 
     def change(self, level: Level) -> None:
-        """Take the level from a time on; it has been the last one until then."""
+        """Add a level; the one before it lasted until then."""
         self._until(level.t)
         self._last = level
         self.peak = max(self.peak, level.out)
@@ -142,14 +142,14 @@ class Use:
         self._steps = thin
 
     def told(self, name: str, last: int) -> dict[str, Any]:
-        """Give what the page shows of it, up to the last time of the log."""
+        """Return what the page shows of the lane, up to the last time of the log."""
         self._until(last)
         ends = [*(step[0] for step in self._steps[1:]), last]
         limits = [limit for *_, limit in self._steps]
         return {
             "name": name,
             "peak": self.peak,
-            "limit": None if None in limits else max((one or 0 for one in limits), default=0),
+            "limit": None if None in limits else max((limit or 0 for limit in limits), default=0),
             "busy": self.busy,
             "offered": self.offered,
             "step": self._shortest,
@@ -162,7 +162,7 @@ class Use:
 
 
 def merged(one: Step, other: Step) -> Step:
-    """Give one step for two that follow each other."""
+    """Return one step for two that follow each other."""
     limits = one[4], other[4]
     limit = None if None in limits else max(limit or 0 for limit in limits)
     return one[0], one[1] + other[1], max(one[2], other[2]), max(one[3], other[3]), limit
@@ -184,7 +184,7 @@ class Digest:
         self._slowest: list[tuple[int, int, bytes]] = []
 
     def take(self, span: Span) -> None:
-        """Take the next span of the log."""
+        """Add the next span of the log."""
         match span:
             case Session():
                 self._session(span)
@@ -227,12 +227,12 @@ class Digest:
 
 
 def count(names: Counter[str], name: str) -> None:
-    """Count a name, unless there are too many: then as one of the others."""
+    """Add one to the count of a name, or to `other` if there are too many names."""
     names[name if name in names or len(names) < MAX_NAMES else "other"] += 1
 
 
 def told(session: Session) -> dict[str, Any]:
-    """Give what the page shows of a session."""
+    """Return what the page shows of a session."""
     pictures = list(session.pictures.values())
     states = Counter(picture.state for picture in pictures)
     waits = [
@@ -260,7 +260,7 @@ def told(session: Session) -> dict[str, Any]:
 
 
 def shown(picture: Picture) -> list[Any]:
-    """Give what the page shows of a picture."""
+    """Return what the page shows of a picture."""
     return [
         picture.prompt,
         picture.detected,
@@ -272,14 +272,14 @@ def shown(picture: Picture) -> list[Any]:
 
 
 def embedded(data: bytes) -> bytes:
-    """Give JSON as it may stand within `<script>`, whatever texts are in it."""
+    """Return JSON as it may stand within `<script>`, whatever texts are in it."""
     for character in ("<", ">", "&", "\u2028", "\u2029"):
         data = data.replace(character.encode(), f"\\u{ord(character):04x}".encode())
     return data
 
 
 def template() -> tuple[str, str]:
-    """Give the page as it is before and after its data, its style and script allowed by hash."""
+    """Return the page before and after its data, its style and script allowed by hash."""
     parts = files("limner.scripts.inspect")
     style = parts.joinpath("page.css").read_text("utf-8")
     script = parts.joinpath("page.js").read_text("utf-8")
@@ -296,7 +296,7 @@ def template() -> tuple[str, str]:
 
 
 def sha256(text: str) -> str:
-    """Give the hash by which a Content Security Policy names a text."""
+    """Return the hash by which a Content Security Policy names a text."""
     return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
 
@@ -339,7 +339,7 @@ def write_page(reader: LogReader, path: Path) -> str:
 
 
 def pieces(reader: LogReader, spans: Spans, digest: Digest, rows: list[bytes]) -> Iterator[bytes]:
-    """Give the page's data, as JSON in pieces."""
+    """Yield the page's data, as JSON in pieces."""
     whole = {
         "began": spans.began,
         "last": spans.last,

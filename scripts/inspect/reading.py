@@ -60,7 +60,7 @@ class LogReader:
             raise LogUnusable(f"{self._name} is empty: it holds no event")
 
     def __iter__(self) -> Iterator[Record]:
-        """Give each event, in the order of the file."""
+        """Yield each event, in the order of the file."""
         for lines in self._split():
             for line in lines:
                 event = parse(line)
@@ -81,7 +81,7 @@ class LogReader:
             )
 
     def _split(self) -> Iterator[list[bytes]]:
-        """Give lines without their ends; of one that is too long, enough to know it by."""
+        """Yield lines without their ends; of one that is too long, enough to see that."""
         parts, size = [b""], 0
         for block in self._blocks():
             lines = block.split(b"\n")
@@ -121,12 +121,12 @@ class LogReader:
 
 
 def read(file: BinaryIO) -> bytes:
-    """Read what is there, a block at most; nothing at the end."""
+    """Read a block at most; return nothing at the end."""
     return file.read(BLOCK) or b""
 
 
 def is_json(line: bytes) -> bool:
-    """Say whether a line is JSON of some kind."""
+    """Check whether a line is JSON."""
     try:
         orjson.loads(line)
     except ValueError:

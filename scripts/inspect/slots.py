@@ -12,7 +12,7 @@ from limner.scripts.inspect.measures import KINDS, OTHERS, LaneUse, Times, count
 
 
 class Slots:
-    """Requests and slots, of which one that stands in a lane for one of another counts once.
+    """Requests and slots; a request that is offered upstream counts once.
 
     Attributes:
         lanes: the use of each.
@@ -48,13 +48,13 @@ class Slots:
         }
 
     def restart(self) -> None:
-        """Begin with nothing open, in another run."""
+        """Start with nothing open, for another run."""
         self._requests: dict[str, int] = {}
         self._out: dict[str, tuple[str, int]] = {}
         self._further: dict[str, tuple[str, int]] = {}
 
     def counts(self) -> dict[str, int]:
-        """Count what is open."""
+        """Return how many requests and slots are open."""
         return {"requests": len(self._requests), "slots": len(self._out)}
 
     def _lane_set(self, event: Record, now: int) -> None:

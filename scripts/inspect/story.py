@@ -55,7 +55,7 @@ class Story:
         self._batches: set[str] = set()  # with the call that is asked for
 
     def lines(self, events: Iterable[Record]) -> Iterator[str]:
-        """Give the story, a line a step, as the log is read."""
+        """Yield the story, a line a step, as the log is read."""
         field, wanted = self._wanted
         for event in events:
             if opens_run(event):
@@ -84,7 +84,7 @@ class Story:
                 yield f"{clock(now - self._began)}  {what}{self._whose(event)}"
 
     def _concerns(self, event: Record, name: str) -> bool:
-        """Say whether an event concerns the task, though it does not name it."""
+        """Check whether an event concerns the task, though it does not name it."""
         if name in OF_SESSION:
             return text(event, "session_id") in self._sessions
         if name not in OF_SLOTS:
@@ -98,9 +98,9 @@ class Story:
         return known
 
     def _whose(self, event: Record) -> str:
-        """Name the picture that a line of a message's story is about."""
+        """Return which picture a line of a message's story is about."""
         task = text(event, "task_id")
-        if self._of_task or not task or event["event"] in WISHED:
+        if self._of_task or not task or event["event"] in TASK_BEGINS:
             return ""
         return f"  [{self._call(task)}]"
 
@@ -109,7 +109,7 @@ class Story:
         return shown(task, 24) + (f" {prompt}" if prompt else "")
 
     def opened(self, event: Record, now: int, told: Told, _: Waiting | None) -> str:
-        """Begin."""
+        """Return that the session opens, and for whom."""
         del now, told
         owner = text(event, "owner")
         whose = f" for {shown(owner, 40)}" if owner else ""
@@ -117,7 +117,7 @@ class Story:
         return f"the session opens{why}{whose}: {shown(text(event, 'session_id'), 40)}"
 
     def detected(self, event: Record, now: int, told: Told, _: Waiting | None) -> str:
-        """Tell the prompt."""
+        """Return the prompt that was found."""
         task, prompt = text(event, "task_id"), shown(text(event, "prompt"))
         self._prompts[task] = shown(prompt, 40)
         after = f" {span(now - told.opened)} after the opening" if self._of_task else ""
@@ -127,7 +127,7 @@ class Story:
         return f"{what}{after}: {prompt}  [{shown(task, 24)}]"
 
     def sealed(self, event: Record, now: int, told: Told, _: Waiting | None) -> str:
-        """Tell what the write will wait for."""
+        """Return what the write will wait for."""
         told.sealed = now
         tasks = event.get("tasks")
         number = len(tasks) if isinstance(tasks, list) else 0
@@ -137,7 +137,7 @@ class Story:
         return f"the text is sealed{why} with {number:,} pictures{'' if self._of_task else left}"
 
     def requested(self, event: Record, now: int, told: Told, _: Waiting | None) -> str:
-        """Tell what a request stands behind."""
+        """Return what a request waits behind."""
         del now, told
         before = self._limits.before(text(event, "request_id"))
         lane = shown(text(event, "lane"), 30)
@@ -151,7 +151,7 @@ class Story:
         return what + (f": {before}" if before else "")
 
     def granted(self, event: Record, now: int, told: Told, waits: Waiting | None) -> str:
-        """Tell how long it waited, and behind how many."""
+        """Return how long a request waited, and behind how many."""
         del told
         slot, lane = shown(text(event, "slot_id"), 40), shown(text(event, "lane"), 30)
         what = f"gets slot {slot}"
@@ -166,7 +166,7 @@ class Story:
         return f"{what}: waited {span(now - waits.since)} for lane {lane}{behind}{idle}"
 
     def unasked(self, event: Record, now: int, told: Told, waits: Waiting | None) -> str:
-        """Tell that a request ended without a slot."""
+        """Return that a request ended without a slot."""
         del told
         waited = "" if waits is None else f" after {span(now - waits.since)}"
         is_dropped, lane = event["event"] == "request_dropped", shown(text(event, "lane"), 30)
@@ -178,13 +178,13 @@ class Story:
         return f"the offer to lane {lane} is taken back{waited}"
 
     def asked_back(self, event: Record, now: int, told: Told, _: Waiting | None) -> str:
-        """Tell for what a slot is wanted back."""
+        """Return which request preempts the slot."""
         del now, told
         slot, wanted = shown(text(event, "slot_id"), 40), shown(text(event, "wanted"), 40)
         return f"slot {slot} is asked back for request {wanted or '?'}"
 
     def given_back(self, event: Record, now: int, told: Told, _: Waiting | None) -> str:
-        """Tell how a slot has ended."""
+        """Return how a slot has ended."""
         del now, told
         slot, lane = shown(text(event, "slot_id"), 40), shown(text(event, "lane"), 30)
         if stands_for(event) is not None:
@@ -197,29 +197,29 @@ class Story:
         return f"slot {slot} {how[event['event']]}"
 
     def started(self, event: Record, now: int, told: Told, _: Waiting | None) -> str:
-        """Tell that the generator is called."""
+        """Return that the generator is called."""
         del told
         self._begun[text(event, "task_id")] = now
         return f"the generation starts{attempt(event)} on slot {shown(text(event, 'slot_id'), 40)}"
 
     def generated(self, event: Record, now: int, told: Told, _: Waiting | None) -> str:
-        """Tell that it gave a picture."""
+        """Return that the generator has made a picture."""
         del told
         return f"the picture is made{self._took(event, now)}"
 
     def failed(self, event: Record, now: int, told: Told, _: Waiting | None) -> str:
-        """Tell why it did not."""
+        """Return why a generation failed."""
         del told
         final = ", for good" if event.get("final") is True else ""
         return f"the generation fails{self._took(event, now)}{final}{why(event)}"
 
     def abandoned(self, event: Record, now: int, told: Told, _: Waiting | None) -> str:
-        """Tell that nobody waits for it any more."""
+        """Return that nobody waits for the call any more."""
         del told
         return f"the call is abandoned{self._took(event, now)}"
 
     def retried(self, event: Record, now: int, told: Told, _: Waiting | None) -> str:
-        """Tell how long it waits before it tries again."""
+        """Return how long a task waits before its retry."""
         del now, told
         delay: Any = event.get("delay")
         usable = isinstance(delay, int | float) and 0 <= delay < 1e9
@@ -227,7 +227,7 @@ class Story:
         return f"backs off: will be tried again{wait}"
 
     def settled(self, event: Record, now: int, told: Told, _: Waiting | None) -> str:
-        """Tell what became of a picture."""
+        """Return how a task was settled."""
         del now
         task = text(event, "task_id")
         told.awaited.discard(task)
@@ -240,14 +240,16 @@ class Story:
         return f"settled as {shown(text(event, 'state'), 30)}{kept}{why(event)}{left}"
 
     def written(self, event: Record, now: int, told: Told, _: Waiting | None) -> str:
-        """Tell what the write waited for."""
+        """Return what the write waited for, and what it placed."""
         after = ""
         if told.sealed is not None:
             after = f" {span(now - told.sealed)} after the seal"
             if told.last and not self._of_task:
                 after += f", last waited for task {self._call(told.last)}"
         placed, unplaced = (event.get(name) for name in ("placed", "unplaced"))
-        numbers = [len(one) if isinstance(one, list | dict) else 0 for one in (placed, unplaced)]
+        numbers = [
+            len(tasks) if isinstance(tasks, list | dict) else 0 for tasks in (placed, unplaced)
+        ]
         what = f"{numbers[0]:,} pictures placed" + (f", {numbers[1]:,} not" if numbers[1] else "")
         if self._of_task and isinstance(unplaced, dict) and self._wanted[1] in unplaced:
             what = f"this picture not placed: {shown(str(unplaced[self._wanted[1]]), 200)}"
@@ -257,7 +259,7 @@ class Story:
         return f"the text is written{after}; {what}"
 
     def edited(self, event: Record, now: int, told: Told, _: Waiting | None) -> str:
-        """Tell what a change of the text, outside of a session, was."""
+        """Return what an edit outside of a session did."""
         del now, told
         numbers = [
             f"{len(event[name]):,} pictures {what}"
@@ -272,10 +274,10 @@ class Story:
         how = {"text_edited": "changes the text", "edit_unneeded": "changes nothing"}
         said = how.get(event["event"], "fails")
         late = ", after it was given up" if event.get("late") is True else ""
-        return f"{kind} {said}{late}{why(event)}" + "".join(f", {one}" for one in numbers)
+        return f"{kind} {said}{late}{why(event)}" + "".join(f", {number}" for number in numbers)
 
     def skipped(self, event: Record, now: int, told: Told, _: Waiting | None) -> str:
-        """Tell why nothing was written."""
+        """Return why nothing was written."""
         del now, told
         awaited = event.get("awaited")
         left = ""
@@ -286,7 +288,7 @@ class Story:
         return f"nothing is written{why(event)}{left}"
 
     def ended(self, event: Record, now: int, told: Told, _: Waiting | None) -> str:
-        """End."""
+        """Return how the session ended."""
         outcome = shown(text(event, "outcome"), 30)
         return (
             f"the session ends as {outcome}, {span(now - told.opened)} after it opened{why(event)}"
@@ -323,13 +325,13 @@ STEPS: dict[str, Callable[[Story, Record, int, Told, Waiting | None], str]] = {
     "edit_failed": Story.edited,
     "session_ended": Story.ended,
 }
-WISHED = frozenset(["prompt_detected", "picture_wanted"])
+TASK_BEGINS = frozenset(["prompt_detected", "picture_wanted"])
 OF_SESSION = frozenset(["session_sealed", "text_written", "write_skipped", "session_ended"])
 OF_SLOTS = frozenset(["slot_requested", "slot_asked_back", *REQUEST_ENDS, *SLOT_ENDS])
 
 
 def closest(events: Iterable[Record], wanted: str, *, field: str) -> list[str]:
-    """Give the ids in a log that are most like one that is not in it.
+    """Return the ids in a log that are most like one that is not in it.
 
     Args:
         events: of the log.
@@ -338,7 +340,7 @@ def closest(events: Iterable[Record], wanted: str, *, field: str) -> list[str]:
     """
     matcher = SequenceMatcher(b=wanted[:MAX_NAME], autojunk=False)
     best: list[tuple[float, str]] = []
-    names = {"message_id": {"session_opened"}, "task_id": {*WISHED, "slot_requested"}}
+    names = {"message_id": {"session_opened"}, "task_id": {*TASK_BEGINS, "slot_requested"}}
     for event in events:
         if event["event"] not in names[field]:
             continue
@@ -359,22 +361,22 @@ def closest(events: Iterable[Record], wanted: str, *, field: str) -> list[str]:
 
 
 def named(event: Record) -> str:
-    """Tell an event that there is no sentence for by its name."""
+    """Return the name of an event that has no sentence of its own, in words."""
     return shown(event["event"].replace("_", " "), 60) + why(event)
 
 
 def why(event: Record) -> str:
-    """Tell the reason that an event gives, if any."""
+    """Return the reason that an event gives, after a colon; empty if it gives none."""
     reason: Any = event.get("reason")
     return f": {shown(reason, 200)}" if isinstance(reason, str) and reason else ""
 
 
 def attempt(event: Record) -> str:
-    """Tell which attempt it is, if not the first."""
+    """Return which attempt it is; empty for the first."""
     number = event.get("attempt")
     return f" (attempt {number:,})" if type(number) is int and number > 1 else ""
 
 
 def clock(passed: int) -> str:
-    """Give the time since the story's beginning, in seconds, as a column."""
+    """Return the seconds since the story's beginning, as a column."""
     return f"{passed / 1_000_000:+11.3f} s"

@@ -29,7 +29,7 @@ from limner.scripts.inspect.slots import Slots
 class Summary:
     """Counts and times of a log; feed it each event, in order.
 
-    A request that stands in a lane for one of another counts for the use of that lane alone.
+    A request that is offered upstream counts for the use of that lane alone.
 
     Attributes:
         sessions: ended sessions by outcome.
@@ -82,7 +82,7 @@ class Summary:
         }
 
     def feed(self, event: Record) -> None:
-        """Take the next event; what it lacks is left out."""
+        """Add the next event; what it lacks is left out."""
         self.events += 1
         name = event["event"]
         take = self._takes.get(name)
@@ -107,11 +107,11 @@ class Summary:
         return {name: now + self._left[name] for name, now in self.open_now().items()}
 
     def open_now(self) -> Counter[str]:
-        """Count what is open in the run that is read."""
+        """Return what is open in the run that is read."""
         return Counter({**self._open.counts(), **self._slots.counts()})
 
     def values(self) -> dict[str, Any]:
-        """Give all as plain values: counts, and seconds."""
+        """Return all as plain values: counts, and seconds."""
         return {
             "runs": self.runs,
             "events": self.events,
@@ -137,7 +137,7 @@ class Summary:
         }
 
     def render(self) -> Any:
-        """Give what a person reads, for rich."""
+        """Return what a person reads, for rich."""
         from rich.console import Group
         from rich.text import Text
 
@@ -189,7 +189,7 @@ class Summary:
             ("from seal to write", self.writes),
         ):
             found = times.values()
-            seconds = [span(found[one] * 1e6) for one in ("p50", "p95", "p99", "max")]
+            seconds = [span(found[name] * 1e6) for name in ("p50", "p95", "p99", "max")]
             rows.append((name, f"{times.number:,}", *(seconds if times.number else "----")))
         return table(["", "number", "p50", "p95", "p99", "max"], rows)
 
@@ -207,7 +207,7 @@ class Summary:
         lines = [
             f"{number:,} times {reason}" for reason, number in self.reasons.most_common(2 * NAMED)
         ]
-        return lines + [f"for instance {one}" for one in self._failed]
+        return lines + [f"for instance {failure}" for failure in self._failed]
 
     def _lanes_now(self) -> dict[str, LaneUse]:
         for lane in self.lanes.values():
@@ -328,12 +328,12 @@ IN_ONE_LANE = frozenset(["slot_asked_back", "slot_revoked"])
 
 
 def listed(counts: Mapping[str, int]) -> str:
-    """Give counts in one line."""
+    """Return counts as one line."""
     return " · ".join(f"{number:,} {name}" for name, number in counts.items())
 
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> Any:
-    """Give a table: the first column names, the others are values."""
+    """Return a table whose first column holds names, the others values."""
     from rich.table import Table
     from rich.text import Text
 

@@ -41,7 +41,7 @@ OPEN_TO_THE_END = "open when the log ended"
 
 @contextmanager
 def replacing(path: Path) -> Iterator[BinaryIO]:
-    """Give a file that takes the place of another when all of it is written, and not before.
+    """Open a file that replaces another when all of it is written, and not before.
 
     Args:
         path: of the file to be replaced, or made.
@@ -91,7 +91,7 @@ def write_trace(reader: LogReader, path: Path) -> str:
 
 
 def many(number: int, noun: str) -> str:
-    """Say how many of something there are."""
+    """Return a number with its noun."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
@@ -126,7 +126,7 @@ class Trace:
         file.write(b'{"displayTimeUnit":"ms","traceEvents":[')
 
     def close(self) -> None:
-        """End it."""
+        """Write the end of the trace."""
         self._file.write(b"\n]}\n")
 
     def take(self, span: Span) -> None:
@@ -159,7 +159,7 @@ class Trace:
         for phase in session.phases:
             self._span(pid, tid, phase.kind, phase.start, phase.end, {"ended": phase.how})
         ends: list[int] = []
-        for picture in sorted(session.pictures.values(), key=lambda one: one.detected):
+        for picture in sorted(session.pictures.values(), key=lambda picture: picture.detected):
             row = next((i for i, end in enumerate(ends) if end <= picture.detected), len(ends))
             ends[row : row + 1] = [picture.settled]
             self._picture(pid, tid, self._row(pid, track, row, session), picture)
@@ -200,7 +200,7 @@ class Trace:
                 self._write({**counter, "ts": level.t, "args": {name: value}})
 
     def _run(self, run: int) -> int:
-        """Give the process of a run, which begins with tracks of its own."""
+        """Return the process of a run, which begins with tracks of its own."""
         if run != self._runs:
             self._runs = run
             self._tracks.clear()
@@ -212,7 +212,7 @@ class Trace:
         return run
 
     def _lane_track(self, pid: int, lane: str, what: str) -> int:
-        """Give the track for something of a lane."""
+        """Return the track of a slot or of the halts of a lane."""
         tid = self._lane_tracks.pop((lane, what), None)
         if tid is None:
             self._lanes += 1
@@ -224,7 +224,7 @@ class Trace:
         return tid
 
     def _track(self, session: Session) -> _Track:
-        """Give the tracks of a message; others if they are taken, as by a session beside it."""
+        """Return the tracks of a message; new ones if another session of it still has them."""
         key = session.message_id
         if len(key) > MAX_TEXT:
             key = blake2b(wellformed(key).encode()).hexdigest()
@@ -240,7 +240,7 @@ class Trace:
         return track
 
     def _row(self, pid: int, track: _Track, row: int, session: Session) -> int:
-        """Give the track for a picture of a message that has so many before it at that time."""
+        """Return the track of a picture, by how many pictures of its message are above it."""
         block, place = divmod(row + 1, BLOCK)
         while block >= len(track.blocks):
             track.blocks.append(self._block())

@@ -43,11 +43,9 @@ class Run:
         self.say(event, lane=lane, max_concurrent=most, min_time=least, **rest)
 
     def further(self, request):
-        """Give the lanes that a request needs: its own, and the one that this stands behind."""
-        return [
-            self.lanes[one]
-            for one in {"host": ["host", "image"]}.get(request["lane"], [request["lane"]])
-        ]
+        """Return the lanes that a request needs: its own, and the one that this stands behind."""
+        names = ["host", "image"] if request["lane"] == "host" else [request["lane"]]
+        return [self.lanes[name] for name in names]
 
     def limiter(self):
         rng = self.rng
@@ -62,7 +60,8 @@ class Run:
                     continue
                 if request["lane"] == "host" and not self.offer(request):
                     break
-                self.t = max(self.t, *(one["last"] + one["least"] for one in self.further(request)))
+                needed = self.further(request)
+                self.t = max(self.t, *(lane["last"] + lane["least"] for lane in needed))
                 self.waiting.remove(request)
                 self.grant(request)
                 break
@@ -74,7 +73,7 @@ class Run:
                 self.drop_lanes()
 
     def offer(self, request):
-        """Offer a request to the lane that its own stands behind, or take that back."""
+        """Offer a request to the lane that its own stands behind, or withdraw the offer."""
         name = request["request_id"]
         if name not in self.offers:
             times = self.offered[name] = self.offered.get(name, 0) + 1
@@ -103,7 +102,7 @@ class Run:
         self.granted[request["request_id"]] = slot
 
     def rest(self, lane):
-        """Say what else may be said of a lane."""
+        """Add one of the other events of a lane."""
         names = ["lane_resumed", "circuit_open", "circuit_half_open", "circuit_closed", "lane_idle"]
         name = self.rng.choice(["lane_paused", *names])
         seconds = {"seconds": self.rng.choice([None, 0.5])} if name == "lane_paused" else {}
@@ -111,10 +110,11 @@ class Run:
         self.say(name, lane=lane, **seconds, **failures)
 
     def drop_lanes(self):
-        """Drop a lane of the group that nothing is known of that matters."""
+        """Drop the lanes of the group that are idle and have nothing to remember."""
         for name in GROUP:
             lane = self.lanes.get(name)
-            if lane is None or lane["out"] or any(one["lane"] == name for one in self.waiting):
+            waits = any(request["lane"] == name for request in self.waiting)
+            if lane is None or lane["out"] or waits:
                 continue
             self.t = max(self.t, lane["last"] + lane["least"])
             self.say("lane_dropped", lane=name)
@@ -151,7 +151,7 @@ class Run:
         request = {"lane": lane, "request_id": f"{task}-{number}", "task_id": task, **whose}
         if requests:
             request["requests"] = requests
-        most = [one["most"] or weight for one in self.further(request)]
+        most = [lane["most"] or weight for lane in self.further(request)]
         request["weight"] = min(weight, *most)
         self.say("slot_requested", **request)
         self.waiting.append(request)
@@ -166,8 +166,8 @@ class Run:
             while request["request_id"] not in self.granted:
                 yield
                 stuck = any(
-                    one["most"] is not None and request["weight"] > one["most"]
-                    for one in self.further(request)
+                    lane["most"] is not None and request["weight"] > lane["most"]
+                    for lane in self.further(request)
                 )
                 if (session["left"] or stuck) and request in self.waiting:
                     self.end_request("request_withdrawn", request)
@@ -294,7 +294,7 @@ def numbered(events):
 
 
 def with_gap(rng, events):
-    """Lose some events as a full disk does: a part of them may have been written all the same."""
+    """Remove some events as a full disk does: some of them may have been written all the same."""
     first = rng.randrange(1, len(events))
     end = rng.randint(first + 1, len(events))
     lost = {"t": events[end - 1]["t"], "event": "events_lost", "first": first + 1, "last": end}

@@ -6,7 +6,7 @@ SLOT_ENDS = {"slot_released", "slot_revoked", "slot_expired"}
 
 
 def violations(events, *, closed=True):
-    """Give a line for each violation of I1 to I8."""
+    """Return a line for each violation of I1 to I8."""
     found = []
     by_session = defaultdict(list)
     for event in events:

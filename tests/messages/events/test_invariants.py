@@ -890,8 +890,9 @@ def test_a_log_is_judged_in_bounded_memory_and_violations_are_counted_past_those
         event = "session_opened" if seq % 2 == 0 else "session_ended"
         audit.feed({"seq": seq, "t": 0, "event": event, "session_id": name, "outcome": "failed"})
         audit.feed({"seq": seq, "t": 0, "event": "slot_released", "slot_id": name, "lane": "x"})
-    assert len(audit._sessions.open) == 0
-    for recent in (audit._sessions.ended, audit._sessions.late, audit._lanes.ended_slots):
+    assert len(audit._session_rules.open) == 0
+    sessions, lanes = audit._session_rules, audit._lane_rules
+    for recent in (sessions.ended, sessions.late, lanes.ended_slots):
         assert len(recent) <= 2 * findings.REMEMBERED
     found = audit.finish()
     assert len(found.violations) == findings.KEPT
