@@ -286,7 +286,7 @@ REQUESTS = Conversation(
             "request_dropped",
             "The limiter drops the request.",
             ("limiter",),
-            (*REQUEST, Field("reason", str, "Why.")),
+            (*REQUEST, Field("reason", str, "Why, for instance `high water`.")),
         ),
         EventType(
             "request_withdrawn",
@@ -429,7 +429,7 @@ WRITES = Conversation(
             ("writer",),
             (
                 *OF_SESSION,
-                Field("reason", str, "Why."),
+                Field("reason", str, "`cancelled`, `empty`, `gone`, `timed_out` or `unchanged`."),
                 Field("awaited", list[str], "Tasks that had not settled.", always=False),
             ),
         ),
