@@ -116,7 +116,7 @@ class LiveSession:
 class SequencerActor(LimnerActor):
     """Starts sessions and edits in each message's order, and sets their futures."""
 
-    role = "sequencer"
+    role = "studio"  # as logs have named who tells of sessions from the first version on
 
     def __init__(self, context: StudioContext, *, limiter: PooledRef[Any]) -> None:
         super().__init__(context.log)
@@ -192,7 +192,7 @@ class SequencerActor(LimnerActor):
             case ReconcileDue():
                 self.reconcile(message.message_id)
             case HoldWrites():
-                self.log_event("writes_held", message_id=message.message_id)
+                self.log_edit("writes_held", message_id=message.message_id)
                 queue.hold(message.future)
             case ReleaseWrites():
                 self.release(message.message_id)
@@ -207,6 +207,10 @@ class SequencerActor(LimnerActor):
             if self.closing:
                 queue.close()
         return queue
+
+    def log_edit(self, event: str, **fields: Any) -> None:
+        """Tell the event log what became of an edit, as edits themselves do."""
+        self.log.tell(EditActor.role, event, **fields)
 
     # What queues decide
 
@@ -279,7 +283,7 @@ class SequencerActor(LimnerActor):
         if why is Cancelled.STUDIO_CLOSED:
             error: Exception = self.closed()
         elif isinstance(operation, EditText):
-            self.log_event("edit_cleared", **names_of(operation))
+            self.log_edit("edit_cleared", **names_of(operation))
             error = SessionCancelled(
                 f"the {operation.kind} of message {operation.message_id!r} was cleared"
             )
@@ -389,7 +393,7 @@ class SequencerActor(LimnerActor):
             f"the {edit.kind} of message {edit.message_id!r} failed: {why}; "
             "the text may still be written"
         )
-        self.log_event("edit_failed", **names_of(edit), reason=describe(error))
+        self.log_edit("edit_failed", **names_of(edit), reason=describe(error))
         queue.edit_over(edit.edit_id, None)
         edit.future.fail_if_pending(error)
         self.carry_out(edit.message_id)
@@ -404,7 +408,7 @@ class SequencerActor(LimnerActor):
         """Begin writes of a message again, if they are held."""
         queue = self.queues.get(message_id)
         if queue is not None and queue.held:
-            self.log_event("writes_released", message_id=message_id)
+            self.log_edit("writes_released", message_id=message_id)
             queue.release()
 
     def pending(self, message_id: str) -> Pending:

@@ -45,7 +45,8 @@ REQUEST = (
     *OF_SESSION_OR_HOST,
     TASK_ID,
     LANE,
-    Field("request_id", str, "The request; `R~1` stands for `R` in a lane further upstream."),
+    Field("request_id", str, "The request."),
+    Field("stands_for", str, "Of an offer upstream: the request that is offered.", always=False),
     Field("weight", int, "How much of the lane's limits it takes."),
 )
 BATCH = Field("requests", list[str], "Names of the calls in a batch.", always=False)

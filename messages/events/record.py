@@ -28,9 +28,13 @@ def micros(event: Record) -> int:
 def stands_for(event: Record) -> str | None:
     """Return the request that an event's request stands for in a lane upstream, if any.
 
-    Where a lane is behind another, its request `R` is offered there as `R~1`, and as `R~2` once
-    that one was withdrawn: it is the same request, and waits and holds once.
+    Where a lane is behind another, its request is offered there as a request of its own: it is the
+    same request, and waits and holds once. Logs of version 0.1 have no field for that; there the
+    offers of `R` are named `R~1`, `R~2` and so on.
     """
+    named = event.get("stands_for")
+    if type(named) is str:
+        return named
     request = event.get("request_id")
     if type(request) is str and "~" in request:
         inner, _, number = request.rpartition("~")
