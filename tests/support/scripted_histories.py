@@ -80,7 +80,8 @@ class Message:
         held: whether its writes are.
         recent: what was asked for since all was at rest.
         busy: ids of prompts whose pictures may be under way; two at once could be exchanged.
-        open: futures that may have no outcome yet.
+        open: futures that may have no outcome yet, in the order in which they were asked for.
+        texts: those of them that are of streams and of complete texts.
         refined: prompts that were made by `refine`.
     """
 
@@ -91,11 +92,22 @@ class Message:
     recent: set = field(default_factory=set)
     busy: set = field(default_factory=set)
     open: list = field(default_factory=list)
+    texts: list = field(default_factory=list)
     refined: list = field(default_factory=list)
 
     @property
     def streams(self):
         return self.stream is not None and not self.stream.ended
+
+    @property
+    def waits(self):
+        """Whether a text may wait for what was asked for before it.
+
+        To interrupt that would be a race: it would begin, learn which pictures are kept, and be
+        interrupted, all at one time.
+        """
+        left = [future for future in self.open if not done(future)]
+        return any(future in self.texts for future in left[1:])
 
 
 class History:
@@ -155,7 +167,7 @@ class History:
                 if kind in THEN and draw.chance(0.5):
                     self.step(THEN[kind], message)
             self.rest()
-            cut = draw.chance(0.2)
+            cut = draw.chance(0.2) and not any(message.waits for message in self.messages)
             if not cut:
                 self.end()
             self.studio.close()
@@ -247,6 +259,8 @@ class History:
             self.steps.append(step)
         step["future"] = future
         message.open.append(future)
+        if kind in {"stream", "illustrate"}:
+            message.texts.append(future)
 
     def whose(self, message):
         """Return an owner and a priority; of one message alone if pictures could be exchanged."""
@@ -286,6 +300,7 @@ class History:
         text = draw.text(message.prompts)
         if way in {"replace", "finish text"} and not fresh:
             self.rest()
+            message.recent.add("stream")
         if way == "replace":
             message.stream.replace(text)
         elif way == "finish text":
@@ -305,7 +320,7 @@ class History:
         self.keep("illustrate", message, future, step)
 
     def interrupt(self, message, step):
-        if message.stream is not None:
+        if message.stream is not None and not message.waits:
             message.stream.interrupt()
 
     def cancel(self, message, step):
