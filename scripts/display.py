@@ -15,7 +15,7 @@ from limner.messages.unicode import shown
 from limner.scripts.signals import HEARING
 
 MAX_ROWS = 6
-"""Pictures in the making that are named in the live display."""
+"""Pictures being drawn that are named in the live display."""
 
 REFRESH = 0.1
 """Seconds between two frames of the live display."""
@@ -23,16 +23,16 @@ REFRESH = 0.1
 Record = Mapping[str, Any]
 
 
-class Course:
-    """How far the pictures of one message are, from its events."""
+class Progress:
+    """How far the pictures of one message are, by its events."""
 
     def __init__(self) -> None:
         self.prompts: dict[str, str] = {}
         self.states: dict[str, str] = {}
         self.slots: set[str] = set()
 
-    def take(self, record: Record) -> None:
-        """Take the next event."""
+    def update(self, record: Record) -> None:
+        """Count the next event."""
         task = record.get("task_id", "")
         match record["event"]:
             case "prompt_detected" | "picture_wanted":
@@ -51,21 +51,21 @@ class Course:
 
     @property
     def counts(self) -> Counter[str]:
-        """How many pictures are in each state."""
+        """The number of pictures in each state."""
         return Counter(self.states.values())
 
     @property
     def drawing(self) -> list[str]:
-        """The prompts whose pictures are in the making."""
+        """The prompts whose pictures are being drawn."""
         return [self.prompts.get(task, "") for task, at in self.states.items() if at == "drawing"]
 
 
-SETTLED = {"completed": "drawn", "failed": "failed", "cancelled": "let go"}
-STATES = ("drawn", "drawing", "waiting", "failed", "let go")
+SETTLED = {"completed": "drawn", "failed": "failed", "cancelled": "stopped"}
+STATES = ("drawn", "drawing", "waiting", "failed", "stopped")
 
 
 def line(record: Record, prompt: str) -> str | None:
-    """Say in one line what happened to a prompt, if that is worth a line."""
+    """Return one line on what happened to a prompt; `None` if the event is not shown."""
     reason = record.get("reason")
     why = f": {shown(reason, 300)}" if reason else ""
     match record["event"]:
@@ -81,64 +81,64 @@ def line(record: Record, prompt: str) -> str | None:
 
 
 class Display:
-    """Shows nothing but errors, and is what the other displays are made from."""
+    """Shows nothing but errors; the base of the other displays."""
 
     interval = HEARING
-    """Seconds to wait for what happens, at most; then it wants to be refreshed."""
+    """Seconds to wait for an event, at most, before `refresh` is called."""
 
     names_failures = False
-    """Whether it has named each failed picture when it happened."""
+    """Whether each failed picture is named when it fails."""
 
     def __init__(self) -> None:
-        self.course = Course()
+        self.progress = Progress()
 
     def begin(self, name: str) -> None:
-        """Begin to show what becomes of the text that has this name."""
+        """Start to show the progress of the text that has this name."""
 
-    def happened(self, record: Record) -> None:
+    def show_event(self, record: Record) -> None:
         """Show an event."""
-        self.course.take(record)
+        self.progress.update(record)
 
     def refresh(self, characters: int) -> None:
-        """Show how many characters have come."""
+        """Show how many characters were read."""
 
-    def say(self, text: str) -> None:
-        """Tell what is no error."""
+    def note(self, text: str) -> None:
+        """Show a line that is no error."""
 
     def close(self) -> None:
-        """Leave the terminal as it was."""
+        """Restore the terminal."""
 
-    def complain(self, text: str) -> None:
-        """Tell an error, in one line."""
+    def error(self, text: str) -> None:
+        """Show an error, in one line."""
         tell(f"limner: {text}")
 
 
 class Lines(Display):
-    """One line for each thing that happens, for pipes and files."""
+    """Prints one line for each event, for pipes and files."""
 
     names_failures = True
 
     def begin(self, name: str) -> None:
-        """Tell what is read."""
-        self.say(f"reading {shown(name)}")
+        """Print what is read."""
+        self.note(f"reading {shown(name)}")
 
-    def happened(self, record: Record) -> None:
-        """Tell what happened."""
-        super().happened(record)
-        text = line(record, self.course.prompts.get(record.get("task_id", ""), ""))
+    def show_event(self, record: Record) -> None:
+        """Print what happened."""
+        super().show_event(record)
+        text = line(record, self.progress.prompts.get(record.get("task_id", ""), ""))
         if text is not None:
-            self.say(text)
+            self.note(text)
 
-    def say(self, text: str) -> None:
-        """Tell it."""
+    def note(self, text: str) -> None:
+        """Print the line."""
         tell(text)
 
 
 class Panel(Lines):
-    """A few lines of a terminal, kept up to date.
+    """Keeps a few lines of a terminal up to date.
 
     Args:
-        slots: pictures that may be in the making at one time.
+        slots: pictures that may be drawn at one time.
     """
 
     interval = REFRESH
@@ -164,16 +164,16 @@ class Panel(Lines):
         )
 
     def begin(self, name: str) -> None:
-        """Take a part of the terminal."""
+        """Start the live display."""
         self._name = shown(name)
         self._live.start()
 
-    def happened(self, record: Record) -> None:
-        """Count it; the next frame shows it."""
-        self.course.take(record)
+    def show_event(self, record: Record) -> None:
+        """Count an event; the next frame shows it."""
+        self.progress.update(record)
 
     def refresh(self, characters: int) -> None:
-        """Draw a frame, if it is time for one."""
+        """Draw a frame, if the last one is older than `REFRESH`."""
         self._characters = characters
         now = time.monotonic()
         if now >= self._due:
@@ -181,13 +181,13 @@ class Panel(Lines):
             self._live.refresh()
 
     def render(self) -> Any:
-        """Give one frame."""
+        """Return one frame."""
         from rich.table import Table
         from rich.text import Text
 
-        counts, used = self.course.counts, len(self.course.slots)
+        counts, used = self.progress.counts, len(self.progress.slots)
         pictures = " · ".join(f"{counts[state]} {state}" for state in STATES if counts[state])
-        drawing = self.course.drawing
+        drawing = self.progress.drawing
         frame = Table.grid(padding=(0, 1))
         frame.add_column(width=9, no_wrap=True, style="bold")
         frame.add_column(no_wrap=True, overflow="ellipsis")
@@ -203,12 +203,12 @@ class Panel(Lines):
         return frame
 
     def close(self) -> None:
-        """Take the display away."""
+        """Remove the live display."""
         self._live.stop()
 
 
 def open_display(slots: int, *, quiet: bool) -> Display:
-    """Give the display that fits what standard error is."""
+    """Return the display for what standard error is: a terminal, or a pipe or a file."""
     if quiet:
         return Display()
     if sys.stderr.isatty() and os.environ.get("TERM", "dumb") != "dumb":
@@ -221,5 +221,5 @@ def tell(text: str) -> None:
     try:
         print(text, file=sys.stderr, flush=True)
     except OSError:
-        # whoever read it is gone; the work goes on, and nothing may fail at the exit
+        # the reader is gone; the work goes on, and nothing may fail at the exit
         sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115

@@ -1,7 +1,7 @@
-"""`limner illustrate`: one text, from a file or a pipe, through a studio and back.
+"""`limner illustrate`: one text, from a file or a pipe, through a studio to its output.
 
-All that happens (an event of the studio, the end of the text, a Ctrl-C) comes into one queue,
-which the main thread takes from; so a signal is heeded whatever else is being waited for.
+All events (of the studio, the end of the text, a Ctrl-C) come into one queue, which the main
+thread reads. So a signal is handled whatever else is being waited for.
 """
 
 from concurrent.futures import Future
@@ -17,24 +17,24 @@ from limner.actors.stores import MemoryStore, PictureFiles, Store
 from limner.messages.errors import LimnerError, StreamClosed
 from limner.messages.pictures import Illustrated
 from limner.scripts.display import Display, open_display
-from limner.scripts.paths import Places, find_places
+from limner.scripts.paths import Paths, choose_paths
 from limner.scripts.reading import Reader, Source, check_rate, open_source
-from limner.scripts.report import deliver, give_up
+from limner.scripts.report import deliver, report_error
 from limner.scripts.revise.chat import Wanted, illustrate_chat
 from limner.scripts.revise.document import is_chat
-from limner.scripts.signals import heeding_signals
+from limner.scripts.signals import handling_signals
 
 
 @dataclass(frozen=True)
 class SourceEnded:
-    """The text is complete, or cannot be read on."""
+    """The text is complete, or could not be read to its end."""
 
     error: LimnerError | None
 
 
 @dataclass(frozen=True)
 class Interrupted:
-    """Somebody pressed Ctrl-C, or the system wants the process to end."""
+    """Ctrl-C was pressed, or the process was asked to terminate."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ def illustrate(
     wanted: Wanted = Wanted(),  # noqa: B008  # it is immutable
     **given: Any,
 ) -> int:
-    """Illustrate a text, and show on standard error how that goes.
+    """Illustrate a text, and show the progress on standard error.
 
     Args:
         source: a file, or `-` for standard input.
@@ -62,7 +62,7 @@ def illustrate(
         rate: characters a second to read, 0.01 to 1,000,000; as fast as they come by default.
         quiet: whether to show errors only.
         config: a file of settings.
-        wanted: what is meant of a chat.
+        wanted: which messages of a chat, and how.
         given: fields of `Settings`.
 
     Returns:
@@ -77,39 +77,40 @@ def illustrate(
         if chat:
             return illustrate_chat(source, output, pictures, settings, wanted, quiet=quiet)
         opened = open_source(source)
-        places = find_places(source, output, pictures, settings)
+        paths = choose_paths(source, output, pictures, settings)
         if "markup" not in settings.model_fields_set:
-            settings = settings.model_copy(update={"markup": places.markup})
-        check_rate(rate, in_place=places.in_place)
+            settings = settings.model_copy(update={"markup": paths.markup})
+        check_rate(rate, in_place=paths.in_place)
         text = opened.whole(settings.max_text) if opened.regular and rate is None else None
         display = open_display(settings.slots, quiet=quiet)
-        course = Course(opened, display)
+        illustration = Illustration(opened, display)
         try:
-            with closing(open_store(places)) as store:
-                result = course.run(settings, store, places.message_id, text=text, rate=rate)
+            with closing(open_store(paths)) as store:
+                result = illustration.run(settings, store, paths.message_id, text=text, rate=rate)
         finally:
             display.close()
-        return deliver(result, places, settings, display, interrupted=course.interrupts > 0)
+        interrupted = illustration.interrupts > 0
+        return deliver(result, paths, settings, display, interrupted=interrupted)
     except LimnerError as error:
-        return give_up(error, display)
+        return report_error(error, display)
 
 
-def open_store(places: Places) -> Store:
-    """Give the store that the text and its pictures go to."""
-    files = PictureFiles(places.pictures, places.pictures_url)
-    if places.output is None:
+def open_store(paths: Paths) -> Store:
+    """Return the store that the text and its pictures go to."""
+    files = PictureFiles(paths.pictures, paths.pictures_url)
+    if paths.output is None:
         return MemoryStore(files)
     from limner.actors.stores import FileStore
 
-    return FileStore(places.output.parent, files)
+    return FileStore(paths.output.parent, files)
 
 
-class Course:
-    """One text on its way through a studio.
+class Illustration:
+    """Streams one text through a studio.
 
     Args:
         source: what is read.
-        display: who is told.
+        display: shows the progress.
     """
 
     def __init__(self, source: Source, display: Display) -> None:
@@ -117,7 +118,7 @@ class Course:
         self._source = source
         self._display = display
         self._error: LimnerError | None = None
-        self._happenings: SimpleQueue[Any] = SimpleQueue()
+        self._events: SimpleQueue[Any] = SimpleQueue()
 
     def run(
         self,
@@ -128,7 +129,7 @@ class Course:
         text: str | None,
         rate: float | None,
     ) -> Illustrated:
-        """Illustrate; wait for the end.
+        """Illustrate the text, and return the result once it is written.
 
         Args:
             settings: of the studio.
@@ -138,11 +139,11 @@ class Course:
             rate: characters a second to read at most.
 
         Raises:
-            LimnerError: whatever the studio or the reading raised.
+            LimnerError: what the studio or the reading raised.
         """
-        put = self._happenings.put
+        put = self._events.put
         with (
-            heeding_signals(lambda: put(Interrupted())),
+            handling_signals(lambda: put(Interrupted())),
             Studio.open(settings, store=store) as studio,
         ):
             self._display.begin(self._source.name)
@@ -162,41 +163,41 @@ class Course:
                 pass
             reader.stop()
         # the studio is closed, so every event of it is here
-        while not self._happenings.empty():
-            if isinstance(record := self._happenings.get(), dict):
-                self._display.happened(record)
+        while not self._events.empty():
+            if isinstance(record := self._events.get(), dict):
+                self._display.show_event(record)
         if self._error is not None:
             raise self._error
         return future.result()
 
     def _next(self, stream: Stream) -> bool:
-        """Heed what happens next; say whether more is to come."""
+        """Handle the next event, and return whether more are to come."""
         try:
-            happening = self._happenings.get(timeout=self._display.interval)
+            event = self._events.get(timeout=self._display.interval)
         except Empty:
-            happening = None
-        match happening:
+            event = None
+        match event:
             case Settled():
                 return False
             case SourceEnded(error=None):
                 stream.finish()
             case SourceEnded(error=StreamClosed()):
-                pass  # it was ended by something else, which will tell
+                pass  # something else has ended it, and reports that
             case SourceEnded(error=error):
                 self._error = error
                 stream.cancel()
             case Interrupted():
                 self._interrupt(stream)
             case dict():
-                self._display.happened(happening)
+                self._display.show_event(event)
         self._display.refresh(stream.characters)
         return True
 
     def _interrupt(self, stream: Stream) -> None:
-        """Write what is finished; the second time, or if there is nothing yet, write nothing."""
+        """Write what is finished; the second time, or if no text has come, write nothing."""
         self.interrupts += 1
         if self.interrupts == 1 and stream.characters:
-            self._display.say("interrupted: writing what is finished; again to write nothing")
+            self._display.note("interrupted: writing what is finished; again to write nothing")
             stream.interrupt()
         else:
             stream.cancel()

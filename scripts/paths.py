@@ -19,7 +19,7 @@ MAX_NAME = 200
 
 
 @dataclass(frozen=True)
-class Places:
+class Paths:
     """Where a text and its pictures go.
 
     Args:
@@ -47,16 +47,16 @@ class Places:
         return "standard output" if self.output is None else str(self.output)
 
 
-def find_places(
+def choose_paths(
     source: str, output: str | None, pictures: Path | None, settings: Settings
-) -> Places:
-    """Say where all goes, once it is sure that it can go there.
+) -> Paths:
+    """Return where a text and its pictures go, after a check that they can be written there.
 
     Args:
         source: a file, or `-`.
         output: a file, `-` for standard output, or `None` for the default: beside the source.
         pictures: a directory, or `None` for the one in the settings, or beside the output.
-        settings: what they name explicitly counts.
+        settings: only what they set explicitly is used.
 
     Raises:
         Unusable: if the output or the directory cannot be written.
@@ -65,37 +65,37 @@ def find_places(
     if file is None and sys.stdout is None:
         raise Unusable("standard output is closed; name a file with -o")
     in_place = file is not None and _check_output(file, source, named=output is not None)
-    places = _places(source, file, pictures, settings)
-    _check_directory(places.pictures, "--pictures")
-    return replace(places, in_place=in_place)
+    paths = _paths(source, file, pictures, settings)
+    _check_directory(paths.pictures, "--pictures")
+    return replace(paths, in_place=in_place)
 
 
-def places_of(
+def existing_paths(
     file: str, pictures: Path | None, settings: Settings, *, writes: bool = False
-) -> Places:
-    """Say where a file that is there, and its pictures, are.
+) -> Paths:
+    """Return where an existing file and its pictures are.
 
     Args:
         file: the file.
         pictures: a directory, or `None` for the one in the settings, or beside the file.
-        settings: what they name explicitly counts.
-        writes: whether it is seen to that the file can be written; its pictures may not be.
+        settings: only what they set explicitly is used.
+        writes: whether to check that the file can be written; its pictures are not checked.
 
     Raises:
-        Unusable: if it cannot.
+        Unusable: if the file cannot be written.
     """
     if writes:
         _check_output(Path(file), file, named=True)
-    return replace(_places(file, Path(file), pictures, settings), in_place=True)
+    return replace(_paths(file, Path(file), pictures, settings), in_place=True)
 
 
-def _places(source: str, file: Path | None, pictures: Path | None, settings: Settings) -> Places:
+def _paths(source: str, file: Path | None, pictures: Path | None, settings: Settings) -> Paths:
     folder = Path() if file is None else file.parent
     if pictures is None:
         named = "pictures" in settings.model_fields_set
         pictures = settings.pictures if named else folder / PICTURES
     url = settings.pictures_url
-    return Places(
+    return Paths(
         output=file,
         pictures=pictures,
         pictures_url=_reference(pictures, folder) if url is None else url,
@@ -119,7 +119,7 @@ def _markup(source: str, output: Path | None) -> Markup:
 
 
 def _check_output(output: Path, source: str, *, named: bool) -> bool:
-    """See that a file can be written; say whether it is the source."""
+    """Check that a file can be written, and return whether it is the source."""
     shown = repr(str(output))
     try:
         if output.exists() and not output.is_file():
@@ -147,7 +147,7 @@ def _check_output(output: Path, source: str, *, named: bool) -> bool:
 
 
 def _check_directory(directory: Path, what: str) -> None:
-    """See that files can be made in a directory, or in the one that it will be made in."""
+    """Check that files can be made in a directory, or in the parent that it will be made in."""
     there = directory
     try:
         while not there.exists() and there != there.parent:
@@ -162,7 +162,7 @@ def _check_directory(directory: Path, what: str) -> None:
 
 
 def _reference(pictures: Path, folder: Path) -> str:
-    """Give the URL by which a text in `folder` refers to a directory; relative where it can."""
+    """Return the URL of a directory for a text in `folder`; relative where it can be."""
     try:
         relative = Path(os.path.relpath(pictures, folder))
     except ValueError:  # on another drive

@@ -36,7 +36,7 @@ class Source:
             raise Unusable(f"{name} cannot be read: {error.strerror}") from error
 
     def chunks(self) -> Iterator[str]:
-        """Give the text in pieces, each as soon as it is there, newlines and all as they are.
+        """Yield the text in pieces, each as soon as it was read; newlines stay as they are.
 
         Raises:
             Unusable: if it cannot be read, or is not UTF-8.
@@ -61,14 +61,14 @@ class Source:
                 yield text
 
     def whole(self, max_text: int) -> str:
-        """Give the whole text.
+        """Return the whole text.
 
         Args:
             max_text: characters that it may have.
 
         Raises:
             Unusable: as `chunks` does.
-            TextTooLong: if it has more.
+            TextTooLong: if it has more characters.
         """
         parts: list[str] = []
         length = 0
@@ -103,10 +103,10 @@ def open_source(source: str) -> Source:
 
 
 def check_rate(rate: float | None, *, in_place: bool) -> None:
-    """See that a text can be read at a rate, in characters a second.
+    """Check that a text can be read at a rate, in characters a second.
 
     Raises:
-        Unusable: if it is not 0.01 to 1,000,000, or the text is illustrated in its place.
+        Unusable: if it is not 0.01 to 1,000,000, or the text is illustrated in place.
     """
     if rate is None:
         return
@@ -117,9 +117,9 @@ def check_rate(rate: float | None, *, in_place: bool) -> None:
 
 
 def paced(chunks: Iterator[str], rate: float, stopped: threading.Event) -> Iterator[str]:
-    """Give a text in small pieces, no faster than `rate` characters a second, until stopped.
+    """Yield a text in small pieces, no faster than `rate` characters a second, until stopped.
 
-    Pauses of the text itself are not made up for afterwards.
+    After a pause of the text itself the rate is not exceeded to catch up.
     """
     size = max(1, round(rate / STEPS))
     due = time.monotonic()
@@ -133,12 +133,12 @@ def paced(chunks: Iterator[str], rate: float, stopped: threading.Event) -> Itera
 
 
 class Reader:
-    """Reads on a thread of its own, which may block for as long as the text pauses.
+    """Reads on a thread of its own, which may block while the text pauses.
 
     Args:
         source: what to read.
         feed: called with each piece of text; what it raises ends the reading.
-        ended: called once, with what ended it, or `None` at the end of the text.
+        ended: called once, with the error that ended it, or `None` at the end of the text.
         rate: characters a second at most; as fast as they come if `None`.
     """
 
@@ -159,11 +159,11 @@ class Reader:
         self._thread = threading.Thread(target=self._run, name="limner-reader", daemon=True)
 
     def start(self) -> None:
-        """Begin to read."""
+        """Start to read."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Read no further; a read that is under way may stay so."""
+        """Read no further; a read that is blocked stays so until its text comes."""
         self._stopped.set()
 
     def _run(self) -> None:

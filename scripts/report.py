@@ -1,4 +1,4 @@
-"""What became of a text: told in a summary, printed if that is wanted, summed up as a status."""
+"""The result of a command: a summary for people, the text if it is to be printed, a status."""
 
 import sys
 from collections.abc import Iterable, Iterator, Sequence
@@ -18,7 +18,7 @@ from limner.messages.errors import (
 from limner.messages.pictures import Illustrated
 from limner.messages.unicode import shown
 from limner.scripts.display import Display
-from limner.scripts.paths import Places
+from limner.scripts.paths import Paths
 from limner.scripts.reading import Unusable
 from limner.scripts.signals import HEARING, Step
 
@@ -26,128 +26,128 @@ DONE, FAILED, MISUSED, INCOMPLETE, INTERRUPTED = 0, 1, 2, 3, 130
 """The exit statuses of the command."""
 
 MISUSES = (SettingsInvalid, Unusable, UnknownMessage, UnknownPicture, TextTooLong)
-"""What is wrong with how a command was used, or with what it was used on."""
+"""Errors in how a command was used, or in the file that it was used on."""
 
 MAX_NAMED = 20
-"""Pictures of one kind of trouble that are named."""
+"""Pictures that are named for each kind of trouble."""
 
 
 def deliver(
     result: Illustrated,
-    places: Places,
+    paths: Paths,
     settings: Settings,
     display: Display,
     *,
     interrupted: bool,
 ) -> int:
-    """Say what became of the text, and give the exit status; print the text if that is wanted."""
+    """Print a summary, and the text if it goes to standard output; return the exit status."""
     if not result.written:
-        display.complain(f"nothing was written: {shown(str(result.reason), 300)}")
+        display.error(f"nothing was written: {shown(str(result.reason), 300)}")
         return FAILED
     troubles = list(name_troubles(result, settings, failures=not display.names_failures))
     for trouble in troubles:
-        display.complain(trouble)
-    if places.output is None and not print_text(result.text, display):
+        display.error(trouble)
+    if paths.output is None and not print_text(result.text, display):
         return FAILED
-    tell_written(result, places, settings, display)
+    tell_written(result, paths, settings, display)
     if interrupted:
         return INTERRUPTED
     return INCOMPLETE if is_incomplete(result) else DONE
 
 
-def tell_written(result: Illustrated, places: Places, settings: Settings, display: Display) -> None:
-    """Say what was written, and where."""
+def tell_written(result: Illustrated, paths: Paths, settings: Settings, display: Display) -> None:
+    """Print what was written, and where."""
     number = len(result.pictures)
     noun = "picture" if number == 1 else "pictures"
-    where = f" in {shown(str(places.pictures), 300)}" if number else ""
-    display.say(f"written {shown(places.output_name, 300)}, {number} {noun}{where}")
+    where = f" in {shown(str(paths.pictures), 300)}" if number else ""
+    display.note(f"written {shown(paths.output_name, 300)}, {number} {noun}{where}")
     if settings.events is not None:
-        display.say(f"events  {shown(str(settings.events), 300)}")
+        display.note(f"events  {shown(str(settings.events), 300)}")
 
 
-def outcome_of(asked: pykka.Future[Illustrated], step: Step) -> Illustrated:
-    """Wait for what comes of a change.
+def result_of(future: pykka.Future[Illustrated], step: Step) -> Illustrated:
+    """Wait for the result of a change, and return it.
 
     Args:
-        asked: the change.
-        step: called now and then; what it raises ends the waiting.
+        future: of the change.
+        step: called every `HEARING` seconds; what it raises ends the wait.
 
     Raises:
-        LimnerError: whatever came of it.
+        LimnerError: if the change failed.
     """
     while True:
         step()
         with suppress(pykka.Timeout):
-            result: Illustrated = asked.get(timeout=HEARING)
+            result: Illustrated = future.get(timeout=HEARING)
             return result
 
 
-def tell_changed(name: str, asked: Iterable[pykka.Future[Illustrated]], display: Display) -> None:
-    """Say how far a command came that was interrupted as it changed one message after another.
+def tell_changed(name: str, futures: Iterable[pykka.Future[Illustrated]], display: Display) -> None:
+    """Print how many messages an interrupted command has changed.
 
     Args:
         name: of the file.
-        asked: what it has asked for, of a studio that is closed.
-        display: who is told.
+        futures: of the changes, by a studio that is closed.
+        display: prints it.
     """
     messages = set()
-    for one in asked:
+    for future in futures:
         with suppress(LimnerError):
-            if (result := one.get(timeout=0)).written:
+            if (result := future.get(timeout=0)).written:
                 messages.add(result.message_id)
     were = "message was" if len(messages) == 1 else "messages were"
     changed = f"{len(messages):,} {were} changed in {shown(name, 300)}; run it again for the rest"
-    display.complain(f"interrupted; {changed if messages else 'nothing was changed'}")
+    display.error(f"interrupted; {changed if messages else 'nothing was changed'}")
 
 
 def is_incomplete(result: Illustrated) -> bool:
-    """Say whether pictures are missing."""
+    """Return whether pictures are missing."""
     return bool(result.failures or result.unplaced or result.over_limit or result.dropped_patterns)
 
 
-def give_up(error: LimnerError, display: Display) -> int:
-    """Say what has ended a command, and give the exit status."""
+def report_error(error: LimnerError, display: Display) -> int:
+    """Print the error that ended a command, and return the exit status."""
     if isinstance(error, SessionCancelled):
-        display.complain("interrupted; the text was not written")
+        display.error("interrupted; the text was not written")
         return INTERRUPTED
-    display.complain(shown(str(error), 500))
+    display.error(shown(str(error), 500))
     return MISUSED if isinstance(error, MISUSES) else FAILED
 
 
 def print_text(text: str, display: Display) -> bool:
-    """Write the text to standard output, as it is; say whether somebody took it."""
+    """Write the text to standard output as it is, and return whether that succeeded."""
     try:
         sys.stdout.buffer.write(text.encode())
         sys.stdout.flush()
     except BrokenPipeError:
         raise
     except OSError as error:
-        display.complain(f"standard output cannot be written: {error.strerror}")
+        display.error(f"standard output cannot be written: {error.strerror}")
         return False
     return True
 
 
 def name_troubles(result: Illustrated, settings: Settings, *, failures: bool) -> Iterator[str]:
-    """Say, a line each, which pictures are missing and why.
+    """Yield a line for each picture that is missing, with the reason.
 
     Args:
-        result: what became of the text.
-        settings: what was in force.
-        failures: whether those are named that could not be made; else the others only.
+        result: of the text.
+        settings: the ones in force.
+        failures: whether to name the pictures that could not be made, too.
     """
     most = settings.max_prompts_per_message
     if failures:
         yield from few(
             [
-                f"no picture of {shown(one.prompt)!r}: {shown(one.reason, 300)}"
-                for one in result.failures
+                f"no picture of {shown(failure.prompt)!r}: {shown(failure.reason, 300)}"
+                for failure in result.failures
             ]
         )
     yield from few(
         [
-            f"not in the text, as {one.reason}: {shown(one.placement.prompt)!r}, "
-            f"kept as {shown(one.placement.picture.url, 300)}"
-            for one in result.unplaced
+            f"not in the text, as {unplaced.reason}: {shown(unplaced.placement.prompt)!r}, "
+            f"kept as {shown(unplaced.placement.picture.url, 300)}"
+            for unplaced in result.unplaced
         ]
     )
     yield from few(
@@ -166,7 +166,7 @@ def name_troubles(result: Illustrated, settings: Settings, *, failures: bool) ->
 
 
 def few(lines: Sequence[str]) -> Iterator[str]:
-    """Give the first of many lines, and how many more there are."""
+    """Yield the first `MAX_NAMED` lines, and a line with the number of those left out."""
     yield from lines[:MAX_NAMED]
     if len(lines) > MAX_NAMED:
         yield f"and {len(lines) - MAX_NAMED:,} more"

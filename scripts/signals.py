@@ -1,4 +1,4 @@
-"""Ctrl-C, and the wish to terminate, as things that happen."""
+"""Ctrl-C and requests to terminate (SIGINT, SIGTERM), handled between two steps of a program."""
 
 import signal
 import sys
@@ -10,36 +10,36 @@ from typing import Any
 HEARING = 0.25
 """Seconds that the main thread waits for anything at most.
 
-Python hears a signal between two steps of the main thread; one that comes just as a wait begins is
-heard when it ends.
+Python handles a signal between two steps of the main thread. A signal that comes just as a wait
+begins is handled when the wait ends.
 """
 
 Step = Callable[[], None]
-"""Is called between two steps, where an interrupt may come: raises `KeyboardInterrupt` for one."""
+"""Is called between two steps, and raises `KeyboardInterrupt` if there was an interrupt."""
 
 
 @contextmanager
-def heeding_signals(heard: Callable[[], object]) -> Iterator[None]:
-    """Call `heard` at Ctrl-C and at the wish to terminate; a third one ends the process.
+def handling_signals(on_signal: Callable[[], object]) -> Iterator[None]:
+    """Call `on_signal` at each SIGINT and SIGTERM; the third one ends the process.
 
     Args:
-        heard: is called in the main thread, between any two steps of it, also within itself.
+        on_signal: is called in the main thread, between any two steps of it, also of its own.
     """
     before: dict[signal.Signals, Any] = {}
     received = 0
 
-    def heed(_number: int, _frame: FrameType | None) -> None:
+    def handle(_number: int, _frame: FrameType | None) -> None:
         nonlocal received
         received += 1
-        heard()
+        on_signal()
         if received == 2:
-            for each in before:
-                signal.signal(each, signal.SIG_DFL)
+            for handled in before:
+                signal.signal(handled, signal.SIG_DFL)
 
     for number in (signal.SIGINT, signal.SIGTERM):
-        # who was started with a signal ignored, by nohup or a shell's &, goes on ignoring it
+        # a process that was started with a signal ignored, by nohup or a shell's &, ignores it
         if signal.getsignal(number) is not signal.SIG_IGN:
-            before[number] = signal.signal(number, heed)
+            before[number] = signal.signal(number, handle)
     try:
         yield
     finally:
@@ -49,26 +49,28 @@ def heeding_signals(heard: Callable[[], object]) -> Iterator[None]:
 
 @contextmanager
 def interrupted_between_steps() -> Iterator[Step]:
-    """Give what raises `KeyboardInterrupt` if there was an interrupt; nothing else does.
+    """Yield a function that raises `KeyboardInterrupt` if there was an interrupt.
 
-    Python raises it anywhere in the main thread, also in the midst of another's code that has
-    taken a lock, which nobody gives back then: whoever comes to it later waits for ever.
+    Nothing else raises it within the block. By default Python raises it anywhere in the main
+    thread, also inside code that has just acquired a lock. That lock is then never released, and
+    whoever acquires it next waits for ever.
     """
-    heard: list[bool] = []
+    signals: list[bool] = []
 
     def step() -> None:
-        if heard:
+        if signals:
             raise KeyboardInterrupt
 
-    with heeding_signals(lambda: heard.append(True)):
+    with handling_signals(lambda: signals.append(True)):
         yield step
 
 
 @contextmanager
-def deaf_at_birth() -> Iterator[None]:
-    """Let no process that is started in here hear Ctrl-C, which is for the one that waits for it.
+def interrupts_blocked() -> Iterator[None]:
+    """Block SIGINT for the processes that are started in the block.
 
-    As it begins it could only end with a traceback. Windows has no such thing.
+    Ctrl-C is for the process that waits for them; a process that only begins would end with a
+    traceback. Windows has no signal masks, so there nothing is blocked.
     """
     if sys.platform == "win32":
         yield

@@ -1,11 +1,12 @@
-"""Regenerations of several messages on their way through a studio.
+"""Picture requests for several messages of one file, run through one studio.
 
-As in `illustrate`, all that happens comes into one queue, which the main thread takes from.
+As in `illustrate`, all events come into one queue, which the main thread reads.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import chain
 from queue import Empty, SimpleQueue
 from typing import Any
 
@@ -25,50 +26,50 @@ from limner.scripts.report import (
     INTERRUPTED,
     MAX_NAMED,
     few,
-    give_up,
     is_incomplete,
     name_troubles,
+    report_error,
     tell_written,
 )
 from limner.scripts.revise.document import Document
-from limner.scripts.signals import heeding_signals
+from limner.scripts.signals import handling_signals
 
 GATHERING = 3_600
-"""Seconds that a message gathers wishes: it is written when it has all that are asked for."""
+"""Seconds that a message gathers requests: `apply` writes it when all of them are made."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """What is wished for one message.
+    """The picture requests for one message.
 
     Args:
         message_id: which one.
         characters: of its text.
-        wishes: asks the studio for all of it.
+        request: makes the requests of a studio, and returns their futures.
     """
 
     message_id: str
     characters: int
-    wishes: Callable[[Studio], Iterable[pykka.Future[Illustrated]]]
+    request: Callable[[Studio], Iterable[pykka.Future[Illustrated]]]
 
 
 @dataclass
-class UnderWay:
-    """A job that the studio has begun, and the futures of its wishes."""
+class RunningJob:
+    """A job that was started, and the futures of its requests."""
 
     job: Job
-    wishes: list[pykka.Future[Illustrated]] = field(default_factory=list)
+    futures: list[pykka.Future[Illustrated]] = field(default_factory=list)
 
 
 class Interrupted:
-    """Somebody pressed Ctrl-C, or the system wants the process to end."""
+    """Ctrl-C was pressed, or the process was asked to terminate."""
 
 
-class Course:
-    """Jobs on their way through a studio, a few messages at one time.
+class Batch:
+    """Runs jobs through a studio, a few messages at one time.
 
     Args:
-        display: who is told.
+        display: shows the progress.
     """
 
     def __init__(self, display: Display) -> None:
@@ -76,8 +77,8 @@ class Course:
         self.results: list[Illustrated] = []
         self.errors: list[LimnerError] = []
         self.display = display
-        self._live: dict[str, UnderWay] = {}
-        self._happenings: SimpleQueue[Any] = SimpleQueue()
+        self._running: dict[str, RunningJob] = {}
+        self._events: SimpleQueue[Any] = SimpleQueue()
 
     def run(
         self,
@@ -88,95 +89,95 @@ class Course:
         *,
         generator: GeneratorLike | None = None,
     ) -> None:
-        """Do them; wait for the end. `results` and `errors` are what came of them.
+        """Run jobs and wait until all have ended; fill `results` and `errors`.
 
-        After an error no more are begun.
+        After an error no more jobs are started.
 
         Args:
             name: of what is illustrated, for the display.
             settings: of the studio.
             store: where the texts are.
-            jobs: what is wished for, a job a message; taken as they are begun.
+            jobs: one for each message; each is taken when it is to start.
             generator: in place of the one in the settings.
 
         Raises:
-            LimnerError: whatever the studio's opening, or the finding of the jobs, raised.
+            LimnerError: what opening the studio, or iterating over `jobs`, raised.
         """
-        put = self._happenings.put
+        put = self._events.put
         settings = settings.model_copy(update={"settle_after": GATHERING})
         with (
-            heeding_signals(lambda: put(Interrupted())),
+            handling_signals(lambda: put(Interrupted())),
             Studio.open(settings, store=store, generator=generator) as studio,
         ):
             self.display.begin(name)
             studio.subscribe(put)
-            self._see_through(studio, iter(jobs), settings.slots + 1)
+            self._run_all(studio, iter(jobs), settings.slots + 1)
         # the studio is closed, so every event of it is here
-        while not self._happenings.empty():
-            if isinstance(record := self._happenings.get(), dict):
-                self.display.happened(record)
+        while not self._events.empty():
+            if isinstance(record := self._events.get(), dict):
+                self.display.show_event(record)
 
-    def _see_through(self, studio: Studio, jobs: Iterator[Job], most: int) -> None:
+    def _run_all(self, studio: Studio, jobs: Iterator[Job], most: int) -> None:
         characters, more = 0, True
-        while more or self._live:
-            # so many that each slot has something to do, and the first ones are written first
-            while more and len(self._live) < most and not (self.interrupts or self.errors):
+        while more or self._running:
+            # enough jobs to use each slot, yet few, so that the first messages are written soon
+            while more and len(self._running) < most and not (self.interrupts or self.errors):
                 job = next(jobs, None)
                 if job is None:
                     more = False
                 else:
                     characters += job.characters
-                    self._begin(studio, job)
+                    self._start(studio, job)
             more = more and not (self.interrupts or self.errors)
-            if self._live:
+            if self._running:
                 self._next(studio)
                 self.display.refresh(characters)
 
-    def _begin(self, studio: Studio, job: Job) -> None:
-        under_way = self._live[job.message_id] = UnderWay(job)
-        under_way.wishes = list(job.wishes(studio))
+    def _start(self, studio: Studio, job: Job) -> None:
+        running = self._running[job.message_id] = RunningJob(job)
+        running.futures = list(job.request(studio))
         written = Studio.concurrent(studio.apply(job.message_id))
-        written.add_done_callback(lambda _: self._happenings.put(under_way))
+        written.add_done_callback(lambda _: self._events.put(running))
 
     def _next(self, studio: Studio) -> None:
-        """Heed what happens next."""
+        """Handle the next event."""
         try:
-            happening = self._happenings.get(timeout=self.display.interval)
+            event = self._events.get(timeout=self.display.interval)
         except Empty:
             return
-        match happening:
-            case UnderWay():
-                self._ended(happening)
+        match event:
+            case RunningJob():
+                self._ended(event)
             case Interrupted():
                 self._interrupt(studio)
             case dict():
-                self.display.happened(happening)
+                self.display.show_event(event)
 
-    def _ended(self, under_way: UnderWay) -> None:
-        """Take what came of a job: one result of all its wishes, but for those that are refused."""
-        del self._live[under_way.job.message_id]
+    def _ended(self, running: RunningJob) -> None:
+        """Collect the results of a job; requests that were written together share one result."""
+        del self._running[running.job.message_id]
         results: dict[int, Illustrated] = {}
         errors: dict[int, LimnerError] = {}
-        for wish in under_way.wishes:
+        for future in running.futures:
             try:
-                result = wish.get()
+                result = future.get()
             except LimnerError as error:
                 errors[id(error)] = error
             else:
                 results[id(result)] = result
         self.results += results.values()
         self.errors += [
-            one
-            for one in errors.values()
-            if not (self.interrupts and isinstance(one, SessionCancelled))
+            error
+            for error in errors.values()
+            if not (self.interrupts and isinstance(error, SessionCancelled))
         ]
 
     def _interrupt(self, studio: Studio) -> None:
         """Write what is finished; the second time, write nothing more."""
         self.interrupts += 1
         if self.interrupts == 1:
-            self.display.say("interrupted: writing what is finished; again to write nothing")
-        for message_id in self._live:
+            self.display.note("interrupted: writing what is finished; again to write nothing")
+        for message_id in self._running:
             with suppress(LimnerError):
                 if self.interrupts == 1:
                     studio.apply(message_id, wait=False)
@@ -184,27 +185,27 @@ class Course:
                     studio.clear(message_id)
 
 
-def conclude(course: Course, document: Document, display: Display) -> int:
-    """Say what has become of all of it, and give the exit status.
+def conclude(batch: Batch, document: Document, display: Display) -> int:
+    """Print a summary of a batch, and return the exit status.
 
-    It is 0 if all was written, 1 if nothing was or an error has ended it, 3 if some pictures are
-    missing, 130 if it was interrupted.
+    The status is 0 if all was written, 1 if nothing was written or an error ended the batch, 3 if
+    some pictures are missing, 130 if it was interrupted.
     """
-    result = together(document.name, course.results)
+    result = merge(document.name, batch.results)
     for trouble in name_troubles(result, document.settings, failures=not display.names_failures):
-        display.complain(trouble)
+        display.error(trouble)
     status = DONE
-    for error in course.errors[:MAX_NAMED]:
-        status = give_up(error, display)
+    for error in batch.errors[:MAX_NAMED]:
+        status = report_error(error, display)
     if result.written:
-        tell_written(result, document.places, document.settings, display)
-    elif course.interrupts:
-        display.complain("interrupted; nothing was written")
-    elif not course.errors:
-        display.complain(f"nothing was written: {shown(str(result.reason), 300)}")
-    if course.interrupts:
+        tell_written(result, document.paths, document.settings, display)
+    elif batch.interrupts:
+        display.error("interrupted; nothing was written")
+    elif not batch.errors:
+        display.error(f"nothing was written: {shown(str(result.reason), 300)}")
+    if batch.interrupts:
         return INTERRUPTED
-    if course.errors:
+    if batch.errors:
         return FAILED if result.written else status
     if not result.written:
         return FAILED
@@ -212,25 +213,25 @@ def conclude(course: Course, document: Document, display: Display) -> int:
 
 
 def tell_removed(results: Sequence[Illustrated], display: Display) -> None:
-    """Say which pictures went."""
-    for line in few([f"removed {one}" for result in results for one in result.removed]):
-        display.say(line)
+    """Print which pictures were removed."""
+    for line in few([f"removed {placement}" for result in results for placement in result.removed]):
+        display.note(line)
 
 
-def together(name: str, results: Sequence[Illustrated]) -> Illustrated:
-    """Give what became of several messages as if it were one, without the text."""
+def merge(name: str, results: Sequence[Illustrated]) -> Illustrated:
+    """Return the results of several messages as one result without a text."""
     return Illustrated(
         message_id=name,
         text="",
         version=None,
-        pictures=tuple(one for each in results for one in each.pictures),
-        unplaced=tuple(one for each in results for one in each.unplaced),
-        failures=tuple(one for each in results for one in each.failures),
-        over_limit=tuple(one for each in results for one in each.over_limit),
+        pictures=tuple(chain.from_iterable(result.pictures for result in results)),
+        unplaced=tuple(chain.from_iterable(result.unplaced for result in results)),
+        failures=tuple(chain.from_iterable(result.failures for result in results)),
+        over_limit=tuple(chain.from_iterable(result.over_limit for result in results)),
         dropped_patterns=tuple(
-            dict.fromkeys(one for each in results for one in each.dropped_patterns)
+            dict.fromkeys(chain.from_iterable(result.dropped_patterns for result in results))
         ),
-        removed=tuple(one for each in results for one in each.removed),
-        written=any(one.written for one in results),
-        reason=next((one.reason for one in results if one.reason), None),
+        removed=tuple(chain.from_iterable(result.removed for result in results)),
+        written=any(result.written for result in results),
+        reason=next((result.reason for result in results if result.reason), None),
     )

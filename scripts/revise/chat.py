@@ -1,4 +1,4 @@
-"""`limner illustrate` on a chat: its messages are illustrated where they stand."""
+"""`limner illustrate` on a chat: its messages are illustrated in place or in a copy."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -19,23 +19,23 @@ from limner.messages.text.reconcile import reconcile
 from limner.messages.text.regenerate import request_all
 from limner.messages.unicode import shown
 from limner.scripts.display import Display, open_display
-from limner.scripts.paths import Places, find_places
+from limner.scripts.paths import Paths, choose_paths
 from limner.scripts.reading import Unusable
 from limner.scripts.report import DONE, INCOMPLETE, few
-from limner.scripts.revise.batch import Course, Job, conclude, tell_removed
+from limner.scripts.revise.batch import Batch, Job, conclude, tell_removed
 from limner.scripts.revise.copying import copy_file
 from limner.scripts.revise.document import Document, check_copy, opened, pictures_in
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """What is to be illustrated of a chat, and how.
+    """Which messages of a chat are to be illustrated, and how.
 
     Args:
-        messages: the lines of those that are meant; none for all.
-        only_missing: whether prompts that have a picture are named to be passed over.
-        mode: what happens to those; they are passed over if `None`.
-        backup: whether the untouched chat is kept beside it.
+        messages: their line numbers; all messages if empty.
+        only_missing: whether the user asked to skip prompts that have a picture.
+        mode: what happens to prompts that have a picture; they are skipped if `None`.
+        backup: whether the unchanged chat is kept beside it.
     """
 
     messages: Sequence[int] = ()
@@ -44,10 +44,10 @@ class Wanted:
     backup: bool = True
 
     def check(self, *, chat: bool, output: str | None, rate: float | None) -> None:
-        """See that it goes together.
+        """Check that the options fit the source and each other.
 
         Raises:
-            Unusable: if it does not.
+            Unusable: if they do not.
         """
         if not chat:
             if self != Wanted():
@@ -76,56 +76,56 @@ def illustrate_chat(
     *,
     quiet: bool,
 ) -> int:
-    """Illustrate the messages of a chat, in its place or in a copy.
+    """Illustrate the messages of a chat, in place or in a copy.
 
     Args:
         source: the chat.
         output: a file for the copy; the chat itself if `None`.
         pictures: the directory of the pictures; by default beside what is written.
         settings: of the studio.
-        wanted: what is meant.
+        wanted: which messages, and how.
         quiet: whether to show errors only.
 
     Returns:
         The exit status, as of `illustrate`.
 
     Raises:
-        LimnerError: what ended it.
+        LimnerError: if it cannot be read, copied or illustrated.
     """
-    places = find_places(source, output or source, pictures, settings)
-    assert places.output is not None
-    if not places.in_place:
+    paths = choose_paths(source, output or source, pictures, settings)
+    assert paths.output is not None
+    if not paths.in_place:
         if not wanted.backup:
             raise Unusable("--no-backup: with -o the chat itself is left as it is")
         check_messages(source, wanted.messages)
-        check_copy(places.output)
-        copy_file(source, places.output)
+        check_copy(paths.output)
+        copy_file(source, paths.output)
     broken: list[str] = []
-    untouched = beside(places.output, "", ".bak")
+    untouched = beside(paths.output, "", ".bak")
     was_there = untouched.exists()
-    with opened(places, settings, chat=True, backup=wanted.backup and places.in_place) as document:
-        check_messages(str(places.output), wanted.messages)
+    with opened(paths, settings, chat=True, backup=wanted.backup and paths.in_place) as document:
+        check_messages(str(paths.output), wanted.messages)
         display = open_display(settings.slots, quiet=quiet)
-        tell_lost(places, source, display)
-        course = Course(display)
+        tell_lost(paths, source, display)
+        batch = Batch(display)
         try:
             jobs = find_jobs(document, wanted, broken)
-            course.run(document.name, document.settings, document.store, jobs)
+            batch.run(document.name, document.settings, document.store, jobs)
         finally:
             display.close()
         for line in few(broken):
-            display.complain(line)
+            display.error(line)
         if untouched.exists() and not was_there:
-            display.say(f"kept    {shown(str(untouched), 300)}, the chat as it was")
-        tell_removed(course.results, display)
-        if course.results or course.errors or course.interrupts:
-            return conclude(course, document, display) or (INCOMPLETE if broken else DONE)
-        tell_nothing(document, wanted, display, copied=not places.in_place)
+            display.note(f"kept    {shown(str(untouched), 300)}, the chat as it was")
+        tell_removed(batch.results, display)
+        if batch.results or batch.errors or batch.interrupts:
+            return conclude(batch, document, display) or (INCOMPLETE if broken else DONE)
+        tell_nothing(document, wanted, display, copied=not paths.in_place)
         return INCOMPLETE if broken else DONE
 
 
 def find_jobs(document: Document, wanted: Wanted, broken: list[str]) -> Iterator[Job]:
-    """Say what is wished for, message by message.
+    """Yield a job for each message that needs pictures.
 
     Raises:
         StoreFailed, TextTooLong: if the chat cannot be read.
@@ -139,52 +139,52 @@ def find_jobs(document: Document, wanted: Wanted, broken: list[str]) -> Iterator
         if only and message_id not in only:
             continue
         registry = document.store.registry(message_id)
-        page = MarkEditor(PromptTags(text, registry, message_id=message_id, notation=notation))
-        wished = bool(request_all(page, mode, only_missing=only_missing))
+        editor = MarkEditor(PromptTags(text, registry, message_id=message_id, notation=notation))
+        requested = bool(request_all(editor, mode, only_missing=only_missing))
         stripped = only_missing and bool(
             reconcile(text, registry, message_id=message_id, notation=notation).placed
         )
-        if wished or stripped:
-            again = partial(ask, message_id, mode, only_missing, wished, stripped)
-            yield Job(message_id, len(text), again)
+        if requested or stripped:
+            request = partial(request_pictures, message_id, mode, only_missing, requested, stripped)
+            yield Job(message_id, len(text), request)
 
 
-def ask(
+def request_pictures(
     message_id: str,
     mode: AgainMode,
     only_missing: bool,
-    wished: bool,
+    requested: bool,
     stripped: bool,
     studio: Studio,
 ) -> list[pykka.Future[Illustrated]]:
-    """Wish for the pictures of a message; what another program has stripped is there already."""
-    asked = [studio.reconcile(message_id)] if stripped else []
-    if wished:
-        asked.append(studio.illustrate_again(message_id, mode, only_missing=only_missing))
-    return asked
+    """Request the pictures of a message, after those that another program stripped are put back."""
+    futures = [studio.reconcile(message_id)] if stripped else []
+    if requested:
+        futures.append(studio.illustrate_again(message_id, mode, only_missing=only_missing))
+    return futures
 
 
-def tell_lost(places: Places, source: str, display: Display) -> None:
-    """Say that pictures of a chat did not come with it when it was copied."""
-    assert places.output is not None
-    if places.in_place:
+def tell_lost(paths: Paths, source: str, display: Display) -> None:
+    """Print how many pictures of a chat did not come with it when it was copied."""
+    assert paths.output is not None
+    if paths.in_place:
         return
-    files = PictureFiles(places.pictures, places.pictures_url)
-    lost = sum(map(files.lost, pictures_in(places.output)))
+    files = PictureFiles(paths.pictures, paths.pictures_url)
+    lost = sum(map(files.lost, pictures_in(paths.output)))
     if lost:
-        display.complain(
+        display.error(
             f"{lost:,} picture{'s' * (lost != 1)} of {shown(source, 300)} did not come with the "
-            f"copy: put the files into {shown(str(places.pictures), 300)}"
+            f"copy: put the files into {shown(str(paths.pictures), 300)}"
         )
 
 
 def check_messages(file: str, numbers: Sequence[int]) -> None:
-    """See that lines of a chat are messages that can be illustrated.
+    """Check that lines of a chat are messages that can be illustrated.
 
     Raises:
         Unusable: if there is no such line.
-        UnknownMessage: if it is none of the assistant's.
-        StoreFailed: if it is broken.
+        UnknownMessage: if a line is no message of the assistant.
+        StoreFailed: if a line is broken.
     """
     if not numbers:
         return
@@ -199,10 +199,10 @@ def check_messages(file: str, numbers: Sequence[int]) -> None:
 
 
 def tell_nothing(document: Document, wanted: Wanted, display: Display, *, copied: bool) -> None:
-    """Say that there was nothing to illustrate."""
+    """Print that there was nothing to illustrate, and why."""
     name = shown(document.name, 300)
     there = f"{name} is a copy now" if copied else f"{name} was left as it is"
     why = "no message that is meant holds a prompt"
     if wanted.mode is None and document.illustrated():
         why = "every prompt that is meant has a picture; --mode append or replace makes more"
-    display.say(f"{there}: {why}")
+    display.note(f"{there}: {why}")

@@ -1,4 +1,4 @@
-"""`limner clean`: a file without pictures, marks and prompt tags, as one sends it to a model."""
+"""`limner clean`: a file without pictures, marks and prompt tags, as it is sent to a model."""
 
 import shutil
 import sys
@@ -26,7 +26,7 @@ from limner.messages.text.notation import Notation
 from limner.messages.text.scanner import find_prompts
 from limner.messages.unicode import shown
 from limner.scripts.display import Display, Lines
-from limner.scripts.paths import Places, find_places, places_of
+from limner.scripts.paths import Paths, choose_paths, existing_paths
 from limner.scripts.reading import Unusable, open_source
 from limner.scripts.report import (
     DONE,
@@ -34,9 +34,9 @@ from limner.scripts.report import (
     INCOMPLETE,
     INTERRUPTED,
     few,
-    give_up,
-    outcome_of,
     print_text,
+    report_error,
+    result_of,
     tell_changed,
 )
 from limner.scripts.revise.copying import copy_file
@@ -62,13 +62,13 @@ def clean(
     config: Path | None = None,
     **given: Any,
 ) -> int:
-    """Take pictures, marks and prompt tags out of a file.
+    """Remove pictures, marks and prompt tags from a file.
 
     Args:
         file: a text or a chat.
         output: a file, or `-` for standard output; by default the file itself.
         keep: what stays.
-        dry_run: whether it is only shown what would change.
+        dry_run: whether to show only what would change.
         quiet: whether to show errors only.
         config: a file of settings.
         given: fields of `Settings`.
@@ -89,23 +89,23 @@ def clean(
             raise Unusable("standard output is closed; name a file with -o")
         cleaning = Cleaning(settings, keep, dry_run)
         if output == "-":
-            if not cleaning.print(file, display, chat=chat):
+            if not cleaning.print_clean(file, display, chat=chat):
                 return FAILED
             name = "standard output"
         else:
             name = cleaning.write(file, output, chat=chat)
     except LimnerError as error:
-        return give_up(error, display)
+        return report_error(error, display)
     except KeyboardInterrupt:
         if cleaning is not None and output is None:
-            tell_changed(file, cleaning.asked, display)
+            tell_changed(file, cleaning.futures, display)
         return INTERRUPTED
     for line in few(cleaning.broken):
-        display.complain(line)
+        display.error(line)
     if not dry_run:
-        hint = "" if cleaning.taken["picture"] else cleaning.hint
-        done = "written" if cleaning.taken or output else "unchanged"
-        display.say(f"{done} {shown(name, 300)}, {cleaning.told} taken out{hint}")
+        hint = "" if cleaning.removed["picture"] else cleaning.hint
+        done = "written" if cleaning.removed or output else "unchanged"
+        display.note(f"{done} {shown(name, 300)}, {cleaning.summary} taken out{hint}")
     return INCOMPLETE if cleaning.broken else DONE
 
 
@@ -114,126 +114,126 @@ class Cleaning:
     """The cleaning of one file.
 
     Args:
-        settings: what holds.
+        settings: the ones in force.
         keep: what stays.
-        dry_run: whether it is only shown what would change.
-        taken: how much of each kind was taken out.
-        broken: what is wrong with lines that were passed over.
-        asked: the changes of messages where they stand.
-        hint: where the pictures may be that the file does not have.
+        dry_run: whether to show only what would change.
+        removed: how many marks of each kind were removed.
+        broken: the errors of lines that were skipped.
+        futures: of the changes of messages in place.
+        hint: names another file that may have the pictures.
     """
 
     settings: Settings
     keep: Sequence[Kept]
     dry_run: bool
-    taken: Counter[str] = field(default_factory=Counter)
+    removed: Counter[str] = field(default_factory=Counter)
     broken: list[str] = field(default_factory=list)
-    asked: list[pykka.Future[Illustrated]] = field(default_factory=list)
+    futures: list[pykka.Future[Illustrated]] = field(default_factory=list)
     hint: str = ""
 
     def write(self, file: str, output: str | None, *, chat: bool) -> str:
-        """Clean a file in its place, or write it elsewhere; give the name of what is clean then."""
+        """Clean a file in place, or write it elsewhere; return the name of the clean file."""
         if output is None:
-            places = places_of(file, None, self.settings, writes=not self.dry_run)
+            paths = existing_paths(file, None, self.settings, writes=not self.dry_run)
         else:
-            places = find_places(file, output, None, self.settings)
-        if places.in_place or chat:
-            if not places.in_place and places.output is not None:
-                check_copy(places.output)
-                copy_file(file, places.output)
-            self.in_place(places, chat=chat, backup=places.in_place)
-        elif places.output is not None:
+            paths = choose_paths(file, output, None, self.settings)
+        if paths.in_place or chat:
+            if not paths.in_place and paths.output is not None:
+                check_copy(paths.output)
+                copy_file(file, paths.output)
+            self.in_place(paths, chat=chat, backup=paths.in_place)
+        elif paths.output is not None:
             text = self.clean(open_source(file).whole(self.settings.max_text))
-            files = PictureFiles(places.pictures, places.pictures_url)
-            store = FileStore(places.output.parent, files)
-            loaded = store.load(places.message_id)
+            files = PictureFiles(paths.pictures, paths.pictures_url)
+            store = FileStore(paths.output.parent, files)
+            loaded = store.load(paths.message_id)
             version = None if loaded is None else loaded[1]
-            # what stood there before has no claim on this text
+            # the registry of an earlier text there does not belong to this one
             store.write(
-                places.message_id, text, expected_version=version, links=RegistryUpdate(anew=True)
+                paths.message_id, text, expected_version=version, links=RegistryUpdate(anew=True)
             )
             store.close()
-        return places.output_name
+        return paths.output_name
 
-    def in_place(self, places: Places, *, chat: bool, backup: bool) -> None:
-        """Clean each message of a file where it stands."""
+    def in_place(self, paths: Paths, *, chat: bool, backup: bool) -> None:
+        """Clean each message of a file in place."""
         with (
             interrupted_between_steps() as step,
-            opened(places, self.settings, chat=chat, backup=backup) as document,
+            opened(paths, self.settings, chat=chat, backup=backup) as document,
         ):
             settings, self.hint = document.settings, document.hint
             with Studio.open(settings, store=document.store, generator="instant") as studio:
-                for message_id, text in document.messages(broken=self._pass_over):
+                for message_id, text in document.messages(broken=self._note_broken):
                     step()
                     after = self.clean(text)
                     if self.dry_run:
                         show_diff(shown(document.called(message_id), 300), text, after)
                         continue
                     if "pictures" not in self.keep:
-                        for one in stripped(document.store.registry(message_id), text):
-                            self.asked.append(studio.remove(message_id, one))
+                        for placement in stripped(document.store.registry(message_id), text):
+                            self.futures.append(studio.remove(message_id, placement))
                     if after != text:
                         change = partial(cleaned, keep=self.keep, notation=settings.notation)
-                        self.asked.append(studio.edit(message_id, change))
-                    if self.asked:
-                        outcome_of(self.asked[-1], step)
+                        self.futures.append(studio.edit(message_id, change))
+                    if self.futures:
+                        result_of(self.futures[-1], step)
 
-    def print(self, file: str, display: Display, *, chat: bool) -> bool:
-        """Print a file as it is when it is clean; say whether somebody took it."""
+    def print_clean(self, file: str, display: Display, *, chat: bool) -> bool:
+        """Print the clean text of a file, and return whether that succeeded."""
         if not chat:
             text = self.clean(open_source(file).whole(self.settings.max_text))
             return print_text(text, display)
         with TemporaryDirectory() as folder:
             copy = Path(folder) / "chat.jsonl"
             copy_file(file, copy)
-            places = places_of(str(copy), None, self.settings)
+            paths = existing_paths(str(copy), None, self.settings)
             try:
-                self.in_place(places, chat=True, backup=False)
+                self.in_place(paths, chat=True, backup=False)
             except LimnerError as error:
                 raise Unusable(str(error).replace(str(copy), file)) from error
             self.broken = [line.replace(str(copy), shown(file, 300)) for line in self.broken]
-            with copy.open("rb") as clean_one:
+            with copy.open("rb") as clean_copy:
                 try:
-                    shutil.copyfileobj(clean_one, sys.stdout.buffer)
+                    shutil.copyfileobj(clean_copy, sys.stdout.buffer)
                     sys.stdout.flush()
                 except BrokenPipeError:
                     raise
                 except OSError as error:
-                    display.complain(f"standard output cannot be written: {error.strerror}")
+                    display.error(f"standard output cannot be written: {error.strerror}")
                     return False
         return True
 
     def clean(self, text: str) -> str:
-        """Clean a text, and count what is taken out."""
+        """Return a clean text, and count what was removed."""
         notation = self.settings.notation
         after = cleaned(text, self.keep, notation=notation)
         if after != text:
-            self.taken += count(text, notation) - count(after, notation)
+            self.removed += count(text, notation) - count(after, notation)
         return after
 
     @property
-    def told(self) -> str:
-        """What was taken out, as a person says it."""
+    def summary(self) -> str:
+        """The number of removed marks of each kind, in words."""
         parts = [
-            f"{self.taken[kind]:,} {nouns[self.taken[kind] != 1]}"
+            f"{self.removed[kind]:,} {nouns[self.removed[kind] != 1]}"
             for kind, nouns in NOUNS.items()
-            if self.taken[kind]
+            if self.removed[kind]
         ]
         return ", ".join(parts) or "nothing"
 
-    def _pass_over(self, error: StoreFailed) -> None:
+    def _note_broken(self, error: StoreFailed) -> None:
         self.broken.append(shown(str(error), 300))
 
 
 def stripped(registry: Registry, text: str) -> list[Placement]:
-    """Give the pictures that another program has taken out; they are not to be put back either."""
-    placed = [one.placement for one in registry.links if one.state == "placed"]
+    """Return the pictures that another program has removed, so that they are not put back."""
+    placed = [link.placement for link in registry.links if link.state == "placed"]
     there = marked(text) if placed else frozenset()
-    return [one for one in placed if one.id not in there]
+    return [placement for placement in placed if placement.id not in there]
 
 
 def count(text: str, notation: Notation) -> Counter[str]:
-    """Give how many pictures, marks of failures and prompts there are in a text."""
+    """Return how many pictures, marks of failures and prompts there are in a text."""
     matches = find_prompts(
         text, notation.patterns, max_tag=notation.max_tag, timeout=notation.timeout
     )

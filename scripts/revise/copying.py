@@ -1,4 +1,4 @@
-"""A copy of a file, whole or not at all, for a command that is to change it elsewhere."""
+"""Copies a file, whole or not at all, for a command that changes the copy."""
 
 import os
 import stat
@@ -12,10 +12,10 @@ BLOCK = 1 << 18
 
 
 def copy_file(source: str, target: Path) -> None:
-    """Copy a file over another one, or to a new one; permission bits of one that is there stay.
+    """Copy a file to a new or an existing one, which keeps its permission bits.
 
     Raises:
-        StoreFailed: if that fails; nothing is copied then.
+        StoreFailed: if that fails; the target is unchanged then.
     """
     target = Path(os.path.realpath(target))
     try:

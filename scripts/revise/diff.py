@@ -1,7 +1,8 @@
 """What would change, as a unified diff.
 
-The longest common part is not looked for: that may take a time that grows with the square of a
-text. Lines that both texts have once, in one order, hold the rest together ("patience diff").
+The longest common subsequence is not searched, since that may take time that grows with the square
+of a text. Lines that are unique in both texts and in the same order are the anchors between which
+the rest is compared ("patience diff").
 """
 
 import sys
@@ -15,7 +16,7 @@ CONTEXT = 3
 """Lines that are shown before and after a change."""
 
 DEPTH = 8
-"""How often what is between two lines that are held is looked into."""
+"""How often the lines between two anchors are divided by anchors of their own."""
 
 COLOURS = {"-": "31", "+": "32", "@": "36"}
 
@@ -30,7 +31,9 @@ class Change(NamedTuple):
 
 
 def show_diff(name: str, before: str, after: str) -> None:
-    """Print what would change in a text to standard output; coloured and harmless on a terminal.
+    """Print what would change in a text to standard output.
+
+    On a terminal it is coloured, and without control characters.
 
     Args:
         name: of the text.
@@ -41,22 +44,22 @@ def show_diff(name: str, before: str, after: str) -> None:
     for line in unified(name, before, after):
         if terminal:
             colour = "1" if line.startswith(("--- ", "+++ ")) else COLOURS.get(line[:1])
-            seen = harmless(line)
-            print(f"\x1b[{colour}m{seen}\x1b[0m" if colour else seen)
+            safe = harmless(line)
+            print(f"\x1b[{colour}m{safe}\x1b[0m" if colour else safe)
         else:
             sys.stdout.buffer.write(f"{line}\n".encode(errors="surrogateescape"))
     sys.stdout.flush()
 
 
 def harmless(line: str) -> str:
-    """Give a line without what would drive a terminal; each such character is shown as `�`."""
+    """Return a line with each control character replaced by `�`."""
     return "".join(
-        one if one == "\t" or unicodedata.category(one)[0] in "LMNPSZ" else "�" for one in line
+        char if char == "\t" or unicodedata.category(char)[0] in "LMNPSZ" else "�" for char in line
     )
 
 
 def unified(name: str, before: str, after: str) -> Iterator[str]:
-    """Give the lines of a unified diff, as `diff -u` does and `patch` reads."""
+    """Yield the lines of a unified diff, as `diff -u` writes and `patch` reads them."""
     old, new = _lines(before), _lines(after)
     found = deque(changes(old, new))
     if not found:
@@ -79,7 +82,7 @@ def _lines(text: str) -> list[str]:
 
 
 def changes(old: Sequence[str], new: Sequence[str]) -> Iterator[Change]:
-    """Give what is to be replaced in the old lines by what, in their order."""
+    """Yield the changes from the old lines to the new ones, in their order."""
     waiting = [(Change(0, len(old), 0, len(new)), DEPTH)]
     while waiting:
         (start, end, first, last), depth = waiting.pop()
@@ -89,19 +92,19 @@ def changes(old: Sequence[str], new: Sequence[str]) -> Iterator[Change]:
             end, last = end - 1, last - 1
         if start == end and first == last:
             continue
-        held = _held(old, new, Change(start, end, first, last)) if depth else []
-        if not held:
+        anchors = _anchors(old, new, Change(start, end, first, last)) if depth else []
+        if not anchors:
             yield Change(start, end, first, last)
             continue
         parts = []
-        for one, other in [*held, (end, last)]:
-            parts.append((Change(start, one, first, other), depth - 1))
-            start, first = one, other
+        for anchor, new_anchor in [*anchors, (end, last)]:
+            parts.append((Change(start, anchor, first, new_anchor), depth - 1))
+            start, first = anchor, new_anchor
         waiting += reversed(parts)
 
 
-def _held(old: Sequence[str], new: Sequence[str], within: Change) -> list[tuple[int, int]]:
-    """Give the lines that both have once, those of them that stand in one order in both."""
+def _anchors(old: Sequence[str], new: Sequence[str], within: Change) -> list[tuple[int, int]]:
+    """Return pairs of the lines that are unique in both, the most that are in the same order."""
     start, end, first, last = within
     once = Counter(old[start:end])
     again = Counter(new[first:last])
@@ -132,11 +135,11 @@ def _hunk(old: Sequence[str], new: Sequence[str], hunk: Sequence[Change]) -> Ite
     trail = min(CONTEXT, len(old) - hunk[-1].end)
     body: list[str] = []
     at = start - lead
-    for one in hunk:
-        body += [f" {line}" for line in old[at : one.start]]
-        body += [f"-{line}" for line in old[one.start : one.end]]
-        body += [f"+{line}" for line in new[one.first : one.last]]
-        at = one.end
+    for change in hunk:
+        body += [f" {line}" for line in old[at : change.start]]
+        body += [f"-{line}" for line in old[change.start : change.end]]
+        body += [f"+{line}" for line in new[change.first : change.last]]
+        at = change.end
     body += [f" {line}" for line in old[at : at + trail]]
     was = _extent(start - lead, at + trail)
     yield f"@@ -{was} +{_extent(first - lead, hunk[-1].last + trail)} @@\n"

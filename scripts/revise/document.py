@@ -1,4 +1,4 @@
-"""A file that is there: one text, or a chat of many; with the store that it lives in."""
+"""An existing file, a text or a chat of many messages, with the store that reads and writes it."""
 
 import os
 import stat
@@ -16,27 +16,27 @@ from limner.messages.settings import Settings
 from limner.messages.sillytavern.header import read_registries
 from limner.messages.sillytavern.lines import BrokenLine, members
 from limner.messages.unicode import shown
-from limner.scripts.paths import Places
+from limner.scripts.paths import Paths
 from limner.scripts.reading import Unusable, open_source
 
 MAX_HEADER = 2**28
-"""Bytes of the first line of a chat; what is longer is none."""
+"""Bytes of the first line of a chat, at most; a file whose first line is longer is no chat."""
 
 _BEFORE = b"\xef\xbb\xbf \t\r\n"
 
 
 @dataclass(frozen=True)
 class Document:
-    """A file and the store that it lives in.
+    """A file and its store.
 
     Args:
-        places: where the file and its pictures are.
-        store: the store.
+        paths: where the file and its pictures are.
+        store: reads and writes the file.
         chat: whether it is a chat, whose messages are named by their lines.
-        settings: what holds for it.
+        settings: the ones in force.
     """
 
-    places: Places
+    paths: Paths
     store: RegistryStore
     chat: bool
     settings: Settings
@@ -44,12 +44,12 @@ class Document:
     @property
     def name(self) -> str:
         """The file, as a person calls it."""
-        return self.places.output_name
+        return self.paths.output_name
 
     @property
     def hint(self) -> str:
-        """What to add where the file has no picture: the file that its pictures may be in."""
-        file = self.places.output
+        """Names a file beside it that may have the pictures; empty if there is none."""
+        file = self.paths.output
         beside = file and file.with_name(f"{file.stem}.illustrated{file.suffix}")
         if self.chat or beside is None or not beside.is_file():
             return ""
@@ -58,14 +58,14 @@ class Document:
     def messages(
         self, broken: Callable[[StoreFailed], object] | None = None
     ) -> Iterator[tuple[str, str]]:
-        """Give the id and the text of each message, one by one; of a text there is one.
+        """Yield the id and the text of each message; a text is one message.
 
         Args:
-            broken: is called with what is wrong with each line of a chat that is no message.
+            broken: is called with an error for each line of a chat that is no message.
 
         Raises:
             StoreFailed: if the file cannot be read.
-            TextTooLong: if one has more characters than the settings allow.
+            TextTooLong: if a message has more characters than the settings allow.
         """
         for message_id, text in self._messages(broken):
             if len(text) > self.settings.max_text:
@@ -82,52 +82,54 @@ class Document:
             from limner.actors.stores.sillytavern.chat_file import ChatFileStore
 
             yield from cast("ChatFileStore", self.store).messages(broken=broken)
-        elif loaded := self.store.load(self.places.message_id):
-            yield self.places.message_id, loaded[0]
+        elif loaded := self.store.load(self.paths.message_id):
+            yield self.paths.message_id, loaded[0]
 
     def illustrated(self) -> list[str]:
-        """Give the ids of the messages that have pictures by the registry, there or not.
+        """Return the ids of the messages that have placed pictures by the registry.
+
+        Whether the pictures still stand in the text is not checked.
 
         Raises:
             StoreFailed: if the file or the registry cannot be read.
         """
-        assert self.places.output is not None
-        ids = [self.places.message_id]
+        assert self.paths.output is not None
+        ids = [self.paths.message_id]
         if self.chat:
-            known = _registered(self.places.output)
-            ids = sorted(known, key=lambda one: (len(one), one))
+            known = _registered(self.paths.output)
+            ids = sorted(known, key=lambda message_id: (len(message_id), message_id))
         return [
-            one
-            for one in ids
-            if any(link.state == "placed" for link in self.store.registry(one).links)
+            message_id
+            for message_id in ids
+            if any(link.state == "placed" for link in self.store.registry(message_id).links)
         ]
 
     def called(self, message_id: str) -> str:
-        """Say which message that is, as a person calls it."""
+        """Return the name of a message for people: the file, and the line in a chat."""
         return f"{self.name}:{message_id}" if self.chat else self.name
 
 
 @contextmanager
 def opened(
-    places: Places, settings: Settings, *, chat: bool, backup: bool = True
+    paths: Paths, settings: Settings, *, chat: bool, backup: bool = True
 ) -> Iterator[Document]:
-    """Open a file that is there.
+    """Open an existing file.
 
     Args:
-        places: where it and its pictures are.
-        settings: what holds; its markup is that of the file's name if nothing names one.
+        paths: where it and its pictures are.
+        settings: the ones in force; unless they set `markup`, it follows from the file's name.
         chat: whether it is a chat.
-        backup: whether a chat that Limner has never changed is kept as it is, beside it, before
-            it is changed.
+        backup: whether a chat that Limner has never changed is copied beside it before its first
+            change.
 
     Raises:
         Unusable, TextTooLong, StoreFailed: if it cannot be read.
     """
-    file = places.output
+    file = paths.output
     assert file is not None
-    pictures = PictureFiles(places.pictures, places.pictures_url)
+    pictures = PictureFiles(paths.pictures, paths.pictures_url)
     if "markup" not in settings.model_fields_set:
-        settings = settings.model_copy(update={"markup": places.markup})
+        settings = settings.model_copy(update={"markup": paths.markup})
     store: RegistryStore
     if chat:
         from limner.actors.stores.sillytavern.chat_file import ChatFileStore
@@ -136,17 +138,17 @@ def opened(
     else:
         from limner.actors.stores import FileStore
 
-        # which says what is wrong with it as it is said of any source
+        # reports what is wrong with the file in the words used for any source
         open_source(str(file)).whole(settings.max_text)
         store = FileStore(file.parent, pictures)
     try:
-        yield Document(places, store, chat, settings)
+        yield Document(paths, store, chat, settings)
     finally:
         store.close()
 
 
 def pictures_in(chat: Path) -> list[Picture]:
-    """Give the pictures that stand in a chat by what its header says; none if that is unreadable.
+    """Return the pictures that stand in a chat by its header; none if that is unreadable.
 
     Raises:
         Unusable: if the file cannot be read.
@@ -160,7 +162,9 @@ def pictures_in(chat: Path) -> list[Picture]:
 
 
 def check_copy(target: Path) -> None:
-    """See that a copy of a chat goes over no illustrated one: what is known of that is in it.
+    """Check that a copy of a chat would not overwrite an illustrated chat.
+
+    The registry of a chat is in the chat itself, so it would be lost.
 
     Raises:
         Unusable: if it would.
@@ -174,7 +178,7 @@ def check_copy(target: Path) -> None:
 
 
 def is_chat(source: str) -> bool:
-    """Say whether a file is a chat of SillyTavern, by its first line.
+    """Return whether a file is a chat of SillyTavern, by its first line.
 
     Raises:
         Unusable: if it cannot be read, or is JSON lines that are no such chat: a picture in these
@@ -198,7 +202,7 @@ def is_chat(source: str) -> bool:
 
 
 def check_file(file: str) -> None:
-    """See that a file is one that can be read.
+    """Check that a file is a regular file that can be read.
 
     Raises:
         Unusable: if it is not.
@@ -217,7 +221,7 @@ def check_file(file: str) -> None:
 
 
 def _first_line(source: str) -> bytes:
-    """Give the first line of a file that may be a chat; nothing of any other."""
+    """Return the first line of a file that may be a chat; nothing for any other file."""
     path = Path(source)
     try:
         if not path.is_file():  # and opening a named pipe would wait for its other end
@@ -233,8 +237,8 @@ def _first_line(source: str) -> bytes:
 
 
 def _registered(file: Path) -> Mapping[str, Registry]:
-    """Give what the header of a chat says of its messages; nothing if that cannot be read."""
+    """Return the registries in the header of a chat, by message; none if it cannot be read."""
     try:
         return read_registries(_first_line(str(file)).decode())[0]
     except (BrokenLine, UnicodeDecodeError):
-        return {}  # the store says what is wrong with it
+        return {}  # the store reports what is wrong with it

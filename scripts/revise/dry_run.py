@@ -1,4 +1,4 @@
-"""A rehearsal: all is done as it would be, on what is there, and nothing of it is written."""
+"""A dry run: the same work as a real run, on the real texts, of which nothing is written."""
 
 from collections.abc import Mapping, Sequence
 from io import BytesIO
@@ -14,13 +14,13 @@ from limner.messages.settings import Settings
 from limner.messages.tasks import Task
 
 
-class Rehearsal:
-    """A store that reads from another one, and keeps to itself what it is to write.
+class DryRunStore:
+    """A store that reads from another store and keeps writes in memory.
 
     `changes` holds, by message id, the text as it is and as it would be.
 
     Args:
-        store: what is read.
+        store: the store that is read.
         pictures_url: where a new picture would be.
     """
 
@@ -33,7 +33,7 @@ class Rehearsal:
         self._lock = Lock()
 
     def load(self, message_id: str) -> tuple[str, Version] | None:
-        """Give a text, as it would be by now."""
+        """Return a text as it would be by now, and its version."""
         if message_id in self.changes:
             return self.changes[message_id][1], self._versions[message_id]
         return self._store.load(message_id)
@@ -57,7 +57,7 @@ class Rehearsal:
         with self._lock:
             before = self.changes[message_id][0] if message_id in self.changes else held[0]
             self.changes[message_id] = before, text
-            self._versions[message_id] = f"rehearsed after {held[1]}"
+            self._versions[message_id] = f"dry run after {held[1]}"
             if links is not None:
                 self._put(message_id, self._registry(message_id).settle(message_id, links, text))
             return self._versions[message_id]
@@ -70,11 +70,11 @@ class Rehearsal:
         return picture
 
     def kept(self, message_id: str) -> Mapping[str, Picture]:
-        """Give the pictures that would be used before new ones are made."""
+        """Return the kept pictures, which would be used before new ones are made."""
         return self._store.kept(message_id)
 
     def registry(self, message_id: str) -> Registry:
-        """Give all that would be known of a message."""
+        """Return the registry of a message as it would be by now."""
         with self._lock:
             return self._registry(message_id)
 
@@ -84,22 +84,22 @@ class Rehearsal:
             self._put(prompt.message_id, self._registry(prompt.message_id).add(prompt))
 
     def prompt(self, prompt_id: str) -> Prompt | None:
-        """Give a prompt by its id."""
+        """Return a prompt by its id."""
         with self._lock:
-            known = (one.prompt(prompt_id) for one in self._registries.values())
+            known = (registry.prompt(prompt_id) for registry in self._registries.values())
             return next(filter(None, known), None) or self._store.prompt(prompt_id)
 
     def pictures_of(self, prompt_id: str) -> Sequence[Link]:
-        """Give the pictures of a prompt."""
+        """Return the pictures of a prompt."""
         prompt = self.prompt(prompt_id)
         return () if prompt is None else self.registry(prompt.message_id).pictures(prompt_id)
 
     def prompts_of(self, picture_id: str) -> Sequence[Prompt]:
-        """Give the prompts that a picture belongs to, but for those of the rehearsal."""
+        """Return the prompts of a picture, except those that the dry run added."""
         return self._store.prompts_of(picture_id)
 
     def close(self) -> None:
-        """Do nothing: the store that is read is whoever's it was."""
+        """Do nothing: the caller closes the store that is read."""
 
     def _registry(self, message_id: str) -> Registry:
         found = self._registries.get(message_id)
@@ -110,7 +110,7 @@ class Rehearsal:
 
 
 def stand_in(task: Task, cancelled: Cancelled) -> PictureBytes:
-    """Give a picture of one pixel, another one for each task, in place of the generator's."""
+    """Return a picture of one pixel, different for each task, in place of the generator's."""
     del cancelled
     from PIL import Image
 
@@ -119,7 +119,7 @@ def stand_in(task: Task, cancelled: Cancelled) -> PictureBytes:
     return PictureBytes(data=data.getvalue())
 
 
-def in_rehearsal(settings: Settings) -> Settings:
-    """Give settings under which nothing is waited for, and nothing is logged."""
+def dry_run_settings(settings: Settings) -> Settings:
+    """Return settings without waiting times and without an event log."""
     values = {"lanes": {}, "lane_groups": {}, "min_time": 0, "slots": 4, "events": None}
     return settings.model_copy(update=values)

@@ -1,4 +1,4 @@
-"""What is where in a text: its prompt tags, their history, their pictures, what has failed."""
+"""The inventory of a text: its prompt tags, their history, pictures and failures."""
 
 import html
 import re
@@ -19,18 +19,18 @@ from limner.messages.text.prompt_tags import PromptTags
 from limner.messages.text.reconcile import standing
 
 State = Literal["stands", "unmarked", "missing", "kept", "pending", "past"]
-"""What became of a picture: it stands in the text; so it does, but without Limner's mark; another
+"""The state of a picture: it stands in the text; it stands there without Limner's mark; another
 program has stripped it; it is finished and in no text yet; it is being written; it stood there once
-and was taken out on purpose."""
+and was removed on purpose."""
 
 LEAST = 4
-"""Characters that the beginning of an id has at least."""
+"""Characters of an id that must be given, at least."""
 
 MAX_COMPARED = 2_000
-"""Pictures whose ids a mistyped one is compared with."""
+"""Pictures whose ids are compared with a mistyped id, at most."""
 
 MAX_FAMILY = 200
-"""Prompts that come from one another, of which a history is made; the next ones begin another."""
+"""Prompts refined from one another that share a history, at most; the next begins another."""
 
 _BEGINNING = re.compile(rf"[0-9a-f]{{{LEAST},32}}|[0-9a-f]{{{LEAST},20}}:[0-9a-f]{{0,32}}")
 _VALUE = r"""\s*=\s*(?|"([^"]*)"|'([^']*)'|([^\s"'<>]+))"""
@@ -51,9 +51,9 @@ class Entry:
 
     Args:
         placement: its id.
-        state: what became of it.
+        state: where it is.
         url: its address; empty if it is not known.
-        number: how many pictures stand before it in the file, and one; `None` unless it stands.
+        number: its place among the marked pictures of the file, from 1; `None` for any other.
     """
 
     placement: str
@@ -64,7 +64,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Failed:
-    """The mark of a picture that could not be made: its id, and why."""
+    """The mark of a picture that could not be made: its id, and the reason."""
 
     id: str
     reason: str
@@ -72,15 +72,15 @@ class Failed:
 
 @dataclass(frozen=True)
 class Spot:
-    """A prompt tag and what belongs to it; or what belongs to a prompt whose tag is gone.
+    """A prompt tag with its pictures; or the pictures of a prompt whose tag is gone.
 
     Args:
         line: of the text, from 1; `None` if there is no tag any more.
         prompt_id: of the prompt that holds the tag.
-        prompt: what it says; empty if that is not known.
-        history: where it comes from, the oldest first, and what was last refined from it.
-        pictures: those that stand in the text first.
-        failures: what could not be made.
+        prompt: its text; empty if that is not known.
+        history: the prompts that it was refined from, the oldest first, and those refined from it.
+        pictures: the ones that stand in the text first.
+        failures: the pictures that could not be made.
     """
 
     line: int | None
@@ -93,11 +93,11 @@ class Spot:
 
 @dataclass(frozen=True)
 class Sheet:
-    """What is where in one text.
+    """The inventory of one text.
 
     Args:
         message_id: its message.
-        spots: the tags in their order, then what has none any more.
+        spots: the tags in their order, then the prompts whose tags are gone.
     """
 
     message_id: str
@@ -106,25 +106,25 @@ class Sheet:
     @property
     def pictures(self) -> Iterator[Entry]:
         """All pictures."""
-        return (one for spot in self.spots for one in spot.pictures)
+        return (picture for spot in self.spots for picture in spot.pictures)
 
 
 class History:
-    """The lines of the prompts of a message, each looked for among its own family.
+    """The history of each prompt of a message, found among the prompts of its own family.
 
     Args:
-        registry: what is known of it.
+        registry: of the message.
     """
 
     def __init__(self, registry: Registry) -> None:
         self._families: dict[str, list[Prompt]] = {}
-        for one in registry.prompts:  # a parent comes before its children
-            family = self._families.get(one.parent_id or "", [])
-            family = self._families[one.id] = family if len(family) < MAX_FAMILY else []
-            family.append(one)
+        for prompt in registry.prompts:  # a parent comes before its children
+            family = self._families.get(prompt.parent_id or "", [])
+            family = self._families[prompt.id] = family if len(family) < MAX_FAMILY else []
+            family.append(prompt)
 
     def line(self, prompt_id: str) -> tuple[Prompt, ...]:
-        """Give a prompt's line from its root to its tip."""
+        """Return a prompt's line of refinements from its root to its tip."""
         family = tuple(self._families.get(prompt_id, ()))
         return Registry.trusted(prompts=family, links=(), claims=()).line(prompt_id)
 
@@ -132,30 +132,31 @@ class History:
 def inventory(
     message_id: str, text: str, registry: Registry, notation: Notation, *, first: int = 1
 ) -> Sheet:
-    """Say what is where in a text.
+    """Return the inventory of a text.
 
     Args:
         message_id: its message.
         text: the text.
-        registry: what is known of the message.
+        registry: of the message.
         notation: how prompts and pictures stand in it.
         first: the number of the first picture that stands in it.
     """
     tags = PromptTags(text, registry, message_id=message_id, notation=notation)
-    page = MarkEditor(tags)
-    there = standing(page, [one.placement for one in registry.links if one.state == "placed"])
+    editor = MarkEditor(tags)
+    placed = [link.placement for link in registry.links if link.state == "placed"]
+    there = standing(editor, placed)
     history = History(registry)
-    links = {one.placement.id: one for one in registry.links}
+    links = {link.placement.id: link for link in registry.links}
     by_prompt: dict[str, list[str]] = {}  # the ids of pictures, those that stand first
     failures: dict[str, list[Failed]] = {}
-    for name, marks in page.present.items():
+    for name, marks in editor.present.items():
         if marks[0].kind == "picture":
             by_prompt.setdefault(marks[0].prompt_id, []).append(name)
         else:
             failed = Failed(name, _reason(text, marks[0]))
             failures.setdefault(marks[0].prompt_id, []).append(failed)
     for name, link in links.items():
-        if name not in page.present:
+        if name not in editor.present:
             by_prompt.setdefault(link.placement.prompt_id, []).append(name)
     at_tag: dict[int | None, list[str]] = {}
     for prompt_id in dict.fromkeys([*by_prompt, *failures]):
@@ -167,12 +168,12 @@ def inventory(
         nonlocal number
         names = [name for prompt_id in prompts for name in by_prompt.get(prompt_id, ())]
         names.sort(
-            key=lambda name: page.present[name][0].start if name in page.present else len(text)
+            key=lambda name: editor.present[name][0].start if name in editor.present else len(text)
         )
         for name in names:
             link = links.get(name)
-            marked = name in page.present
-            url = link.placement.picture.url if link else _address(text, page.present[name][0])
+            marked = name in editor.present
+            url = link.placement.picture.url if link else _address(text, editor.present[name][0])
             state: State = "stands"
             if not marked and link:
                 state = "missing" if link.state == "placed" else link.state
@@ -193,7 +194,9 @@ def inventory(
                 prompt=tags.prompt(at).text,
                 history=history.line(tags.owners[at]),
                 pictures=tuple(entries(prompts)),
-                failures=tuple(one for each in prompts for one in failures.get(each, ())),
+                failures=tuple(
+                    failed for prompt_id in prompts for failed in failures.get(prompt_id, ())
+                ),
             )
         )
     for prompt_id in at_tag.get(None, []):
@@ -212,44 +215,44 @@ def inventory(
 
 
 def find(given: str, sheets: Sequence[Sheet], *, file: str) -> tuple[str, str]:
-    """Give the message and the placement of a picture that stands in a text.
+    """Return the message and the placement of a picture that stands in a text.
 
     Args:
         given: its number; or a beginning that no other has, of 4 digits at least, of its
             placement's id, of its picture's id, or of both with a colon between.
-        sheets: what is where.
-        file: what the person calls the file.
+        sheets: the inventory of each message.
+        file: its name for people.
 
     Raises:
-        UnknownPicture: if it is no picture that stands there, or may be several.
+        UnknownPicture: if no such picture stands there, or several may be meant.
     """
-    everywhere = [(sheet.message_id, one) for sheet in sheets for one in sheet.pictures]
+    everywhere = [(sheet.message_id, entry) for sheet in sheets for entry in sheet.pictures]
     wanted = given.strip().lower()
     number = int(wanted) if wanted.isdecimal() and wanted.isascii() and len(wanted) < 10 else 0
     found = [
-        (message_id, one)
-        for message_id, one in everywhere
-        if _begins(one.placement, wanted) or (number and one.number == number)
+        (message_id, entry)
+        for message_id, entry in everywhere
+        if _begins(entry.placement, wanted) or (number and entry.number == number)
     ]
-    found = [each for each in found if each[1].number] or found
-    names = list(dict.fromkeys(one.placement for _, one in found))
+    found = [(message_id, entry) for message_id, entry in found if entry.number] or found
+    names = list(dict.fromkeys(entry.placement for _, entry in found))
     if len(names) > 1:
         raise UnknownPicture(f"{given[:60]!r} may be {_listed(names)}; give more of its id")
     if found and not found[0][1].number:
         raise UnknownPicture(f"picture {names[0]} {_WHY_NOT[found[0][1].state]}")
     if len(found) > 1:  # as in a chat whose message was copied
-        numbers = _listed([str(one.number) for _, one in found])
+        numbers = _listed([str(entry.number) for _, entry in found])
         raise UnknownPicture(
             f"picture {names[0]} stands in several messages; name it by its number: {numbers}"
         )
     if found:
         return found[0][0], names[0]
-    known = list(dict.fromkeys(one.placement for _, one in everywhere))
+    known = list(dict.fromkeys(entry.placement for _, entry in everywhere))
     close = get_close_matches(wanted[:60], _ids(known), n=3, cutoff=0.5)
-    names = list(dict.fromkeys(name for one in close for name in known if one in name))
-    said = f"; the closest is {names[0]}" if names else ""
+    names = list(dict.fromkeys(name for part in close for name in known if part in name))
+    hint = f"; the closest is {names[0]}" if names else ""
     raise UnknownPicture(
-        f"no picture {given[:60]!r} stands in {file}{said}; limner pictures {file} names all"
+        f"no picture {given[:60]!r} stands in {file}{hint}; limner pictures {file} names all"
     )
 
 
@@ -274,7 +277,7 @@ def _begins(name: str, wanted: str) -> bool:
 
 
 def _ids(names: Iterable[str]) -> list[str]:
-    """Give what a mistyped id is compared with."""
+    """Return the ids, and the halves of ids, that a mistyped id is compared with."""
     some = list(names)[:MAX_COMPARED]
     return [*some, *dict.fromkeys(part for name in some for part in name.split(":"))]
 

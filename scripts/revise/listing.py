@@ -1,4 +1,4 @@
-"""`limner pictures`: what is where in a file, for a person, a pipe, or a program."""
+"""`limner pictures`: the prompts and pictures of a file, for a person, a pipe, or a program."""
 
 import json
 import sys
@@ -10,8 +10,8 @@ from limner.actors.settings import load_settings
 from limner.messages.errors import LimnerError
 from limner.messages.unicode import shown
 from limner.scripts.display import Display
-from limner.scripts.paths import places_of
-from limner.scripts.report import DONE, INCOMPLETE, few, give_up
+from limner.scripts.paths import existing_paths
+from limner.scripts.report import DONE, INCOMPLETE, few, report_error
 from limner.scripts.revise.document import Document, check_file, is_chat, opened
 from limner.scripts.revise.inventory import Entry, Sheet, Spot, inventory
 
@@ -25,11 +25,11 @@ COLOURS = {"stands": "green", "missing": "red", "unmarked": "yellow", "kept": "y
 
 
 def pictures(file: str, *, as_json: bool, config: Path | None, **given: Any) -> int:
-    """Say what is where in a file, from which prompt, with its history.
+    """Print the prompts of a file, their history and their pictures.
 
     Args:
         file: a text or a chat.
-        as_json: whether a program reads it.
+        as_json: whether to print JSON.
         config: a file of settings.
         given: fields of `Settings`.
 
@@ -41,13 +41,13 @@ def pictures(file: str, *, as_json: bool, config: Path | None, **given: Any) -> 
     try:
         settings = load_settings(config, **given)
         check_file(file)
-        places = places_of(file, None, settings)
-        with opened(places, settings, chat=is_chat(file)) as document:
+        paths = existing_paths(file, None, settings)
+        with opened(paths, settings, chat=is_chat(file)) as document:
             sheets = list(
                 take_stock(document, broken=lambda error: broken.append(shown(str(error), LONG)))
             )
     except LimnerError as error:
-        return give_up(error, display)
+        return report_error(error, display)
     if as_json:
         print(json.dumps(as_values(document, sheets), indent=2))
     elif sys.stdout.isatty():
@@ -56,14 +56,14 @@ def pictures(file: str, *, as_json: bool, config: Path | None, **given: Any) -> 
         for line in lines(document, sheets):
             print(line)
     for text in few(broken):
-        display.complain(text)
-    if said := never(document, sheets):
-        display.complain(said)
+        display.error(text)
+    if message := never_illustrated(document, sheets):
+        display.error(message)
     return INCOMPLETE if broken else DONE
 
 
 def take_stock(document: Document, *, broken: Any = None) -> Iterator[Sheet]:
-    """Say what is where in each message of a file that holds prompts or pictures.
+    """Yield the inventory of each message of a file that holds prompts or pictures.
 
     Raises:
         StoreFailed, TextTooLong: if the file or its registry cannot be read.
@@ -72,24 +72,24 @@ def take_stock(document: Document, *, broken: Any = None) -> Iterator[Sheet]:
     for message_id, text in document.messages(broken):
         registry = document.store.registry(message_id)
         sheet = inventory(message_id, text, registry, document.settings.notation, first=first)
-        first += sum(1 for one in sheet.pictures if one.number)
+        first += sum(1 for picture in sheet.pictures if picture.number)
         if sheet.spots:
             yield sheet
 
 
-def never(document: Document, sheets: list[Sheet]) -> str:
-    """Say that Limner knows of no picture of a file; nothing if it knows of one."""
+def never_illustrated(document: Document, sheets: list[Sheet]) -> str:
+    """Return a message that a file was never illustrated; an empty one if it was."""
     if any(spot.pictures or spot.failures for sheet in sheets for spot in sheet.spots):
         return ""
     prompts = sum(len(sheet.spots) for sheet in sheets)
     noun = "prompt" if prompts == 1 else "prompts"
-    said = f"{shown(document.name, LONG)} has not been illustrated by Limner; "
-    said += f"it holds {prompts:,} {noun}" if prompts else "it holds no prompt"
-    return said + document.hint
+    message = f"{shown(document.name, LONG)} has not been illustrated by Limner; "
+    message += f"it holds {prompts:,} {noun}" if prompts else "it holds no prompt"
+    return message + document.hint
 
 
 def where(document: Document, sheet: Sheet, spot: Spot) -> str:
-    """Say where a tag is: the file, and in it the line."""
+    """Return where a tag is: the file, and the line in it."""
     name = shown(document.name, LONG)
     if document.chat:
         return f"{name}:{sheet.message_id}"
@@ -97,29 +97,28 @@ def where(document: Document, sheet: Sheet, spot: Spot) -> str:
 
 
 def lines(document: Document, sheets: list[Sheet]) -> Iterator[str]:
-    """Give it a line each, with tabs between the columns."""
+    """Yield a line for each prompt, picture and failure, with tabs between the columns."""
     for sheet in sheets:
         for spot in sheet.spots:
             at = where(document, sheet, spot)
             kind = "prompt" if spot.line is not None else "gone"
             yield "\t".join([at, kind, spot.prompt_id, shown(spot.prompt, LONG)])
             if len(spot.history) > 1:
-                for one in spot.history:
-                    said = [at, "history", one.id, one.source, shown(one.text, LONG)]
-                    if one.feedback:
-                        said.append(shown(one.feedback, LONG))
-                    yield "\t".join(said)
-            for each in spot.pictures:
-                number = str(each.number) if each.number else "-"
-                yield "\t".join(
-                    [at, "picture", number, each.placement, each.state, shown(each.url, LONG)]
-                )
-            for failed in spot.failures:
-                yield "\t".join([at, "failure", failed.id, shown(failed.reason, LONG)])
+                for prompt in spot.history:
+                    columns = [at, "history", prompt.id, prompt.source, shown(prompt.text, LONG)]
+                    if prompt.feedback:
+                        columns.append(shown(prompt.feedback, LONG))
+                    yield "\t".join(columns)
+            for picture in spot.pictures:
+                number = str(picture.number) if picture.number else "-"
+                url = shown(picture.url, LONG)
+                yield "\t".join([at, "picture", number, picture.placement, picture.state, url])
+            for failure in spot.failures:
+                yield "\t".join([at, "failure", failure.id, shown(failure.reason, LONG)])
 
 
 def as_values(document: Document, sheets: list[Sheet]) -> dict[str, Any]:
-    """Give it as JSON has it."""
+    """Return the inventory as values for JSON."""
     return {
         "file": document.name,
         "chat": document.chat,
@@ -136,19 +135,29 @@ def _spot(spot: Spot) -> dict[str, Any]:
         "prompt_id": spot.prompt_id,
         "prompt": spot.prompt,
         "history": [
-            {"id": one.id, "prompt": one.text, "source": one.source, "feedback": one.feedback}
-            for one in spot.history
+            {
+                "id": prompt.id,
+                "prompt": prompt.text,
+                "source": prompt.source,
+                "feedback": prompt.feedback,
+            }
+            for prompt in spot.history
         ],
         "pictures": [
-            {"number": one.number, "placement": one.placement, "state": one.state, "url": one.url}
-            for one in spot.pictures
+            {
+                "number": picture.number,
+                "placement": picture.placement,
+                "state": picture.state,
+                "url": picture.url,
+            }
+            for picture in spot.pictures
         ],
-        "failures": [{"id": one.id, "reason": one.reason} for one in spot.failures],
+        "failures": [{"id": failure.id, "reason": failure.reason} for failure in spot.failures],
     }
 
 
 def show_table(document: Document, sheets: list[Sheet]) -> None:
-    """Show it on a terminal: a table, a tag a section."""
+    """Print the inventory as a table for a terminal, with a section for each tag."""
     from rich import box
     from rich.console import Console
     from rich.table import Table
@@ -166,15 +175,15 @@ def show_table(document: Document, sheets: list[Sheet]) -> None:
         for spot in sheet.spots:
             line = sheet.message_id if document.chat else str(spot.line or "")
             prompt = Text(shown(spot.prompt, LONG))
-            for one in spot.history:
-                if one.id != spot.prompt_id:
-                    prompt.append(f"\n{_arrow(spot, one.id)} {shown(one.text)}", "dim italic")
+            for other in spot.history:
+                if other.id != spot.prompt_id:
+                    prompt.append(f"\n{_arrow(spot, other.id)} {shown(other.text)}", "dim italic")
             if spot.line is None:
                 prompt.append("\n(its tag is gone)", "red")
-            rows = [_row(one, short) for one in spot.pictures]
+            rows = [_row(picture, short) for picture in spot.pictures]
             rows += [
-                (Text("⚠", "red"), Text(shown(one.reason)), Text("failed", "red"))
-                for one in spot.failures
+                (Text("⚠", "red"), Text(shown(failure.reason)), Text("failed", "red"))
+                for failure in spot.failures
             ]
             for number, row in enumerate(rows or [(Text(), Text("none", "dim"), Text())]):
                 table.add_row(*((line, prompt) if not number else ("", "")), *row)
@@ -185,25 +194,25 @@ def show_table(document: Document, sheets: list[Sheet]) -> None:
 
 
 def _arrow(spot: Spot, other: str) -> str:
-    ids = [one.id for one in spot.history]
+    ids = [prompt.id for prompt in spot.history]
     return "←" if ids.index(other) < ids.index(spot.prompt_id) else "→"
 
 
-def _row(one: Entry, short: int) -> tuple[Any, Any, Any]:
+def _row(entry: Entry, short: int) -> tuple[Any, Any, Any]:
     from rich.text import Text
 
-    prompt, _, picture = one.placement.partition(":")
+    prompt, _, picture = entry.placement.partition(":")
     named = Text(f"{prompt[:short]}:{picture[:short]}")
-    named.append(f"\n{shown(one.url, LONG)}", "dim")
-    state = Text(one.state, COLOURS.get(one.state, "dim"))
-    return Text(str(one.number or "")), named, state
+    named.append(f"\n{shown(entry.url, LONG)}", "dim")
+    state = Text(entry.state, COLOURS.get(entry.state, "dim"))
+    return Text(str(entry.number or "")), named, state
 
 
 def shortened(sheets: list[Sheet]) -> int:
-    """Give how many digits of both halves of an id tell each picture from the others."""
-    ids = {one.placement for sheet in sheets for one in sheet.pictures}
+    """Return how many digits of both halves of an id distinguish all pictures."""
+    ids = {picture.placement for sheet in sheets for picture in sheet.pictures}
     for short in range(SHORT, 32):
-        halves = (one.partition(":") for one in ids)
+        halves = (name.partition(":") for name in ids)
         if len({(prompt[:short], picture[:short]) for prompt, _, picture in halves}) == len(ids):
             return short
     return 32

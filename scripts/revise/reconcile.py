@@ -1,4 +1,4 @@
-"""`limner reconcile`: what another program has stripped from a file is put back."""
+"""`limner reconcile`: puts back the pictures that another program has stripped from a file."""
 
 from pathlib import Path
 from typing import Any
@@ -12,14 +12,14 @@ from limner.messages.pictures import Illustrated
 from limner.messages.text.reconcile import reconcile as reconciled
 from limner.messages.unicode import shown
 from limner.scripts.display import Display, Lines
-from limner.scripts.paths import places_of
+from limner.scripts.paths import existing_paths
 from limner.scripts.report import (
     DONE,
     INCOMPLETE,
     INTERRUPTED,
     few,
-    give_up,
-    outcome_of,
+    report_error,
+    result_of,
     tell_changed,
 )
 from limner.scripts.revise.diff import show_diff
@@ -35,11 +35,11 @@ def reconcile(
     config: Path | None = None,
     **given: Any,
 ) -> int:
-    """Put back what another program has stripped from a file.
+    """Put back the pictures that another program has stripped from a file.
 
     Args:
         file: a text or a chat.
-        dry_run: whether it is only shown what would change.
+        dry_run: whether to show only what would change.
         quiet: whether to show errors only.
         config: a file of settings.
         given: fields of `Settings`.
@@ -49,75 +49,76 @@ def reconcile(
         pictures could not be put back, 130 interrupted.
     """
     display = Display() if quiet else Lines()
-    asked: list[pykka.Future[Illustrated]] = []
+    futures: list[pykka.Future[Illustrated]] = []
     results: list[Illustrated] = []
     try:
         settings = load_settings(config, **given)
         check_file(file)
-        places = places_of(file, None, settings, writes=not dry_run)
+        paths = existing_paths(file, None, settings, writes=not dry_run)
         with (
             interrupted_between_steps() as step,
-            opened(places, settings, chat=is_chat(file)) as document,
+            opened(paths, settings, chat=is_chat(file)) as document,
         ):
-            known = document.illustrated()
-            if dry_run or not known:
-                for one in known:
+            message_ids = document.illustrated()
+            if dry_run or not message_ids:
+                for message_id in message_ids:
                     step()
-                    results.append(rehearsed(document, one))
+                    results.append(preview(document, message_id))
             else:
                 with Studio.open(
                     document.settings, store=document.store, generator="instant"
                 ) as studio:
-                    for one in known:
-                        asked.append(studio.reconcile(one))
-                        results.append(outcome(document, asked[-1], one, step))
+                    for message_id in message_ids:
+                        futures.append(studio.reconcile(message_id))
+                        results.append(wait_for(document, futures[-1], message_id, step))
     except LimnerError as error:
-        return give_up(error, display)
+        return report_error(error, display)
     except KeyboardInterrupt:
-        tell_changed(file, asked, display)
+        tell_changed(file, futures, display)
         return INTERRUPTED
-    back = [one for result in results for one in result.pictures]
-    lost = [one for result in results for one in result.unplaced]
-    for line in few([f"back    {one.id}  {shown(one.prompt)}" for one in back]):
-        display.say(line)
+    back = [placement for result in results for placement in result.pictures]
+    lost = [unplaced for result in results for unplaced in result.unplaced]
+    for line in few([f"back    {placement.id}  {shown(placement.prompt)}" for placement in back]):
+        display.note(line)
     for line in few(
         [
-            f"not put back: {one.placement.id}, of {shown(one.placement.prompt)!r}: {one.reason}"
-            for one in lost
+            f"not put back: {unplaced.placement.id}, of {shown(unplaced.placement.prompt)!r}: "
+            f"{unplaced.reason}"
+            for unplaced in lost
         ]
     ):
-        display.complain(line)
+        display.error(line)
     name, number = shown(document.name, 300), len(back)
     noun = "picture" if number == 1 else "pictures"
     if not number:
-        hint = "" if known else document.hint
-        display.say(f"nothing {'could' if lost else 'is to'} be put back in {name}{hint}")
+        hint = "" if message_ids else document.hint
+        display.note(f"nothing {'could' if lost else 'is to'} be put back in {name}{hint}")
     elif not dry_run:
-        display.say(f"written {name}, {number} {noun} put back")
+        display.note(f"written {name}, {number} {noun} put back")
     return INCOMPLETE if lost else DONE
 
 
-def outcome(
-    document: Document, asked: pykka.Future[Illustrated], message_id: str, step: Step
+def wait_for(
+    document: Document, future: pykka.Future[Illustrated], message_id: str, step: Step
 ) -> Illustrated:
-    """Wait until what is missing in one message is put back."""
+    """Wait until the pictures of one message are put back, and return the result."""
     try:
-        return outcome_of(asked, step).but(text="")
-    except UnknownMessage:  # it is a user's by now
-        return looked_into(document, message_id, None)
+        return result_of(future, step).but(text="")
+    except UnknownMessage:  # the message is a user's by now
+        return compare(document, message_id, None)
 
 
-def rehearsed(document: Document, message_id: str) -> Illustrated:
-    """Show what would change in one message."""
+def preview(document: Document, message_id: str) -> Illustrated:
+    """Show what would change in one message, and return the result that it would have."""
     try:
         loaded = document.store.load(message_id)
     except UnknownMessage:
         loaded = None
-    return looked_into(document, message_id, loaded and loaded[0])
+    return compare(document, message_id, loaded and loaded[0])
 
 
-def looked_into(document: Document, message_id: str, text: str | None) -> Illustrated:
-    """Say what is missing in a text, and show what would change in it."""
+def compare(document: Document, message_id: str, text: str | None) -> Illustrated:
+    """Show what would change in a text, and return the result that it would have."""
     composed = reconciled(
         text,
         document.store.registry(message_id),

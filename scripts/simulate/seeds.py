@@ -14,7 +14,7 @@ from multiprocessing import get_context
 from time import monotonic
 from traceback import format_exception_only
 
-from limner.scripts.signals import HEARING, Step, deaf_at_birth
+from limner.scripts.signals import HEARING, Step, interrupts_blocked
 from limner.scripts.simulate.run import simulate
 from limner.scripts.simulate.scenario import Scenario
 
@@ -98,7 +98,7 @@ def run_seeds(
         while True:
             step()
             while len(running) < number * AHEAD and (seed := next(waiting, None)) is not None:
-                with deaf_at_birth():  # which starts a process if all are busy
+                with interrupts_blocked():  # which starts a process if all are busy
                     running[pool.submit(run_seed, scenario, seed)] = seed
             if not running:
                 break

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from limner.messages.unicode import shown
-from limner.scripts.display import Course, Lines, Panel, Record, line
+from limner.scripts.display import Lines, Panel, Progress, Record, line
 
 
 def rendered(panel: Panel, width: int = 80) -> str:
@@ -35,7 +35,7 @@ def detected(task: str, prompt: str) -> Record:
 def test_what_is_shown_is_one_short_line_of_printable_characters(text: str, limit: int) -> None:
     line = shown(text, limit)
     assert len(line) <= limit
-    assert all(one == " " or unicodedata.category(one)[0] not in "CZ" for one in line)
+    assert all(char == " " or unicodedata.category(char)[0] not in "CZ" for char in line)
 
 
 @pytest.mark.parametrize(
@@ -61,10 +61,10 @@ def test_a_long_prompt_is_cut() -> None:
     assert shown("x" * 10_000, 10) == "xxxxxxxxx…"
 
 
-def test_a_course_counts_pictures_by_state_and_slots_that_are_out() -> None:
-    course = Course()
+def test_progress_counts_pictures_by_state_and_slots_that_are_out() -> None:
+    progress = Progress()
     for task in "abcd":
-        course.take(detected(task, f"prompt {task}"))
+        progress.update(detected(task, f"prompt {task}"))
     for record in (
         {"event": "slot_granted", "task_id": "a", "slot_id": "1"},
         {"event": "generation_started", "task_id": "a"},
@@ -75,10 +75,10 @@ def test_a_course_counts_pictures_by_state_and_slots_that_are_out() -> None:
         {"event": "task_settled", "task_id": "c", "state": "failed", "reason": "no"},
         {"event": "something_of_a_later_version"},
     ):
-        course.take(record)
-    assert course.counts == {"drawn": 1, "drawing": 1, "failed": 1, "waiting": 1}
-    assert course.drawing == ["prompt b"]
-    assert course.slots == {"2"}
+        progress.update(record)
+    assert progress.counts == {"drawn": 1, "drawing": 1, "failed": 1, "waiting": 1}
+    assert progress.drawing == ["prompt b"]
+    assert progress.slots == {"2"}
 
 
 def test_each_thing_that_happens_is_one_line() -> None:
@@ -95,8 +95,8 @@ def test_each_thing_that_happens_is_one_line() -> None:
 def test_lines_go_to_standard_error_alone(capsys: pytest.CaptureFixture[str]) -> None:
     lines = Lines()
     lines.begin("standard input")
-    lines.happened(detected("a", "a \x1b[2Jdoor"))
-    lines.complain("it broke")
+    lines.show_event(detected("a", "a \x1b[2Jdoor"))
+    lines.error("it broke")
     captured = capsys.readouterr()
     assert captured.err == "reading standard input\nfound   a door\nlimner: it broke\n"
     assert not captured.out
@@ -104,10 +104,10 @@ def test_lines_go_to_standard_error_alone(capsys: pytest.CaptureFixture[str]) ->
 
 def test_the_live_display_shows_characters_pictures_and_slots(panel: Panel) -> None:
     assert "none found yet" in rendered(panel)
-    panel.happened(detected("a", "a [red]door[/red]"))
-    panel.happened(detected("b", "a window"))
-    panel.happened({"event": "slot_granted", "task_id": "a", "slot_id": "1"})
-    panel.happened({"event": "generation_started", "task_id": "a"})
+    panel.show_event(detected("a", "a [red]door[/red]"))
+    panel.show_event(detected("b", "a window"))
+    panel.show_event({"event": "slot_granted", "task_id": "a", "slot_id": "1"})
+    panel.show_event({"event": "generation_started", "task_id": "a"})
     panel.refresh(1234)
     frame = rendered(panel)
     assert "'story.md'  1,234 characters" in frame
@@ -119,8 +119,8 @@ def test_the_live_display_shows_characters_pictures_and_slots(panel: Panel) -> N
 
 def test_the_live_display_keeps_within_a_few_short_lines(panel: Panel) -> None:
     for number in range(50):
-        panel.happened(detected(str(number), "a very long prompt " * 20))
-        panel.happened({"event": "generation_started", "task_id": str(number)})
+        panel.show_event(detected(str(number), "a very long prompt " * 20))
+        panel.show_event({"event": "generation_started", "task_id": str(number)})
     lines = rendered(panel, width=40).splitlines()
     assert len(lines) <= 11
     assert max(map(len, lines)) <= 40

@@ -34,7 +34,7 @@ THREE = f"One. {tag('a red door')} Two. {tag('a blue door')} Three. {tag('a gree
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Give an empty working folder, in an environment that says nothing to it."""
+    """Change to an empty working folder, without settings in the environment."""
     monkeypatch.chdir(tmp_path)
     clear_environment(monkeypatch)
     monkeypatch.setenv("LIMNER_GENERATOR", "instant")
@@ -73,10 +73,10 @@ def test_a_file_is_illustrated_beside_itself_and_every_picture_opens(folder: Pat
             picture.load()
     lines = done.stderr.decode().splitlines()
     assert sorted(line for line in lines if line.startswith(("found", "drawn"))) == sorted(
-        f"{what}   a {colour} door" for what in ("found", "drawn") for colour in COLOURS
+        f"{state}   a {colour} door" for state in ("found", "drawn") for colour in COLOURS
     )
     assert lines[-2:] == ["written story.illustrated.md, 3 pictures in pictures", f"events  {LOG}"]
-    assert [one["event"] for one in events(LOG)].count("text_written") == 1
+    assert [event["event"] for event in events(LOG)].count("text_written") == 1
 
 
 COLOURS = ("red", "blue", "green")
@@ -139,7 +139,7 @@ def test_a_pipe_is_illustrated_while_it_still_flows() -> None:
         end_of(process)
     assert process.returncode == 0
     assert MARKDOWN_MARK.sub(b"", Path("out.md").read_bytes()) == THREE.encode()
-    names = [one["event"] for one in events(LOG)]
+    names = [event["event"] for event in events(LOG)]
     assert names.index("generation_started") < names.index("session_sealed")
 
 
@@ -368,7 +368,7 @@ def test_the_first_ctrl_c_writes_what_is_finished(
     written = Path("out.md").read_bytes()
     assert MARKDOWN_MARK.sub(b"", written) == THREE.encode()
     assert len(MARKDOWN_MARK.findall(written)) == 1
-    assert b"let go  a blue door" in said
+    assert b"stopped a blue door" in said
     assert said.endswith(b"written out.md, 1 picture in pictures\n")
 
 

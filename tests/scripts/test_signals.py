@@ -1,4 +1,4 @@
-"""A signal is heard wherever the main thread is, and whichever thread it comes to."""
+"""A signal is handled wherever the main thread is, and whichever thread receives it."""
 
 import io
 import signal
@@ -88,7 +88,7 @@ def test_it_does_not_break_into_a_studio(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """It may hold a lock there, and it would never let go of it."""
+    """The studio may hold a lock there, which would never be released."""
     Path("story.md").write_text(TEXT)
     assert run(["illustrate", "-q", "story.md", "-o", "drawn.md", "--generator", "instant"]) == 0
     original = getattr(Studio, call)

@@ -6,7 +6,7 @@ from support.command_line import clear_environment
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Give an empty working folder, in an environment that says nothing to the command."""
+    """Change to an empty working folder, without settings in the environment."""
     monkeypatch.chdir(tmp_path)
     clear_environment(monkeypatch)
     return tmp_path

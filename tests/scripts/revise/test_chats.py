@@ -24,7 +24,7 @@ def test_all_messages_of_the_assistant_are_illustrated_in_place(capsys):
     assert pictures(file, 2, 3, 4, 5, 6) == [2, 0, 0, 1, 0]
     chosen = json.loads(file.read_text().splitlines()[4])
     assert chosen["swipes"] == ["other", chosen["mes"]]
-    before, after = (one.splitlines(keepends=True) for one in (untouched, file.read_bytes()))
+    before, after = (data.splitlines(keepends=True) for data in (untouched, file.read_bytes()))
     for line in (3, 4, 6):
         assert after[line - 1] == before[line - 1]
     stripped = re.sub(rb'(\\n)?!\[[^]]*\]\([^)]*\)<!--data-limner=\\"[^"]*\\"-->', b"", after[1])
@@ -143,7 +143,9 @@ def test_pictures_that_are_replaced_are_told(capsys):
     marks = [found[2] for found in PICTURE.finditer(said(file, 5))]
     assert run(["illustrate", "chat.jsonl", "--mode", "replace", "--message", "5"]) == 0
     lines = capsys.readouterr().err.splitlines()
-    assert [f"removed {one}" for one in marks] == [one for one in lines if one[:7] == "removed"]
+    assert [f"removed {mark}" for mark in marks] == [
+        line for line in lines if line[:7] == "removed"
+    ]
 
 
 def test_no_backup_is_kept_if_none_is_wanted_or_the_chat_is_not_untouched():

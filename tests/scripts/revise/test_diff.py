@@ -11,11 +11,11 @@ LINES = st.lists(st.sampled_from(["", "a", "b", "c", "d"]), max_size=12)
 @given(LINES, LINES)
 def test_the_changes_make_the_new_lines_of_the_old_ones(old, new):
     made, at = [], 0
-    for one in changes(old, new):
-        assert (one.start, one.first) != (one.end, one.last)
-        assert one.start >= at
-        made += [*old[at : one.start], *new[one.first : one.last]]
-        at = one.end
+    for change in changes(old, new):
+        assert (change.start, change.first) != (change.end, change.last)
+        assert change.start >= at
+        made += [*old[at : change.start], *new[change.first : change.last]]
+        at = change.end
     assert [*made, *old[at:]] == new
 
 

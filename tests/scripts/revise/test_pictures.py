@@ -45,16 +45,18 @@ def test_a_program_gets_json_with_the_history_and_what_became_of_each_picture(ca
     [told] = json.loads(capsys.readouterr().out)["messages"]
     assert told["message"] == "story.md"
     red, blue, green = told["prompts"]
-    assert [one["state"] for one in red["pictures"]] == ["missing"]
-    assert [one["number"] for one in red["pictures"]] == [None]
-    assert [one["prompt"] for one in blue["history"]] == ["a blue door", "a door, blue"]
-    assert [one["source"] for one in blue["history"]] == ["streamed", "manual"]
-    assert [(one["number"], one["state"]) for one in blue["pictures"]] == [
+    assert [picture["state"] for picture in red["pictures"]] == ["missing"]
+    assert [picture["number"] for picture in red["pictures"]] == [None]
+    assert [prompt["prompt"] for prompt in blue["history"]] == ["a blue door", "a door, blue"]
+    assert [prompt["source"] for prompt in blue["history"]] == ["streamed", "manual"]
+    assert [(picture["number"], picture["state"]) for picture in blue["pictures"]] == [
         (1, "stands"),
         (None, "past"),
     ]
     assert blue["pictures"][1]["placement"] == old[1]
-    assert [(one["number"], one["state"]) for one in green["pictures"]] == [(2, "stands")]
+    assert [(picture["number"], picture["state"]) for picture in green["pictures"]] == [
+        (2, "stands")
+    ]
 
 
 def test_what_could_not_be_made_is_listed_with_the_reason(monkeypatch, capsys):
@@ -90,7 +92,7 @@ def test_pictures_are_told_from_the_marks_where_the_registry_is_lost(capsys):
 
 
 def on_a_terminal(*arguments: str) -> tuple[int, bytes]:
-    """Run the command on a terminal; give its status, and what is shown there."""
+    """Run the command on a terminal; return its status, and what is shown there."""
     terminal, end = pty.openpty()
     with started(*arguments, stdout=end) as process:
         os.close(end)
@@ -193,7 +195,8 @@ def sheet(*pictures: tuple[str, str]) -> list[Sheet]:
         for number, (name, state) in enumerate(pictures, 1)
     ]
     entries = [
-        one if one.state == "stands" else Entry(one.placement, "past", "", None) for one in entries
+        entry if entry.state == "stands" else Entry(entry.placement, "past", "", None)
+        for entry in entries
     ]
     return [Sheet("7", (Spot(1, RED, "", (), tuple(entries), ()),))]
 
@@ -249,8 +252,8 @@ def test_what_may_be_a_number_or_an_id_is_told_to_be_either():
 def test_a_picture_of_two_messages_is_told_apart_by_its_number():
     entries = [Entry(f"{RED}:{ONE}", "stands", "", number) for number in (1, 2)]
     both = [
-        Sheet(line, (Spot(1, RED, "", (), (one,), ()),))
-        for line, one in zip("27", entries, strict=True)
+        Sheet(line, (Spot(1, RED, "", (), (entry,), ()),))
+        for line, entry in zip("27", entries, strict=True)
     ]
     assert find("1", both, file="f") == ("2", f"{RED}:{ONE}")
     assert find("2", both, file="f") == ("7", f"{RED}:{ONE}")
@@ -268,12 +271,12 @@ def test_the_one_of_two_messages_where_a_picture_stands_is_meant():
 
 
 def refined(number: int) -> list[Prompt]:
-    """Give a prompt and those that were refined from it, one from another."""
+    """Return a prompt and those that were refined from it, each from the one before."""
     first = prompt_id("m", "a door", 0)
-    ids = [first, *(f"{each:020x}" for each in range(1, number))]
+    ids = [first, *(f"{index:020x}" for index in range(1, number))]
     return [
         Prompt.trusted(
-            id=one,
+            id=prompt_id,
             message_id="m",
             text="a door",
             ordinal=0,
@@ -281,7 +284,7 @@ def refined(number: int) -> list[Prompt]:
             source="manual",
             feedback=None,
         )
-        for one, parent in zip(ids, [None, *ids], strict=False)
+        for prompt_id, parent in zip(ids, [None, *ids], strict=False)
     ]
 
 
@@ -289,13 +292,13 @@ def test_a_ring_of_prompts_is_gone_through_once():
     first, second = refined(2)
     ring = Registry(prompts=(first.but(parent_id=second.id), second))
     [spot] = inventory("m", tag("a door"), ring, Notation()).spots
-    assert [one.id for one in spot.history] == [second.id, first.id]
+    assert [prompt.id for prompt in spot.history] == [second.id, first.id]
 
 
 def test_a_history_that_is_too_long_is_cut():
     prompts = refined(1_000)
     [spot] = inventory("m", tag("a door"), Registry(prompts=tuple(prompts)), Notation()).spots
-    assert [one.id for one in spot.history] == [one.id for one in prompts[:200]]
+    assert [prompt.id for prompt in spot.history] == [prompt.id for prompt in prompts[:200]]
 
 
 @pytest.mark.parametrize("quote", ['"', "'", ""])
@@ -307,5 +310,5 @@ def test_what_another_program_has_quoted_otherwise_is_told_too(quote):
         f"{quote}><span title={quote}slow{quote} data-limner-failed={quote}{failed}{quote}>!</span>"
     )
     [spot] = inventory("m", text, Registry(), Notation()).spots
-    assert [(one.placement, one.url) for one in spot.pictures] == [(picture, "u.png")]
-    assert [(one.id, one.reason) for one in spot.failures] == [(failed, "slow")]
+    assert [(entry.placement, entry.url) for entry in spot.pictures] == [(picture, "u.png")]
+    assert [(failure.id, failure.reason) for failure in spot.failures] == [(failed, "slow")]

@@ -26,7 +26,7 @@ CLEAN = "One.  Two. \nThree.  End.\n"
 
 
 def strip(file: Path) -> None:
-    """Take the pictures out, as another program does that knows nothing of them."""
+    """Remove the pictures, as another program does that knows nothing of them."""
     file.write_text(PICTURE.sub("", file.read_text()))
 
 
@@ -216,7 +216,7 @@ def test_ctrl_c_says_how_many_messages_were_changed(command):
     assert run(["illustrate", "-q", "chat.jsonl", "--generator", "instant"]) == 0
     if command == "reconcile":
         lines = file.read_bytes().split(b"\r\n")
-        file.write_bytes(b"\r\n".join([lines[0], *(IN_JSON.sub(b"", one) for one in lines[1:])]))
+        file.write_bytes(b"\r\n".join([lines[0], *(IN_JSON.sub(b"", line) for line in lines[1:])]))
     before, marks = file.stat().st_ino, file.read_bytes().count(b'data-limner=\\"')
     with started(command, "chat.jsonl") as process:
         while file.stat().st_ino == before:
