@@ -19,17 +19,17 @@ from limner.scripts.simulate.parameters import LOCKED, Parameters
 
 NUMBER_OF_PICTURES = 16
 FOR_EVER = 3_600.0
-"""Seconds that a call without an end takes on real threads, unless it is cancelled."""
+"""Seconds that a hanging call takes on real threads, unless it is cancelled."""
 
 BUSY = 60
-"""Seconds for which the back end asks to be left alone at most."""
+"""Seconds that the back end asks to pause, at most (`retry_after`)."""
 
 DOWN = 20
-"""Calls that fail in a row at most."""
+"""Calls that fail in a row, at most."""
 
 
 class Chance:
-    """Draws whether something goes wrong; from any thread."""
+    """Draws whether a fault happens; may be used from any thread."""
 
     def __init__(self, params: Parameters, draws: Draws, purpose: str) -> None:
         self._faults = params.faults
@@ -37,12 +37,12 @@ class Chance:
         self._lock = Lock()
 
     def __call__(self, fault: str) -> bool:
-        """Say whether this fault happens now."""
+        """Return whether a fault happens now."""
         rate = self._faults[fault]
         return rate > 0 and self.draw() < rate
 
     def draw(self) -> float:
-        """Give the next number."""
+        """Return the next number, from 0 to 1."""
         with self._lock:
             return self._draw()
 
@@ -52,8 +52,8 @@ class Backend:
 
     Args:
         params: of the run.
-        draws: where its chance comes from.
-        waits: whether it takes its time itself; a simulated system sees to that.
+        draws: the source of its random numbers.
+        waits: whether calls sleep for their latency; a simulated system adds that itself.
     """
 
     def __init__(self, params: Parameters, draws: Draws, *, waits: bool) -> None:
@@ -65,13 +65,13 @@ class Backend:
         self._pictures = [_picture(number) for number in range(NUMBER_OF_PICTURES)]
 
     def microseconds(self) -> int | None:
-        """Give how long a call takes; `None` for one without an end."""
+        """Return how long a call takes; `None` for a call that hangs."""
         if self._chance("generation_hangs"):
             return None
         return round(self._latency.draw(self._chance.draw) * 1_000_000)
 
     def generate(self, task: Task, cancelled: Cancelled) -> Any:
-        """Make a picture, or fail."""
+        """Return a picture, or raise."""
         if self._waits:
             time = self.microseconds()
             cancelled.wait(FOR_EVER if time is None else time / 1_000_000)
@@ -83,22 +83,26 @@ class Backend:
         return self._pictures[task.seed % NUMBER_OF_PICTURES]
 
     def answer(self, number: int) -> int:
-        """Answer a call that a host makes itself, or fail."""
+        """Answer a host call, or raise."""
         if self._waits:
             sleep(self._latency.draw(self._chance.draw))
         self.fail()
         return number
 
     def answer_all(self, numbers: list[int]) -> list[Any]:
-        """Answer the calls of a batch: fail for all, or for some."""
+        """Answer the calls of a batch; all of them, or some, may fail."""
         if self._chance("generation_rubbish"):
             return []
         self.answer(0)
         refused = GenerationFailed("the prompt is refused", retryable=False)
-        return [refused if self._chance("generation_refused") else one for one in numbers]
+        return [refused if self._chance("generation_refused") else number for number in numbers]
 
     def fail(self) -> None:
-        """Fail as a back end does that cannot be used now, if that happens now."""
+        """Raise if a fault of the back end happens now.
+
+        Raises:
+            GenerationFailed: as if the back end were down or busy.
+        """
         if self._down:
             self._down -= 1
             raise GenerationFailed("the back end is down")
@@ -117,8 +121,8 @@ class FaultyStore:
 
     Args:
         params: of the run.
-        draws: where its chance comes from.
-        waits: whether it takes its time itself.
+        draws: the source of its random numbers.
+        waits: whether calls sleep for their latency.
     """
 
     def __init__(self, params: Parameters, draws: Draws, *, waits: bool) -> None:
@@ -129,12 +133,12 @@ class FaultyStore:
         self._waits = waits
 
     def microseconds(self) -> int:
-        """Give how long a call takes."""
+        """Return how long a call takes."""
         seconds = self._latency.draw(self._chance.draw)
         return round(seconds * (LOCKED if self._chance("store_locked") else 1) * 1_000_000)
 
     def load(self, message_id: str) -> tuple[str, Version] | None:
-        """Give a message's text and its version."""
+        """Return a message's text and its version."""
         self._fail("load")
         self.loaded.add(message_id)
         return self.inner.load(message_id)
@@ -148,7 +152,7 @@ class FaultyStore:
         links: RegistryUpdate | None = None,
     ) -> Version:
         """Write a text."""
-        self._take_time()
+        self._wait()
         if self._chance("store_conflicts"):
             raise VersionConflict(f"somebody else has written message {message_id!r}")
         fails = self._chance("store_fails")
@@ -165,45 +169,45 @@ class FaultyStore:
         return self.inner.keep(task, data, picture)
 
     def kept(self, message_id: str) -> Mapping[str, Picture]:
-        """Give what is kept."""
+        """Return the kept pictures of a message."""
         return self.inner.kept(message_id)
 
     def registry(self, message_id: str) -> Registry:
-        """Give what is known of a message."""
+        """Return the registry of a message."""
         self._fail("registry")
         return self.inner.registry(message_id)
 
     def add(self, prompt: Prompt) -> None:
-        """Remember a prompt."""
+        """Add a prompt to its message's registry."""
         self._fail("add")
         self.inner.add(prompt)
 
     def prompt(self, prompt_id: str) -> Prompt | None:
-        """Give a prompt."""
+        """Return a prompt."""
         return self.inner.prompt(prompt_id)
 
     def pictures_of(self, prompt_id: str) -> Sequence[Link]:
-        """Give the pictures of a prompt."""
+        """Return the pictures of a prompt."""
         return self.inner.pictures_of(prompt_id)
 
     def prompts_of(self, picture_id: str) -> Sequence[Prompt]:
-        """Give the prompts of a picture."""
+        """Return the prompts of a picture."""
         return self.inner.prompts_of(picture_id)
 
     def close(self) -> None:
-        """Do nothing."""
+        """Do nothing, since the store is in memory."""
 
     def put(self, message_id: str, text: str) -> None:
-        """Write a text as the host itself does, past Limner."""
+        """Write a text directly, as the host does without Limner."""
         loaded = self.inner.load(message_id)
         self.inner.write(message_id, text, expected_version=loaded and loaded[1])
 
-    def _take_time(self) -> None:
+    def _wait(self) -> None:
         if self._waits:
             sleep(self.microseconds() / 1_000_000)
 
     def _fail(self, call: str) -> None:
-        self._take_time()
+        self._wait()
         if self._chance("store_fails"):
             raise StoreFailed(f"the store does not answer a {call}")
 

@@ -1,4 +1,4 @@
-"""What a host runs through the limiter itself, and what it expects of that."""
+"""Host calls through the limiter, and the checks of their answers."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ if TYPE_CHECKING:
     from limner.scripts.simulate.world import World
 
 MAX_BATCH = 5
-"""Calls of a batch at most."""
+"""Calls of a batch, at most."""
 
 MAX_TIME = 2
-"""Seconds that a batch waits for more at most."""
+"""Seconds that a batch waits for more calls, at most."""
 
 SOON = 1
 """Seconds after the end of the last studio in which each call is to be answered."""
 
 
 class Due(NamedTuple):
-    """The next call is to be made."""
+    """It is time for the next call."""
 
 
 class Answered(NamedTuple):
-    """A call has come back, or never will."""
+    """A call has returned, or its future was failed."""
 
     number: int
 
@@ -49,30 +49,30 @@ class CallingActor(PooledActor):
         self.batches: dict[tuple[Limiter, str], Batches[int, int]] = {}
 
     def on_start(self) -> None:
-        """Begin."""
-        self.go_on_later()
+        """Schedule the first call."""
+        self.schedule_next()
 
     def on_receive(self, message: object) -> Any:
-        """Make a call, or look at what became of one."""
+        """Make a call, or check the answer of one."""
         match message:
             case Due():
-                self.make()
-                self.go_on_later()
+                self.make_call()
+                self.schedule_next()
             case Answered():
-                self.look(message.number)
+                self.check_answer(message.number)
             case _:
                 return super().on_receive(message)
         return None
 
-    def go_on_later(self) -> None:
-        """Set the time of the next call."""
+    def schedule_next(self) -> None:
+        """Schedule the next call, unless no more messages arrive."""
         every = self.world.params.scenario.calls.every
         if every is not None and self.world.arriving:
             mean = every.draw(self.draw)
             self.system.clock.after(exponential(self.draw, mean), self.actor_ref, Due())
 
-    def make(self) -> None:
-        """Make a call, in any lane."""
+    def make_call(self) -> None:
+        """Make a call in a random lane."""
         draw, world = self.draw, self.world
         calls, names = world.params.scenario.calls, world.params.lane_names
         lane = names[int(draw() * len(names))]
@@ -90,13 +90,13 @@ class CallingActor(PooledActor):
                     blocks=draw() < calls.blocking.draw(draw),
                 )
         except StudioClosed:
-            return  # whoever has a message opens another one
+            return  # a host with a message will open another studio
         world.calls[self.number] = future
         when_done: Any = future
         when_done.when_done(partial(self.actor_ref.deliver, Answered(self.number)))
 
     def batch(self, lane: str) -> Batches[int, int]:
-        """Give what gathers the calls of a lane."""
+        """Return the batches of a lane."""
         limiter, draw = self.world.studio.limiter, self.draw
         if (limiter, lane) not in self.batches:
             self.batches[limiter, lane] = limiter.collect(
@@ -107,17 +107,20 @@ class CallingActor(PooledActor):
             )
         return self.batches[limiter, lane]
 
-    def look(self, number: int) -> None:
-        """Look at what became of a call."""
-        wrong = complaint(number, self.world.calls.pop(number))
-        if wrong is not None:
-            self.world.problems.append(wrong)
+    def check_answer(self, number: int) -> None:
+        """Check the answer of a call."""
+        problem = complaint(number, self.world.calls.pop(number))
+        if problem is not None:
+            self.world.problems.append(problem)
 
 
 def complaint(number: int, future: pykka.Future[int], *, wait: float = 0) -> str | None:
-    """Say what is wrong with the answer of a call, waited for for some seconds; `None` if nothing.
+    """Return what is wrong with the answer of a call; `None` if nothing is.
 
-    Raises nothing, whatever the call has raised.
+    Args:
+        number: of the call, which is also its right answer.
+        future: of the answer.
+        wait: seconds to wait for the answer.
     """
     try:
         answer = future.get(timeout=wait)
@@ -129,6 +132,6 @@ def complaint(number: int, future: pykka.Future[int], *, wait: float = 0) -> str
 
 
 def unanswered(calls: dict[int, pykka.Future[int]]) -> str | None:
-    """Say which calls have no answer, once no studio is open any more; `None` if all have one."""
+    """Return a complaint if calls have no answer once all studios are closed; else `None`."""
     left = [number for number, future in calls.items() if complaint(number, future, wait=SOON)]
     return f"{len(left)} calls of hosts were never answered, such as {left[0]}" if left else None

@@ -1,6 +1,6 @@
-"""`limner simulate`: one seed of a scenario looked at closely, or many seeds searched for trouble.
+"""`limner simulate`: one seed of a scenario in detail, or many seeds searched for failures.
 
-What came of it goes to standard output, progress and errors to standard error.
+Results go to standard output, progress and errors to standard error.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ from limner.scripts.display import tell
 from limner.scripts.signals import Step, interrupted_between_steps
 from limner.scripts.simulate.run import NOT_REAL, Report, simulate
 from limner.scripts.simulate.scenario import Scenario, load_scenario
-from limner.scripts.simulate.seeds import MAX_SEEDS, SeedResult, broke, run_seeds
+from limner.scripts.simulate.seeds import MAX_SEEDS, SeedResult, describe_break, run_seeds
 
 DONE, FAILED, MISUSED, INTERRUPTED = 0, 1, 2, 130
 MAX_SHOWN = 20
 """Problems of one seed, and failing seeds, that are printed."""
 
 TELL_EVERY = 10
-"""Seconds between two lines of progress where there is no terminal."""
+"""Seconds between two lines of progress without a terminal."""
 
 Shows = Callable[[float, float, str], None]
-"""Is told how much is done, of how much, and a few words on it."""
+"""Is called with how much is done, of how much, and a few words on it."""
 
 
 def run(
@@ -48,17 +48,20 @@ def run(
     processes: int | None = None,
     first: bool = False,
 ) -> int:
-    """Simulate; give the exit status: 0 all well, 1 something is wrong, 2 wrong use, 130 Ctrl-C."""
+    """Simulate, and return the exit status.
+
+    It is 0 if all is well, 1 if something is wrong, 2 for wrong use, 130 for Ctrl-C.
+    """
     try:
         given = [*overrides] if messages is None else [*overrides, f"messages={messages}"]
         loaded = load_scenario(scenario, given)
-        numbers = None if seeds is None else numbers_of(seeds)
+        numbers = None if seeds is None else parse_seeds(seeds)
         if numbers is not None and (seed is not None or events is not None or real):
             raise SettingsInvalid("--seeds goes without --seed, --events and --real")
         if numbers is None and (first or processes is not None):
             raise SettingsInvalid("--first and --processes go with --seeds")
         if events is not None:
-            make_way(events)
+            empty_log(events)
         again = ["limner", "simulate"]
         again += ["--scenario", scenario] if scenario else []
         again += ["--messages", str(messages)] if messages is not None else []
@@ -66,8 +69,8 @@ def run(
             again += ["--set", override]
         with interrupted_between_steps() as step:
             if numbers is not None:
-                return search(loaded, numbers, again, step, processes=processes, first=first)
-            return look(loaded, seed or 0, events, step, real=real)
+                return run_many(loaded, numbers, again, step, processes=processes, first=first)
+            return run_one(loaded, seed or 0, events, step, real=real)
     except LimnerError as error:
         tell(f"limner: {shown(str(error), 1_000)}")
         return MISUSED
@@ -79,11 +82,11 @@ def run(
         return INTERRUPTED
 
 
-def numbers_of(seeds: str) -> range:
-    """Give the seeds of `A..B`, both included.
+def parse_seeds(seeds: str) -> range:
+    """Parse `A..B` as the seeds from A to B, both included.
 
     Raises:
-        SettingsInvalid: if it is not that.
+        SettingsInvalid: if it is no such text.
     """
     first, dots, last = seeds.partition("..")
     if dots and first.strip().isdecimal() and last.strip().isdecimal():
@@ -96,11 +99,11 @@ def numbers_of(seeds: str) -> range:
     )
 
 
-def make_way(events: Path) -> None:
-    """Empty an event log that is to be written anew, and see that it can be.
+def empty_log(events: Path) -> None:
+    """Empty the file of an event log, after a check that it is one and can be written.
 
     Raises:
-        SettingsInvalid: if what is there is no event log, or cannot be written.
+        SettingsInvalid: if the file is no event log, or cannot be written.
     """
     try:
         events.parent.mkdir(parents=True, exist_ok=True)
@@ -121,8 +124,8 @@ def make_way(events: Path) -> None:
         ) from None
 
 
-def look(scenario: Scenario, seed: int, events: Path | None, step: Step, *, real: bool) -> int:
-    """Run one seed, and print all that is to be said of it."""
+def run_one(scenario: Scenario, seed: int, events: Path | None, step: Step, *, real: bool) -> int:
+    """Run one seed, print the report, and return the exit status."""
     with progress("simulating", scenario.messages) as shows:
 
         def show(left: int, whole: int, seconds: float) -> None:
@@ -134,7 +137,7 @@ def look(scenario: Scenario, seed: int, events: Path | None, step: Step, *, real
         except (LimnerError, OSError):
             raise
         except Exception as error:  # noqa: BLE001
-            tell(f"limner: {broke(error)}")
+            tell(f"limner: {describe_break(error)}")
             return FAILED
     if real and (left_out := [name for name in NOT_REAL if getattr(scenario.faults, name).high]):
         print(f"left out, as real threads cannot have them: {', '.join(left_out)}")
@@ -145,7 +148,7 @@ def look(scenario: Scenario, seed: int, events: Path | None, step: Step, *, real
 
 
 def print_report(scenario: Scenario, report: Report, *, real: bool) -> None:
-    """Print what became of one seed."""
+    """Print the report on one seed."""
     from rich.console import Console
 
     wide = None if sys.stdout.isatty() or "COLUMNS" in os.environ else 120
@@ -183,7 +186,7 @@ def print_report(scenario: Scenario, report: Report, *, real: bool) -> None:
         print(f"failed: {len(report.problems):,} problems")
 
 
-def search(
+def run_many(
     scenario: Scenario,
     seeds: range,
     again: Sequence[str],
@@ -192,7 +195,10 @@ def search(
     processes: int | None = None,
     first: bool = False,
 ) -> int:
-    """Run many seeds, and print those in which something is wrong; stop at the first, if wanted."""
+    """Run many seeds, print those that failed, and return the exit status.
+
+    With `first` it stops at the first that fails.
+    """
     began = monotonic()
     outcomes: Counter[str] = Counter()
     failed: list[SeedResult] = []
@@ -219,7 +225,7 @@ def search(
             for problem in result.problems[:3]:
                 print(f"  {shown(problem, 500)}")
         if len(failed) > MAX_SHOWN:
-            print("and seeds " + ", ".join(str(one.seed) for one in failed[MAX_SHOWN:][:100]))
+            print("and seeds " + ", ".join(str(result.seed) for result in failed[MAX_SHOWN:][:100]))
         print(
             f"{done:,} seeds, {events:,} events, {clock(seconds)} of virtual time "
             f"in {monotonic() - began:.1f} s"
@@ -239,7 +245,7 @@ def counted(counts: Counter[str]) -> str:
 
 
 def clock(seconds: float) -> str:
-    """Say how long something takes, in days, hours, minutes and seconds."""
+    """Return a duration as days, hours, minutes and seconds."""
     days, rest = divmod(int(seconds), 86_400)
     hours, rest = divmod(rest, 3_600)
     text = f"{hours}:{rest // 60:02d}:{rest % 60:02d}"
@@ -248,7 +254,7 @@ def clock(seconds: float) -> str:
 
 @contextmanager
 def progress(name: str, whole: float) -> Iterator[Shows]:
-    """Show how far it is: a bar on a terminal, else a line now and then."""
+    """Show the progress: a bar on a terminal, else a line every `TELL_EVERY` seconds."""
     if sys.stderr.isatty() and os.environ.get("TERM", "dumb") != "dumb":
         from rich.console import Console
         from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn

@@ -1,4 +1,4 @@
-"""What a host may expect of its message's end, and that nothing is left set behind it."""
+"""Checks of what a host may expect when its message ends, and of timers that are left set."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -13,16 +13,16 @@ from limner.messages.text.scanner import find_prompts
 from limner.scripts.simulate.plans import Plan
 
 
-def broken(
+def broken_expectations(
     plan: Plan, ended: Illustrated | BaseException, *, faultless: bool, may_be_cut: bool
 ) -> Iterator[str]:
-    """Give what a host may complain of, a line each.
+    """Yield a line for each expectation of a host that was not met.
 
     Args:
         plan: what the host has done.
-        ended: what the future of its session gave or raised.
+        ended: what the future of its session returned or raised.
         faultless: whether nothing could go wrong.
-        may_be_cut: whether the stream took no more text before the host had ended it.
+        may_be_cut: whether the stream was closed before the host ended it.
     """
     name = plan.message_id
     if not isinstance(ended, Illustrated):
@@ -39,34 +39,38 @@ def broken(
         if text.count(picture) != 1:
             yield f"{name}: the picture {placement} is {text.count(picture)} times in the text"
         text = text.replace(picture, "")
-    for one in reversed(find_marks(text)):
-        if one.kind == "failure":
-            text = text[: one.start] + text[one.end :]
+    for found in reversed(find_marks(text)):
+        if found.kind == "failure":
+            text = text[: found.start] + text[found.end :]
     if text != plan.text and not (may_be_cut and plan.text.startswith(text)):
         yield f"{name}: its text is not what was streamed, but for the pictures"
         return
-    asked = Counter(match.text for match in find_prompts(text))
+    requested = Counter(match.text for match in find_prompts(text))
     answered = Counter(
         (
             *(placement.prompt for placement in ended.pictures),
-            *(one.placement.prompt for one in ended.unplaced if one.reason != NO_PROMPT),
+            *(
+                unplaced.placement.prompt
+                for unplaced in ended.unplaced
+                if unplaced.reason != NO_PROMPT
+            ),
             *ended.over_limit,
         )
     )
     failed = Counter(failure.prompt for failure in ended.failures)
-    if plan.repeats:  # a prompt that the text held for a while may have failed before it was gone
-        failed &= asked - answered
-    if asked != answered + failed:
-        names, given = sorted(asked.elements()), sorted((answered + failed).elements())
+    if plan.repeats:  # a prompt may have failed before the final text removed it
+        failed &= requested - answered
+    if requested != answered + failed:
+        names, given = sorted(requested.elements()), sorted((answered + failed).elements())
         yield f"{name}: it has the prompts {names}, and answers were given for {given}"
     if faultless and (ended.failures or ended.unplaced):
         yield f"{name}: {len(ended.failures)} of its pictures failed though nothing went wrong"
 
 
 def left_set(timers: Iterable[Timer]) -> Iterator[str]:
-    """Give the timers that are still set for one of Limner's actors that has ended, a line each.
+    """Yield a line for each timer that is still set for an actor of Limner that has ended.
 
-    None is where no actor was made to fail.
+    There is none unless an actor was made to fail.
     """
     for timer in timers:
         ref = timer.ref

@@ -1,4 +1,4 @@
-"""Hosts as actors: they open messages, feed them, meddle with them, and look at what they get."""
+"""Hosts as actors: they open messages, feed them, disturb them, and check the results."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from limner.messages.errors import (
 from limner.messages.pictures import Illustrated
 from limner.messages.text.marks import find_marks
 from limner.messages.unicode import wellformed
-from limner.scripts.simulate.expectations import broken
+from limner.scripts.simulate.expectations import broken_expectations
 from limner.scripts.simulate.plans import End, Meddling, Plan, Way
 from limner.scripts.simulate.revising import RevisingActor
 
@@ -33,16 +33,16 @@ if TYPE_CHECKING:
     from limner.scripts.simulate.world import World
 
 AGAIN = 0.25
-"""Seconds after which a host comes again if the studio is closed."""
+"""Seconds after which a host tries again if the studio is closed."""
 
 ASKING = 0.02
-"""The share of a host's steps at which it asks how far its message is."""
+"""The share of a host's steps at which it asks for its message's progress."""
 
 UP_TO_DATE = "\n\n(edited by the host)"
 
 
 class Moment(Enum):
-    """What a host is told."""
+    """The messages to a host."""
 
     NEXT = 0
     LATER = 1
@@ -53,7 +53,7 @@ class HostActor(PooledActor):
     """Plays a host with one message. Started by the traffic; stops once its future is done.
 
     Args:
-        world: where it lives.
+        world: shared by all hosts.
         plan: what it does.
     """
 
@@ -72,26 +72,26 @@ class HostActor(PooledActor):
         self.revising: PooledRef[Any] | None = None
 
     def on_start(self) -> None:
-        """Begin."""
+        """Start with the first step."""
         self.actor_ref.tell(Moment.NEXT)
 
     def on_receive(self, message: object) -> Any:
-        """Take the next step."""
+        """Do the next step."""
         match message:
             case Moment.NEXT if self.future is None:
-                self.go_on()
+                self.next_step()
             case Moment.LATER:
-                self.come_back()
+                self.do_afterwards()
             case Moment.SETTLED:
-                self.look()
+                self.check_result()
             case ActorEnded() if message.ref is self.revising:
                 self.stop()
             case _:
                 return super().on_receive(message)
         return None
 
-    def go_on(self) -> None:
-        """Open the message, or send the next chunk, or end it."""
+    def next_step(self) -> None:
+        """Open the message, send the next chunk, or end the message."""
         try:
             if self.stream is None:
                 self.open()
@@ -146,7 +146,7 @@ class HostActor(PooledActor):
 
     @property
     def stops_here(self) -> bool:
-        """Whether the message ends before its time."""
+        """Whether the message is interrupted or cancelled at this step."""
         return self.plan.end in {End.INTERRUPT, End.CANCEL} and self.step >= self.plan.stop_at
 
     def end(self) -> None:
@@ -171,14 +171,14 @@ class HostActor(PooledActor):
                     self.world.problems.append(f"{self.plan.message_id}: it was finished twice")
 
     def wait_for(self, future: pykka.Future[Illustrated]) -> None:
-        """Wait for the session's end, and do what is still planned meanwhile."""
+        """Wait for the session's end, and schedule what is planned meanwhile."""
         self.future = future
         when_done: Any = future
         when_done.when_done(partial(self.actor_ref.deliver, Moment.SETTLED))
         self.in_seconds(self.plan.later, Moment.LATER)
 
-    def come_back(self) -> None:
-        """Do what is planned for after the end."""
+    def do_afterwards(self) -> None:
+        """Do what is planned for the time after the end."""
         plan = self.plan
         if plan.meddling is Meddling.EDIT:
             if plan.message_id in self.world.store.loaded:  # else it is the text to begin with
@@ -193,17 +193,17 @@ class HostActor(PooledActor):
                 self.stream.cancel()
 
     def put(self, text: str) -> None:
-        """Write into the store past Limner."""
+        """Write into the store directly, without Limner."""
         with suppress(VersionConflict):  # on real threads, if Limner was quicker
             self.world.store.put(self.plan.message_id, text)
 
-    def look(self) -> None:
-        """Look at what became of the message."""
+    def check_result(self) -> None:
+        """Check the result of the message."""
         assert self.future is not None
         ended: Any
         try:
             ended = self.future.get(timeout=0)
-        except BaseException as error:  # noqa: BLE001  # looked at below
+        except BaseException as error:  # noqa: BLE001  # checked below
             ended = error
         world, plan = self.world, self.plan
         if plan.message_id in world.crowded:
@@ -212,7 +212,7 @@ class HostActor(PooledActor):
         if isinstance(ended, SessionFailed | StudioClosed):
             world.uncertain.add(plan.message_id)
         world.problems.extend(
-            broken(
+            broken_expectations(
                 plan,
                 ended,
                 faultless=world.params.faultless,
@@ -225,14 +225,14 @@ class HostActor(PooledActor):
                 world.problems.append(f"{plan.message_id}: the store holds another text")
         if self.edited and plan.alone and isinstance(ended, Illustrated) and ended.written:
             held = world.store.inner.texts.get(plan.message_id, "")
-            for one in reversed(find_marks(held)):
-                held = held[: one.start] + held[one.end :]
+            for found in reversed(find_marks(held)):
+                held = held[: found.start] + held[found.end :]
             if held != self.edited:
                 world.problems.append(f"{plan.message_id}: the host's edit is lost")
-        self.let_revise()
+        self.revise_or_stop()
 
-    def let_revise(self) -> None:
-        """Let somebody want the text otherwise, and leave after that."""
+    def revise_or_stop(self) -> None:
+        """Start a reviser for some messages, and stop after it; else stop at once."""
         revised = self.world.params.revised
         if revised and self.world.draws("revised")() < revised:
             self.revising = RevisingActor.start(self.world, self.plan.message_id)
@@ -240,12 +240,12 @@ class HostActor(PooledActor):
             self.stop()
 
     def in_seconds(self, seconds: float, moment: Moment) -> None:
-        """Hear of a moment later."""
+        """Send a message to this actor after some seconds."""
         self.system.clock.after(seconds, self.actor_ref, moment)
 
 
 def _name(ended: object) -> str:
-    """Give a name for what a host got in the end."""
+    """Return a name for the result of a host."""
     if isinstance(ended, Illustrated):
         return "written" if ended.written else "skipped"
     return type(ended).__name__ if isinstance(ended, LimnerError) else "unexpected"

@@ -1,7 +1,7 @@
-"""A lane as the event log shows it, and from when on it has to grant what waits there.
+"""A lane as the event log shows it, and when it has to grant the requests that wait there.
 
-It is judged with nothing but the log. Which of several requests is the best one is not known, so
-where they differ the one that is hardest to grant is taken for it. All times are integer
+It is judged by the log alone. The log does not tell which of several requests is the best one, so
+where they differ the one that is hardest to grant is assumed to be it. All times are integer
 microseconds.
 """
 
@@ -20,14 +20,14 @@ from limner.messages.limiter.settings import LaneSettings
 K = TypeVar("K")
 
 UNKNOWN = "?"
-"""The owner of a request of whom the log does not tell: where owners matter nothing is said."""
+"""The owner of a request whose owner is not in the log; limits per owner are not checked for it."""
 
 FILLS = 100
-"""How often a reservoir is filled in thought, until it is taken never to have enough."""
+"""How often a reservoir is filled in advance before it is taken never to have enough."""
 
 
 class Request(NamedTuple):
-    """What waits, or has a slot."""
+    """A request that waits, or has a slot."""
 
     owner: str | None
     weight: int
@@ -38,56 +38,56 @@ class Lane:
     """One lane.
 
     Args:
-        event: that opened it.
+        event: `lane_opened`.
         now: when it was made.
-        further: the lane that it stands behind.
+        further: the lane upstream, if any.
     """
 
     def __init__(self, event: Event, now: int, further: Lane | None) -> None:
         self.name: str = event["lane"]
         self.further = further
-        self.looked_at = now
-        """When the limiter has last looked at it, as far as the log tells."""
+        self.checked_at = now
+        """When the limiter last checked it, as far as the log tells."""
         self.settings = _settings(event)
         self.halts = Halts()
         self.waiting: dict[str, Request] = {}
         self.out: dict[str, Request] = {}
         self.offer: str | None = None
-        """The request that stands in the further lane for one of this."""
+        """The request that waits upstream for one of this lane."""
         self._reservoir = Reservoir(self.settings, now)
         self._weight = 0
         self._weights: Counter[int] = Counter()
         self._kinds: Counter[tuple[str | None, int]] = Counter()
         self._held: Counter[str | None] = Counter()
-        self._asked: dict[str, dict[str, int]] = {}
+        self._revoking: dict[str, dict[str, int]] = {}
         self._promised: dict[str, None] = {}
         self._last: tuple[str, int] | None = None
 
     def change(self, event: Event, now: int) -> None:
-        """Put other settings in force."""
+        """Put new settings in force."""
         self.settings = _settings(event)
         self._reservoir.change(self.settings, now)
         if event.get("refilled"):
             self._reservoir.left = self.settings.reservoir
 
-    def ask(self, name: str, request: Request) -> None:
-        """Let a request wait."""
+    def add_request(self, name: str, request: Request) -> None:
+        """Add a request that waits."""
         self.waiting[name] = request
         self._weights[request.weight] += 1
         self._kinds[request.owner, request.weight] += 1
 
     def end_request(self, name: str) -> Request | None:
-        """Let a request wait no longer."""
+        """Remove a request that waits, and return it; `None` if it does not wait."""
         request = self.waiting.pop(name, None)
         if request is not None:
             _less(self._weights, request.weight)
             _less(self._kinds, (request.owner, request.weight))
-            self._asked.pop(name, None)
+            self._revoking.pop(name, None)
             self._promised.pop(name, None)
         return request
 
     def grant(self, slot: str, request: Request, now: int) -> Iterator[str]:
-        """Take a slot as out; give what does not allow it."""
+        """Count a slot as out, and yield a line for each limit that does not allow it."""
         least = self.halts.until(now)
         if now < least:
             yield f"{slot} is granted while its lane is {self.halts.why(now) or 'halted'}"
@@ -104,26 +104,26 @@ class Lane:
         self._last = slot, now
 
     def end_slot(self, slot: str) -> Request | None:
-        """Take a slot as back."""
+        """Count a slot as returned, and return its request; `None` if it is not out."""
         request = self.out.pop(slot, None)
         if request is None:
             return None
         self._weight -= request.weight
         _less(self._held, request.owner)
-        for wanted, slots in tuple(self._asked.items()):
+        for wanted, slots in tuple(self._revoking.items()):
             if slots.pop(slot, None) is not None and not slots:
-                del self._asked[wanted]
+                del self._revoking[wanted]
                 self._promised[wanted] = None
         return request
 
-    def ask_back(self, slot: str, wanted: str) -> None:
-        """Note that a slot is asked back for a request."""
+    def revoke(self, slot: str, wanted: str) -> None:
+        """Note that a slot was revoked for a request."""
         request = self.out.get(slot)
         if request is not None and wanted in self.waiting:
-            self._asked.setdefault(wanted, {})[slot] = request.weight
+            self._revoking.setdefault(wanted, {})[slot] = request.weight
 
     def is_full(self, owner: str | None) -> bool:
-        """Say whether an owner may have no more, here or in a lane further on."""
+        """Return whether an owner may have no more slots, here or upstream."""
         if self._is_full_here(owner):
             return True
         return self.further is not None and self.further.is_full(owner)
@@ -135,9 +135,9 @@ class Lane:
         return owner == UNKNOWN or self._held[owner] >= most
 
     def free_at(self, now: int) -> int | None:
-        """When a request has to be granted, if nothing happens but time; `None` for never.
+        """Return when a request has to be granted if only time passes; `None` for never.
 
-        Where the lane is behind another it is to be offered there then.
+        If there is a lane upstream, the request has to be offered there by then.
         """
         heaviest = self._heaviest()
         if heaviest is None or self.offer is not None:
@@ -156,7 +156,7 @@ class Lane:
         return self._filled_at(int(at), heaviest)
 
     def dropped_at(self, now: int) -> int | None:
-        """When the oldest request has to be dropped; `None` if it may wait for as long as it is."""
+        """Return when the oldest request has to be dropped; `None` if there is no limit."""
         if self.settings.max_wait is None or not self.waiting:
             return None
         oldest = next(iter(self.waiting.values()))
@@ -164,28 +164,28 @@ class Lane:
 
     @property
     def counts_owners(self) -> bool:
-        """Whether an owner may have only so many slots, here or in a lane further on."""
+        """Whether the slots of an owner are limited, here or upstream."""
         further = self.further
         return self.settings.max_per_owner is not None or (
             further is not None and further.counts_owners
         )
 
     def _heaviest(self) -> int | None:
-        """Give what may be needed for the best request; `None` if none may have a slot."""
+        """Return the weight that the best request may need; `None` if none may have a slot."""
         promised = [self.waiting[name] for name in self._promised]
-        promised = [one for one in promised if not self.is_full(one.owner)]
+        promised = [request for request in promised if not self.is_full(request.owner)]
         if promised:
-            return max(one.weight for one in promised)
+            return max(request.weight for request in promised)
         weights = set(self._weights)
         if self.counts_owners:
             weights = {weight for owner, weight in self._kinds if not self.is_full(owner)}
-            if weights:  # one of whom nothing is known may be the best, or not
+            if weights:  # a request of an unknown owner may be the best, or not
                 weights |= {weight for owner, weight in self._kinds if owner == UNKNOWN}
         if not weights:
             return None
-        # what others have got back so far, who wait for more
+        # the weight of slots that came back so far for requests that wait for more
         kept = 0
-        for name, slots in self._asked.items():
+        for name, slots in self._revoking.items():
             wanted = self.waiting[name]
             if not self.is_full(wanted.owner):
                 kept += max(0, wanted.weight - sum(slots.values()))

@@ -1,4 +1,4 @@
-"""What a scenario gives for the limiter: its lanes, and the calls of hosts that pass them."""
+"""The limiter in a scenario: its lanes, and the host calls that pass them."""
 
 from typing import Annotated
 
@@ -53,7 +53,7 @@ class Lane(Value):
     """Requests that wait at most."""
 
     strategies: tuple[Strategy, ...] = Field(default=("leak",), min_length=1)
-    """Who goes past that."""
+    """What happens to the requests past that."""
 
     reservoir: Number | None = None
     """The weight that may be granted until it is filled again."""
@@ -62,16 +62,16 @@ class Lane(Value):
     """Seconds between two refreshes of the reservoir, or two increases by a third of it."""
 
     adapt: Rate = fixed(1)
-    """The share of seeds, or of changes, in which a back end that asks for it is left alone."""
+    """The share of seeds, or of changes, in which `retry_after` of a back end pauses the lane."""
 
     pause_maximum: Seconds = fixed(600)
-    """Seconds for which it may ask to be."""
+    """Seconds of such a pause, at most."""
 
     circuit_failures: OneOrMore = fixed(10)
     """Failures in a row that open the circuit."""
 
     circuit_seconds: Seconds = fixed(30)
-    """Seconds after which an open circuit lets one call go."""
+    """Seconds after which an open circuit lets one call through."""
 
     changed_every: Seconds | None = None
     """Seconds between two changes of all these, each within its range; never if not given."""
@@ -84,7 +84,7 @@ class Lane(Value):
 
 
 class Calls(Value):
-    """What hosts run through the limiter themselves, in any of its lanes."""
+    """Host calls through the limiter, in any of its lanes."""
 
     every: Seconds | None = None
     """Seconds between two of them, on average; none if not given."""
@@ -93,7 +93,7 @@ class Calls(Value):
     """The share of them that are gathered into batches."""
 
     blocking: Rate = fixed(1)
-    """The share that takes time; the others return at once."""
+    """The share that blocks; the others return at once."""
 
     weight: OneOrMore = fixed(1)
     """What they weigh."""

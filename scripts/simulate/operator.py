@@ -1,4 +1,4 @@
-"""Who runs the studio, and turns its knobs while messages come."""
+"""An operator, who changes the settings of lanes while messages arrive."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
 
 class Due(NamedTuple):
-    """The next change is to be made."""
+    """It is time for the next change."""
 
 
 class Resume(NamedTuple):
-    """A lane that was paused is to go on."""
+    """It is time to resume a lane."""
 
     lane: str
 
@@ -30,7 +30,7 @@ class OperatorActor(PooledActor):
     Started by the traffic.
 
     Args:
-        world: where it lives.
+        world: shared by all hosts.
         name: of the lane or the group.
         ranges: of its settings.
     """
@@ -43,16 +43,16 @@ class OperatorActor(PooledActor):
         self.draw = world.draws(f"lane {name}")
 
     def on_start(self) -> None:
-        """Begin."""
-        self.go_on_later()
+        """Schedule the first change."""
+        self.schedule_next()
 
     def on_receive(self, message: object) -> Any:
-        """Change something."""
+        """Change a lane, or resume one."""
         match message:
             case Due():
                 with suppress(StudioClosed):
                     self.change()
-                self.go_on_later()
+                self.schedule_next()
             case Resume():
                 with suppress(StudioClosed):
                     self.world.studio.limiter.resume(message.lane)
@@ -60,14 +60,14 @@ class OperatorActor(PooledActor):
                 return super().on_receive(message)
         return None
 
-    def go_on_later(self) -> None:
-        """Set the time of the next change."""
+    def schedule_next(self) -> None:
+        """Schedule the next change, unless no more messages arrive."""
         every = self.ranges.changed_every
         if every is not None and self.world.arriving:
             self.system.clock.after(every.draw(self.draw), self.actor_ref, Due())
 
     def change(self) -> None:
-        """Change the settings, or pause."""
+        """Change the settings of a lane or its group, or pause a lane."""
         draw, limiter, params = self.draw, self.world.studio.limiter, self.world.params
         names = [name for name in params.lane_names if name.startswith(self.name)]
         name = names[int(draw() * len(names))]

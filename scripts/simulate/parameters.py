@@ -1,4 +1,4 @@
-"""What a seed has drawn from a scenario: the values that hold in one run."""
+"""The values of one run, which a seed has drawn from a scenario."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -14,10 +14,10 @@ LOCKED = 100
 """How many times longer a call of a locked store takes."""
 
 LATENESS = 10
-"""Seconds that a late timer is late at most."""
+"""Seconds that a late timer is late, at most."""
 
 INNER = "host"
-"""The lane of the back end's own, or the group of those."""
+"""The back end's own lane, or the group of its lanes."""
 
 KEYS = 3
 """How many lanes there are of a group."""
@@ -33,7 +33,7 @@ class DrawnLatency:
     tail_times: float
 
     def draw(self, draw: Draw) -> float:
-        """Give the seconds of one call."""
+        """Return the seconds of one call."""
         seconds = log_normal(draw, self.median, self.spread) if self.spread else self.median
         return seconds * self.tail_times if self.tail and draw() < self.tail else seconds
 
@@ -55,7 +55,7 @@ class Parameters:
         lanes: the settings of the lanes and lane groups at the beginning.
         pictures: the lane that pictures are made in.
         settings: those of the studio, but for its event log.
-        revised: the share of messages that somebody wants otherwise.
+        revised: the share of messages that are revised.
         faults: the rate of each fault.
     """
 
@@ -138,7 +138,7 @@ def draw_parameters(scenario: Scenario, draws: Draws) -> Parameters:
 def draw_lane(
     lane: Lane, scenario: Scenario, draw: Draw, *, behind: str | None = None
 ) -> LaneSettings:
-    """Draw settings of a lane; what a scenario may limit is not limited in some seeds."""
+    """Draw settings of a lane; in some seeds a limit of the scenario is left out."""
 
     def limit(given: Range | None) -> Range | None:
         return None if given is None or draw() < scenario.left_out else given

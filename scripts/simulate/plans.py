@@ -1,4 +1,4 @@
-"""What a host is going to do with one message, decided before it begins."""
+"""The plan of a host for one message, drawn before it starts."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ DAY = 86_400
 
 
 class Way(Enum):
-    """How a host hands its text over."""
+    """How a host passes its text to the studio."""
 
     FEED = 0
     REPLACE = 1
@@ -47,7 +47,7 @@ class End(Enum):
 
 
 class Meddling(Enum):
-    """What else the host does to the text in the store."""
+    """How the host changes the text in the store meanwhile."""
 
     NONE = 0
     SAVE_WHILE_STREAMING = 1
@@ -64,16 +64,16 @@ class Plan:
         text: what the model writes.
         chunks: how many units of UTF-16 come at a time, as a browser counts: some end with half
             of a character.
-        pace: seconds from one chunk to the next; 0 if all has come before it is handed over.
-        way: how it is handed over.
-        end: how it ends; for an end before its time, `stop_at` chunks have come.
-        stop_at: see there.
+        pace: seconds from one chunk to the next; 0 if all chunks are there from the beginning.
+        way: how the text is passed to the studio.
+        end: how the message ends.
+        stop_at: the number of chunks after which it is interrupted or cancelled.
         repeats: the chunks that are sent twice.
-        meddling: what else is done.
-        later: seconds after its last chunk until what comes after it is done.
-        owner: on whose behalf.
-        priority: how urgent it is.
-        alone: whether nobody else has the message at the same time.
+        meddling: how the text in the store is changed.
+        later: seconds from the end until what is planned for the time after it.
+        owner: of the message.
+        priority: of the message.
+        alone: whether no other host has the message at the same time.
     """
 
     message_id: str
@@ -92,7 +92,7 @@ class Plan:
 
     @property
     def is_plain(self) -> bool:
-        """Whether all of the text arrives, once and in order, and is left alone."""
+        """Whether all of the text arrives once and in order, and nobody changes it."""
         return (
             self.end in {End.FINISH, End.FINISH_WITH_TEXT}
             and (self.end is End.FINISH_WITH_TEXT or not self.repeats)
@@ -101,7 +101,7 @@ class Plan:
         )
 
     def pieces(self) -> Iterator[str]:
-        """Give the text in its chunks, in order, some twice."""
+        """Yield the text in its chunks, in order, some twice."""
         at, units = 0, self.text.encode("utf-16-le")
         for index, length in enumerate(self.chunks):
             piece = units[2 * at : 2 * (at + length)].decode("utf-16-le", "surrogatepass")
@@ -114,14 +114,14 @@ class Plan:
 def plan_message(
     number: int, recent: tuple[tuple[str, str], ...], params: Parameters, draw: Draw
 ) -> Plan:
-    """Decide what is done with a message.
+    """Draw the plan for a message.
 
     Args:
         number: which one it is.
-        recent: earlier messages and their texts, of which it may be one once more; half of those
-            are written anew, and the others streamed as they were.
+        recent: earlier messages and their texts. It may be one of them again, in half of the cases
+            with a new text.
         params: of the run.
-        draw: gives the random numbers.
+        draw: returns random numbers.
     """
     faults, texts = params.faults, params.scenario.texts
     again = bool(recent) and draw() < params.anew
@@ -129,7 +129,7 @@ def plan_message(
     if again:
         message_id, text = recent[whole(draw, 0, len(recent) - 1)]
     if not text or draw() < 0.5:
-        text = write_text(texts.prompts.draw_whole(draw), texts.words.draw_whole(draw), draw)
+        text = draw_text(texts.prompts.draw_whole(draw), texts.words.draw_whole(draw), draw)
     chunks = tuple(_chunks(len(text.encode("utf-16-le")) // 2, params.chunk, draw))
     repeat = faults["host_repeats"]
     return Plan(
@@ -149,12 +149,12 @@ def plan_message(
     )
 
 
-def write_text(prompts: int, words: int, draw: Draw) -> str:
-    """Write a text of so many words, with so many prompts among them."""
+def draw_text(prompts: int, words: int, draw: Draw) -> str:
+    """Draw a text with a number of words, and prompts at random places among them."""
     parts = [WORDS[int(draw() * len(WORDS))] for _ in range(words)]
     for _ in range(prompts):
         subject = SUBJECTS[int(draw() * len(SUBJECTS))]
-        if draw() < 0.8:  # else it is like others of the text
+        if draw() < 0.8:  # else the same prompt may stand in the text several times
             subject += f", {whole(draw, 1, 9_999)}"
         tag = TAGS[int(draw() * len(TAGS))].format(subject)
         parts.insert(whole(draw, 0, len(parts)), tag)
@@ -162,7 +162,7 @@ def write_text(prompts: int, words: int, draw: Draw) -> str:
 
 
 def seconds_to_next(now: float, params: Parameters, draw: Draw) -> tuple[float, int]:
-    """Give the time to the next arrival, and how many messages come then."""
+    """Return the seconds to the next arrival, and how many messages arrive then."""
     arrivals = params.scenario.arrivals
     if arrivals.kind == "burst":
         number = arrivals.burst.draw_whole(draw)

@@ -1,6 +1,6 @@
-"""That nobody waits for longer than the settings allow, and that no actor fails by itself.
+"""Checks that nothing waits longer than the settings allow, and that no actor fails by itself.
 
-The audit cannot ask for that, as a real machine may be slow, but in virtual time it is sure.
+The audit cannot check that, since a real machine may be slow; in virtual time it can be checked.
 """
 
 from collections.abc import Hashable, Iterator
@@ -13,22 +13,22 @@ from limner.scripts.simulate.lanes import UNKNOWN, Lane, Request
 from limner.scripts.simulate.parameters import LATENESS
 
 TURNS = 10
-"""Seconds that the turns of a simulation's actors may take, where nobody waits for a timer."""
+"""Seconds that the turns of a simulation's actors may take between two timers."""
 
 PARTS = frozenset(["StudioActor", "LimiterActor", "CallerActor", "SequencerActor", "RecorderActor"])
 EDIT_ENDS = frozenset(["text_edited", "edit_unneeded", "edit_failed"])
 OURS = "InjectedFailure"
-"""What an actor says that it failed with, if the simulation made it fail."""
+"""How the reason begins if the simulation made an actor fail."""
 
 
 class Promptness:
-    """What the times of an event log must show, and that no actor fails unless it is made to.
+    """Checks the times in an event log, and that no actor fails unless it is made to.
 
-    Feed it each event, in order.
+    It expects events with a due time, and reports the expectations that are not met.
 
     Args:
         settings: of the studio.
-        timers_late: whether timers are.
+        timers_late: whether timers may be late.
     """
 
     def __init__(self, settings: Settings, *, timers_late: bool) -> None:
@@ -37,13 +37,13 @@ class Promptness:
         self._begin(0)
 
     def feed(self, event: Event) -> Iterator[str]:
-        """Take the next event, and give what is wrong, a line each."""
+        """Check the next event, and yield a line for each problem."""
         now, name = micros(event), event["event"]
         while self._due and self._due[0][0] < now:
             due, _, key = heappop(self._due)
-            at, what = self._promises.get(key, (0, ""))
+            at, what = self._expected.get(key, (0, ""))
             if at == due:
-                del self._promises[key]
+                del self._expected[key]
                 yield f"late: {what} at {due / 1e6:.3f} s"
         if name == "actor_failed" and not str(event.get("reason")).startswith(OURS):
             yield f"{event.get('failed')} failed by itself: {event.get('reason')}"
@@ -60,7 +60,7 @@ class Promptness:
         self._began = now
         self._due: list[tuple[int, int, Hashable]] = []
         self._made = 0
-        self._promises: dict[Hashable, tuple[int, str]] = {}
+        self._expected: dict[Hashable, tuple[int, str]] = {}
         self._lanes: dict[str, Lane] = {}
         self._where: dict[str, Lane] = {}  # requests that wait
         self._slots: dict[str, dict[str, None]] = {}  # that are out, by task
@@ -69,22 +69,22 @@ class Promptness:
         self._sealed: dict[str, set[str]] = {}
         self._session_of: dict[str, str] = {}  # by message
 
-    def _promise(self, key: Hashable, at: int, seconds: float, timers: int, what: str) -> None:
-        """Expect something within so many seconds, in which so many timers have to fire."""
-        self._promise_by(self._latest(at, seconds, timers), key, what)
+    def _expect(self, key: Hashable, at: int, seconds: float, timers: int, what: str) -> None:
+        """Expect something within some seconds, during which some timers have to fire."""
+        self._expect_by(self._latest(at, seconds, timers), key, what)
 
     def _latest(self, at: int, seconds: float, timers: int) -> int:
         return at + round((seconds + timers * self._late + TURNS) * 1_000_000)
 
-    def _promise_by(self, due: int, key: Hashable, what: str) -> None:
-        """Expect something before time has passed on from there."""
-        if self._promises.get(key, (None,))[0] != due:
+    def _expect_by(self, due: int, key: Hashable, what: str) -> None:
+        """Expect something by a time."""
+        if self._expected.get(key, (None,))[0] != due:
             self._made += 1
-            self._promises[key] = due, what
+            self._expected[key] = due, what
             heappush(self._due, (due, self._made, key))
 
-    def _keep(self, *key: Hashable) -> None:
-        self._promises.pop(key, None)
+    def _met(self, *key: Hashable) -> None:
+        self._expected.pop(key, None)
 
     def _lane(self, event: Event, name: str, now: int) -> Iterator[str]:
         if name == "lane_opened":
@@ -94,53 +94,53 @@ class Promptness:
             self._lanes[lane.name] = lane
         lane_or_none = self._lanes.get(event["lane"])
         if lane_or_none is None:
-            return  # the limiter has failed, and this was said before
+            return  # the limiter has failed, and this was sent before
         lane = lane_or_none
         lane.halts.take(event, now)
         if name.startswith(("slot_", "request_")):
             yield from self._slot(lane, event, name, now)
         elif name == "lane_updated":
             lane.change(event, now)
-            self._keep("lane", lane.name)
+            self._met("lane", lane.name)
         elif name == "lane_dropped":
             if lane.waiting or lane.out:
                 yield f"lane {lane.name} is dropped, and is not idle"
             del self._lanes[lane.name]
-            self._keep("lane", lane.name)
+            self._met("lane", lane.name)
             return
-        self._judge(lane, now, is_looked_at=True)
-        for one in self._lanes.values():
-            if one.further is lane:
-                self._judge(one, now)
+        self._judge(lane, now, is_checked=True)
+        for downstream in self._lanes.values():
+            if downstream.further is lane:
+                self._judge(downstream, now)
 
     def _slot(self, lane: Lane, event: Event, name: str, now: int) -> Iterator[str]:
         request, slot = event["request_id"], event.get("slot_id", "")
         inner = stands_for(event)
         match name:
             case "slot_requested":
-                lane.ask(request, Request(self._owner(event, inner), event["weight"], now))
+                lane.add_request(request, Request(self._owner(event, inner), event["weight"], now))
                 self._where[request] = lane
                 if inner is not None and inner in self._where:
                     self._where[inner].offer = request
-                self._keep("retry", event["task_id"])
+                self._met("retry", event["task_id"])
             case "request_withdrawn" | "request_dropped":
                 self._end_request(lane, request, inner)
             case "slot_granted":
-                asked = self._end_request(lane, request, inner)
-                if asked is not None:
-                    yield from lane.grant(slot, asked, now)
-                self._keep("lane", lane.name)
+                waiting = self._end_request(lane, request, inner)
+                if waiting is not None:
+                    yield from lane.grant(slot, waiting, now)
+                self._met("lane", lane.name)
                 self._granted(lane, event, slot, now, is_own=inner is None)
             case "slot_asked_back":
-                lane.ask_back(slot, event["wanted"])
+                lane.revoke(slot, event["wanted"])
                 what = f"{slot} is out though it was asked back"
-                self._promise(("back", slot), now, lane.settings.grace, 1, what)
+                self._expect(("back", slot), now, lane.settings.grace, 1, what)
             case "slot_released" | "slot_revoked" | "slot_expired":
                 lane.end_slot(slot)
                 self._slot_ended(event.get("task_id", ""), slot, now, expired="expired" in name)
 
     def _owner(self, event: Event, inner: str | None) -> str | None:
-        """Give the owner of a request, if the log tells it."""
+        """Return the owner of a request, or `UNKNOWN`."""
         if inner is not None and inner in self._where:
             return self._where[inner].waiting[inner].owner
         return event.get("owner", self._owners.get(event.get("session_id", ""), UNKNOWN))
@@ -148,27 +148,27 @@ class Promptness:
     def _end_request(self, lane: Lane, request: str, inner: str | None) -> Request | None:
         self._where.pop(request, None)
         if inner is not None and inner in self._where:
-            of = self._where[inner]
-            of.offer = None if of.offer == request else of.offer
+            downstream = self._where[inner]
+            downstream.offer = None if downstream.offer == request else downstream.offer
         return lane.end_request(request)
 
     def _granted(self, lane: Lane, event: Event, slot: str, now: int, *, is_own: bool) -> None:
-        """Expect a slot to be used, and to come back."""
+        """Expect a slot to be used, and to be returned."""
         task, settings = event["task_id"], self._settings
         self._slots.setdefault(task, {})[slot] = None
         lease = lane.settings.lease
-        self._promise(("lease", slot), now, lease, 1, f"{slot} is out past its lease")
+        self._expect(("lease", slot), now, lease, 1, f"{slot} is out past its lease")
         if "session_id" not in event:
-            return  # it is of a call that a host makes, which takes as long as it does
+            return  # a host call may take any time
         if is_own:
             # the store may still be loading, and an earlier call keep its thread
             seconds = settings.store_timeout + settings.generation_timeout + settings.grace
-            self._promise(("use", slot), now, seconds, 3, f"{slot} is out and not used")
+            self._expect(("use", slot), now, seconds, 3, f"{slot} is out and not used")
         tasks = self._tasks.get(event["session_id"])
         if tasks is None:
-            self._expect_back(task, now, 0)
+            self._expect_returned(task, now, 0)
         elif tasks.get(task):
-            self._expect_back(task, now, settings.grace)
+            self._expect_returned(task, now, settings.grace)
 
     def _slot_ended(self, task: str, slot: str, now: int, *, expired: bool) -> None:
         out = self._slots.get(task, {})
@@ -176,46 +176,46 @@ class Promptness:
         if not out:
             self._slots.pop(task, None)
         for kind in ("lease", "back", "slot", "use"):
-            self._keep(kind, slot)
-        if expired and ("call", task) in self._promises:
+            self._met(kind, slot)
+        if expired and ("call", task) in self._expected:
             what = f"the call for task {task} goes on though {slot} has expired"
-            self._promise(("call", task), now, 0, 0, what)
+            self._expect(("call", task), now, 0, 0, what)
 
-    def _judge(self, lane: Lane, now: int, *, is_looked_at: bool = False) -> None:
-        """Expect a lane to grant what it can, and to drop what has waited for too long.
+    def _judge(self, lane: Lane, now: int, *, is_checked: bool = False) -> None:
+        """Expect a lane to grant what it can, and to drop what has waited too long.
 
-        What time brings may be late. But what the limiter can grant as it looks at a lane, it
-        grants in the same turn; and so too if what has just happened is what makes it possible,
-        and not the time since it was looked at last.
+        A grant that only time has made possible may be late. A grant that is possible when the
+        limiter checks the lane has to come in the same turn. The same holds if the last event
+        made it possible, and not the time since the lane was last checked.
         """
-        if is_looked_at:
-            lane.looked_at = now
+        if is_checked:
+            lane.checked_at = now
         done = "granted" if lane.further is None else f"offered to lane {lane.further.name}"
         what = f"lane {lane.name} is free, a request waits, and nothing is {done}"
         key, free_at = ("lane", lane.name), lane.free_at(now)
         if free_at is None:
-            self._keep(*key)
+            self._met(*key)
         elif free_at > now:
-            self._promise(key, free_at, 0, 1, what)
-        elif is_looked_at:
-            self._promise_by(now, key, what)
-        elif key not in self._promises:
-            due, brought_at = now, lane.free_at(lane.looked_at)
-            if brought_at is not None and brought_at > lane.looked_at:
+            self._expect(key, free_at, 0, 1, what)
+        elif is_checked:
+            self._expect_by(now, key, what)
+        elif key not in self._expected:
+            due, brought_at = now, lane.free_at(lane.checked_at)
+            if brought_at is not None and brought_at > lane.checked_at:
                 due = max(now, self._latest(brought_at, 0, 1))
-            self._promise_by(due, key, what)
+            self._expect_by(due, key, what)
         key, dropped_at = ("wait", lane.name), lane.dropped_at(now)
         if dropped_at is None:
-            self._keep(*key)
-        elif dropped_at > now or key not in self._promises:
+            self._met(*key)
+        elif dropped_at > now or key not in self._expected:
             what = f"lane {lane.name} has a request that waits for longer than it may"
-            self._promise(key, dropped_at, 0, 1, what)
+            self._expect(key, dropped_at, 0, 1, what)
 
-    def _expect_back(self, task: str, now: int, seconds: float) -> None:
-        """Expect the slots of a task that does not use them any more."""
+    def _expect_returned(self, task: str, now: int, seconds: float) -> None:
+        """Expect the slots that a task no longer uses to be returned."""
         for slot in self._slots.get(task, ()):
             what = f"{slot} is out though its task does not use it"
-            self._promise(("slot", slot), now, seconds, 1 if seconds else 0, what)
+            self._expect(("slot", slot), now, seconds, 1 if seconds else 0, what)
 
     def _session(self, event: Event, name: str, now: int, session: str) -> None:
         settings, task = self._settings, event.get("task_id", "")
@@ -230,52 +230,52 @@ class Promptness:
             case "prompt_detected" | "picture_wanted":
                 tasks[task] = False
             case "generation_started":
-                self._keep("use", event["slot_id"])
+                self._met("use", event["slot_id"])
                 what = f"the call for task {task} does not end"
                 seconds = settings.generation_timeout + settings.grace
-                self._promise(("call", task), now, seconds, 2, what)
+                self._expect(("call", task), now, seconds, 2, what)
             case "generation_completed" | "generation_failed" | "call_abandoned":
-                self._keep("call", task)
-                self._expect_back(task, now, settings.grace)
+                self._met("call", task)
+                self._expect_returned(task, now, settings.grace)
             case "generation_retried":
                 what = f"task {task} is not tried again"
-                self._promise(("retry", task), now, event["delay"], 1, what)
+                self._expect(("retry", task), now, event["delay"], 1, what)
             case "task_settled":
                 tasks[task] = True
-                self._keep("retry", task)
-                self._keep("call", task)
-                self._expect_back(task, now, settings.grace)
+                self._met("retry", task)
+                self._met("call", task)
+                self._expect_returned(task, now, settings.grace)
             case "session_sealed":
                 self._sealed[session] = set(event["tasks"])
                 seconds = settings.deadline + settings.store_timeout + settings.grace
                 what = f"session {session} is past its deadline"
-                self._promise(("deadline", session), now, seconds, 3, what)
+                self._expect(("deadline", session), now, seconds, 3, what)
             case "session_ended":
-                for one in self._tasks.pop(session, ()):
-                    self._keep("call", one)
-                    self._keep("retry", one)
-                    self._expect_back(one, now, 0)
+                for task_id in self._tasks.pop(session, ()):
+                    self._met("call", task_id)
+                    self._met("retry", task_id)
+                    self._expect_returned(task_id, now, 0)
                 self._owners.pop(session, None)
                 self._sealed.pop(session, None)
-                self._keep("deadline", session)
-                self._keep("write", session)
+                self._met("deadline", session)
+                self._met("write", session)
                 return
         if name in {"session_sealed", "task_settled"} and self._is_complete(session):
             seconds = 2 * settings.store_timeout + settings.grace  # it may still be loading
             what = f"session {session} has all that it waits for, and does not end"
-            self._promise(("write", session), now, seconds, 3, what)
+            self._expect(("write", session), now, seconds, 3, what)
 
     def _edit_ended(self, now: int, session: str) -> None:
-        """Give a session more time that may have waited for its turn to write, and may again."""
+        """Extend the time of a session that may have waited for an edit, and may again."""
         settings = self._settings
         for key in (("deadline", session), ("write", session)):
-            due, what = self._promises.get(key, (0, ""))
+            due, what = self._expected.get(key, (0, ""))
             if due:
-                self._promise(key, now, settings.store_timeout + settings.grace, 3, what)
-                later, _ = self._promises[key]
-                self._promise_by(max(due, later), key, what)
+                self._expect(key, now, settings.store_timeout + settings.grace, 3, what)
+                later, _ = self._expected[key]
+                self._expect_by(max(due, later), key, what)
 
     def _is_complete(self, session: str) -> bool:
-        """Say whether a session has all that its write waits for."""
+        """Return whether all tasks that a session's write waits for have settled."""
         sealed, tasks = self._sealed.get(session), self._tasks[session]
-        return sealed is not None and all(tasks.get(one) for one in sealed)
+        return sealed is not None and all(tasks.get(task_id) for task_id in sealed)

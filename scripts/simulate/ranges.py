@@ -1,4 +1,4 @@
-"""Ranges: what a scenario gives for a value that each seed draws."""
+"""Ranges of a scenario, from which each seed draws a value."""
 
 from typing import Annotated, Any, Self
 
@@ -30,11 +30,11 @@ class Range(Value):
         return self
 
     def draw(self, draw: Draw) -> float:
-        """Give a number of the range."""
+        """Return a number drawn from the range."""
         return between(draw, self.low, self.high)
 
     def draw_whole(self, draw: Draw) -> int:
-        """Give a whole number of the range, both ends included."""
+        """Return a whole number drawn from the range, both ends included."""
         return int(self.low) + int(draw() * (int(self.high) - int(self.low) + 1))
 
 
@@ -45,10 +45,10 @@ class Within:
         self.low, self.high = low, high
 
     def __call__(self, given: Range) -> Range:
-        """Give the range, if it is.
+        """Return the range unchanged.
 
         Raises:
-            ValueError: if it is not.
+            ValueError: if an end is out of bounds.
         """
         if given.low < self.low or given.high > self.high:
             raise ValueError(
@@ -66,10 +66,10 @@ OneOrMore = Annotated[Range, AfterValidator(Within(1, 1_000))]
 
 
 def fixed(value: float) -> Any:
-    """Give the default of a field whose range is one number."""
+    """Return the default of a field whose range is one number."""
     return Range(low=value, high=value)
 
 
 def ranging(low: float, high: float) -> Any:
-    """Give the default of a field that ranges."""
+    """Return the default of a field whose range has two ends."""
     return Range(low=low, high=high)

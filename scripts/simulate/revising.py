@@ -1,4 +1,4 @@
-"""People who change what is there: other pictures, other texts, after a message was written."""
+"""People who revise a written message: other pictures, other texts."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ KINDS = (
 
 
 class Settled(NamedTuple):
-    """What was wished for has an outcome."""
+    """The future of a request is done."""
 
     future: pykka.Future[Any]
 
 
 class RevisingActor(PooledActor):
-    """Plays one who looks at a message that was written, and wants it otherwise.
+    """Plays a person who revises a written message.
 
-    Started by the message's host; stops once all that was wished for has an outcome.
+    Started by the message's host; stops once all its requests are done.
 
     Args:
-        world: where it lives.
+        world: shared by all hosts.
         message_id: whose text is changed.
     """
 
@@ -48,41 +48,41 @@ class RevisingActor(PooledActor):
         self.open = 0
 
     def on_start(self) -> None:
-        """Begin."""
-        self.go_on_later()
+        """Schedule the first request."""
+        self.schedule_next()
 
     def on_receive(self, message: object) -> Any:
-        """Wish for something, or look at what became of a wish."""
+        """Make a request, or check the result of one."""
         match message:
             case "next":
                 self.left -= 1
                 try:
-                    self.wish(KINDS[int(self.draw() * len(KINDS))])
+                    self.request(KINDS[int(self.draw() * len(KINDS))])
                 except (MessageBusy, StudioClosed):
-                    self.world.count("wishes refused")
-                self.go_on_later()
+                    self.world.count("requests refused")
+                self.schedule_next()
             case Settled():
                 self.open -= 1
-                self.look(message.future)
+                self.check_result(message.future)
             case _:
                 return super().on_receive(message)
         if not self.left and not self.open:
             self.stop()
         return None
 
-    def go_on_later(self) -> None:
-        """Set the time of the next wish."""
+    def schedule_next(self) -> None:
+        """Schedule the next request, if any is left."""
         if self.left:
             pause = self.world.params.scenario.revisions.pause.draw(self.draw)
             self.system.clock.after(pause, self.actor_ref, "next")
         elif not self.open:
             self.stop()
 
-    def wish(self, kind: str) -> None:
-        """Wish for something; what the text has no place for is left."""
+    def request(self, kind: str) -> None:
+        """Make a request of a kind, if the text has what it needs."""
         studio, name = self.world.studio, self.message_id
         text = self.world.store.inner.texts.get(name, "")
-        placements = [one.id for one in find_marks(text) if one.kind == "picture"]
+        placements = [found.id for found in find_marks(text) if found.kind == "picture"]
         placement = placements[int(self.draw() * len(placements))] if placements else None
         match kind:
             case "regenerate" if placement is not None:
@@ -109,20 +109,21 @@ class RevisingActor(PooledActor):
                 studio.clear(name)
 
     def wait_for(self, future: pykka.Future[Any]) -> None:
-        """Hear of a future's end."""
+        """Wait for a future to be done."""
         self.open += 1
         when_done: Any = future
         when_done.when_done(partial(self.actor_ref.deliver, Settled(future)))
 
-    def look(self, future: pykka.Future[Any]) -> None:
-        """Look at what became of a wish."""
+    def check_result(self, future: pykka.Future[Any]) -> None:
+        """Count the result of a request; report an unexpected one."""
         try:
-            outcome = future.get(timeout=0)
-        except BaseException as error:  # noqa: BLE001  # looked at below
-            outcome = error
-        if outcome is None or isinstance(outcome, Illustrated):
-            self.world.count("wishes met" if outcome and outcome.written else "wishes without need")
-        elif isinstance(outcome, LimnerError):
-            self.world.count(f"wishes: {type(outcome).__name__}")
-        elif not isinstance(outcome, ConnectionError):  # which the store of a simulation raises
-            self.world.problems.append(f"{self.message_id}: a wish raised {outcome!r}")
+            result = future.get(timeout=0)
+        except BaseException as error:  # noqa: BLE001  # checked below
+            result = error
+        if result is None or isinstance(result, Illustrated):
+            written = result is not None and result.written
+            self.world.count("requests written" if written else "requests without change")
+        elif isinstance(result, LimnerError):
+            self.world.count(f"requests: {type(result).__name__}")
+        elif not isinstance(result, ConnectionError):  # which the store of a simulation raises
+            self.world.problems.append(f"{self.message_id}: a request raised {result!r}")

@@ -30,13 +30,13 @@ from limner.scripts.simulate.traffic import TrafficActor
 from limner.scripts.simulate.world import World
 
 SLICE = 5_000
-"""Turns between two looks at the log."""
+"""Turns between two reads of the log."""
 
 TICK = 0.2
-"""Seconds between two looks at the log of a run on real threads."""
+"""Seconds between two reads of the log of a run on real threads."""
 
 TURNS_A_MESSAGE = 20_000
-"""Turns after which a simulation is taken for a livelock, times its messages."""
+"""Turns for each message after which a simulation is taken for a livelock."""
 
 MAX_PROBLEMS = 100
 
@@ -57,7 +57,7 @@ SESSION_ACTORS = (
 PARTS = ("StudioActor", "LimiterActor", "CallerActor", "SequencerActor", "RecorderActor")
 
 Progress = Callable[[int, int, float], None]
-"""Is told how many messages have ended, of how many, at which second of the run."""
+"""Is called with how many messages have ended, of how many, and the second of the run."""
 
 
 class LogTail:
@@ -65,7 +65,7 @@ class LogTail:
 
     Args:
         path: of the log.
-        forgets: whether what was read is cut away; only while nobody writes.
+        forgets: whether what was read is removed from the file; only if nobody writes meanwhile.
     """
 
     def __init__(self, path: Path, *, forgets: bool) -> None:
@@ -74,7 +74,7 @@ class LogTail:
         self._rest = b""
 
     def read(self) -> Iterator[dict[str, Any]]:
-        """Give the events that have come."""
+        """Yield the events that are new."""
         *lines, self._rest = (self._rest + self._file.read()).split(b"\n")
         for line in lines:
             event = parse(line)
@@ -85,18 +85,18 @@ class LogTail:
             self._file.truncate()
 
     def close(self) -> None:
-        """Read no more."""
+        """Close the file."""
         self._file.close()
 
 
 @dataclass
 class Report:
-    """What became of a run.
+    """The report on a run.
 
     Args:
         seed: of the run.
-        problems: what is wrong, a line each, the audit's violations among them.
-        outcomes: how many hosts ended how.
+        problems: a line each; the audit's violations are among them.
+        outcomes: the number of hosts by how they ended.
         verdict: of the audit.
         summary: of the event log.
         seconds: of the run's own clock.
@@ -132,11 +132,11 @@ def simulate(
     """Run a scenario and audit its event log.
 
     Args:
-        scenario: what happens.
+        scenario: what is simulated.
         seed: decides everything that is drawn.
-        events: where the event log goes; it is only audited if `None`.
+        events: where the event log is written; if `None` it is audited and deleted.
         real: whether it runs on real threads, in real time.
-        progress: is told how far it is.
+        progress: is called with the progress now and then.
     """
     draws = Draws(seed)
     params = draw_parameters(scenario, draws)
@@ -184,7 +184,7 @@ def _simulated(
 
 
 class _Run:
-    """Lets a world run, and reads its log meanwhile."""
+    """Runs a world, and reads its log meanwhile."""
 
     def __init__(self, path: Path, promptness: Promptness | None, *, forgets: bool) -> None:
         self.audit, self.summary = Audit(), Summary()
@@ -197,26 +197,26 @@ class _Run:
         self.last = ""
 
     def drive(self, world: World, progress: Progress | None) -> None:
-        """Let it run to its end."""
+        """Run a world to its end."""
         try:
-            while not self.is_over(world):
-                self.look()
+            while not self.run_on(world):
+                self.read_log()
                 if progress is not None:
                     progress(
                         world.left, world.params.scenario.messages, world.system.clock.now / 1e6
                     )
             world.studio.close()
-            if (wrong := unanswered(world.calls)) is not None:
-                self.problems.append(wrong)
+            if (problem := unanswered(world.calls)) is not None:
+                self.problems.append(problem)
             system = world.system
             if isinstance(system, SimulatedSystem) and not system.injected_failures:
                 self.problems += left_set(system.clock.pending)
         except SimulationStuck as error:
             self.stuck = str(error)
-        self.look()
+        self.read_log()
 
-    def is_over(self, world: World) -> bool:
-        """Let it run for a while; say whether it is over."""
+    def run_on(self, world: World) -> bool:
+        """Run a world for a while, and return whether it is over."""
         if isinstance(world.system, SimulatedSystem):
             scheduler, over = world.system.scheduler, world.over
             last = scheduler.turns + SLICE
@@ -231,8 +231,8 @@ class _Run:
             return True
         return False
 
-    def look(self) -> None:
-        """Read what the log has new."""
+    def read_log(self) -> None:
+        """Check the new events of the log."""
         for event in self.tail.read():
             self.audit.feed(event)
             self.summary.feed(event)
@@ -241,13 +241,15 @@ class _Run:
                 self.problems += self.promptness.feed(event)
 
     def close(self) -> None:
-        """Read no more."""
+        """Close the log."""
         self.tail.close()
 
     def report(self, seed: int, world: World) -> Report:
-        """Say what became of it."""
+        """Return the report."""
         verdict = self.audit.finish()
-        problems = [str(one) for one in verdict.violations] + self.problems + world.problems
+        problems = (
+            [str(violation) for violation in verdict.violations] + self.problems + world.problems
+        )
         if self.stuck is not None:
             problems.append(f"stuck: {self.stuck}")
         elif self.last != "studio_closed" and not world.params.faults["part_fails"]:
@@ -269,7 +271,7 @@ class _Run:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Let nothing be logged of failures that are wanted here."""
+    """Disable the logging of failures, which are intended here."""
     names = ("pykka", "limner", "limner.system")
     levels = [(logging.getLogger(name), logging.getLogger(name).level) for name in names]
     for logger, _ in levels:

@@ -1,4 +1,4 @@
-"""A scenario: what is simulated, as ranges from which each seed draws its own values."""
+"""A scenario: ranges from which each seed draws the values of its run."""
 
 from collections.abc import Mapping, Sequence
 from importlib import resources
@@ -26,14 +26,14 @@ from limner.scripts.simulate.ranges import (
 )
 
 MAX_BYTES = 1_000_000
-"""Bytes of a scenario's file at most."""
+"""Bytes of a scenario's file, at most."""
 
 
 class Arrivals(Value):
     """When messages come."""
 
     kind: Literal["poisson", "burst", "day"] = "poisson"
-    """At random; or several at once, then none for a while; or as the hours of a day have it."""
+    """At random; or several at once, then none for a while; or more in the busy hours of a day."""
 
     every: Seconds = ranging(0.2, 5)
     """Seconds between two messages, on average."""
@@ -65,14 +65,14 @@ class Texts(Value):
     """Characters a second."""
 
     anew: Rate = ranging(0, 0.2)
-    """The share of messages that are an earlier message once more."""
+    """The share of messages that are an earlier message again."""
 
 
 class People(Value):
-    """On whose behalf."""
+    """The owners of messages."""
 
     owners: OneOrMore = ranging(1, 20)
-    """How many owners there are."""
+    """The number of owners."""
 
     background: Rate = ranging(0, 0.5)
     """The share of messages that nobody waits for."""
@@ -82,10 +82,10 @@ class Latency(Value):
     """How long calls take."""
 
     kind: Literal["constant", "log-normal"] = "log-normal"
-    """Always the median; or as what people and machines do takes, with a long tail."""
+    """Always the median; or with a long tail, as the latencies of people and machines have."""
 
     median: Seconds = ranging(0.5, 8)
-    """Seconds that half of the calls take at most."""
+    """Seconds that half of the calls take, at most."""
 
     spread: Annotated[Range, AfterValidator(Within(0, 4))] = ranging(0.1, 1)
     """The standard deviation of the logarithm of the seconds."""
@@ -98,32 +98,32 @@ class Latency(Value):
 
 
 class Revisions(Value):
-    """What people want otherwise once it is written."""
+    """How people revise messages once they are written."""
 
     share: Rate = fixed(0)
-    """The share of messages of which something is."""
+    """The share of messages that are revised."""
 
     times: Number = ranging(1, 8)
-    """How often, of one message."""
+    """Revisions of one message."""
 
     pause: Pause = ranging(0, 10)
-    """Seconds between two such wishes."""
+    """Seconds between two revisions."""
 
     settle_after: Pause = fixed(2)
-    """Seconds without a new wish after which pictures that were wished for are written."""
+    """Seconds without a new request after which the requested pictures are written."""
 
     reconciled: Rate = fixed(0)
-    """The share of seeds in which a text is reconciled by itself after each write."""
+    """The share of seeds in which a text is reconciled automatically after each write."""
 
     reconcile_after: Seconds = ranging(1, 30)
-    """Seconds after which that is."""
+    """Seconds between the write and that."""
 
     placeholders: Rate = fixed(0)
     """The share of seeds in which a failure leaves a mark."""
 
 
 class Patience(Value):
-    """How long the studio waits for what, in seconds, and how often it tries."""
+    """The studio's timeouts, in seconds, and its attempts."""
 
     deadline: Seconds = fixed(300)
     write_at_deadline: Rate = fixed(0)
@@ -140,29 +140,29 @@ class Faults(Value):
     """What goes wrong, each with its rate from 0 to 1."""
 
     generation_fails: Rate = fixed(0)
-    """Of calls: the back end is busy, and may not be the next time."""
+    """Of calls: the back end is busy; a retry may succeed."""
     generation_refused: Rate = fixed(0)
-    """Of calls: asking again does not help."""
+    """Of calls: a retry does not help."""
     generation_hangs: Rate = fixed(0)
-    """Of calls: it never comes back."""
+    """Of calls: it never returns."""
     generation_rubbish: Rate = fixed(0)
     """Of calls: what comes back is no picture."""
     generation_busy: Rate = fixed(0)
-    """Of calls: the back end asks to be left alone, for up to a minute."""
+    """Of calls: the back end asks for a pause of up to a minute (`retry_after`)."""
     generation_down: Rate = fixed(0)
     """Of calls: the back end fails, and does so for up to 20 more calls in a row."""
     call_inattentive: Rate = fixed(0)
-    """Of calls: it does not come back early when it is cancelled."""
+    """Of calls: it does not return early when it is cancelled."""
     actor_fails: Rate = fixed(0)
     """Of turns of a session's actors: it raises in the middle of a message."""
     part_fails: Rate = fixed(0)
-    """Of turns of root, limiter, recorder and caller: the same, and the studio closes."""
+    """Of turns of root, limiter, recorder and caller: it raises, and the studio closes."""
     timer_late: Rate = fixed(0)
-    """Of timers: up to ten seconds."""
+    """Of timers: it fires up to ten seconds late."""
     store_conflicts: Rate = fixed(0)
     """Of writes: somebody else has written just before."""
     store_locked: Rate = fixed(0)
-    """Of calls: it takes far longer."""
+    """Of calls: it takes a hundred times as long."""
     store_fails: Rate = fixed(0)
     """Of calls: it raises; of the writes half before they are done, and half after."""
     host_edits: Rate = fixed(0)
@@ -182,16 +182,16 @@ class Faults(Value):
 
 
 class Scenario(Value):
-    """All that a simulation can be told."""
+    """All values of a simulation."""
 
     about: str = ""
-    """What it is like, in a sentence."""
+    """A description, in a sentence."""
 
     messages: int = Field(default=200, ge=1, le=10_000_000)
-    """How many messages come."""
+    """The number of messages."""
 
     left_out: float = Field(default=0, ge=0, le=1)
-    """The share of seeds in which a fault is left out: so that some are seen without others."""
+    """The share of seeds in which a fault is left out, so that faults also occur without others."""
 
     arrivals: Arrivals = Arrivals()
     texts: Texts = Texts()
@@ -202,10 +202,10 @@ class Scenario(Value):
     """The lane `image`."""
 
     inner: Lane | None = None
-    """A lane of the back end's own, which stands behind `image`; none if not given."""
+    """The back end's own lane, behind `image`; none if not given."""
 
     grouped: Rate = fixed(0)
-    """The share of seeds in which the back end has several of those, which come and go."""
+    """The share of seeds in which the back end has a group of lanes that open and close."""
 
     calls: Calls = Calls()
     revisions: Revisions = Revisions()
@@ -217,20 +217,20 @@ FOLDER = resources.files("limner.scripts.simulate") / "scenarios"
 
 
 def names() -> list[str]:
-    """Give the names of the scenarios that come with Limner."""
+    """Return the names of the scenarios that come with Limner."""
     return sorted(file.name.removesuffix(".toml") for file in FOLDER.iterdir())
 
 
 def load_scenario(given: str | None = None, overrides: Sequence[str] = ()) -> Scenario:
-    """Give a scenario by its name, or from a TOML file.
+    """Load a scenario by its name, or from a TOML file.
 
     Args:
         given: one of `names()`, or a file's path; all defaults if `None`.
-        overrides: values that go before those of the file, each as `faults.host_edits=0.1`, the
+        overrides: values that override those of the file, each as `faults.host_edits=0.1`, the
             value in TOML.
 
     Raises:
-        SettingsInvalid: if there is no such scenario or it is not one, in one line.
+        SettingsInvalid: if there is no such scenario or it is not valid, in one line.
     """
     values: dict[str, Any] = {} if given is None else _read(given)
     for override in overrides:
@@ -285,5 +285,5 @@ def _put(values: dict[str, Any], override: str) -> None:
 
 
 def rates(faults: Faults) -> Mapping[str, Range]:
-    """Give the range of each fault."""
+    """Return the range of each fault."""
     return {name: getattr(faults, name) for name in Faults.model_fields}

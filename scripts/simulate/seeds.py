@@ -24,17 +24,17 @@ AHEAD = 4
 MAX_SEEDS = 1_000_000
 
 PATIENCE = 600
-"""Seconds without a seed that ends, after which those under way are taken to hang."""
+"""Seconds without a seed that ends after which the running seeds are taken to hang."""
 
 
 @dataclass(frozen=True)
 class SeedResult:
-    """What became of one seed.
+    """The result of one seed.
 
     Args:
         seed: which one.
-        problems: what is wrong, a line each.
-        outcomes: how many hosts ended how.
+        problems: a line each.
+        outcomes: the number of hosts by how they ended.
         events: of its log.
         turns: of its actors.
         injected: turns that were made to fail.
@@ -50,16 +50,16 @@ class SeedResult:
     seconds: float = 0
 
 
-def go_on() -> None:
-    """Do nothing between two steps."""
+def no_step() -> None:
+    """Do nothing."""
 
 
-def run_seed(scenario: Scenario, seed: int, step: Step = go_on) -> SeedResult:
-    """Run one seed; a simulation that breaks is a problem of its own."""
+def run_seed(scenario: Scenario, seed: int, step: Step = no_step) -> SeedResult:
+    """Run one seed; an exception of the simulation itself is reported as a problem."""
     try:
         report = simulate(scenario, seed, progress=lambda *_: step())
     except Exception as error:  # noqa: BLE001
-        return SeedResult(seed, (broke(error),), Counter())
+        return SeedResult(seed, (describe_break(error),), Counter())
     return SeedResult(
         seed,
         tuple(report.problems),
@@ -71,21 +71,21 @@ def run_seed(scenario: Scenario, seed: int, step: Step = go_on) -> SeedResult:
     )
 
 
-def broke(error: Exception) -> str:
-    """Say in one line that a simulation has failed itself."""
+def describe_break(error: Exception) -> str:
+    """Return one line on an exception of the simulation itself."""
     return f"the simulation broke: {' '.join(format_exception_only(error)).strip()}"
 
 
 def run_seeds(
-    scenario: Scenario, seeds: Sequence[int], at_once: int | None = None, step: Step = go_on
+    scenario: Scenario, seeds: Sequence[int], at_once: int | None = None, step: Step = no_step
 ) -> Iterator[SeedResult]:
-    """Run many seeds, and give what became of each as it ends, in any order.
+    """Run many seeds, and yield the result of each as it ends, in any order.
 
     Args:
         scenario: what is simulated.
         seeds: which ones.
         at_once: how many at one time; as many as there are processors by default.
-        step: called now and then; what it raises ends it.
+        step: is called every `HEARING` seconds at least; what it raises ends the run.
     """
     number = min(at_once or os.cpu_count() or 1, len(seeds))
     if number <= 1:
@@ -116,9 +116,10 @@ def run_seeds(
 
 @contextmanager
 def _pool(number: int, running: Sized) -> Iterator[ProcessPoolExecutor]:
-    """Give processes, whose files lie in a folder that goes with them; kill them if any `running`.
+    """Yield a pool of processes; at the end, kill them if seeds are still `running`.
 
-    A process that is killed removes nothing itself.
+    Their temporary files are in one folder that is removed with the pool, since a process that is
+    killed removes nothing itself.
     """
     with tempfile.TemporaryDirectory(prefix="limner-") as folder:
         pool = ProcessPoolExecutor(
@@ -128,7 +129,7 @@ def _pool(number: int, running: Sized) -> Iterator[ProcessPoolExecutor]:
             yield pool
         finally:
             workers = list((pool._processes or {}).values())  # noqa: SLF001
-            if running:  # given up before its end
+            if running:  # interrupted before its end
                 for worker in workers:
                     worker.kill()
             pool.shutdown(cancel_futures=True)

@@ -1,4 +1,4 @@
-"""What comes to a studio."""
+"""The traffic of a studio: the hosts that arrive, host calls, and operators."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ if TYPE_CHECKING:
     from limner.scripts.simulate.world import World
 
 REMEMBERED = 50
-"""Messages that are kept in the store after their end, to be streamed once more."""
+"""Messages that stay in the store after their end, to be streamed again."""
 
 
 class Moment(Enum):
-    """What the traffic is told."""
+    """The messages to the traffic."""
 
     ARRIVAL = 0
 
 
 class TrafficActor(PooledActor):
-    """Lets hosts arrive, beside who calls and who operates. Started by the driver."""
+    """Starts hosts, the host calls and the operators. Started by the run."""
 
     def __init__(self, world: World) -> None:
         super().__init__()
@@ -39,7 +39,7 @@ class TrafficActor(PooledActor):
         self.draw = world.draws("traffic")
 
     def on_start(self) -> None:
-        """Begin with the first arrival."""
+        """Start the host calls and the operators, and schedule the first arrival."""
         self.actor_ref.tell(Moment.ARRIVAL)
         world = self.world
         scenario = world.params.scenario
@@ -51,7 +51,7 @@ class TrafficActor(PooledActor):
             self.others.add(OperatorActor.start(world, INNER, scenario.inner))
 
     def on_receive(self, message: object) -> Any:
-        """Let the next host come, or the last one go."""
+        """Start the hosts that arrive, and count those that end."""
         match message:
             case Moment.ARRIVAL:
                 self.arrive()
@@ -62,7 +62,7 @@ class TrafficActor(PooledActor):
         return None
 
     def arrive(self) -> None:
-        """Let the hosts come that come now, and think of the next ones."""
+        """Start the hosts that arrive now, and schedule the next arrival."""
         world = self.world
         now = self.system.clock.now / 1_000_000
         seconds, number = seconds_to_next(now, world.params, self.draw)
@@ -88,17 +88,17 @@ class TrafficActor(PooledActor):
         self.hosts[HostActor.start(self.world, plan)] = plan.message_id
 
     def left(self, ended: ActorEnded) -> None:
-        """Count a host that has left; with the last one it is over."""
+        """Count a host that has ended; the run is over with the last one."""
         world = self.world
         is_host = self.hosts.pop(ended.ref, None) is not None
         if (is_host or ended.ref in self.others) and ended.reason is not None:
             world.problems.append(f"a host failed: {ended.reason!r}")
         if not is_host:
-            return  # the root of a studio that a host has opened, and outlived
+            return  # the root of a studio that a host had opened
         world.left += 1
         if len(self.remembered) > REMEMBERED:
             live = set(self.hosts.values())
-            for message_id in [one for one in self.remembered if one not in live][:REMEMBERED]:
+            for message_id in [name for name in self.remembered if name not in live][:REMEMBERED]:
                 if len(self.remembered) > REMEMBERED:
                     del self.remembered[message_id]
                     world.crowded.discard(message_id)

@@ -1,4 +1,4 @@
-"""Where the hosts of a simulation live."""
+"""The world of a simulation, which its hosts share."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from limner.scripts.simulate.draws import Draws
 from limner.scripts.simulate.parameters import Parameters
 
 TRIES = 100
-"""Studios that may fail as they open, before that is a problem."""
+"""Studios that may fail while they open before that is a problem."""
 
 
 @dataclass
 class World:
-    """Where hosts live: a studio, its store, and what they have to say."""
+    """What hosts share: a studio, its store, and the problems and outcomes that they report."""
 
     system: System
     params: Parameters
@@ -42,10 +42,10 @@ class World:
     def __post_init__(self) -> None:
         self.over: PooledFuture[None] = self.system.future(about="the last host")
         self._counting = self.system.lock()  # on real threads several hosts run at once
-        self.studio = self.open_somehow()
+        self.studio = self.open_with_retries()
 
-    def open_somehow(self) -> Studio:
-        """Open a studio, and another one if a part of it fails at once."""
+    def open_with_retries(self) -> Studio:
+        """Open a studio; if a part of it fails at once, open another one."""
         for _ in range(TRIES):
             with suppress(StudioClosed):
                 return self.open()
@@ -66,11 +66,11 @@ class World:
             self.count("studios reopened")
             self.studio = self.open()
         except StudioClosed:
-            pass  # whoever needs one comes again
+            pass  # a host that needs one tries again
         finally:
             self.reopening = False
 
     def count(self, outcome: str) -> None:
-        """Count how something has ended."""
+        """Count an outcome."""
         with self._counting:
             self.outcomes[outcome] += 1

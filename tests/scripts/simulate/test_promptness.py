@@ -1,4 +1,4 @@
-"""When a lane has to grant what waits in it, as the event log shows it."""
+"""When a lane has to grant the requests that wait in it, by the event log."""
 
 import pytest
 
@@ -37,7 +37,7 @@ class Log:
         return self.say(t, f"slot_{how}", lane=lane, **slot)
 
     def after(self, t):
-        """Give what is wrong by that time."""
+        """Return the problems found by a time."""
         return self.say(t, "something_new").found
 
 
@@ -45,7 +45,7 @@ IS_FREE = "is free, a request waits, and nothing is granted"
 
 
 def late(t, lane="image", what=IS_FREE):
-    """Give the one line that says what should have been by a time."""
+    """Return the one line on what should have happened by a time."""
     return [f"late: lane {lane} {what} at {t:.3f} s"]
 
 
@@ -89,7 +89,7 @@ def test_a_pause_ends_after_its_seconds_or_when_the_lane_is_resumed():
     assert paused(30).gets(20, "a").found == ["slot of a is granted while its lane is paused"]
 
 
-def test_an_open_circuit_lets_one_call_go_after_its_time_and_the_others_after_that():
+def test_an_open_circuit_lets_one_call_through_then_the_others():
     settings = LaneSettings(circuit_seconds=20)
     log = Log(host=settings).say(1, "circuit_open", lane="host", failures=9)
     log.wants(2, "a", lane="host").wants(2, "b", lane="host")
@@ -124,14 +124,14 @@ def test_an_owner_that_may_have_no_more_is_passed_over():
     assert log.found[1:] == ["slot of b is granted to o, who may have no more in its lane"]
 
 
-def test_of_an_owner_that_the_log_does_not_tell_nothing_is_expected_where_owners_matter():
+def test_nothing_is_expected_of_an_unknown_owner_under_a_limit_per_owner():
     log = Log(host=LaneSettings(max_per_owner=1))
     unknown = {"request_id": "a", "task_id": "a", "weight": 2, "lane": "host"}
     assert log.say(1, "slot_requested", **unknown).after(99) == []
     assert Log().say(1, "slot_requested", **{**unknown, "lane": "image"}).after(99) == late(1)
 
 
-def test_a_chained_lane_offers_what_it_could_grant_and_the_further_one_grants():
+def test_a_chained_lane_offers_what_it_could_grant_upstream():
     def chain(**further):
         inner = LaneSettings(behind="further")
         return Log(further=LaneSettings(**further), host=inner).wants(1, "a", lane="host")
@@ -145,7 +145,7 @@ def test_a_chained_lane_offers_what_it_could_grant_and_the_further_one_grants():
     assert full.say(60, "request_withdrawn", **withdrawn).after(80) == late(60, "host", what)
 
 
-def test_a_chained_lane_passes_over_an_owner_that_may_have_no_more_further_on():
+def test_a_chained_lane_passes_over_an_owner_that_is_full_upstream():
     lanes = {
         "further": LaneSettings(max_per_owner=1),
         "host": LaneSettings(behind="further"),
@@ -156,7 +156,7 @@ def test_a_chained_lane_passes_over_an_owner_that_may_have_no_more_further_on():
     assert log.gives(60, "x", "further").after(80) == late(60, "host", what)
 
 
-def test_what_time_has_brought_is_not_expected_at_once_as_another_lane_changes():
+def test_a_grant_that_time_made_possible_may_wait_for_a_timer():
     """The limiter may wait for a timer, of which the log tells nothing."""
     lanes = {
         "further": LaneSettings(max_per_owner=1),
@@ -164,7 +164,7 @@ def test_what_time_has_brought_is_not_expected_at_once_as_another_lane_changes()
     }
 
     def log(wanted_at, full_at):
-        """The heavy request is passed over once its owner has a slot further on."""
+        """The heavy request is passed over once its owner has a slot upstream."""
         log = Log(**lanes).wants(1, "x", 2, "host").wants(1, "x~1", 2, "further")
         log.gets(1, "x~1", 2, "further").gets(1, "x", 2, "host")
         log.wants(2, "heavy", 3, "host", owner="o").wants(wanted_at, "light", lane="host")
@@ -177,7 +177,7 @@ def test_what_time_has_brought_is_not_expected_at_once_as_another_lane_changes()
     assert log(2, 20).after(40) == late(20, "host", what)  # no timer is as late as that
 
 
-def test_what_is_kept_for_a_request_with_slots_asked_back_is_not_expected_to_go_elsewhere():
+def test_slots_revoked_for_a_request_are_not_expected_to_go_elsewhere():
     log = Log(host=LaneSettings(max_concurrent=3, preempt=True))
     for name in "xyz":
         log.wants(1, name, lane="host").gets(1, name, lane="host")
@@ -222,7 +222,7 @@ def test_a_lane_is_dropped_only_when_it_is_idle():
     assert log.found == ["lane host:a is dropped, and is not idle"]
 
 
-def test_a_session_has_more_time_after_each_edit_that_was_before_its_write():
+def test_a_session_has_more_time_after_each_edit_before_its_write():
     settings = Settings()
     whole = settings.store_timeout + settings.grace + TURNS
     due = settings.store_timeout + whole

@@ -10,7 +10,7 @@ from limner.messages.text.scanner import find_prompts
 from limner.messages.unicode import wellformed
 from limner.scripts.simulate.draws import Draws, exponential, log_normal, whole
 from limner.scripts.simulate.parameters import draw_parameters
-from limner.scripts.simulate.plans import Way, plan_message, seconds_to_next, write_text
+from limner.scripts.simulate.plans import Way, draw_text, plan_message, seconds_to_next
 from limner.scripts.simulate.scenario import Faults, Scenario, load_scenario, names, rates
 
 seeds = st.integers(0, 10**6)
@@ -103,7 +103,7 @@ def test_what_is_drawn_is_within_its_ranges_and_the_same_for_a_seed(seed):
         check_lane(name, params.settings.lanes, params.settings.lane_groups)
 
 
-def test_in_some_seeds_of_the_chaos_pictures_stand_in_a_lane_of_their_own_or_in_one_of_several():
+def test_in_some_seeds_of_chaos_pictures_have_a_lane_or_a_group_of_lanes():
     drawn = [draw_parameters(load_scenario("chaos"), Draws(seed)) for seed in range(60)]
     lanes = {params.pictures for params in drawn}
     assert lanes == {"image", "host", "host:0", "host:1", "host:2"}
@@ -123,13 +123,15 @@ def test_without_a_scenario_there_is_one_lane_and_no_call_of_a_host():
 def test_seeds_draw_different_values_and_leave_out_different_faults():
     drawn = [draw_parameters(load_scenario("chaos"), Draws(seed)) for seed in range(50)]
     assert len({params.rate for params in drawn}) == 50
-    left_out = [frozenset(name for name, rate in one.faults.items() if not rate) for one in drawn]
+    left_out = [
+        frozenset(name for name, rate in params.faults.items() if not rate) for params in drawn
+    ]
     assert len(set(left_out)) > 25
 
 
 @given(seeds, st.integers(0, 9), st.integers(0, 100))
 def test_a_text_has_the_prompts_that_were_wanted(seed, prompts, words):
-    text = write_text(prompts, words, Draws(seed)("text"))
+    text = draw_text(prompts, words, Draws(seed)("text"))
     assert len(find_prompts(text)) == prompts
 
 

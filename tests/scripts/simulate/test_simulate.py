@@ -21,7 +21,7 @@ from limner.scripts.signals import interrupted_between_steps
 from limner.scripts.simulate import seeds as seeds_module
 from limner.scripts.simulate.calls import complaint, unanswered
 from limner.scripts.simulate.draws import Draws
-from limner.scripts.simulate.expectations import broken
+from limner.scripts.simulate.expectations import broken_expectations
 from limner.scripts.simulate.parameters import draw_parameters
 from limner.scripts.simulate.plans import plan_message
 from limner.scripts.simulate.run import simulate
@@ -77,13 +77,13 @@ def test_a_seed_is_reported_as_a_person_reads_it(capsys):
 
 
 def search(seeds, number):
-    """Run seeds of the chaos, and give those in which something is wrong."""
+    """Run seeds of `chaos`, and return those that failed."""
     before = set(threading.enumerate())
     results = list(run_seeds(load_scenario("chaos"), seeds))
     assert sorted(result.seed for result in results) == sorted(seeds)
     assert len(results) == number
     assert pykka.ActorRegistry.get_all() == []
-    assert [one for one in threading.enumerate() if one not in before] == []
+    assert [thread for thread in threading.enumerate() if thread not in before] == []
     return {
         f"limner simulate --scenario chaos --seed {result.seed}": result.problems
         for result in results
@@ -276,7 +276,7 @@ def test_a_wrong_use_gets_one_line(folder, capsys, arguments, said):
 
 
 def the_progress(process):
-    """Wait until it is well under way."""
+    """Wait until several lines of progress were printed."""
     assert process.stderr.readline().startswith("simulating: ")
 
 
@@ -326,7 +326,7 @@ def test_ctrl_c_ends_it_at_once_and_leaves_nothing(how, seen, tmp_path):
 
 @pytest.mark.parametrize("place", ["submit", "wait"])
 def test_ctrl_c_does_not_break_into_the_pool_of_processes(place, monkeypatch):
-    """It may hold a lock there, and it would never let go of it."""
+    """The pool may hold a lock there, which would never be released."""
     passed = []
 
     def interrupted(original):
@@ -356,7 +356,7 @@ def planned(**overrides):
 
 
 def ended(plan):
-    """Give what a studio makes of a plan, on the real system."""
+    """Return the result of a plan in a studio on the real system."""
     from limner.actors import Settings, Studio
     from limner.actors.generators import Instant
     from limner.actors.stores import MemoryStore
@@ -371,7 +371,7 @@ def test_what_a_host_may_complain_of():
 
     def complaints(result, **flags):
         flags = {"faultless": True, "may_be_cut": False, **flags}
-        return " ".join(broken(plan, result, **flags))
+        return " ".join(broken_expectations(plan, result, **flags))
 
     assert complaints(good) == ""
     assert "prompts" in complaints(
