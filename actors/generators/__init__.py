@@ -1,4 +1,4 @@
-"""What makes pictures."""
+"""The generators, which make pictures."""
 
 from limner.actors.generators.checking import check_picture
 from limner.actors.generators.instant import Instant

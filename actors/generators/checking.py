@@ -1,4 +1,4 @@
-"""Whether bytes are a picture: the bytes decide, not what was said of them."""
+"""Checks that bytes are a picture, by the bytes alone and not by the media type given with them."""
 
 import threading
 import warnings
@@ -16,34 +16,34 @@ from limner.messages.ids import picture_id
 from limner.messages.pictures import Picture
 
 MAX_FRAMES = 1_000
-"""Frames of a picture that moves; all of them together are within `max_pixels`."""
+"""Frames of an animated picture, at most; `max_pixels` bounds all of them together."""
 
 MAX_SCANS = 200
-"""Passes that a JPEG may come in; each costs a decoder as much as a whole picture."""
+"""Scans of a progressive JPEG, at most; each costs a decoder as much as a whole picture."""
 
 CACHED = 64
-"""Pictures whose answer is remembered."""
+"""Pictures whose check is cached."""
 
 _checked: OrderedDict[str, tuple[Picture, int]] = OrderedDict()
 _cache_lock = threading.Lock()
 # Pillow warns of odd metadata as it reads a header, and warnings can only be turned off for the
-# whole process: so by one thread at a time, and not for as long as pixels take
+# whole process: so one thread at a time does it, and only while it reads a header
 _quiet_lock = threading.Lock()
 
 
 def check_picture(data: bytes, *, max_bytes: int, max_pixels: int) -> Picture:
-    """Decode a picture as a whole and say what it is; its bounds are looked at first.
+    """Decode a whole picture, after a check of its bounds, and return what it is.
 
     Args:
         data: a PNG, JPEG, WebP or GIF.
-        max_bytes: bytes that it may have.
-        max_pixels: width times height that it may have, all its frames together.
+        max_bytes: bytes, at most.
+        max_pixels: width times height, at most, summed over all frames.
 
     Returns:
-        What is known of it, named by its bytes, with no URL yet.
+        The picture, with an id from its bytes, and no URL yet.
 
     Raises:
-        GenerationFailed: retryable, if it is none of these, is broken or cut off, or too large.
+        GenerationFailed: retryable, if it has another format, is broken or cut off, or too large.
     """
     if not isinstance(data, bytes):
         raise GenerationFailed(f"the generator gave no picture but {type(data).__name__}")
@@ -76,8 +76,8 @@ def _decoded(data: bytes, name: str, max_pixels: int) -> tuple[Picture, int]:
     except GenerationFailed:
         raise
     except Exception as error:
-        said = " ".join(str(error).split())[:200] or type(error).__name__
-        raise GenerationFailed(f"the picture is broken or cut off: {said}") from error
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        raise GenerationFailed(f"the picture is broken or cut off: {reason}") from error
     return Picture(id=name, url="", media_type=media_type, width=width, height=height), pixels
 
 

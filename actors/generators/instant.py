@@ -1,4 +1,4 @@
-"""A constant picture at once, for tests and benchmarks."""
+"""A generator that returns a constant picture at once, for tests and benchmarks."""
 
 from io import BytesIO
 
@@ -10,12 +10,11 @@ from limner.messages.tasks import Task
 
 
 class Instant:
-    """Gives the same picture for every task, at once.
+    """Returns the same picture for every task, at once.
 
     Args:
-        data: the bytes to give; by default a valid PNG of 16 by 16 pixels.
-        media_type: what to call them. Neither is checked here, so that a broken picture can be
-            given as well.
+        data: the bytes to return; by default a valid PNG of 16 by 16 pixels.
+        media_type: of the bytes. Neither is checked here, so that tests can use a broken picture.
     """
 
     def __init__(self, data: bytes | None = None, media_type: str = "image/png") -> None:
@@ -26,11 +25,11 @@ class Instant:
 
     @property
     def blocks(self) -> bool:
-        """Whether its call may block; what is derived from it is taken to."""
+        """Whether a call may block; true for subclasses."""
         return type(self) is not Instant
 
     def generate(self, task: Task, cancelled: Cancelled) -> PictureBytes:
-        """Give the picture, whatever the task asks for."""
+        """Return the picture, whatever the task."""
         del task, cancelled
         return self._picture
 

@@ -1,4 +1,4 @@
-"""From what a host gives as its generator to one that can be called."""
+"""Turns what a host gives as its generator into a `Generator`."""
 
 import inspect
 from collections.abc import Callable, Mapping
@@ -11,7 +11,7 @@ from limner.messages.pictures import PictureBytes
 from limner.messages.tasks import Task
 
 NAMED: Mapping[str, Callable[[], Generator]] = {"sketch": Sketch, "instant": Instant}
-"""The generators that have a name."""
+"""The generators that can be given by name."""
 
 UNDERSTOOD = (
     f"use {' or '.join(repr(name) for name in NAMED)}, an object with generate(task, cancelled), "
@@ -20,7 +20,7 @@ UNDERSTOOD = (
 
 
 class Called:
-    """A plain callable as a generator."""
+    """Makes a generator of a plain callable."""
 
     def __init__(self, call: GeneratorLike) -> None:
         if not callable(call):
@@ -33,12 +33,12 @@ class Called:
         return f"Called({getattr(self._call, '__qualname__', None) or type(self._call).__name__})"
 
     def generate(self, task: Task, cancelled: Cancelled) -> PictureBytes:
-        """Call it."""
+        """Call the callable."""
         return self._call(task, cancelled)
 
 
 def open_generator(given: str | GeneratorLike) -> Generator:
-    """Give the generator that a name or an object stands for.
+    """Return the generator that a name or an object stands for.
 
     Args:
         given: `"sketch"`, `"instant"`, an object with `generate(task, cancelled)`, or a plain

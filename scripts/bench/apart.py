@@ -1,4 +1,4 @@
-"""Runs a part of a benchmark in a fresh process, so that none warms or burdens another."""
+"""Runs a part of a benchmark in a fresh process, so that no part affects another."""
 
 import multiprocessing
 from collections.abc import Callable
@@ -9,22 +9,22 @@ from limner.messages.errors import LimnerError
 from limner.scripts.bench.workload import BenchFailed
 
 LIMIT = 900.0
-"""Seconds that one part may take before it is given up."""
+"""Seconds that one part may take before it is killed."""
 
 T = TypeVar("T")
 
 
 def apart(function: Callable[..., T], *args: Any, limit: float | None = LIMIT, **named: Any) -> T:
-    """Give what a function returns in a process of its own, which ends with it.
+    """Return the result of a function that is called in a process of its own.
 
     Args:
         function: of a module, so that the other process finds it.
-        args: what it is called with.
-        limit: seconds that it may take; `None` for as long as it wants.
-        named: what it is called with, by name.
+        args: its arguments.
+        limit: seconds that it may take; without a limit if `None`.
+        named: its arguments by name.
 
     Raises:
-        LimnerError: what it raised of these.
+        LimnerError: if the function raised one.
         BenchFailed: if it raised anything else, was killed or took longer.
     """
     context = multiprocessing.get_context("spawn")
@@ -44,18 +44,18 @@ def apart(function: Callable[..., T], *args: Any, limit: float | None = LIMIT, *
         ours.close()
     if failure is not None:
         raise failure
-    done: T = value
-    return done
+    result: T = value
+    return result
 
 
 def _run(
     pipe: Connection, function: Callable[..., Any], args: tuple[Any, ...], named: dict[str, Any]
 ) -> None:
-    outcome: tuple[Any, LimnerError | None]
+    answer: tuple[Any, LimnerError | None]
     try:
-        outcome = function(*args, **named), None
+        answer = function(*args, **named), None
     except LimnerError as error:
-        outcome = None, error
-    except Exception as error:  # noqa: BLE001  # told to the process that waits for it
-        outcome = None, BenchFailed(f"{function.__name__}: {type(error).__name__}: {error}")
-    pipe.send(outcome)
+        answer = None, error
+    except Exception as error:  # noqa: BLE001  # sent to the waiting process
+        answer = None, BenchFailed(f"{function.__name__}: {type(error).__name__}: {error}")
+    pipe.send(answer)

@@ -1,4 +1,4 @@
-"""The workload on asyncio, by hand: what a capable engineer writes who needs just this.
+"""The workload on asyncio, by hand, as a capable engineer would write it for just this task.
 
 One event loop on one thread. A message is a task that scans what has arrived since its last turn,
 a picture is a task of the message's group, the limit is a semaphore. There is no event log, no
@@ -17,19 +17,19 @@ from limner.messages.registry import RegistryUpdate
 from limner.messages.settings import Settings
 from limner.messages.text.compose import compose
 from limner.messages.text.scanner import PromptScanner
-from limner.scripts.bench.workload import PATIENCE, Course, Workload, picture_of
+from limner.scripts.bench.workload import PATIENCE, Stopwatch, Workload, picture_of
 
 TURN = 50_000
 """Chunks that are fed between two turns of the loop, in whole rounds.
 
-A turn wakes every message that was fed, so fewer turns are faster, and later with their prompts.
-This is some 30 milliseconds of feeding, several times what a thread has before it must share the
+A turn wakes every message that was fed, so fewer turns are faster, but start prompts later. This is
+about 30 milliseconds of feeding, several times the interval after which a thread must release the
 interpreter: a choice in favour of asyncio.
 """
 
 
 class Inbox:
-    """The chunks of one message, handed over in one piece to the task that waits for them."""
+    """The chunks of one message, passed in one piece to the task that waits for them."""
 
     __slots__ = ("_arrived", "_chunks", "_ended")
 
@@ -39,12 +39,12 @@ class Inbox:
         self._ended = False
 
     def feed(self, chunk: str) -> None:
-        """Take one more chunk."""
+        """Add a chunk."""
         self._chunks.append(chunk)
         self._arrived.set()
 
     def finish(self) -> None:
-        """Take no more."""
+        """Mark the text as complete."""
         self._ended = True
         self._arrived.set()
 
@@ -98,7 +98,7 @@ class Illustrator:
         )
 
     async def picture(self, match: PromptMatch, message_id: str) -> Placement:
-        """Make one picture under the limit. Its call takes a turn of the loop, as a real one."""
+        """Return one picture, made under the limit. The call takes a turn of the loop."""
         async with self.slots:
             await asyncio.sleep(0)
             return picture_of(
@@ -111,23 +111,23 @@ class Illustrator:
             )
 
 
-def run_asyncio(work: Workload, store: Store, generator: Generator, course: Course) -> None:
+def run_asyncio(work: Workload, store: Store, generator: Generator, stopwatch: Stopwatch) -> None:
     """Illustrate the workload on one event loop."""
-    asyncio.run(_run(work, store, generator, course))
+    asyncio.run(_run(work, store, generator, stopwatch))
 
 
-async def _run(work: Workload, store: Store, generator: Generator, course: Course) -> None:
-    course.begin()
+async def _run(work: Workload, store: Store, generator: Generator, stopwatch: Stopwatch) -> None:
+    stopwatch.begin()
     illustrator = Illustrator(work.settings, store, generator)
     async with asyncio.timeout(PATIENCE), asyncio.TaskGroup() as group:
         inboxes = [Inbox() for _ in work.ids]
         for message_id, inbox in zip(work.ids, inboxes, strict=True):
             group.create_task(illustrator.message(message_id, inbox))
         await _feed(work, inboxes)
-        course.all_live()
+        stopwatch.all_live()
         for inbox in inboxes:
             inbox.finish()
-    course.end()
+    stopwatch.end()
 
 
 async def _feed(work: Workload, inboxes: list[Inbox]) -> None:

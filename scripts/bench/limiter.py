@@ -1,4 +1,4 @@
-"""`limner bench limiter`: the limiter's speed, beside Bottleneck's, and how well it keeps time."""
+"""`limner bench limiter`: the limiter's speed, compared with Bottleneck, and its accuracy."""
 
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
@@ -25,7 +25,7 @@ Say = Callable[[str], None]
 
 
 class Part(StrEnum):
-    """What is measured."""
+    """A part of the measurement."""
 
     SPEED = "speed"
     SCHEDULER = "scheduler"
@@ -35,9 +35,10 @@ class Part(StrEnum):
 
 
 def contest(jobs: int, peer_jobs: int, rounds: int, say: Say) -> tuple[list[Speed], list[str]]:
-    """Let each way through Limner and Bottleneck run once a round, another first each time.
+    """Run each way through Limner and Bottleneck once a round, each round in another order.
 
-    Gives their figures, and a sentence on what was not measured or on what it was.
+    Returns:
+        Their figures, and notes on what was not measured or which version was.
     """
     notes = []
     with ExitStack() as stack:
@@ -55,24 +56,24 @@ def contest(jobs: int, peer_jobs: int, rounds: int, say: Say) -> tuple[list[Spee
         for turn in range(rounds):
             for run in runs:
                 speeds.append(run())
-                one = speeds[-1]
-                say(f"round {turn + 1} of {rounds}: {one.name}: {one.per_second:,.0f} jobs/s")
+                speed = speeds[-1]
+                say(f"round {turn + 1} of {rounds}: {speed.name}: {speed.per_second:,.0f} jobs/s")
             runs = [*runs[1:], runs[0]]
         if peer is not None:
             notes.append(f"Bottleneck ran on node {peer.version}; the best way of each is compared")
     return speeds, notes
 
 
-def laps(number: int, rounds: int, say: Say) -> Iterable[Cycles]:
-    """Give the scheduler's cycles a second, of each round."""
+def measure_cycles(number: int, rounds: int, say: Say) -> Iterable[Cycles]:
+    """Yield the scheduler's cycles a second, for each round."""
     for turn in range(rounds):
         for waiting, owners in WAITING:
             say(f"round {turn + 1} of {rounds}: scheduler, {waiting:,} waiting, {owners} ...")
             yield apart(cycles, waiting, owners, number)
 
 
-def grown(most: int, number: int, say: Say) -> Iterable[Growth]:
-    """Give what a thousand waiting requests take, ten thousand, and so on up to `most`."""
+def measure_growth(most: int, number: int, say: Say) -> Iterable[Growth]:
+    """Yield what 1,000 waiting requests take, then 10,000, and so on up to `most`."""
     for owners in (Owners.ONE, Owners.EACH):
         waiting = 1_000
         while waiting <= most:
@@ -124,20 +125,20 @@ def run(
     say: Say = Console(stderr=True, highlight=False, markup=False).print
     try:
         speeds, notes = contest(jobs, peer_jobs, rounds, say) if Part.SPEED in parts else ([], [])
-        laps_run = list(laps(cycles, rounds, say)) if Part.SCHEDULER in parts else []
-        grown_to = list(grown(waiting, cycles, say)) if Part.GROWTH in parts else []
-        used = kept = None
+        cycle_runs = list(measure_cycles(cycles, rounds, say)) if Part.SCHEDULER in parts else []
+        growth_runs = list(measure_growth(waiting, cycles, say)) if Part.GROWTH in parts else []
+        slots = gaps = None
         if Part.SLOTS in parts:
             say(f"{slot_jobs:,} jobs of 50 ms on four slots ...")
-            used = apart(slot_use, slot_jobs)
+            slots = apart(slot_use, slot_jobs)
         if Part.SPACING in parts:
             say(f"{grants:,} grants 20 ms apart ...")
-            kept = apart(spacing, grants)
+            gaps = apart(spacing, grants)
     except LimnerError as error:
         typer.echo(f"Error: {error}", err=True)
         raise typer.Exit(1) from error
     report = LimiterReport.of(
-        speeds=speeds, cycles=laps_run, growth=grown_to, slots=used, spacing=kept, notes=notes
+        speeds=speeds, cycles=cycle_runs, growth=growth_runs, slots=slots, spacing=gaps, notes=notes
     )
     if json:
         print(report.model_dump_json(indent=2))

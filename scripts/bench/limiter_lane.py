@@ -1,4 +1,4 @@
-"""The scheduler alone: how many cycles a second, and what they cost as more and more wait."""
+"""The scheduler alone: cycles a second, and their cost as more requests wait."""
 
 import gc
 import math
@@ -18,9 +18,9 @@ from limner.messages.limiter.settings import LaneSettings
 from limner.scripts.bench.workload import BenchFailed
 
 STEP = 1_000
-"""Microseconds between two requests, as the lane is told them.
+"""Microseconds between two requests, by the lane's clock.
 
-A request that a million others are waiting before has waited for longer than `ageing`.
+With a million requests in the queue the oldest have waited longer than `ageing`.
 """
 
 BATCH = 1_000
@@ -30,7 +30,7 @@ NOBODY: Any = None
 
 
 class Owners(StrEnum):
-    """Whose requests they are."""
+    """The owners of requests."""
 
     ONE = "one owner"
     SEVEN = "seven owners"
@@ -38,7 +38,7 @@ class Owners(StrEnum):
 
 
 class Cycles(Value):
-    """How fast the scheduler is: one request, one grant and one release are a cycle."""
+    """The speed of the scheduler; one request, one grant and one release are a cycle."""
 
     waiting: int
     owners: Owners
@@ -46,18 +46,18 @@ class Cycles(Value):
 
     @property
     def name(self) -> str:
-        """How it is called in the report."""
+        """Its name in the report."""
         return f"{self.waiting:,} waiting, {self.owners}" if self.waiting else "uncontended"
 
 
 class Growth(Value):
-    """What it takes that so many wait.
+    """The cost of a number of waiting requests.
 
     Args:
-        waiting: how many requests.
-        owners: whose.
+        waiting: the number of requests.
+        owners: of the requests.
         request_bytes: memory of one waiting request, in all.
-        lane_bytes: how much of it is the lane's, and not the message's itself.
+        lane_bytes: the part of it that is the lane's, without the message itself.
         micros: microseconds of one cycle; the median of batches.
     """
 
@@ -69,12 +69,12 @@ class Growth(Value):
 
     @property
     def name(self) -> str:
-        """How it is called in the report."""
+        """Its name in the report."""
         return f"{self.waiting:,}, {self.owners}"
 
 
 def requests(owners: Owners) -> Iterator[RequestSlot]:
-    """Give requests of all priorities in turn, without end."""
+    """Yield requests of all priorities in turn, without end."""
     number = 0
     while True:
         owner = {
@@ -94,7 +94,7 @@ def requests(owners: Owners) -> Iterator[RequestSlot]:
         number += 1
 
 
-class Course:
+class BusyLane:
     """A lane of three slots in which a fixed number of requests waits."""
 
     def __init__(self) -> None:
@@ -102,22 +102,22 @@ class Course:
         self.out: deque[str] = deque()  # ids of slots
         self.now = 0
 
-    def fill(self, wanted: list[RequestSlot]) -> None:
-        """Let requests come until all slots are out and the rest waits."""
-        for request in wanted:
+    def fill(self, incoming: list[RequestSlot]) -> None:
+        """Add requests, of which the first take all slots and the rest waits."""
+        for request in incoming:
             self.now += STEP
             self.out.extend(slot.id for slot in self.lane.request(request, self.now).granted)
 
-    def cycle(self, wanted: list[RequestSlot]) -> float:
-        """For each request that comes give a slot back and grant one; give the seconds it took.
+    def cycle(self, incoming: list[RequestSlot]) -> float:
+        """For each request release a slot and grant one; return the seconds that it took.
 
         Raises:
-            BenchFailed: if something was not granted.
+            BenchFailed: if a slot was not granted.
         """
         lane, out, now = self.lane, self.out, self.now
         before = len(out), lane.waiting
         began = time.perf_counter()
-        for request in wanted:
+        for request in incoming:
             now += STEP
             for slot in lane.request(request, now).granted:
                 out.append(slot.id)  # as the actor does, one by one
@@ -132,32 +132,32 @@ class Course:
 
 
 def cycles(waiting: int, owners: Owners, number: int) -> Cycles:
-    """Measure cycles while so many wait; with none, each request is granted as it comes."""
-    course, source = Course(), requests(owners)
-    course.fill(list(islice(source, waiting + 3 if waiting else 0)))
-    course.cycle(list(islice(source, BATCH)))
-    wanted = list(islice(source, number))
-    return Cycles(waiting=waiting, owners=owners, per_second=number / course.cycle(wanted))
+    """Measure cycles while requests wait; if none do, each request is granted at once."""
+    lane, source = BusyLane(), requests(owners)
+    lane.fill(list(islice(source, waiting + 3 if waiting else 0)))
+    lane.cycle(list(islice(source, BATCH)))
+    incoming = list(islice(source, number))
+    return Cycles(waiting=waiting, owners=owners, per_second=number / lane.cycle(incoming))
 
 
 def growth(waiting: int, owners: Owners, number: int) -> Growth:
-    """Measure memory by tracemalloc while so many wait, and then, without it, their cycles."""
-    course, source = Course(), requests(owners)
+    """Measure memory by tracemalloc while requests wait, then cycles without tracemalloc."""
+    lane, source = BusyLane(), requests(owners)
     tracemalloc.start()
     try:
-        wanted = list(islice(source, waiting + 3))
+        incoming = list(islice(source, waiting + 3))
         messages, _ = tracemalloc.get_traced_memory()
-        course.fill(wanted)
+        lane.fill(incoming)
         whole, _ = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    wanted.clear()
-    course.cycle(list(islice(source, BATCH)))
+    incoming.clear()
+    lane.cycle(list(islice(source, BATCH)))
     seconds = []
     for _ in range(max(1, number // BATCH)):
-        wanted = list(islice(source, BATCH))
+        incoming = list(islice(source, BATCH))
         gc.collect(0)
-        seconds.append(course.cycle(wanted))
+        seconds.append(lane.cycle(incoming))
     return Growth(
         waiting=waiting,
         owners=owners,
@@ -167,14 +167,14 @@ def growth(waiting: int, owners: Owners, number: int) -> Growth:
     )
 
 
-def over_logarithm(found: list[Growth]) -> float | None:
-    """Give how much faster than the logarithm the cost of a cycle grew, at most; 1 is as fast."""
-    least = min(found, key=lambda one: one.waiting, default=None)
+def times_the_logarithm(found: list[Growth]) -> float | None:
+    """Return how many times as fast as the logarithm the cost of a cycle grew, at most."""
+    least = min(found, key=lambda growth: growth.waiting, default=None)
     if least is None:
         return None
     grown = [
-        one.micros / least.micros * math.log(least.waiting) / math.log(one.waiting)
-        for one in found
-        if one.waiting > least.waiting
+        growth.micros / least.micros * math.log(least.waiting) / math.log(growth.waiting)
+        for growth in found
+        if growth.waiting > least.waiting
     ]
     return max(grown, default=None)

@@ -1,4 +1,4 @@
-"""Bottleneck on Node.js, beside which the limiter is measured: fetched by npm, run by node."""
+"""Bottleneck on Node.js, with which the limiter is compared: fetched by npm, run by node."""
 
 import shutil
 import subprocess
@@ -23,14 +23,14 @@ FETCH = 120.0
 RUN = 300.0
 """Seconds that one run may take."""
 MUCH = 10_000
-"""Bytes that are read of what a child says."""
+"""Bytes that are read of a child's output, at most."""
 
 
 class NoPeer(LimnerError):
-    """Bottleneck cannot be run here, and why."""
+    """Bottleneck cannot be run here; the message says why."""
 
 
-class Said(Value):
+class Output(Value):
     """What the peer's script prints."""
 
     seconds: float = Field(gt=0, lt=RUN, allow_inf_nan=False, strict=True)
@@ -40,11 +40,11 @@ class Said(Value):
 
 
 class Peer:
-    """Bottleneck, as it is installed in a folder.
+    """Bottleneck, installed in a folder.
 
     Args:
         node: the program.
-        folder: which holds `node_modules`.
+        folder: the one that holds `node_modules`.
     """
 
     def __init__(self, node: str, folder: Path) -> None:
@@ -53,32 +53,34 @@ class Peer:
         self.version = ""
 
     def run(self, way: str, at_once: int, jobs: int) -> Speed:
-        """Measure one way, of `schedule`, `wrap`, `light schedule` and `light wrap`.
+        """Measure one way: `schedule`, `wrap`, `light schedule` or `light wrap`.
 
         Raises:
-            BenchFailed: if it did not do the work, or says something else than it must.
+            BenchFailed: if it did not do the work, or its output is not as expected.
         """
         *light, call = way.split()
-        what = [str(self.folder), "light" if light else "full", call, str(at_once), str(jobs)]
+        arguments = [str(self.folder), "light" if light else "full", call, str(at_once), str(jobs)]
         with as_file(files("limner.scripts.bench") / "bottleneck_peer.mjs") as script:
-            status, out, errors = heard([self.node, str(script), *what], self.folder, RUN)
+            status, out, errors = run_program(
+                [self.node, str(script), *arguments], self.folder, RUN
+            )
         if status:
             raise BenchFailed(f"bottleneck failed: {shown(errors, 200)}")
         try:
-            said = Said.model_validate_json(out)
+            output = Output.model_validate_json(out)
         except ValidationError as error:
             raise BenchFailed(f"bottleneck said {shown(out, 200)!r}") from error
-        if said.sum != jobs * (jobs - 1) // 2:
+        if output.sum != jobs * (jobs - 1) // 2:
             raise BenchFailed("bottleneck did not run every job once")
-        self.version = said.node
+        self.version = output.node
         return Speed(
-            contender="bottleneck", way=way, at_once=at_once, jobs=jobs, seconds=said.seconds
+            contender="bottleneck", way=way, at_once=at_once, jobs=jobs, seconds=output.seconds
         )
 
 
 @contextmanager
 def installed() -> Iterator[Peer]:
-    """Fetch Bottleneck into a temporary folder, for as long as the context lasts.
+    """Fetch Bottleneck into a temporary folder that is removed at the end of the context.
 
     Raises:
         NoPeer: if node or npm is not there, or the package cannot be fetched.
@@ -90,7 +92,7 @@ def installed() -> Iterator[Peer]:
         folder = Path(name)
         options = ["--no-audit", "--no-fund", "--ignore-scripts", "--prefix", name]
         try:
-            status, _, errors = heard(
+            status, _, errors = run_program(
                 [npm, "install", *options, f"bottleneck@{VERSION}"], folder, FETCH
             )
         except (BenchFailed, OSError) as error:
@@ -100,8 +102,8 @@ def installed() -> Iterator[Peer]:
         yield Peer(node, folder)
 
 
-def heard(command: list[str], folder: Path, limit: float) -> tuple[int, str, str]:
-    """Run a program; give its exit status and the beginning of what it said and complained of.
+def run_program(command: list[str], folder: Path, limit: float) -> tuple[int, str, str]:
+    """Run a program; return its exit status and the beginning of its output and its errors.
 
     Raises:
         BenchFailed: if it takes longer than `limit` seconds.
@@ -119,8 +121,8 @@ def heard(command: list[str], folder: Path, limit: float) -> tuple[int, str, str
             ).returncode
         except subprocess.TimeoutExpired as error:
             raise BenchFailed(f"{Path(command[0]).name} took longer than {limit:g} s") from error
-        said = []
+        texts = []
         for file in (out, errors):
             file.seek(0)
-            said.append(file.read(MUCH).decode(errors="replace"))
-    return status, said[0], said[1]
+            texts.append(file.read(MUCH).decode(errors="replace"))
+    return status, texts[0], texts[1]

@@ -1,4 +1,4 @@
-"""What the benchmark of the limiter found, and whether it reaches its bars."""
+"""The report of the limiter's benchmark, and whether it reaches its targets."""
 
 import os
 import platform
@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from limner.messages.base import Value
-from limner.scripts.bench.limiter_lane import Cycles, Growth, Owners, over_logarithm
+from limner.scripts.bench.limiter_lane import Cycles, Growth, Owners, times_the_logarithm
 from limner.scripts.bench.limiter_slots import MIN_TIME, SlotUse, Spacing
 from limner.scripts.bench.limiter_speed import Speed, Way
 from limner.scripts.bench.report import Bar
@@ -18,7 +18,7 @@ PEER = "bottleneck"
 
 
 class Standing(Value):
-    """How fast something was over its rounds, a second; the middle, worst and best round."""
+    """The rate of something, a second: in the median, slowest and fastest of its rounds."""
 
     name: str
     median: float
@@ -27,14 +27,14 @@ class Standing(Value):
 
     @classmethod
     def of(cls, name: str, rates: list[float]) -> "Standing":
-        """Give the standing of these rates."""
+        """Return the standing for the rates of all rounds."""
         return cls(
             name=name, median=statistics.median(rates), slowest=min(rates), fastest=max(rates)
         )
 
 
 class LimiterReport(Value):
-    """What was found, and on what; what was not measured is empty or `None`."""
+    """The results, and the machine; what was not measured is empty or `None`."""
 
     python: str
     cores: int
@@ -57,20 +57,20 @@ class LimiterReport(Value):
         spacing: Spacing | None = None,
         notes: Iterable[str] = (),
     ) -> "LimiterReport":
-        """Give the report on the figures of all rounds, in any order."""
+        """Return the report on the figures of all rounds, in any order."""
         rates: dict[str, list[float]] = {}
         best: dict[str, Standing] = {}
         kinds: dict[str, str] = {}
-        for one in speeds:
-            rates.setdefault(one.name, []).append(one.per_second)
-            kinds[one.name] = PEER if one.contender == PEER else one.way
+        for run in speeds:
+            rates.setdefault(run.name, []).append(run.per_second)
+            kinds[run.name] = PEER if run.contender == PEER else run.way
         speed = tuple(Standing.of(name, found) for name, found in rates.items())
-        for standing in sorted(speed, key=lambda one: one.median):
+        for standing in sorted(speed, key=lambda standing: standing.median):
             best[kinds[standing.name]] = standing
-        laps: dict[str, list[float]] = {}
-        for lap in cycles:
-            laps.setdefault(lap.name, []).append(lap.per_second)
-        scheduler = tuple(Standing.of(name, found) for name, found in laps.items())
+        cycle_rates: dict[str, list[float]] = {}
+        for cycle_run in cycles:
+            cycle_rates.setdefault(cycle_run.name, []).append(cycle_run.per_second)
+        scheduler = tuple(Standing.of(name, found) for name, found in cycle_rates.items())
         growth = tuple(growth)
         return cls(
             python=f"{platform.python_implementation()} {platform.python_version()}",
@@ -81,7 +81,7 @@ class LimiterReport(Value):
             slots=slots,
             spacing=spacing,
             bars=tuple(bars(best, scheduler, growth, slots, spacing)),
-            notes=(*(f"the best way: {one.name}" for one in best.values()), *notes),
+            notes=(*(f"the best way: {standing.name}" for standing in best.values()), *notes),
         )
 
     def show(self, console: Console) -> None:
@@ -89,13 +89,19 @@ class LimiterReport(Value):
         console.print(f"{self.cores} cores, {self.python}")
         for title, found in (("jobs/s", self.speed), ("cycles/s", self.scheduler)):
             if found:
-                rows = [(one.name, one.median, one.slowest, one.fastest) for one in found]
+                rows = [
+                    (standing.name, standing.median, standing.slowest, standing.fastest)
+                    for standing in found
+                ]
                 show_table(console, ("", title, "min", "max"), rows, "{:,.0f}")
         if self.growth:
             show_table(
                 console,
                 ("waiting", "us a cycle", "bytes a request", "of them the lane's"),
-                [(one.name, one.micros, one.request_bytes, one.lane_bytes) for one in self.growth],
+                [
+                    (growth.name, growth.micros, growth.request_bytes, growth.lane_bytes)
+                    for growth in self.growth
+                ],
                 "{:,.1f}",
             )
         if self.slots is not None:
@@ -124,7 +130,7 @@ def show_table(
     rows: Iterable[tuple[str | float, ...]],
     form: str,
 ) -> None:
-    """Print a name a row, and its figures to the right."""
+    """Print a table whose rows begin with a name, followed by figures."""
     table = Table(headings[0])
     for heading in headings[1:]:
         table.add_column(heading, justify="right")
@@ -140,7 +146,7 @@ def bars(
     slots: SlotUse | None,
     spacing: Spacing | None,
 ) -> Iterable[Bar]:
-    """Give what the limiter must reach, and whether it does."""
+    """Yield the targets of the limiter, and whether it reaches them."""
 
     def bar(wanted: str, measured: float | None, met: Callable[[float], bool]) -> Bar:
         return Bar(
@@ -152,18 +158,18 @@ def bars(
         ours = best.get(way)
         times = None if ours is None or peer is None else ours.median / peer.median
         yield bar(f"at least 40 x bottleneck, by {way}", times, lambda times: times >= 40)
-    for one in scheduler:
-        thousands = one.median / 1_000
+    for standing in scheduler:
+        thousands = standing.median / 1_000
         yield bar(
-            f"at least 100 thousand cycles a second, {one.name}",
+            f"at least 100 thousand cycles a second, {standing.name}",
             thousands,
             lambda rate: rate >= 100,
         )
     for owners in (Owners.ONE, Owners.EACH):
-        found = [one for one in growth if one.owners is owners]
+        found = [measured for measured in growth if measured.owners is owners]
         yield bar(
             f"cost grows at most 1 x the logarithm, {owners}",
-            over_logarithm(found),
+            times_the_logarithm(found),
             lambda times: times <= 1,
         )
     use, start = (slots.use * 100, slots.start_p99) if slots else (None, None)

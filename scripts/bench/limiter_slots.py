@@ -1,4 +1,4 @@
-"""The limiter on real threads and the real clock: how well slots are used, and how exact it is."""
+"""The limiter on real threads and the real clock: the use of slots, and the accuracy of times."""
 
 import json
 import math
@@ -25,18 +25,18 @@ JOB = 0.05
 """Seconds of a job."""
 
 MIN_TIME = 20_000
-"""Microseconds between two grants, where it is measured whether they are kept."""
+"""Microseconds between two grants, in the measurement of their spacing."""
 
 
 class SlotUse(Value):
     """How well four slots were used by jobs of 50 ms.
 
     Args:
-        jobs: how many.
-        use: what they must take at the least, by what they took.
-        bare_use: the same of four threads that do nothing else, and know no limiter.
-        start_median: milliseconds from a grant to the start of its call, in the middle.
-        start_p99: the same of the slowest but for one in a hundred.
+        jobs: the number of jobs.
+        use: the least time that they must take, divided by the time that they took.
+        bare_use: the same for four threads without a limiter.
+        start_median: milliseconds from a grant to the start of its call, the median.
+        start_p99: the same, the 99th percentile.
     """
 
     jobs: int
@@ -50,11 +50,11 @@ class Spacing(Value):
     """How exactly `min_time` was kept.
 
     Args:
-        grants: how many.
-        early: how many came before they should have.
-        shortest: milliseconds between two grants at the least.
-        mean: milliseconds between two grants on the average.
-        bare_mean: the same between two wakings of a thread that waits for as long, again and again.
+        grants: the number of grants.
+        early: the number of grants that came too early.
+        shortest: the fewest milliseconds between two grants.
+        mean: milliseconds between two grants, on average.
+        bare_mean: the same for a thread that only waits that long again and again.
     """
 
     grants: int
@@ -65,7 +65,7 @@ class Spacing(Value):
 
 
 def slot_use(jobs: int) -> SlotUse:
-    """Run jobs of 50 ms on four slots, and see from the event log how soon each began."""
+    """Run jobs of 50 ms on four slots, and measure by the event log how soon each started."""
     started = [0] * jobs
 
     def job(number: int, system: System) -> None:
@@ -73,10 +73,16 @@ def slot_use(jobs: int) -> SlotUse:
         time.sleep(JOB)
 
     seconds, records = logged(LaneSettings(max_concurrent=4), jobs, job, blocks=True)
-    # all were scheduled by one thread, so that they asked for slots in the same order
-    asked = [one["request_id"] for one in records if one["event"] == "slot_requested"]
-    granted = {one["request_id"]: micros(one) for one in records if one["event"] == "slot_granted"}
-    waits = sorted(begun - granted[request] for begun, request in zip(started, asked, strict=True))
+    # all were scheduled by one thread, so their slots were requested in the same order
+    requests = [record["request_id"] for record in records if record["event"] == "slot_requested"]
+    granted = {
+        record["request_id"]: micros(record)
+        for record in records
+        if record["event"] == "slot_granted"
+    }
+    waits = sorted(
+        start - granted[request] for start, request in zip(started, requests, strict=True)
+    )
     if waits[0] < 0:
         raise BenchFailed("a call began before its slot was granted")
     return SlotUse(
@@ -89,26 +95,26 @@ def slot_use(jobs: int) -> SlotUse:
 
 
 def spacing(grants: int) -> Spacing:
-    """Let jobs that return at once wait for `min_time` alone, and see when they were granted."""
+    """Run jobs that return at once under `min_time` alone, and measure the gaps between grants."""
     _, records = logged(
         LaneSettings(max_concurrent=None, min_time=MIN_TIME / 1_000_000),
         grants,
         lambda _number, _system: None,
         blocks=False,
     )
-    times = [micros(one) for one in records if one["event"] == "slot_granted"]
-    apart = [later - earlier for earlier, later in pairwise(times)]
+    times = [micros(record) for record in records if record["event"] == "slot_granted"]
+    gaps = [later - earlier for earlier, later in pairwise(times)]
     return Spacing(
         grants=len(times),
-        early=sum(one < MIN_TIME for one in apart),
-        shortest=min(apart) / 1_000,
-        mean=sum(apart) / len(apart) / 1_000,
+        early=sum(gap < MIN_TIME for gap in gaps),
+        shortest=min(gaps) / 1_000,
+        mean=sum(gaps) / len(gaps) / 1_000,
         bare_mean=bare_spacing(grants),
     )
 
 
 def bare_seconds(jobs: int) -> float:
-    """Give the seconds that the same jobs take on four threads without a limiter."""
+    """Return the seconds that the same jobs take on four threads without a limiter."""
     left = iter(range(jobs))
     taking = threading.Lock()
 
@@ -129,7 +135,7 @@ def bare_seconds(jobs: int) -> float:
 
 
 def bare_spacing(times: int) -> float:
-    """Give the milliseconds between two wakings of a thread that waits so often."""
+    """Return the mean milliseconds between two wakings of a thread that waits for `MIN_TIME`."""
     condition = threading.Condition()
     with condition:
         began = time.perf_counter()
@@ -141,14 +147,14 @@ def bare_spacing(times: int) -> float:
 def logged(
     settings: LaneSettings, jobs: int, job: Callable[[int, System], object], *, blocks: bool
 ) -> tuple[float, list[dict[str, Any]]]:
-    """Schedule all jobs at once; give the seconds until the last had ended, and the lane's log."""
+    """Schedule all jobs at once; return the seconds until the last ended, and the lane's log."""
     system = System()
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "events.jsonl"
-        wanted = Settings(lanes={LANE: settings}, events=log)
+        studio_settings = Settings(lanes={LANE: settings}, events=log)
         try:
             with Studio.open(
-                wanted, store=MemoryStore(), generator=Instant(), system=system
+                studio_settings, store=MemoryStore(), generator=Instant(), system=system
             ) as studio:
                 began = time.perf_counter()
                 futures = [
@@ -161,10 +167,10 @@ def logged(
         finally:
             system.close()
         records = [json.loads(line) for line in log.read_bytes().splitlines()]
-    return seconds, [one for one in records if one.get("lane") == LANE]
+    return seconds, [record for record in records if record.get("lane") == LANE]
 
 
 def micros(record: dict[str, Any]) -> int:
-    """Give the time of a record in microseconds, as it was before it was written as seconds."""
+    """Return the time of a record in microseconds; the log has it in seconds."""
     seconds: float = record["t"]
     return round(seconds * 1_000_000)

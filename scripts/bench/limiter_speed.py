@@ -19,24 +19,24 @@ from limner.scripts.bench.workload import BenchFailed
 
 LANE = "calls"
 WAIT = 300.0
-"""Seconds that the jobs may take before they are given up."""
+"""Seconds that the jobs may take before the benchmark fails."""
 
 
 class Way(StrEnum):
-    """How a job comes to its slot."""
+    """How a job gets its slot."""
 
     SCHEDULE = "schedule"
     ACTOR = "actor"
 
 
 class Speed(Value):
-    """What one run of one contender measured.
+    """The figures of one run of one contender.
 
     Args:
         contender: `limner` or `bottleneck`.
-        way: how the jobs came in.
+        way: how the jobs were submitted.
         at_once: how many jobs were submitted at a time; 0 for all up front.
-        jobs: how many there were.
+        jobs: the number of jobs.
         seconds: from before the first was submitted until the last had ended; for Limner, until
             the studio was closed and its event log written to the end.
     """
@@ -49,7 +49,7 @@ class Speed(Value):
 
     @property
     def name(self) -> str:
-        """How it is called in the report."""
+        """Its name in the report."""
         how_many = f"{self.at_once:,} at a time" if self.at_once else "all up front"
         return f"{self.contender}, {self.way}, {how_many}"
 
@@ -59,8 +59,8 @@ class Speed(Value):
         return self.jobs / self.seconds
 
 
-class Asker(PooledActor):
-    """Has its jobs limited as the processor does: asks for a slot, runs, gives the slot back."""
+class Requester(PooledActor):
+    """Runs its jobs under the limiter as the processor does: requests a slot, runs, releases it."""
 
     def __init__(self, limiter: Any, jobs: int, at_once: int, done: PooledFuture[int]) -> None:
         super().__init__()
@@ -68,34 +68,34 @@ class Asker(PooledActor):
         self.jobs = jobs
         self.at_once = at_once or jobs
         self.done = done
-        self.asked = 0
+        self.requested = 0
         self.sum = 0
         self.ended = 0
 
     def on_receive(self, message: object) -> Any:
-        """Begin at any message; run a job on each slot."""
+        """Run a job on each slot; any other message starts the first jobs."""
         if not isinstance(message, SlotGranted):
             for _ in range(min(self.at_once, self.jobs)):
-                self.ask()
+                self.request()
             return
         self.sum += int(message.task_id)
         self.limiter.tell(
             ReleaseSlot.trusted(slot_id=message.slot_id, failed=False, retry_after=None)
         )
         self.ended += 1
-        if self.asked < self.jobs:
-            self.ask()
+        if self.requested < self.jobs:
+            self.request()
         if self.ended == self.jobs:
             self.done.set(self.sum)
 
-    def ask(self) -> None:
-        """Ask for the next job's slot."""
+    def request(self) -> None:
+        """Request the next job's slot."""
         self.limiter.tell(
             RequestSlot.trusted(
-                request_id=f"request-{self.asked}",
+                request_id=f"request-{self.requested}",
                 session_id=None,
                 message_id=None,
-                task_id=str(self.asked),
+                task_id=str(self.requested),
                 lane=LANE,
                 owner=None,
                 priority=3,
@@ -108,14 +108,14 @@ class Asker(PooledActor):
                 reply_to=self.actor_ref,
             )
         )
-        self.asked += 1
+        self.requested += 1
 
 
 def run(way: Way, at_once: int, jobs: int) -> Speed:
-    """Measure one way, after a small run that warms it.
+    """Measure one way, after a small warm-up run.
 
     Raises:
-        BenchFailed: if a job was not run, or the event log does not tell of each.
+        BenchFailed: if a job was not run, or the event log lacks one.
     """
     with tempfile.TemporaryDirectory() as folder:
         timed(way, at_once, min(jobs, 500), Path(folder) / "warm.jsonl")
@@ -129,7 +129,7 @@ def run(way: Way, at_once: int, jobs: int) -> Speed:
 
 
 def timed(way: Way, at_once: int, jobs: int, log: Path) -> float:
-    """Run the jobs; give the seconds until the studio was closed."""
+    """Run the jobs; return the seconds until the studio was closed."""
     settings = Settings(lanes={LANE: LaneSettings(max_concurrent=3)}, events=log)
     system = System()
     try:
@@ -150,16 +150,16 @@ def timed(way: Way, at_once: int, jobs: int, log: Path) -> float:
 
 
 def by_actor(studio: Studio, system: System, jobs: int, at_once: int) -> int:
-    """Run them in an actor that asks the limiter itself; give the sum of what they gave."""
+    """Run the jobs in an actor that requests slots itself; return the sum of their results."""
     done: PooledFuture[int] = system.future()
-    asker = system.start(Asker, studio.limiter.ref, jobs, at_once, done)
-    asker.tell("begin")
+    requester = system.start(Requester, studio.limiter.ref, jobs, at_once, done)
+    requester.tell("begin")
     total: int = done.get(timeout=WAIT)
     return total
 
 
 def by_schedule(studio: Studio, jobs: int, at_once: int) -> int:
-    """Run them as a host does; give the sum of what they gave."""
+    """Run the jobs as a host does; return the sum of their results."""
     total, at_once = 0, at_once or jobs
     for first in range(0, jobs, at_once):
         futures = [

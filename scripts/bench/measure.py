@@ -1,4 +1,4 @@
-"""Measures one contender in a process of its own, so that none warms or burdens another."""
+"""Measures one contender in a process of its own, so that none affects another."""
 
 import tracemalloc
 from enum import StrEnum
@@ -14,14 +14,14 @@ from limner.scripts.bench.threads_peer import run_threads
 from limner.scripts.bench.workload import (
     PATIENCE,
     Contender,
-    Course,
+    Stopwatch,
     Workload,
     resident_bytes,
 )
 
 
 class Name(StrEnum):
-    """Who illustrates."""
+    """The contenders."""
 
     LIMNER = "limner"
     THREADS = "threads"
@@ -37,18 +37,18 @@ class Load(Value):
     slots: int
 
     def workload(self) -> Workload:
-        """Give the workload of this size."""
+        """Return the workload of this size."""
         return Workload(**self.model_dump())
 
 
 class Figures(Value):
-    """What one run of one contender measured.
+    """The figures of one run of one contender.
 
     Args:
-        contender: who ran.
-        messages: how many messages were live at one time, and written.
+        contender: the one that ran.
+        messages: the number of messages that were live at one time, and written.
         seconds: from before the first was opened until the last was written.
-        live_bytes: growth of the memory in use from then until all were live and fed whole.
+        live_bytes: growth of the memory in use until all were live and fed completely.
     """
 
     contender: Name
@@ -67,21 +67,21 @@ class Figures(Value):
         return self.live_bytes / self.messages
 
 
-def run_limner(work: Workload, store: Store, generator: Generator, course: Course) -> None:
-    """Illustrate the workload with Limner, through its door as a host does."""
+def run_limner(work: Workload, store: Store, generator: Generator, stopwatch: Stopwatch) -> None:
+    """Illustrate the workload with Limner, through its public surface as a host does."""
     from limner.actors import Studio
 
-    course.begin()
+    stopwatch.begin()
     with Studio.open(work.settings, store=store, generator=generator) as studio:
         streams = [studio.stream(message_id) for message_id in work.ids]
         for chunks in work.rounds():
             for stream, chunk in zip(streams, chunks, strict=True):
                 stream.feed(chunk)
-        course.all_live()
+        stopwatch.all_live()
         futures = [stream.finish() for stream in streams]
         for illustrated in reversed(futures):  # the last first: one wait, not one for each
             illustrated.get(timeout=PATIENCE)
-        course.end()
+        stopwatch.end()
 
 
 CONTENDERS: dict[Name, Contender] = {
@@ -92,10 +92,10 @@ CONTENDERS: dict[Name, Contender] = {
 
 
 def measure(name: Name, load: Load, *, traced: bool = False) -> Figures:
-    """Run a contender once in this process, after a small run that warms it.
+    """Run a contender once in this process, after a small warm-up run.
 
     Args:
-        name: who runs.
+        name: the contender.
         load: the size of the workload.
         traced: whether `live_bytes` counts what Python allocated, by tracemalloc, which slows
             the run several times, instead of the resident set.
@@ -107,34 +107,34 @@ def measure(name: Name, load: Load, *, traced: bool = False) -> Figures:
     """
     run = CONTENDERS[name]
     small = load.model_copy(update={"messages": min(load.messages, 10)})
-    run(small.workload(), MemoryStore(), Instant(), Course(resident_bytes))
+    run(small.workload(), MemoryStore(), Instant(), Stopwatch(resident_bytes))
     work, store = load.workload(), MemoryStore()
-    course = Course(traced_bytes if traced else resident_bytes)
+    stopwatch = Stopwatch(traced_bytes if traced else resident_bytes)
     if traced:
         tracemalloc.start()
     try:
-        run(work, store, Instant(), course)
+        run(work, store, Instant(), stopwatch)
     finally:
         tracemalloc.stop()
     work.check(store)
     return Figures(
         contender=name,
         messages=load.messages,
-        seconds=course.seconds,
-        live_bytes=course.live_bytes,
+        seconds=stopwatch.seconds,
+        live_bytes=stopwatch.live_bytes,
     )
 
 
 def traced_bytes() -> int:
-    """Give the bytes that Python has allocated since tracing began."""
+    """Return the bytes that Python has allocated since tracing began."""
     return tracemalloc.get_traced_memory()[0]
 
 
 def measure_apart(name: Name, load: Load, *, traced: bool = False) -> Figures:
-    """Do as `measure`, in a fresh process that ends with it.
+    """Run `measure` in a process of its own.
 
     Raises:
         SettingsInvalid, BenchFailed, ThreadsExhausted: as `measure` does; `BenchFailed` also if the
-            process was killed, for want of memory say.
+            process was killed, for example for lack of memory.
     """
     return apart(measure, name, load, traced=traced, limit=None)

@@ -1,4 +1,4 @@
-"""What a benchmark found: each contender's standing, and whether Limner reaches its bars."""
+"""The report of a benchmark: each contender's figures, and whether Limner reaches its targets."""
 
 import os
 import platform
@@ -16,18 +16,18 @@ KB = 1_000
 
 
 class Standing(Value):
-    """How one contender did over its rounds.
+    """The figures of one contender over its rounds.
 
     Args:
-        contender: who.
-        messages: how many were live at one time.
-        median: messages a second in the middle round; `slowest` and `fastest` are its others.
-        slowest: messages a second in the worst round.
-        fastest: messages a second in the best round.
-        times_threads: its median by that of threads; `None` if they did not run.
-        times_asyncio: the same by that of asyncio.
-        session_kb: growth of the resident set a live message, in KB; the middle round.
-        traced_kb: the same as Python's allocations, if it was asked for.
+        contender: the one that ran.
+        messages: the number that were live at one time.
+        median: messages a second in the median round.
+        slowest: messages a second in the slowest round.
+        fastest: messages a second in the fastest round.
+        times_threads: its median divided by that of threads; `None` if they did not run.
+        times_asyncio: the same for asyncio.
+        session_kb: growth of the resident set for each live message, in KB; the median round.
+        traced_kb: the same by Python's allocations, if they were measured.
     """
 
     contender: Name
@@ -42,7 +42,7 @@ class Standing(Value):
 
 
 class Bar(Value):
-    """What Limner must reach; `met` is `None` where a contender that it needs did not run."""
+    """A target for Limner; `met` is `None` if a contender that it needs did not run."""
 
     wanted: str
     measured: float | None
@@ -55,7 +55,7 @@ class Bar(Value):
 
 
 class Report(Value):
-    """What a benchmark found, and on what."""
+    """The results of a benchmark, the load and the machine."""
 
     load: Load
     rounds: int
@@ -74,22 +74,22 @@ class Report(Value):
         traced: Iterable[Figures] = (),
         notes: Iterable[str] = (),
     ) -> "Report":
-        """Give the report on the figures of all rounds.
+        """Return the report on the figures of all rounds.
 
         Args:
             load: the workload.
             figures: of each round and contender, in any order.
             traced: one for each contender that was measured by tracemalloc too.
-            notes: sentences on what was not measured as it was asked.
+            notes: sentences on what was not measured as requested.
         """
         by_name: dict[Name, list[Figures]] = {}
-        for one in figures:
-            by_name.setdefault(one.contender, []).append(one)
+        for run in figures:
+            by_name.setdefault(run.contender, []).append(run)
         medians = {
             name: statistics.median(run.per_second for run in runs)
             for name, runs in by_name.items()
         }
-        allocated = {one.contender: one.session_bytes / KB for one in traced}
+        allocated = {run.contender: run.session_bytes / KB for run in traced}
 
         def times(name: Name, other: Name) -> float | None:
             return medians[name] / medians[other] if other in medians else None
@@ -128,23 +128,24 @@ class Report(Value):
         )
         table = Table("contender")
         headings = ["messages/s", "min", "max", "x threads", "x asyncio", "KB a live session"]
-        with_traced = any(one.traced_kb is not None for one in self.standings)
+        with_traced = any(standing.traced_kb is not None for standing in self.standings)
         for heading in [*headings, *(["KB by tracemalloc"] if with_traced else [])]:
             table.add_column(heading, justify="right")
-        for one in self.standings:
-            ratios = (one.times_threads, one.times_asyncio, one.session_kb)
-            cells = [f"{rate:,.0f}" for rate in (one.median, one.slowest, one.fastest)]
-            cells += ["-" if number is None else f"{number:,.2f}" for number in ratios]
+        for standing in self.standings:
+            rates = (standing.median, standing.slowest, standing.fastest)
+            ratios = [standing.times_threads, standing.times_asyncio, standing.session_kb]
             if with_traced:
-                cells.append("-" if one.traced_kb is None else f"{one.traced_kb:,.2f}")
-            table.add_row(one.contender, *cells)
+                ratios.append(standing.traced_kb)
+            cells = [f"{rate:,.0f}" for rate in rates]
+            cells += ["-" if number is None else f"{number:,.2f}" for number in ratios]
+            table.add_row(standing.contender, *cells)
         console.print(table)
         for line in (*map(str, self.bars), *self.notes):
             console.print(line)
 
 
 def bars(limner: Standing | None) -> tuple[Bar, ...]:
-    """Give what Limner must reach, and whether it does."""
+    """Return the targets of Limner, and whether it reaches them."""
 
     def bar(wanted: str, measured: float | None, *, met: Callable[[float], bool]) -> Bar:
         return Bar(

@@ -1,4 +1,4 @@
-"""`limner bench stream`: many messages streamed at one time, beside threads and asyncio."""
+"""`limner bench stream`: many messages streamed at one time, compared with threads and asyncio."""
 
 from collections.abc import Callable, Iterable
 from typing import Annotated
@@ -21,10 +21,10 @@ def contest(
     traced: bool,
     say: Callable[[str], None],
 ) -> Report:
-    """Let each contender run once a round, another first each time; give the report.
+    """Run each contender once a round, each round in another order; return the report.
 
-    Where the machine has no room for the threads of `threads_messages` messages, they run with
-    half of them, and so on, and the report says so.
+    If the machine cannot start the threads for `threads_messages` messages, that contender runs
+    with half as many, and so on; the report notes it.
 
     Raises:
         SettingsInvalid: if the load is not possible.
@@ -59,9 +59,9 @@ def contest(
         say(f"tracemalloc: {name} ...")
         allocations.append(run(name, traced=True))
     notes = [
-        f"{name} ran with {one.messages:,} messages instead of {load.messages:,}"
-        for name, one in loads.items()
-        if one != load
+        f"{name} ran with {changed.messages:,} messages instead of {load.messages:,}"
+        for name, changed in loads.items()
+        if changed != load
     ]
     return Report.of(load, figures, traced=allocations, notes=notes)
 

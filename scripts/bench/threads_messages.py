@@ -1,4 +1,4 @@
-"""What the actors of the threaded peer say to each other."""
+"""The messages between the actors of the threaded peer."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +14,7 @@ Ref = pykka.ActorRef[Any]
 
 @dataclass(frozen=True, slots=True)
 class OpenStream:
-    """main → session: begin; the reply is the monitor to feed."""
+    """main → session: start; the reply is the monitor to feed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class TotalsSealed:
 
 @dataclass(frozen=True, slots=True)
 class RequestSlot:
-    """processor → limiter: a picture is wanted."""
+    """processor → limiter: a picture waits for a slot."""
 
     holder: Ref
 
@@ -58,7 +58,7 @@ class SlotGranted:
 
 @dataclass(frozen=True, slots=True)
 class ReleaseSlot:
-    """processor → limiter: it was made."""
+    """processor → limiter: the picture was made."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,7 +36,7 @@ from limner.scripts.bench.threads_messages import (
 )
 from limner.scripts.bench.workload import (
     PATIENCE,
-    Course,
+    Stopwatch,
     ThreadsExhausted,
     Workload,
     picture_of,
@@ -56,7 +56,7 @@ class Limiter(pykka.ThreadingActor):
         self.waiting: deque[Ref] = deque()
 
     def on_receive(self, message: object) -> None:
-        """Take one message."""
+        """Handle one message."""
         match message:
             case RequestSlot(holder) if self.free:
                 self.free -= 1
@@ -70,7 +70,7 @@ class Limiter(pykka.ThreadingActor):
 
 
 class Session(pykka.ThreadingActor):
-    """The life of one message: starts its three parts, and ends them once the text is written."""
+    """Starts the three parts of one message, and stops them once the text is written."""
 
     use_daemon_thread = True
 
@@ -93,7 +93,7 @@ class Session(pykka.ThreadingActor):
         self.parts: list[Ref] = []
 
     def on_receive(self, message: object) -> Ref | None:
-        """Take one message."""
+        """Handle one message."""
         match message:
             case OpenStream():
                 return self.open()
@@ -106,7 +106,7 @@ class Session(pykka.ThreadingActor):
         return None
 
     def open(self) -> Ref:
-        """Start the parts; give the monitor."""
+        """Start the parts, and return the monitor."""
         writer = Writer.start(self.actor_ref, self.message_id, self.settings.markup, self.store)
         processor = Processor.start(
             self.actor_ref,
@@ -122,7 +122,7 @@ class Session(pykka.ThreadingActor):
         return monitor
 
     def end(self) -> None:
-        """Stop the parts, and this."""
+        """Stop the parts, and this actor."""
         for part in self.parts:
             part.stop(block=False)
         self.parts = []
@@ -130,7 +130,7 @@ class Session(pykka.ThreadingActor):
 
 
 class Part(pykka.ThreadingActor):
-    """An actor of a session, which hears of its failure."""
+    """An actor of a session, which is told if it fails."""
 
     use_daemon_thread = True
 
@@ -144,7 +144,7 @@ class Part(pykka.ThreadingActor):
         exception_value: BaseException | None,
         traceback: TracebackType | None,  # noqa: ARG002
     ) -> None:
-        """Tell the session."""
+        """Report a failure to the session."""
         self.session.tell(PartFailed(exception_value or RuntimeError("an actor failed")))
 
 
@@ -160,7 +160,7 @@ class Monitor(Part):
         self.found = 0
 
     def on_receive(self, message: object) -> None:
-        """Take one message."""
+        """Handle one message."""
         match message:
             case TextStreamed(chunk):
                 self.chunks.append(chunk)
@@ -170,7 +170,7 @@ class Monitor(Part):
                 self.writer.tell(TotalsSealed("".join(self.chunks), self.found))
 
     def detected(self, matches: Iterable[PromptMatch]) -> None:
-        """Tell the processor of new prompts."""
+        """Send new prompts to the processor."""
         for match in matches:
             self.found += 1
             self.processor.tell(PromptDetected(match))
@@ -196,19 +196,19 @@ class Processor(Part):
         self.generator = generator
         self.limiter = limiter
         self.writer = writer
-        self.wanted: deque[PromptMatch] = deque()
+        self.prompts: deque[PromptMatch] = deque()
         self.cancelled = threading.Event()
 
     def on_receive(self, message: object) -> None:
-        """Take one message."""
+        """Handle one message."""
         match message:
             case PromptDetected(match):
-                self.wanted.append(match)
+                self.prompts.append(match)
                 self.limiter.tell(RequestSlot(self.actor_ref))
             case SlotGranted():
                 try:
                     placement = picture_of(
-                        self.wanted.popleft(),
+                        self.prompts.popleft(),
                         self.message_id,
                         settings=self.settings,
                         store=self.store,
@@ -233,7 +233,7 @@ class Writer(Part):
         self.sealed: TotalsSealed | None = None
 
     def on_receive(self, message: object) -> None:
-        """Take one message."""
+        """Handle one message."""
         match message:
             case TotalsSealed():
                 self.sealed = message
@@ -255,25 +255,25 @@ class Writer(Part):
 
 
 OPENING = 60
-"""Seconds in which all threads begin; one that has no memory to begin with never says so."""
+"""Seconds in which all threads start; one that has no memory to start fails silently."""
 
 
-def run_threads(work: Workload, store: Store, generator: Generator, course: Course) -> None:
+def run_threads(work: Workload, store: Store, generator: Generator, stopwatch: Stopwatch) -> None:
     """Illustrate the workload with four threads a message.
 
     Raises:
         ThreadsExhausted: if this machine does not let a process have that many.
     """
-    course.begin()
+    stopwatch.begin()
     try:
         limiter = Limiter.start(work.settings.slots)
         written = [Written() for _ in work.ids]
         sessions = [
-            Session.start(message_id, work.settings, store, generator, limiter, one)
-            for message_id, one in zip(work.ids, written, strict=True)
+            Session.start(message_id, work.settings, store, generator, limiter, future)
+            for message_id, future in zip(work.ids, written, strict=True)
         ]
         opened = [session.ask(OpenStream(), block=False) for session in sessions]
-        monitors: list[Ref] = [one.get(timeout=OPENING) for one in opened]
+        monitors: list[Ref] = [monitor.get(timeout=OPENING) for monitor in opened]
     except (RuntimeError, pykka.Timeout) as error:
         pykka.ActorRegistry.stop_all(block=False)
         raise ThreadsExhausted(
@@ -282,10 +282,10 @@ def run_threads(work: Workload, store: Store, generator: Generator, course: Cour
     for chunks in work.rounds():
         for monitor, chunk in zip(monitors, chunks, strict=True):
             monitor.tell(TextStreamed(chunk))
-    course.all_live()
+    stopwatch.all_live()
     for monitor in monitors:
         monitor.tell(StreamEnded())
-    for one in reversed(written):  # the last first: one wait, not one for each
-        one.get(timeout=PATIENCE)
-    course.end()
+    for future in reversed(written):  # the last first: one wait, not one for each
+        future.get(timeout=PATIENCE)
+    stopwatch.end()
     pykka.ActorRegistry.stop_all(timeout=PATIENCE)

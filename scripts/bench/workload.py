@@ -1,4 +1,4 @@
-"""What every contender is given: the same messages, the same work for a prompt, one stopwatch."""
+"""What all contenders share: the messages, the work for a prompt, and a stopwatch."""
 
 import gc
 import itertools
@@ -21,31 +21,31 @@ from limner.messages.settings import Settings
 from limner.messages.tasks import Task
 
 CHUNK = 4
-"""Characters of one chunk, about what a model's token is."""
+"""Characters of one chunk, about as many as a model's token has."""
 
 PATIENCE = 3_600.0
-"""Seconds that a contender may take before it is given up."""
+"""Seconds that a contender may take before it fails."""
 
 _PROSE = "The keeper counted the waves and wrote them down, one line for each of them. "
 _MARK = re.compile(r'data-limner="([0-9a-f]+):[0-9a-f]+"')
 
 
 class BenchFailed(LimnerError):
-    """A contender did not do the work, so that its time means nothing."""
+    """A contender did not do the work, so its time means nothing."""
 
 
 class ThreadsExhausted(LimnerError):
-    """The machine does not let a process have as many threads as a contender needs."""
+    """The machine cannot start as many threads as a contender needs."""
 
 
 class Workload:
     """Messages to illustrate, the same for every contender.
 
     Args:
-        messages: how many are live at one time; at least 1.
-        chunks: how many chunks of `CHUNK` characters each has.
-        prompts: how many prompts each has, spread evenly over its prose.
-        slots: how many pictures may be in generation at one time, 1 to 1,000.
+        messages: the number that are live at one time; at least 1.
+        chunks: of `CHUNK` characters, in each message.
+        prompts: in each message, spread evenly over its prose.
+        slots: the number of pictures in generation at one time, 1 to 1,000.
 
     Raises:
         SettingsInvalid: if `slots` is out of its bounds, or the prompts of a message do not fit
@@ -59,11 +59,11 @@ class Workload:
         self.ids = tuple(f"message-{number}" for number in range(messages))
         self.texts = tuple(self._text(number) for number in range(messages))
 
-    def _wanted(self, number: int) -> list[str]:
+    def _prompts(self, number: int) -> list[str]:
         return [f"a lighthouse at dusk {number}.{which}" for which in range(self.prompts)]
 
     def _text(self, number: int) -> str:
-        tags = [f'<!--img-prompt="{prompt}"-->' for prompt in self._wanted(number)]
+        tags = [f'<!--img-prompt="{prompt}"-->' for prompt in self._prompts(number)]
         length = self.chunks * CHUNK
         prose = length - sum(map(len, tags))
         if prose < 0:
@@ -72,33 +72,31 @@ class Workload:
                 f" characters: at least {-(-(length - prose) // CHUNK)} chunks are needed"
             )
         lines = itertools.islice(itertools.cycle(_PROSE), prose)
-        each = prose // (len(tags) + 1)
-        return "".join("".join(itertools.islice(lines, each)) + tag for tag in tags) + "".join(
-            lines
-        )
+        size = prose // (len(tags) + 1)
+        parts = ["".join(itertools.islice(lines, size)) + tag for tag in tags]
+        return "".join(parts) + "".join(lines)
 
     def rounds(self) -> Iterator[list[str]]:
-        """Give chunk after chunk, each as a list over all messages, of new strings.
+        """Yield the next chunk of all messages, as a list of new strings.
 
-        A contender that keeps chunks therefore pays for their memory, as it would if they had
-        come from a model.
+        A contender that keeps chunks pays for their memory, as if they came from a model.
         """
         for start in range(0, self.chunks * CHUNK, CHUNK):
             yield [text[start : start + CHUNK] for text in self.texts]
 
     @cached_property
     def expected(self) -> tuple[list[str], ...]:
-        """The prompt ids that the pictures' marks in each text must name, in their order."""
+        """The prompt ids that the marks in each text must have, in their order."""
         return tuple(
-            [prompt_id(message_id, prompt, 0) for prompt in self._wanted(number)]
+            [prompt_id(message_id, prompt, 0) for prompt in self._prompts(number)]
             for number, message_id in enumerate(self.ids)
         )
 
     def check(self, store: Store) -> None:
-        """See that each message's text is in the store and holds all its pictures, in order.
+        """Check that each message's text is in the store with all its pictures, in order.
 
         Raises:
-            BenchFailed: naming the first message that is not as it must be.
+            BenchFailed: naming the first message that is not.
         """
         for message_id, expected in zip(self.ids, self.expected, strict=True):
             loaded = store.load(message_id)
@@ -112,11 +110,11 @@ class Workload:
                 )
 
 
-class Course:
-    """The stopwatch and scales of one run. Its contender calls each method once, in this order.
+class Stopwatch:
+    """Measures time and memory of one run. The contender calls each method once, in this order.
 
     Args:
-        memory: gives the bytes in use now.
+        memory: returns the bytes in use now.
     """
 
     def __init__(self, memory: Callable[[], int]) -> None:
@@ -127,26 +125,26 @@ class Course:
         self._before = 0
 
     def begin(self) -> None:
-        """Start the watch: nothing is open yet."""
+        """Start the time; no message is open yet."""
         gc.collect()
         self._before = self._memory()
         self._began = time.perf_counter()
 
     def all_live(self) -> None:
-        """Weigh: every message is open and fed whole, and none is finished."""
+        """Measure memory; every message is open and fed completely, and none is finished."""
         self.live_bytes = self._memory() - self._before
 
     def end(self) -> None:
-        """Stop the watch: the last message is written."""
+        """Stop the time; the last message is written."""
         self.seconds = time.perf_counter() - self._began
 
 
-Contender = Callable[[Workload, Store, Generator, Course], None]
-"""Illustrates a workload into a store; returns when all that it started has ended."""
+Contender = Callable[[Workload, Store, Generator, Stopwatch], None]
+"""Illustrates a workload into a store, and returns when all messages are written."""
 
 
 def resident_bytes() -> int:
-    """Give the resident set of this process; its peak so far, where there is no `/proc`."""
+    """Return the resident set of this process in bytes; its peak where there is no `/proc`."""
     statm = Path("/proc/self/statm")
     if statm.exists():
         return int(statm.read_text().split()[1]) * resource.getpagesize()
@@ -163,7 +161,7 @@ def picture_of(
     generator: Generator,
     cancelled: Cancelled,
 ) -> Placement:
-    """Do what a prompt asks for, as the peers do it: generate, check, keep."""
+    """Make the picture of a prompt as the peers do: generate, check, keep."""
     prompt = Prompt.of(message_id, match)
     task = Task.requested(prompt, session_id=message_id, owner=None, priority=3, at=0)
     made = generator.generate(task, cancelled)

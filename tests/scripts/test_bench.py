@@ -23,7 +23,13 @@ from limner.scripts.bench.measure import CONTENDERS, Figures, Load, Name, measur
 from limner.scripts.bench.report import Report
 from limner.scripts.bench.threads_messages import ReleaseSlot, RequestSlot, SlotGranted
 from limner.scripts.bench.threads_peer import Limiter, run_threads
-from limner.scripts.bench.workload import BenchFailed, Contender, Course, Workload, resident_bytes
+from limner.scripts.bench.workload import (
+    BenchFailed,
+    Contender,
+    Stopwatch,
+    Workload,
+    resident_bytes,
+)
 
 LOAD = Load(messages=20, chunks=12, prompts=1, slots=2)
 PEERS = pytest.mark.parametrize("peer", [run_threads, run_asyncio])
@@ -46,11 +52,11 @@ def command(*arguments: str, address_space: int | None = None) -> subprocess.Com
 
 @PEERS
 def test_a_peer_writes_every_text_with_its_pictures(peer: Contender) -> None:
-    work, store, course = LOAD.workload(), MemoryStore(), Course(resident_bytes)
-    peer(work, store, Instant(), course)
+    work, store, stopwatch = LOAD.workload(), MemoryStore(), Stopwatch(resident_bytes)
+    peer(work, store, Instant(), stopwatch)
     work.check(store)
     assert set(store.texts) == set(work.ids)
-    assert course.seconds > 0
+    assert stopwatch.seconds > 0
 
 
 @PEERS
@@ -58,21 +64,21 @@ def test_a_peer_takes_several_prompts_and_none(peer: Contender) -> None:
     for prompts in (0, 3):
         work = Workload(messages=3, chunks=50, prompts=prompts, slots=1)
         store = MemoryStore()
-        peer(work, store, Instant(), Course(resident_bytes))
+        peer(work, store, Instant(), Stopwatch(resident_bytes))
         work.check(store)
 
 
 @PEERS
 def test_a_peer_writes_what_was_fed_and_adds_but_pictures(peer: Contender) -> None:
     work, store = Workload(messages=2, chunks=30, prompts=0, slots=1), MemoryStore()
-    peer(work, store, Instant(), Course(resident_bytes))
+    peer(work, store, Instant(), Stopwatch(resident_bytes))
     assert tuple(store.texts[message_id] for message_id in work.ids) == work.texts
 
 
 @PEERS
 def test_a_peer_leaves_no_thread(peer: Contender) -> None:
     before = set(threading.enumerate())
-    peer(LOAD.workload(), MemoryStore(), Instant(), Course(resident_bytes))
+    peer(LOAD.workload(), MemoryStore(), Instant(), Stopwatch(resident_bytes))
     for thread in set(threading.enumerate()) - before:
         thread.join(timeout=30)
     assert set(threading.enumerate()) <= before
@@ -86,7 +92,7 @@ def test_a_peer_raises_what_its_generator_raised(peer: Contender) -> None:
     generator = Instant()
     generator.generate = refuse  # type: ignore[method-assign]
     with pytest.raises((GenerationFailed, ExceptionGroup)) as caught:
-        peer(LOAD.workload(), MemoryStore(), generator, Course(resident_bytes))
+        peer(LOAD.workload(), MemoryStore(), generator, Stopwatch(resident_bytes))
     error: BaseException = caught.value
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
@@ -132,14 +138,14 @@ def test_asyncio_reads_on_when_the_loop_turns_between_chunks(
 ) -> None:
     monkeypatch.setattr(asyncio_peer, "TURN", 1)
     work, store = Workload(messages=3, chunks=50, prompts=3, slots=1), MemoryStore()
-    run_asyncio(work, store, Instant(), Course(resident_bytes))
+    run_asyncio(work, store, Instant(), Stopwatch(resident_bytes))
     work.check(store)
 
 
 def test_a_contender_that_does_not_do_the_work_has_no_figures(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setitem(CONTENDERS, Name.ASYNCIO, lambda work, store, generator, course: None)
+    monkeypatch.setitem(CONTENDERS, Name.ASYNCIO, lambda work, store, generator, stopwatch: None)
     with pytest.raises(BenchFailed, match="message-0 was not written"):
         measure(Name.ASYNCIO, LOAD)
 
@@ -174,7 +180,7 @@ def test_prompts_that_do_not_fit_are_refused_with_what_would_do() -> None:
 
 def test_a_text_that_is_missing_or_lacks_a_picture_fails_the_check() -> None:
     work, store = Workload(messages=2, chunks=50, prompts=3, slots=1), MemoryStore()
-    run_asyncio(work, store, Instant(), Course(resident_bytes))
+    run_asyncio(work, store, Instant(), Stopwatch(resident_bytes))
     whole = store.texts[work.ids[1]]
     store.texts[work.ids[1]] = work.texts[1]
     with pytest.raises(BenchFailed, match="message-1 holds 0 pictures where 3 belong"):
@@ -191,9 +197,9 @@ def test_a_text_that_is_missing_or_lacks_a_picture_fails_the_check() -> None:
 
 def test_memory_is_what_grew_until_all_were_live() -> None:
     readings = iter([1_000, 26_000])
-    course = Course(lambda: next(readings))
-    run_asyncio(LOAD.workload(), MemoryStore(), Instant(), course)
-    assert course.live_bytes == 25_000
+    stopwatch = Stopwatch(lambda: next(readings))
+    run_asyncio(LOAD.workload(), MemoryStore(), Instant(), stopwatch)
+    assert stopwatch.live_bytes == 25_000
 
 
 def test_a_contender_is_measured_in_a_process_of_its_own() -> None:
@@ -270,7 +276,7 @@ def test_the_command_prints_its_report_as_json() -> None:
     )
     assert done.returncode == 0, done.stderr
     report = Report.model_validate_json(done.stdout)
-    assert [one.contender for one in report.standings] == [Name.THREADS, Name.ASYNCIO]
+    assert [standing.contender for standing in report.standings] == [Name.THREADS, Name.ASYNCIO]
     assert report.rounds == 2
     assert json.loads(done.stdout)["bars"][0]["met"] is None
 

@@ -15,14 +15,14 @@ from limner.messages.limiter.lane import Lane
 from limner.scripts.bench import limiter_slots, limiter_speed
 from limner.scripts.bench.apart import apart
 from limner.scripts.bench.limiter_lane import (
-    Course,
+    BusyLane,
     Cycles,
     Growth,
     Owners,
     cycles,
     growth,
-    over_logarithm,
     requests,
+    times_the_logarithm,
 )
 from limner.scripts.bench.limiter_peer import NoPeer, Peer, installed
 from limner.scripts.bench.limiter_report import LimiterReport
@@ -53,10 +53,12 @@ def test_the_command_measures_every_part_and_says_where_bottleneck_is_missing(
     )
     assert done.returncode == 0, done.stderr
     report = LimiterReport.model_validate_json(done.stdout)
-    assert [one.name.split(",")[1] for one in report.speed] == [" schedule"] * 4 + [" actor"] * 4
+    assert [standing.name.split(",")[1] for standing in report.speed] == [" schedule"] * 4 + [
+        " actor"
+    ] * 4
     assert report.scheduler[0].name == "uncontended"
     assert len(report.scheduler) == 4
-    assert {one.owners for one in report.growth} == {Owners.ONE, Owners.EACH}
+    assert {growth.owners for growth in report.growth} == {Owners.ONE, Owners.EACH}
     assert report.slots is not None
     assert report.spacing is not None
     assert report.spacing.early == 0
@@ -108,11 +110,11 @@ def test_the_scheduler_goes_through_its_cycles(waiting: int, owners: Owners) -> 
 
 
 def test_a_scheduler_that_grants_nothing_gives_no_figures(monkeypatch: pytest.MonkeyPatch) -> None:
-    course, source = Course(), requests(Owners.ONE)
-    course.fill(list(islice(source, 8)))
+    lane, source = BusyLane(), requests(Owners.ONE)
+    lane.fill(list(islice(source, 8)))
     monkeypatch.setattr(Lane, "grant_ready", lambda *_: [])
     with pytest.raises(BenchFailed, match="7 wait and 1 are out, where"):
-        course.cycle(list(islice(source, 2)))
+        lane.cycle(list(islice(source, 2)))
 
 
 def test_memory_is_that_of_the_requests_which_wait() -> None:
@@ -128,10 +130,12 @@ def grown(waiting: int, micros: float) -> Growth:
 
 
 def test_a_cost_is_held_against_the_logarithm_of_what_waits() -> None:
-    assert over_logarithm([grown(1_000, 3), grown(1_000_000, 6)]) == pytest.approx(1)
-    assert over_logarithm([grown(100, 2), grown(10_000, 8), grown(1_000, 3)]) == pytest.approx(2)
-    assert over_logarithm([grown(1_000, 3)]) is None
-    assert over_logarithm([]) is None
+    assert times_the_logarithm([grown(1_000, 3), grown(1_000_000, 6)]) == pytest.approx(1)
+    assert times_the_logarithm([grown(100, 2), grown(10_000, 8), grown(1_000, 3)]) == pytest.approx(
+        2
+    )
+    assert times_the_logarithm([grown(1_000, 3)]) is None
+    assert times_the_logarithm([]) is None
 
 
 def test_slots_are_used_and_calls_begin_after_their_grants() -> None:
@@ -143,7 +147,7 @@ def test_slots_are_used_and_calls_begin_after_their_grants() -> None:
 
 def test_a_grant_that_is_early_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     times = (0, 0.02, 0.039999, 0.0624)
-    records = [{"event": "slot_granted", "t": one} for one in times]
+    records = [{"event": "slot_granted", "t": t} for t in times]
     monkeypatch.setattr(limiter_slots, "logged", lambda *_, **__: (1.0, records))
     kept = spacing(4)
     assert (kept.grants, kept.early) == (4, 1)
@@ -162,7 +166,7 @@ def test_what_fails_in_a_process_of_its_own_is_told_in_a_line() -> None:
 
 
 def speaking(folder: Path, says: str) -> Peer:
-    """Give a peer whose node says this."""
+    """Return a peer whose node prints a text."""
     node = folder / "node"
     node.write_text(f"#!/bin/sh\n{says}\n")
     node.chmod(0o755)

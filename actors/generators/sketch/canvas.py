@@ -11,7 +11,7 @@ Point = tuple[float, float]
 
 
 class Canvas:
-    """A picture in the making, 100 units high whatever its pixels are.
+    """A picture that is being drawn, 100 units high whatever its pixels are.
 
     Paint in three passes: `sky` and `glow`; then, after `harden`, the shapes; then, after
     `soften`, `glow` and `veil` again, over all of it.
@@ -38,20 +38,20 @@ class Canvas:
         self._draw = ImageDraw.Draw(image)
 
     def harden(self) -> None:
-        """Go on at twice the size, where shapes are drawn fast and without smooth edges."""
+        """Switch to twice the size, at which shapes are drawn fast and without smooth edges."""
         width, height = self.size
         self._start(self.image.resize((2 * width, 2 * height), Image.Resampling.NEAREST), 2)
 
     def soften(self) -> None:
-        """Go back to the real size; the edges of all that was drawn become smooth."""
+        """Return to the real size, which makes the edges of all shapes smooth."""
         self._start(self.image.reduce(2), 1)
 
     def between(self, low: float, high: float) -> float:
-        """Draw a number by chance."""
+        """Return a random number."""
         return low + (high - low) * self.stream.random()
 
     def gradient(self, top: float, bottom: float, stops: Sequence[Colour]) -> None:
-        """Fill a band over the whole width with colours that run into each other."""
+        """Fill a band over the whole width with a gradient of colours."""
         strip = Image.new("RGB", (1, len(stops)))
         strip.putdata(stops)
         first, last = self._pixels(top), self._pixels(bottom)
@@ -62,7 +62,7 @@ class Canvas:
             self.image.paste(wide, (0, first))
 
     def veil(self, top: float, bottom: float, colour: Colour, strengths: Sequence[int]) -> None:
-        """Lay a colour over a band, with strengths (0 to 255) that run into each other."""
+        """Lay a colour over a band, with a gradient of strengths (0 to 255)."""
         strip = Image.new("L", (1, len(strengths)))
         strip.putdata(strengths)
         first, last = self._pixels(top), self._pixels(bottom)

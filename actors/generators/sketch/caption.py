@@ -13,7 +13,7 @@ PAPER: Colour = (246, 240, 226)
 INK: Colour = (66, 56, 46)
 MAX_LINES = 2
 MAX_SHOWN = 400
-"""Characters of a prompt that a caption looks at; two lines hold fewer."""
+"""Characters of a prompt that a caption uses, at most; two lines hold fewer."""
 
 _SHOWN = re.compile(r"[ -~©«°±»‘’“”…‹›™]")
 _FOLDED = str.maketrans(
@@ -37,31 +37,31 @@ _CYRILLIC_AND_GREEK = dict(part.split(":") for part in _SPELT.split())
 
 
 def legible(prompt: str) -> str:
-    """Give a prompt in the letters that the bundled font has.
+    """Return a prompt in the letters that the bundled font has.
 
     Accents are dropped; Cyrillic, Greek, Japanese syllables and Hangul are spelt; a pictograph
-    is named. What is left that has no letters here is an ellipsis, however much of it there is.
+    is named. Any run of other characters becomes one ellipsis.
     """
     shown = []
-    for one in unicodedata.normalize("NFKC", prompt[:MAX_SHOWN].translate(_FOLDED)):
-        if _SHOWN.fullmatch(one):
-            shown.append(one)
-        elif one.isspace():
+    for char in unicodedata.normalize("NFKC", prompt[:MAX_SHOWN].translate(_FOLDED)):
+        if _SHOWN.fullmatch(char):
+            shown.append(char)
+        elif char.isspace():
             shown.append(" ")
-        elif unicodedata.category(one) not in {"Cc", "Cf", "Mn", "Me", "Sk"}:
-            shown.append(_spelt(one))
+        elif unicodedata.category(char) not in {"Cc", "Cf", "Mn", "Me", "Sk"}:
+            shown.append(_spelt(char))
     text = "".join(shown) + ("…" if len(prompt) > MAX_SHOWN else "")
     return " ".join(re.sub(r"…(?:[\s…]*…)+", "…", text).split())
 
 
-def _spelt(one: str) -> str:
-    bare = "".join(part for part in unicodedata.normalize("NFKD", one) if _SHOWN.fullmatch(part))
+def _spelt(char: str) -> str:
+    bare = "".join(part for part in unicodedata.normalize("NFKD", char) if _SHOWN.fullmatch(part))
     if bare:
         return bare
-    name = unicodedata.name(one, "")
+    name = unicodedata.name(char, "")
     if name.startswith("HANGUL SYLLABLE "):
         return name.removeprefix("HANGUL SYLLABLE ").lower()
-    if unicodedata.category(one) == "So":
+    if unicodedata.category(char) == "So":
         return f" [{name.lower()}] " if name else "…"
     if letter := _LETTER.match(name):
         spelt = _CYRILLIC_AND_GREEK.get(letter[2], letter[2].lower())

@@ -11,13 +11,13 @@ Ridge = Sequence[float]
 
 
 def ridge(canvas: Canvas, base: float, height: float, rough: float, steps: int = 128) -> Ridge:
-    """Make the line of a ridge by halving: `rough` from 0 (rolling) to 1 (jagged)."""
+    """Return a ridge, by midpoint displacement: `rough` from 0 (rolling) to 1 (jagged)."""
     line = [canvas.between(-0.6, 0.6) for _ in range(5)]
     swing = 0.5 + 0.25 * rough
     while len(line) < steps:
         finer = [line[0]]
-        for one, other in pairwise(line):
-            finer += ((one + other) / 2 + canvas.between(-swing, swing) * rough, other)
+        for left, right in pairwise(line):
+            finer += ((left + right) / 2 + canvas.between(-swing, swing) * rough, right)
         line, swing = finer, swing * 0.52
     if rough < 0.3:
         line = _smooth(line)
@@ -27,8 +27,8 @@ def ridge(canvas: Canvas, base: float, height: float, rough: float, steps: int =
 def _smooth(line: list[float]) -> list[float]:
     for _ in range(14):
         line = [
-            (line[max(0, at - 4)] + 2 * one + line[min(len(line) - 1, at + 4)]) / 4
-            for at, one in enumerate(line)
+            (line[max(0, at - 4)] + 2 * y + line[min(len(line) - 1, at + 4)]) / 4
+            for at, y in enumerate(line)
         ]
     return line
 
@@ -41,13 +41,13 @@ def fill(canvas: Canvas, line: Ridge, colour: Colour) -> None:
 
 
 def height_at(canvas: Canvas, line: Ridge, x: float) -> float:
-    """Give how high a ridge is at a place, in units from the top."""
+    """Return how high a ridge is at a place, in units from the top."""
     at = min(len(line) - 1, max(0, round(x / canvas.wide * (len(line) - 1))))
     return line[at]
 
 
 def ground(canvas: Canvas, place: str, line: float, light: tuple[float, float]) -> Ridge:
-    """Paint a place from its horizon to its foreground; give the ridge to stand on."""
+    """Paint a place from its horizon to its foreground; return the ridge that things stand on."""
     return _GROUNDS.get(place, _hills)(canvas, line, light)
 
 
@@ -145,7 +145,7 @@ def _city(canvas: Canvas, line: float, light: tuple[float, float]) -> Ridge:
             mix(canvas.colours.light, (255, 190, 84), 0.6),
             mix(canvas.colours.light, (255, 120, 170), 0.6),
         )
-        windows = [mix(colour, one, 0.85 if dark else 0.3) for one in (warm, warm, warm, cool)]
+        windows = [mix(colour, lamp, 0.85 if dark else 0.3) for lamp in (warm, warm, warm, cool)]
         while x < canvas.wide + 2:
             wide = canvas.between(5, 11)
             top = line - canvas.between(14, 44 - 6 * layer) + 7 * layer

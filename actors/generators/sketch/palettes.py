@@ -31,15 +31,15 @@ class Palette:
 
     @property
     def luminance(self) -> float:
-        """How bright the sky is, from 0 to 1."""
-        return sum(_luminance(one) for one in (self.high, self.middle, self.low)) / 3
+        """The brightness of the sky, from 0 to 1."""
+        return sum(map(_luminance, (self.high, self.middle, self.low))) / 3
 
     def land(self, depth: float) -> Colour:
-        """Give the colour of land at a depth from 0 (the horizon) to 1 (the foreground)."""
+        """Return the colour of land at a depth from 0 (the horizon) to 1 (the foreground)."""
         return mix(self.far, self.near, depth)
 
     def soil(self, depth: float) -> Colour:
-        """Give the colour of bare ground there, which snow may lie on."""
+        """Return the colour of bare ground at a depth, with snow if there is any."""
         white = mix((238, 243, 250), (172, 188, 212), depth)
         return mix(self.land(depth), _dim(white, self.luminance), self.snow)
 

@@ -26,7 +26,7 @@ class Scene:
     water: bool
 
     def ground(self, canvas: Canvas, x: float) -> float:
-        """Give how far from the top the ground is at a place."""
+        """Return how far from the top the ground is at a place."""
         return height_at(canvas, self.land, x)
 
     @property

@@ -5,16 +5,16 @@ from limner.actors.generators.sketch.palettes import mix
 from limner.actors.generators.sketch.words import Reading
 
 HORIZONS = {"sea": 60, "lake": 56, "desert": 60, "city": 74, "mountain": 66, "room": 60}
-"""Where the sky ends, in units from the top; 62 where nothing is said."""
+"""Where the sky ends, in units from the top; 62 for other places."""
 
 
 def horizon(canvas: Canvas, place: str) -> float:
-    """Choose where the sky ends."""
+    """Return where the sky ends."""
     return HORIZONS.get(place, 62) + canvas.between(-5, 4)
 
 
 def paint_sky(canvas: Canvas, reading: Reading, line: float) -> tuple[float, float]:
-    """Paint the sky with its light, down to the horizon; give where the light stands."""
+    """Paint the sky with its light, down to the horizon; return where the light is."""
     colours = canvas.colours
     canvas.gradient(0, line + 1, (colours.high, colours.middle, colours.low))
     canvas.gradient(line, 100, (colours.low, colours.far, colours.near))

@@ -116,12 +116,12 @@ class Reading:
     mood_known: bool
 
     def chance(self, number: int) -> int:
-        """Give the `number`-th (0 to 7) of the choices that the words leave open, 0 to 65,535."""
+        """Return the `number`-th (0 to 7) of the choices that the words leave open, 0 to 65,535."""
         return int(self.fingerprint[4 * number : 4 * number + 4], 16)
 
 
 def read(prompt: str) -> Reading:
-    """Read a prompt, however hostile; what its words leave open, its fingerprint chooses."""
+    """Return the reading of any prompt; its fingerprint chooses what its words leave open."""
     fingerprint = hashlib.blake2b(
         prompt.encode("utf-8", "surrogatepass"), digest_size=16
     ).hexdigest()
@@ -142,11 +142,11 @@ def read(prompt: str) -> Reading:
 
 
 def words_of(text: str) -> frozenset[str]:
-    """Give the words of a text, in lower case, plurals beside their singulars.
+    """Return the words of a text, in lower case, plurals beside their singulars.
 
-    A pictograph counts as the words of its Unicode name, so that a wave or a castle is one.
+    A pictograph counts as the words of its Unicode name, for example a wave or a castle.
     """
-    names = [unicodedata.name(one, "") for one in text if unicodedata.category(one) == "So"]
+    names = [unicodedata.name(char, "") for char in text if unicodedata.category(char) == "So"]
     words = re.findall(r"[^\W\d_]+", f"{text} {' '.join(names)}".casefold())
     return frozenset(
         form for word in words for form in (word, word.removesuffix("s"), word.removesuffix("es"))

@@ -1,4 +1,4 @@
-"""Whether bytes are a picture."""
+"""The check that bytes are a picture."""
 
 import struct
 import threading

@@ -1,4 +1,4 @@
-"""From what a host gives as its generator to one that can be called."""
+"""What a host may give as its generator."""
 
 import threading
 

@@ -1,4 +1,4 @@
-"""The embedded generator: what it draws is the same, differs, survives, and says what it is."""
+"""The embedded generator: its pictures are reproducible, differ by prompt, and name it."""
 
 import hashlib
 import os
@@ -44,7 +44,7 @@ def opened(data: bytes) -> Image.Image:
 
 
 def colours(data: bytes) -> list[tuple[int, ...]]:
-    """Give the mean colours of twelve parts of a picture, its paper left out."""
+    """Return the mean colours of twelve parts of a picture, without its paper."""
     image = opened(data).convert("RGB")
     width, height = image.size
     small = image.crop((30, 30, width - 30, round(height * 0.85))).resize(
@@ -54,7 +54,7 @@ def colours(data: bytes) -> list[tuple[int, ...]]:
 
 
 def distance(one: list[tuple[int, ...]], other: list[tuple[int, ...]]) -> float:
-    """Give how far two pictures are apart, a part and a channel, of 255."""
+    """Return the mean distance of two pictures for each part and channel, 0 to 255."""
     channels = [
         abs(a - b) for p, q in zip(one, other, strict=True) for a, b in zip(p, q, strict=True)
     ]
@@ -101,7 +101,7 @@ def test_another_seed_gives_another_picture_in_the_same_colours():
 
 def test_prompts_of_different_words_look_different():
     pictures = {prompt: colours(drawn(prompt)) for prompt in PROMPTS}
-    apart = sorted(distance(one, other) for one, other in combinations(pictures.values(), 2))
+    apart = sorted(distance(*pair) for pair in combinations(pictures.values(), 2))
     assert apart[len(apart) // 2] > 40, "half of the pairs are far apart"
     assert apart[len(apart) // 20] > 12, "and next to none are close"
     assert len({tuple(parts[0]) for parts in pictures.values()}) == len(pictures), "a sky each"
@@ -158,7 +158,7 @@ def test_a_caption_holds_only_letters_that_the_font_has(prompt):
     font = ImageFont.load_default(16)
     missing = bytes(font.getmask("\uffff"))
     text = legible(prompt)
-    assert all(one == " " or bytes(font.getmask(one)) != missing for one in text)
+    assert all(char == " " or bytes(font.getmask(char)) != missing for char in text)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What is read out of a prompt."""
+"""How a prompt's words are read."""
 
 from hypothesis import given
 from hypothesis import strategies as st
