@@ -1,7 +1,9 @@
-"""Everything that is said, and pure functions on it."""
+"""The values of Limner, and pure functions on them. Hosts import from here."""
 
 from limner.messages.errors import LimnerError
+from limner.messages.limiter.control import LaneReport, TaskPlace, WaitingRequest
 from limner.messages.limiter.settings import LaneSettings
+from limner.messages.picture_requests import AgainMode, Mode
 from limner.messages.pictures import (
     Failure,
     Illustrated,
@@ -11,28 +13,33 @@ from limner.messages.pictures import (
     Unplaced,
     Unwritten,
 )
-from limner.messages.prompts import Prompt, PromptMatch
-from limner.messages.registry import Link, Registry
+from limner.messages.prompts import Prompt, PromptMatch, TagOwner
+from limner.messages.registry import Link, Registry, RegistryUpdate, Version
 from limner.messages.session.tally import Tally
 from limner.messages.settings import Settings
 from limner.messages.status import LaneStatus, Pending, Progress, StudioStatus
 from limner.messages.tasks import Task, TaskEnd, TaskState
 from limner.messages.text.clean import clean
 from limner.messages.text.compose import Composed, compose
-from limner.messages.text.notation import Notation
-from limner.messages.text.patterns import DEFAULT_PATTERNS
+from limner.messages.text.notation import Markup, Notation
+from limner.messages.text.patterns import DEFAULT_PATTERNS, Pattern, compile_patterns
 from limner.messages.text.scanner import PromptScanner, find_prompts
 
 __all__ = [
     "DEFAULT_PATTERNS",
+    "AgainMode",
     "Composed",
     "Failure",
     "Illustrated",
+    "LaneReport",
     "LaneSettings",
     "LaneStatus",
     "LimnerError",
     "Link",
+    "Markup",
+    "Mode",
     "Notation",
+    "Pattern",
     "Pending",
     "Picture",
     "PictureBytes",
@@ -42,15 +49,21 @@ __all__ = [
     "PromptMatch",
     "PromptScanner",
     "Registry",
+    "RegistryUpdate",
     "Settings",
     "StudioStatus",
+    "TagOwner",
     "Tally",
     "Task",
     "TaskEnd",
+    "TaskPlace",
     "TaskState",
     "Unplaced",
     "Unwritten",
+    "Version",
+    "WaitingRequest",
     "clean",
+    "compile_patterns",
     "compose",
     "find_prompts",
 ]

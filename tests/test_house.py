@@ -1,13 +1,19 @@
-"""The house: its two import rules, each shown to be able to fail, and its packages."""
+"""The house: its import rules, each shown to be able to fail, its doors and its packages."""
 
 import ast
 import configparser
 import graphlib
+import importlib
+import inspect
 import re
-from collections.abc import Iterator, Mapping
+import typing
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from types import FunctionType
 
 import pytest
+
+from limner.actors import Settings, Studio
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDERS = ("actors", "messages", "scripts")
@@ -42,6 +48,15 @@ DOORS = frozenset(
     ]
 )
 """What hosts import from."""
+SYSTEM = "limner.actors.system."
+NOT_FOR_HOSTS = frozenset(
+    [
+        *("Mailbox", "Scheduler", "VirtualClock"),  # what a system is made of
+        *("BatchOptions", "CallOptions"),  # of constructors that only Limner calls
+        *("StreamEnded", "StreamInterrupted", "TextReplaced"),  # what the monitor takes
+    ]
+)
+"""Types in public signatures that only Limner itself uses."""
 PROTOCOLS = {"session": ("lifecycle", "processing", "streaming", "totals", "writing")}
 """The files of a room of `messages/` that hold its messages; `protocol` where none is named."""
 
@@ -225,6 +240,65 @@ def at_run_time(source: str) -> str:
     return ast.unparse(tree)
 
 
+def public_functions(kind: type) -> Iterator[Callable[..., object]]:
+    """Yield the public methods and properties of a class, and those that begin or iterate it."""
+    for base in kind.__mro__:
+        for name, member in vars(base).items():
+            if base.__module__.startswith("limner.") and (
+                not name.startswith("_") or name in {"__init__", "__call__", "__iter__"}
+            ):
+                function = member.fget if isinstance(member, property) else member
+                function = inspect.unwrap(getattr(function, "__func__", function))
+                if isinstance(function, FunctionType):
+                    yield function
+
+
+def types_in(thing: object) -> Iterator[type]:
+    """Yield the types of Limner in the public signatures and fields of a class or a function."""
+    signed: list[object] = [thing]
+    if inspect.isclass(thing):
+        signed += public_functions(thing)
+    hints = [
+        hint
+        for each in signed
+        if inspect.isclass(each) or isinstance(each, FunctionType)
+        for name, hint in typing.get_type_hints(each).items()
+        if not name.startswith("_")
+    ]
+    while hints:
+        hint = hints.pop()
+        if isinstance(hint, list):
+            hints += hint
+        elif origin := typing.get_origin(hint):
+            hints += [origin, *typing.get_args(hint)]
+        elif inspect.isclass(hint) and hint.__module__.startswith("limner."):
+            yield hint
+
+
+def not_at_a_door(known: list[object], doors: list[object]) -> set[str]:
+    """Return the types that a host meets, from what it knows on, and cannot import from a door."""
+    found, seen = set(), list(known)
+    for thing in seen:
+        if getattr(thing, "__module__", "").startswith(SYSTEM):
+            continue  # what actors run on has parts of its own
+        for kind in types_in(thing):
+            if not any(kind is other for other in seen):
+                seen.append(kind)
+                if not any(kind is other for other in doors) and kind.__name__ not in NOT_FOR_HOSTS:
+                    found.add(f"{kind.__module__}.{kind.__name__}")
+    return found
+
+
+def at_the_doors() -> list[object]:
+    """Return all that can be imported from the doors."""
+    modules = [importlib.import_module(door) for door in sorted(DOORS)]
+    return [
+        getattr(module, name)
+        for module in modules
+        for name in getattr(module, "__all__", vars(module))
+    ]
+
+
 def test_messages_are_pure():
     for module, source in SOURCES.items():
         if module.startswith("messages."):
@@ -351,6 +425,25 @@ def test_hosts_need_no_import_deeper_than_the_doors():
     for block in blocks:
         for name, _ in imported(block):
             assert not name.startswith("limner.") or name.removesuffix(".__init__") in DOORS, name
+
+
+def test_hosts_can_import_each_type_that_they_meet_from_a_door(tmp_path):
+    settings = Settings(store="memory:", pictures=tmp_path)
+    with Studio.open(settings, generator="instant") as studio:
+        known = [*at_the_doors(), type(studio.limiter)]
+    assert not not_at_a_door(known, at_the_doors())
+
+
+def test_the_rule_of_doors_can_fail():
+    doors = at_the_doors()
+    closed = [thing for thing in doors if getattr(thing, "__name__", "") != "RegistryUpdate"]
+    assert not_at_a_door(closed, closed) == {"limner.messages.registry.RegistryUpdate"}
+
+
+def test_readme_names_nothing_deeper_than_the_doors():
+    readme = (ROOT / "README.md").read_text("utf-8")
+    for name in re.findall(r"`(limner\.[a-z_.]+[a-z_])", readme):
+        assert name in DOORS or name.rpartition(".")[0] in DOORS | {"limner"}, name
 
 
 def test_actors_take_time_threads_and_chance_from_their_system_alone():

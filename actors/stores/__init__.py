@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from limner.actors.stores.documents import Document, DocumentStore
+from limner.actors.stores.documents import Document, DocumentStore, Pictures
 from limner.actors.stores.memory import MemoryStore
 from limner.actors.stores.opening import open_store
 from limner.actors.stores.picture_files import PictureFiles
@@ -20,6 +20,7 @@ __all__ = [
     "FileStore",
     "MemoryStore",
     "PictureFiles",
+    "Pictures",
     "RegistryStore",
     "SqlStore",
     "Store",
