@@ -51,7 +51,7 @@ from limner.messages.registry import Link, Registry, RegistryUpdate, Version
 from limner.messages.tasks import Task
 
 ATTEMPTS = 200
-"""Times that a change is tried on what others have made of the document meanwhile."""
+"""How often a change is tried again after another writer has changed the document."""
 
 _NAME = re.compile(r"[0-9a-f]{1,128}")
 
@@ -64,8 +64,8 @@ class Document(NamedTuple):
         known: what is known of its prompts and pictures, as a dictionary that JSON can hold; to a
             host it means nothing. `None` if nothing is known yet.
         revision: the host's own name for this state of both, such as a counter, an ETag, or the
-            row itself. In a document that is to be put in place it is that of the one that has to
-            be there still; `None` if there was none.
+            row itself. In a document that `replace` gets, it is the revision of the document to
+            replace; `None` if there was none.
     """
 
     text: str | None
@@ -77,26 +77,31 @@ class Pictures(Protocol):
     """Where the bytes of pictures are kept: `PictureFiles`, or what a host has instead."""
 
     def put(self, picture: Picture, data: bytes) -> Picture:
-        """Keep a picture's bytes durably; give it with the URL by which a text refers to it."""
+        """Keep a picture's bytes durably, and return it with the URL by which a text refers to it.
+
+        Args:
+            picture: the picture; its `url` is still empty.
+            data: its bytes.
+        """
         ...
 
     def lost(self, picture: Picture) -> bool:
-        """Say whether a picture that was put here is not here any more."""
+        """Return whether the file of a picture that was put here is gone."""
         ...
 
 
 class DocumentStore(ABC):
-    """A `RegistryStore` over documents, of which a host gives `fetch`, `replace` and `search`.
+    """A `RegistryStore` over documents: a host implements `fetch`, `replace` and `search`.
 
     These three are called on several threads at one time, also for the same message, and other
-    processes may call theirs on the same documents. No lock is held meanwhile: that `replace`
-    compares and sets in one step is all that keeps changes from being lost. A change that comes
-    too late is made again on what is there by then, so a picture that is kept never makes the
-    write of a text fail, nor is it lost by one.
+    processes may call theirs on the same documents. No lock is held meanwhile: only the atomic
+    compare-and-set of `replace` keeps changes from being lost. A change that comes too late is made
+    again on the newer document. So keeping a picture never makes the write of a text fail, and no
+    write loses a kept picture.
 
-    A text's version is a hash of it, so a host needs no column for it, and one that changes the
-    text itself is noticed. Each change reads and writes the whole document of a message; tasks
-    are not remembered.
+    A text's version is a hash of the text, so a host needs no column for it, and a change of the
+    text by the host itself is noticed. Each change reads and writes the whole document of a
+    message. Tasks are not stored.
 
     Args:
         pictures: where the bytes of pictures are kept.
@@ -107,10 +112,10 @@ class DocumentStore(ABC):
 
     @abstractmethod
     def fetch(self, message_id: str) -> Document | None:
-        """Give the document of a message with its revision, which is not `None`.
+        """Return the document of a message with its revision, which is not `None`.
 
         Args:
-            message_id: as the host has given it to Limner, and unchecked.
+            message_id: the id that the host gave to Limner, unchecked.
 
         Returns:
             The document, or `None` if there is none.
@@ -118,36 +123,37 @@ class DocumentStore(ABC):
 
     @abstractmethod
     def replace(self, message_id: str, new: Document) -> bool:
-        """Put a document in place, if the one that is there has the revision that the new names.
+        """Replace the document of a message if the stored one has the revision `new.revision`.
 
-        Comparing and setting is one step, which nobody comes in between, and the new document has
-        another revision. When this returns, it outlives a power cut. A host that makes the
-        messages itself raises an error where there is none.
+        Comparing and setting must be one atomic step, and the new document gets another revision.
+        When this returns, the document outlives a power cut. A host that makes the messages itself
+        raises an error where there is none.
 
         Args:
-            message_id: whose document.
-            new: its text and what is known; `revision` is of the one to be replaced, or `None` if
-                there must be none.
+            message_id: the message.
+            new: its text and what is known of it; `revision` is that of the document to replace,
+                or `None` if there must be none.
 
         Returns:
-            Whether it was put in place: false if there was another, or none, or one where there
-            must be none.
+            Whether the document was replaced. False if the stored one has another revision, if
+            there is none, or if there is one where there must be none.
         """
 
     @abstractmethod
     def search(self, name: str) -> Iterable[str]:
-        """Give the ids of the messages whose document has a name somewhere in `known`.
+        """Return the ids of the messages whose document contains a name anywhere in `known`.
 
-        Ids of others do no harm, so all ids are an answer too, though a slow one: each of these
-        documents is fetched. A host of many messages has an index, or a table that it fills in
+        Further ids do no harm: returning all ids is correct, but slow, since each of these
+        documents is fetched. A host with many messages has an index, or a table that it fills in
         `replace`.
 
         Args:
-            name: of a prompt or picture: 1 to 128 hexadecimal digits, so it is safe in any pattern.
+            name: the id of a prompt or picture: 1 to 128 hexadecimal digits, so it is safe in any
+                pattern.
         """
 
     def load(self, message_id: str) -> tuple[str, Version] | None:
-        """Give a message's text and its version, or `None` if there is none."""
+        """Return a message's text and its version, or `None` if there is none."""
         held = self.fetch(message_id)
         if held is None or held.text is None:
             return None
@@ -191,17 +197,17 @@ class DocumentStore(ABC):
         return picture
 
     def kept(self, message_id: str) -> Mapping[str, Picture]:
-        """Give the newest picture of each prompt that is kept but in no text yet.
+        """Return the newest picture of each prompt that is kept but in no text yet, by prompt id.
 
         Raises:
             StoreFailed: if the document is broken.
         """
         known = self.registry(message_id)
-        there = (one for one in known.links if not self._pictures.lost(one.placement.picture))
+        there = (link for link in known.links if not self._pictures.lost(link.placement.picture))
         return known.but(links=tuple(there)).kept()
 
     def registry(self, message_id: str) -> Registry:
-        """Give all that is known of a message: an empty `Registry` if nothing is.
+        """Return the registry of a message; an empty `Registry` if nothing is known of it.
 
         Raises:
             StoreFailed: if the document is broken.
@@ -217,7 +223,7 @@ class DocumentStore(ABC):
         self._change(prompt.message_id, lambda text, known: (text, known.add(prompt)))
 
     def prompt(self, prompt_id: str) -> Prompt | None:
-        """Give a prompt of any message by its id, or `None` if it is not known.
+        """Return a prompt of any message by its id, or `None` if it is not known.
 
         Raises:
             StoreFailed: if a document that has the id is broken; so for the look-ups below.
@@ -226,15 +232,17 @@ class DocumentStore(ABC):
         return next((prompt for prompt in found if prompt is not None), None)
 
     def pictures_of(self, prompt_id: str) -> Sequence[Link]:
-        """Give the pictures of a prompt, oldest first."""
+        """Return the pictures of a prompt, oldest first."""
         return [link for known in self._with(prompt_id) for link in known.pictures(prompt_id)]
 
     def prompts_of(self, picture_id: str) -> Sequence[Prompt]:
-        """Give the prompts that a picture belongs to, over all messages."""
+        """Return the prompts of all messages that a picture belongs to."""
         found = []
         for known in self._with(picture_id):
             placed = (link.placement for link in known.links)
-            ids = {one.prompt_id for one in placed if one.picture.id == picture_id}
+            ids = {
+                placement.prompt_id for placement in placed if placement.picture.id == picture_id
+            }
             found += [prompt for prompt in known.prompts if prompt.id in ids]
         return found
 

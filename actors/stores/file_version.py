@@ -14,12 +14,12 @@ _NO_LINKS = {errno.EPERM, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.E
 
 
 def version_of(content: bytes) -> str:
-    """Give the version of a text by its bytes."""
+    """Return the version of a text by its bytes."""
     return blake2b(content, digest_size=16).hexdigest()
 
 
 def read(path: Path) -> bytes | None:
-    """Give the bytes of a file, or `None` if there is none.
+    """Return the bytes of a file, or `None` if there is none.
 
     Raises:
         StoreFailed: if it cannot be read, or is no file of bytes.
@@ -36,7 +36,7 @@ def read(path: Path) -> bytes | None:
 
 
 def expect(path: Path, expected: Version | None) -> int | None:
-    """Give the permission bits of a file that has the expected version, `None` for no file.
+    """Check the version of a file, and return its permission bits; `None` for no file.
 
     Raises:
         VersionConflict: if it has another, or there is none, or one where none was expected.
@@ -55,7 +55,7 @@ def expect(path: Path, expected: Version | None) -> int | None:
 
 
 def create(temporary: Path, path: Path) -> None:
-    """Give a file its name if nothing has that name, in one step.
+    """Rename a file in one step, unless there is a file of the new name.
 
     Raises:
         VersionConflict: if something has.

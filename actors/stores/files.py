@@ -59,7 +59,7 @@ class FileStore:
         self._swept = False
 
     def load(self, message_id: str) -> tuple[str, Version] | None:
-        """Give a file's text and its version, or `None` if there is no such file.
+        """Return a file's text and its version, or `None` if there is no such file.
 
         Raises:
             UnknownMessage: if the id is no plain file name.
@@ -131,7 +131,7 @@ class FileStore:
         return picture
 
     def kept(self, message_id: str) -> Mapping[str, Picture]:
-        """Give the newest picture of each prompt that is kept but in no text yet.
+        """Return the newest picture of each prompt that is kept but in no text yet, by prompt id.
 
         Raises:
             UnknownMessage: if the id is no plain file name.
@@ -144,7 +144,7 @@ class FileStore:
             return registry.kept(connection, message_id, self._pictures.lost)
 
     def registry(self, message_id: str) -> Registry:
-        """Give all that is known of a message: an empty `Registry` if nothing is.
+        """Return the registry of a message; an empty `Registry` if nothing is known of it.
 
         Raises:
             UnknownMessage: if the id is no plain file name.
@@ -168,7 +168,7 @@ class FileStore:
             registry.add(connection, prompt)
 
     def prompt(self, prompt_id: str) -> Prompt | None:
-        """Give a prompt of any message by its id, or `None` if it is not known.
+        """Return a prompt of any message by its id, or `None` if it is not known.
 
         Raises:
             StoreFailed: if the registry cannot be read.
@@ -179,7 +179,7 @@ class FileStore:
             return registry.prompt(connection, prompt_id)
 
     def pictures_of(self, prompt_id: str) -> Sequence[Link]:
-        """Give the pictures of a prompt, oldest first.
+        """Return the pictures of a prompt, oldest first.
 
         Raises:
             StoreFailed: if the registry cannot be read.
@@ -190,7 +190,7 @@ class FileStore:
             return registry.pictures_of(connection, prompt_id)
 
     def prompts_of(self, picture_id: str) -> Sequence[Prompt]:
-        """Give the prompts that a picture belongs to, over all messages.
+        """Return the prompts of all messages that a picture belongs to.
 
         Raises:
             StoreFailed: if the registry cannot be read.

@@ -1,4 +1,4 @@
-"""Texts that live as long as the process: for standard output, tests and benchmarks."""
+"""A store in memory: for standard output, tests and benchmarks."""
 
 from collections.abc import Mapping, Sequence
 from threading import Lock
@@ -14,10 +14,10 @@ _NOTHING = Registry()
 
 
 class MemoryStore:
-    """A store in memory. Versions are integers from 1; tasks are not remembered.
+    """A store in memory. Versions are integers from 1; tasks are not stored.
 
-    `texts` holds the text by message id, `pictures` the bytes by picture id: read them, and
-    take a text out of `texts` to play a host that deleted the message.
+    `texts` holds the texts by message id, `pictures` the bytes by picture id. Both may be read. To
+    simulate a host that deletes a message, delete its text from `texts`.
 
     Args:
         pictures: where the bytes of pictures are kept; without it they stay in memory too,
@@ -39,11 +39,11 @@ class MemoryStore:
 
     @property
     def blocks(self) -> bool:
-        """Whether its calls may block; what is derived from it is taken to."""
+        """Whether its calls may block; those of a derived class may."""
         return self._files is not None or type(self) is not MemoryStore
 
     def load(self, message_id: str) -> tuple[str, Version] | None:
-        """Give a message's text and its version, or `None` if there is none."""
+        """Return a message's text and its version, or `None` if there is none."""
         with self._lock:
             text = self.texts.get(message_id)
             return None if text is None else (text, self._versions[message_id])
@@ -56,7 +56,7 @@ class MemoryStore:
         expected_version: Version | None,
         links: RegistryUpdate | None = None,
     ) -> Version:
-        """Write a text if it still has the version that is expected; give the new one.
+        """Write a text if the stored one has the expected version, and return the new version.
 
         Raises:
             VersionConflict: if it has another, or none, or one where none was expected.
@@ -93,11 +93,11 @@ class MemoryStore:
         return known
 
     def kept(self, message_id: str) -> Mapping[str, Picture]:
-        """Give the newest picture of each prompt that is kept but in no text yet."""
+        """Return each prompt's newest picture that is kept but in no text yet, by prompt id."""
         return self.registry(message_id).kept()
 
     def registry(self, message_id: str) -> Registry:
-        """Give all that is known of a message: an empty `Registry` if nothing is."""
+        """Return the registry of a message; an empty `Registry` if nothing is known of it."""
         with self._lock:
             return self._registry(message_id)
 
@@ -108,26 +108,26 @@ class MemoryStore:
             self._remember(prompt.message_id, before, before.add(prompt))
 
     def prompt(self, prompt_id: str) -> Prompt | None:
-        """Give a prompt of any message by its id, or `None` if it is not known."""
+        """Return a prompt of any message by its id, or `None` if it is not known."""
         with self._lock:
             return self._registry(self._messages.get(prompt_id)).prompt(prompt_id)
 
     def pictures_of(self, prompt_id: str) -> Sequence[Link]:
-        """Give the pictures of a prompt, oldest first."""
+        """Return the pictures of a prompt, oldest first."""
         with self._lock:
             return self._registry(self._messages.get(prompt_id)).pictures(prompt_id)
 
     def prompts_of(self, picture_id: str) -> Sequence[Prompt]:
-        """Give the prompts that a picture belongs to, over all messages."""
+        """Return the prompts of all messages that a picture belongs to."""
         with self._lock:
             prompts = (
-                self._registry(self._messages.get(one)).prompt(one)
-                for one in self._prompts.get(picture_id, ())
+                self._registry(self._messages.get(prompt_id)).prompt(prompt_id)
+                for prompt_id in self._prompts.get(picture_id, ())
             )
             return [prompt for prompt in prompts if prompt is not None]
 
     def forget(self, message_id: str) -> None:
-        """Forget a message, its versions and its registry, so that memory can be had back."""
+        """Delete a message with its versions and its registry, to free their memory."""
         with self._lock:
             self.texts.pop(message_id, None)
             self._versions.pop(message_id, None)

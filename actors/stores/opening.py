@@ -16,7 +16,7 @@ _UNDERSTOOD = (
 
 
 def open_store(name: object, *, pictures: Path, pictures_url: str | None) -> Store:
-    """Give the store that a name stands for, or the one that is given.
+    """Open the store that a name stands for, or return the one that is given.
 
     Args:
         name: `memory:`, `files:DIRECTORY`, `chat:FILE`, a SQLAlchemy URL, or an object with the

@@ -63,7 +63,7 @@ class PictureFiles:
         return picture.model_copy(update={"url": self._prefix + path.name})
 
     def lost(self, picture: Picture) -> bool:
-        """Say whether a picture that was put here has no file any more."""
+        """Return whether the file of a picture that was put here is gone."""
         try:
             name = _file_name(picture)
         except StoreFailed:

@@ -1,4 +1,4 @@
-"""Where texts and their registry live, as the rest of Limner sees it."""
+"""The methods of a store: `Store` for streaming, `RegistryStore` for all calls."""
 
 from collections.abc import Mapping, Sequence
 from typing import Protocol, TypeGuard
@@ -10,17 +10,17 @@ from limner.messages.tasks import Task
 
 
 class Store(Protocol):
-    """Where texts and their finished pictures live: what streaming needs.
+    """Keeps texts and their finished pictures: the methods that streaming needs.
 
-    Called on worker threads, several at one time. Every method may block; a store with an
-    attribute `blocks` that is false says that none does, and spares itself the threads. Any
-    exception but those named here is a failure of the store. `RegistryStore` adds what
-    regenerating, refining and reconciling need; `limner.actors.stores.conformance.suite` is a suite
-    that shows whether a store keeps its word.
+    They are called on worker threads, several at one time. Every method may block. A store whose
+    attribute `blocks` is false says that none does; then they are not called on worker threads.
+    Any exception but those named here counts as a failure of the store. `RegistryStore` adds the
+    methods that regenerating, refining and reconciling need. The suite in
+    `limner.actors.stores.conformance` shows whether a store keeps these promises.
     """
 
     def load(self, message_id: str) -> tuple[str, Version] | None:
-        """Give a message's text and its version, or `None` if there is none."""
+        """Return a message's text and its version, or `None` if there is none."""
         ...
 
     def write(
@@ -31,31 +31,31 @@ class Store(Protocol):
         expected_version: Version | None,
         links: RegistryUpdate | None = None,
     ) -> Version:
-        """Write a text if the store still holds the version that is expected; give the new one.
+        """Write a text if the stored one has the expected version, and return the new version.
 
         Args:
-            message_id: whose text.
+            message_id: the message.
             text: the whole text.
-            expected_version: what `load` gave; `None` creates the message.
-            links: what the write settles, for the registry: in the same transaction where
-                the store can.
+            expected_version: what `load` returned; `None` creates the message.
+            links: the changes of the registry that belong to the write; in the same transaction
+                where the store can.
 
         Raises:
             VersionConflict: if the store holds another version, or none, or one where none
-                was expected. Nothing is written then, and nothing settled.
+                was expected. Then neither the text nor the registry is changed.
         """
         ...
 
     def keep(self, task: Task, data: bytes, picture: Picture) -> Picture:
-        """Keep a finished picture durably, before anybody is told of it.
+        """Keep a finished picture durably; only then is its task reported as completed.
 
-        Called once the bytes are known to be a picture. Keeping the same picture for the same
-        prompt again is no error.
+        The bytes have been checked to be a picture. Keeping the same picture for the same prompt
+        again is no error.
 
         Args:
             task: the task that it was made for.
             data: its bytes.
-            picture: what is known of it; `url` is still empty.
+            picture: the picture; its `url` is still empty.
 
         Returns:
             The picture with the URL by which a text refers to it.
@@ -63,49 +63,49 @@ class Store(Protocol):
         ...
 
     def kept(self, message_id: str) -> Mapping[str, Picture]:
-        """Give the pictures of a message that are kept but in no text yet, by prompt id."""
+        """Return each prompt's newest picture that is kept but in no text yet, by prompt id."""
         ...
 
     def close(self) -> None:
-        """Let go of what is open. Called once, when nobody uses the store any more."""
+        """Close files and connections. Called once, when the store is no longer used."""
         ...
 
 
 class RegistryStore(Store, Protocol):
-    """A store that remembers each message's prompts and pictures: what regenerating needs.
+    """A store that also keeps each message's prompts and pictures, which regenerating needs.
 
-    A host derives its own from `limner.actors.stores.DocumentStore`, in 30 lines. One that does
-    without keeps one `Registry` a message beside its text: `keep` puts
-    `registry.keep(task, picture)` in its place, `write` puts
-    `registry.settle(message_id, links, text)`, `add` puts `registry.add(prompt)`, and `kept` is
-    `registry.kept()`. The three look-ups over all messages are then an index that it has, or a
-    table of message ids by prompt id and of prompt ids by picture id.
+    The short way to a store of your own is to derive it from `limner.actors.stores.DocumentStore`,
+    in 30 lines. Otherwise keep a `Registry` for each message beside its text. Then `keep` replaces
+    it by `registry.keep(task, picture)`, `write` by `registry.settle(message_id, links, text)`,
+    `add` by `registry.add(prompt)`, and `kept` returns `registry.kept()`. The three look-ups over
+    all messages need an index, or a table of message ids by prompt id and of prompt ids by picture
+    id.
     """
 
     def registry(self, message_id: str) -> Registry:
-        """Give all that is known of a message: an empty `Registry` if nothing is.
+        """Return the registry of a message; an empty `Registry` if nothing is known of it.
 
-        What is known outlives the text: a message that is gone keeps its history.
+        The registry outlives the text: a message that was deleted keeps its history.
         """
         ...
 
     def add(self, prompt: Prompt) -> None:
-        """Remember a prompt of `prompt.message_id`, such as a refined one.
+        """Add a prompt, such as a refined one, to the registry of `prompt.message_id`.
 
-        One that is known already is no error, and changes nothing.
+        A prompt that is known already is no error, and changes nothing.
         """
         ...
 
     def prompt(self, prompt_id: str) -> Prompt | None:
-        """Give a prompt of any message by its id, or `None` if it is not known."""
+        """Return a prompt of any message by its id, or `None` if it is not known."""
         ...
 
     def pictures_of(self, prompt_id: str) -> Sequence[Link]:
-        """Give the pictures of a prompt, oldest first; none if it is not known."""
+        """Return the pictures of a prompt, oldest first; none if the prompt is not known."""
         ...
 
     def prompts_of(self, picture_id: str) -> Sequence[Prompt]:
-        """Give the prompts that a picture belongs to, over all messages, in any order."""
+        """Return the prompts of all messages that a picture belongs to, in any order."""
         ...
 
 
@@ -113,5 +113,5 @@ _OF_THE_REGISTRY = ("registry", "add", "prompt", "pictures_of", "prompts_of")
 
 
 def keeps_registry(store: Store) -> TypeGuard[RegistryStore]:
-    """Say whether a store has the methods of `RegistryStore`, which regenerating needs."""
+    """Return whether a store has the methods of `RegistryStore`, which regenerating needs."""
     return all(callable(getattr(store, name, None)) for name in _OF_THE_REGISTRY)

@@ -180,7 +180,7 @@ class PooledActor(pykka.Actor):
                 reply_to.set_exception((pykka.ActorDeadError, dead, None))
 
     def _failed(self, reply_to: pykka.Future[Any] | None) -> None:
-        """Give the exception that is being handled to who waits for a reply, or fail with it."""
+        """Set the current exception as the reply, or fail with it if nobody waits for a reply."""
         if reply_to is not None:
             logger.info(f"Exception returned from {self} to caller:", exc_info=True)
             reply_to.set_exception()

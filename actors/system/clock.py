@@ -29,7 +29,7 @@ class Timer:
             self._clock.forget()
 
     def fire(self) -> None:
-        """Tell the message, unless it was cancelled or told."""
+        """Send the message, unless the timer was cancelled or has fired."""
         message, ref = self.message, self.ref  # in this order: a cancelling clears ref first
         self.ref = self.message = None
         if ref is not None:
@@ -59,13 +59,13 @@ class Timers:
         return self._heap[0][0] if self._heap else None
 
     def add(self, due: int, timer: Timer) -> bool:
-        """Take one in. True if it is the first one due now."""
+        """Add a timer. Returns whether it is now the first one that is due."""
         self._made += 1
         heapq.heappush(self._heap, (due, self._made, timer))
         return self._heap[0][2] is timer
 
     def pop(self) -> Timer:
-        """Take the first one out."""
+        """Remove the first timer, and return it."""
         timer = heapq.heappop(self._heap)[2]
         if timer.ref is None:
             self._cancelled = max(0, self._cancelled - 1)
@@ -107,7 +107,7 @@ class Clock:
         return (time.monotonic_ns() - self._start) // 1_000
 
     def after(self, seconds: float, ref: PooledRef[Any], message: object) -> Timer:
-        """Tell an actor something, `seconds` from now. The timer that it gives can be cancelled."""
+        """Send an actor a message `seconds` from now, and return the timer, to cancel it."""
         timer = Timer(self, ref, message)
         due = self.now + round(seconds * 1_000_000)
         with self._changed:

@@ -46,7 +46,7 @@ class _Carrier(threading.Thread):
             self.dispatcher.left(self)
 
     def stuck(self, patience: int) -> bool:
-        """Say whether for so many looks no turn ended and hardly any CPU time was used."""
+        """Return whether for several looks no turn ended and hardly any CPU time was used."""
         try:
             clock = time.pthread_getcpuclockid(self.ident or 0)
             cpu = time.clock_gettime(clock)
@@ -97,7 +97,7 @@ class Dispatcher:
         return len(self._carriers) + (self._watcher is not None)
 
     def ready(self, mailbox: Mailbox) -> None:
-        """Let the actor of a mailbox have a turn. The caller holds the mailbox's claim."""
+        """Schedule a turn of a mailbox's actor. The caller holds the mailbox's claim."""
         self._ready.put(mailbox)
         if self._closed:
             self._drain_here()
@@ -144,7 +144,7 @@ class Dispatcher:
                 break
 
     def _put_back(self, mailbox: Mailbox) -> None:
-        """Let others go before; if the end of the threads came before it meanwhile, run it here."""
+        """Queue a mailbox again at the end; if the threads have ended meanwhile, run it here."""
         self._ready.put(mailbox)
         if self._closed:
             self._drain_here()

@@ -23,7 +23,7 @@ class Flag(threading.Event):
         return f"<{type(self).__name__}: {'set' if self._set else 'unset'}>"
 
     def is_set(self) -> bool:
-        """Say whether it is set."""
+        """Return whether it is set."""
         return self._set
 
     def set(self) -> None:

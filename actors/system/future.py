@@ -37,7 +37,7 @@ class PooledFuture(pykka.ThreadingFuture[T]):
         self._callbacks: list[Callable[[], None]] | None = None
 
     def get(self, *, timeout: float | None = None) -> Any:
-        """Give the value, waiting `timeout` seconds for it at most; for ever by default.
+        """Return the value, waiting `timeout` seconds for it at most; for ever by default.
 
         Raises:
             pykka.Timeout: if it has not come by then.
@@ -49,26 +49,26 @@ class PooledFuture(pykka.ThreadingFuture[T]):
             return super().get(timeout=timeout)
 
     def set(self, value: Any = None) -> None:
-        """Give the future its value."""
+        """Set the future's value."""
         super().set(value)
         self._call_back()
 
     def set_exception(self, exc_info: Any = None) -> None:
-        """Give the future an exception in place of a value, as `sys.exc_info()` shows it."""
+        """Set an exception in place of a value, as `sys.exc_info()` returns it."""
         super().set_exception(exc_info)
         self._call_back()
 
     def fail(self, error: BaseException) -> None:
-        """Give the future an exception in place of a value."""
+        """Set an exception in place of a value."""
         self.set_exception((type(error), error, error.__traceback__))
 
     def set_if_pending(self, value: Any) -> None:
-        """Give the future its value, unless it has one or an exception already."""
+        """Set the future's value, unless it has one or an exception already."""
         with suppress(queue.Full):  # what Pykka raises then
             self.set(value)
 
     def fail_if_pending(self, error: BaseException) -> None:
-        """Give the future an exception, unless it has one or its value already."""
+        """Set an exception, unless the future has one or its value already."""
         with suppress(queue.Full):
             self.fail(error)
 
@@ -108,7 +108,7 @@ class PooledFuture(pykka.ThreadingFuture[T]):
 
 
 def concurrent(future: pykka.Future[T]) -> Future[T]:
-    """Give a `concurrent.futures.Future` that ends as a Pykka future does.
+    """Return a `concurrent.futures.Future` that ends as a Pykka future does.
 
     It is given its result on a thread of its own, which calls back whoever asked for that; never
     on an actor's.

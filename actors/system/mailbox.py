@@ -26,11 +26,12 @@ NONE: list[Envelope[Any]] = []
 class Mailbox:
     """The inbox of a pooled actor.
 
-    Whoever holds the *claim* may run the actor. `put` appends and then tries to take the claim;
-    the one that gets it makes the actor ready. A turn that finds the mailbox empty lets the claim
-    go and looks once more, so no envelope is left lying between the two. The claim is held from
-    the beginning until the actor starts, and free again after its end: an envelope that comes
-    then is still answered, or counted as a dead letter.
+    The thread that holds the *claim*, a lock, may run the actor. `put` appends an envelope, then
+    tries to acquire the claim, and makes the actor ready if it succeeds. A turn that finds the
+    mailbox empty releases the claim and checks the mailbox once more, so that no envelope is
+    missed in between. The claim is held from the beginning until the actor starts. It is free
+    again after the actor's end: an envelope that comes then is still answered, or counted as a dead
+    letter.
     """
 
     __slots__ = ("_batch", "_claim", "_incoming", "_system", "actor", "name", "patience")
@@ -44,7 +45,7 @@ class Mailbox:
         self._claim.acquire()
         self.actor: PooledActor | None = None  # held here while it lives
         self.name = ""  # once the actor has ended
-        self.patience = 0  # how often others may still go before
+        self.patience = 0  # how often other actors may still be run before this one
 
     def put(self, envelope: Envelope[Any], /) -> None:
         """Append an envelope, and make the actor ready unless it is already."""
@@ -53,10 +54,10 @@ class Mailbox:
             self._system.dispatcher.ready(self)
 
     def get(self) -> Envelope[Any]:
-        """Take the first envelope out.
+        """Remove the first envelope, and return it.
 
-        Senders append meanwhile, so their list is never replaced; where many have come they are
-        moved at once, since taking the first of a long list is dear.
+        Senders append meanwhile, so their list is never replaced. Many envelopes are moved at once,
+        since removing the first item of a long list is slow.
 
         Raises:
             IndexError: if there is none.
@@ -72,7 +73,7 @@ class Mailbox:
         return self._incoming.pop(0)
 
     def empty(self) -> bool:
-        """Say whether no envelope waits."""
+        """Return whether no envelope waits."""
         return not self._batch and not self._incoming
 
     def begin(self) -> None:
@@ -80,9 +81,9 @@ class Mailbox:
         self._system.dispatcher.ready(self)
 
     def turn(self, budget: int) -> bool:
-        """Let the actor have a turn, of so many messages at most.
+        """Run one turn of the actor, of a number of messages at most.
 
-        Says whether it has to run again; else the claim is free.
+        Returns whether it has to run again; if not, the claim is free.
         """
         if self.actor is not None:
             self.actor.take_turn(budget)
@@ -94,7 +95,7 @@ class Mailbox:
         return bool(self._incoming) and self._claim.acquire(blocking=False)
 
     def end(self) -> None:
-        """Hold the actor no longer: it has ended."""
+        """Drop the reference to the actor, which has ended."""
         self.name = str(self.actor)
         self.actor = None
         self.drain()

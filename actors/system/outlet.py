@@ -77,7 +77,7 @@ class Outlet(Generic[T]):
                 logger.exception("a subscriber's callback failed")
 
     def close(self, timeout: float = 5) -> None:
-        """Take nothing more; wait until what was taken is passed on, `timeout` seconds at most."""
+        """Accept nothing more, and wait `timeout` seconds at most until all is passed on."""
         with self._changed:
             self._closed = True
             self._changed.notify()

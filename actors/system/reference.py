@@ -40,7 +40,7 @@ class PooledRef(pykka.ActorRef[A]):
         return self.actor_inbox.actor  # type: ignore[return-value]
 
     def tell(self, message: Any) -> None:
-        """Put a message into the actor's mailbox; it is there when this returns.
+        """Add a message to the actor's mailbox; it is there when this returns.
 
         Raises:
             ActorDeadError: if the actor has ended and the caller is not an actor.
@@ -50,7 +50,7 @@ class PooledRef(pykka.ActorRef[A]):
         self.actor_inbox.put(Envelope(message))
 
     def ask(self, message: Any, *, block: bool = True, timeout: float | None = None) -> Any:
-        """Put a message into the actor's mailbox, and give its reply.
+        """Add a message to the actor's mailbox, and return its reply.
 
         Args:
             message: any object.
@@ -70,9 +70,9 @@ class PooledRef(pykka.ActorRef[A]):
         return reply.get(timeout=timeout) if block else reply
 
     def deliver(self, message: Any) -> None:
-        """Tell without ever raising, whoever calls: for timers, workers and the system itself."""
+        """Send a message without ever raising: for timers, workers and the system itself."""
         self.actor_inbox.put(Envelope(message))
 
     def end(self) -> None:
-        """Ask the actor to stop, after what it was told before; nobody waits for it."""
+        """Stop the actor after the messages that it was sent before, without waiting."""
         self.actor_inbox.put(Envelope(STOP))

@@ -22,7 +22,7 @@ class RefList:
         self._refs[ref] = None
 
     def remove(self, ref: pykka.ActorRef[Any]) -> None:
-        """Take a ref out.
+        """Remove a ref.
 
         Raises:
             ValueError: if it is not there.
@@ -52,7 +52,7 @@ class RefList:
 
 
 def install() -> None:
-    """Put a `RefList` in place of the registry's list, unless somebody else has replaced it."""
+    """Replace the registry's list by a `RefList`, unless another program has replaced it."""
     registry = pykka.ActorRegistry
     with registry._actor_refs_lock:  # noqa: SLF001
         if type(registry._actor_refs) is list:  # noqa: SLF001

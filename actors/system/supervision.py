@@ -56,7 +56,7 @@ class Supervision:
         return len(self._living)
 
     def adopt(self, actor: PooledActor) -> None:
-        """Take a started actor in, below the one that started it."""
+        """Register a started actor below the one that started it."""
         parent = actor.life.parent
         with self._lock:
             self._living[actor] = None
@@ -66,7 +66,7 @@ class Supervision:
                 parent.life.children[actor] = None
 
     def bury(self, actor: PooledActor) -> None:
-        """Take an ended actor out, tell who started it, and stop what was linked to it."""
+        """Remove an ended actor, tell the actor that started it, and stop those linked to it."""
         life = actor.life
         with self._lock:
             life.over = True
@@ -106,7 +106,7 @@ class Supervision:
         watcher(ActorEnded(ref, life.reason))
 
     def stop_all(self) -> None:
-        """Ask all actors to stop, the last started one first, and wait for none."""
+        """Stop all actors, the last started one first, without waiting."""
         with self._lock:
             living = list(self._living)
         for actor in reversed(living):

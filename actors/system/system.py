@@ -67,13 +67,13 @@ class System:
         self.supervision.watch(ref, watcher)
 
     def random(self, purpose: str) -> random.Random:
-        """Give a stream of random numbers for one purpose."""
+        """Return a stream of random numbers for one purpose."""
         if purpose not in self._streams:
             self._streams[purpose] = random.Random(f"{uuid.uuid4()}:{purpose}")  # noqa: S311
         return self._streams[purpose]
 
     def new_urn(self) -> str:
-        """Give a name for an actor that no other has: a UUID of version 4."""
+        """Return a unique name for an actor: a UUID of version 4."""
         digits = f"{self.random('urn').getrandbits(128):032x}"
         variant = "89ab"[int(digits[16], 16) & 3]
         return (
@@ -82,7 +82,7 @@ class System:
         )
 
     def new_id(self) -> str:
-        """Give a name that no other call gives: 32 hexadecimal digits."""
+        """Return a unique id: 32 hexadecimal digits."""
         return f"{self.random('id').getrandbits(128):032x}"
 
     def mailbox(self) -> Mailbox:
@@ -104,7 +104,7 @@ class System:
         return Outlet(callback, lost=lost, name=self.name)
 
     def lock(self) -> AbstractContextManager[Any]:
-        """Give a plain lock, for the edge where host threads come in."""
+        """Return a plain lock, for code that host threads call."""
         return threading.Lock()
 
     @property
@@ -125,7 +125,7 @@ class System:
             logger.info("dead letter: %s to %s", type(message).__name__, receiver)
 
     def stop_all(self, because: BaseException | None = None) -> None:  # noqa: ARG002
-        """Ask all actors of this system to stop, the last started one first.
+        """Stop all actors of this system, the last started one first, without waiting.
 
         Args:
             because: what an actor raised that stops them all, if that is why.
@@ -159,7 +159,7 @@ _default_lock = threading.Lock()
 
 
 def current_system() -> System:
-    """Give the system of the calling actor, else the one named by `with`, else the default."""
+    """Return the system of the calling actor, else of an enclosing `with`, else the default."""
     global _default  # noqa: PLW0603
     if context.system is not None:
         return context.system

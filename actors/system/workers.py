@@ -20,7 +20,7 @@ class TooManyAbandoned(RuntimeError):
 
 
 class CallReturned(NamedTuple):
-    """What became of a call: told to whoever submitted it, once, unless it was abandoned."""
+    """How a call ended: sent once to the actor that submitted it, unless it was abandoned."""
 
     call: Call
     value: Any
@@ -30,8 +30,8 @@ class CallReturned(NamedTuple):
 class Call(Flag):
     """A blocking call that was handed to a worker thread.
 
-    The callable gets it as its argument, to see with `is_set()` and `wait(seconds)` whether
-    anybody still waits for it.
+    The function gets the call as its argument. `is_set()` and `wait(seconds)` tell the function
+    whether the call was cancelled or abandoned, so that it returns early.
     """
 
     __slots__ = ("_guard", "begun", "function", "late", "over", "pool", "ref", "tag", "thread")
@@ -57,11 +57,11 @@ class Call(Flag):
         self.over = False
 
     def cancel(self) -> None:
-        """Ask it to come back early. It still tells how it ended."""
+        """Ask the call to return early. It still reports how it ended."""
         self.set()
 
     def abandon(self) -> bool:
-        """Stop waiting for it, and replace its thread. False if it came back just before."""
+        """Stop waiting for the call, and replace its thread. False if it returned just before."""
         self.set()
         with self._guard:
             if self.over:
@@ -73,25 +73,25 @@ class Call(Flag):
         return True
 
     def begin(self, thread: object) -> bool:
-        """Say that a thread runs it now. False if nobody waits for it any more."""
+        """Record that a thread runs the call now. Returns false if nobody waits for it any more."""
         with self._guard:
             if not self.over:
                 self.thread = thread
             return not self.over
 
     def finish(self) -> bool:
-        """Say that it has come back. False if it was abandoned before."""
+        """Record that the call has returned. Returns false if it was abandoned before."""
         with self._guard:
             abandoned, self.over = self.over, True
         return not abandoned
 
     def perform(self) -> bool:
-        """Run it and tell how it ended. False if it was abandoned meanwhile."""
+        """Run the call and report how it ended. Returns false if it was abandoned meanwhile."""
         error = self.prepare()
         return self.conclude() if error is None else self.tell(None, error)
 
     def prepare(self) -> BaseException | None:
-        """Run what comes before it; give what that raised."""
+        """Run `begun`, and return what it raised."""
         try:
             if self.begun is not None:
                 self.begun(self)
@@ -100,7 +100,7 @@ class Call(Flag):
         return None
 
     def conclude(self) -> bool:
-        """Run the function itself and tell how it ended. False if it was abandoned meanwhile."""
+        """Run the function and report how it ended. Returns false if it was abandoned meanwhile."""
         try:
             value = self.function(self)
         except BaseException as caught:  # noqa: BLE001
@@ -108,7 +108,7 @@ class Call(Flag):
         return self.tell(value, None)
 
     def tell(self, value: Any, error: BaseException | None) -> bool:
-        """Tell how it ended. False if it was abandoned meanwhile."""
+        """Report how the call ended. Returns false if it was abandoned meanwhile."""
         awaited = self.finish()
         del self.function, self.begun
         if awaited:
@@ -126,15 +126,15 @@ class Pool(Protocol):
     abandoned: dict[Any, None]
 
     def grow(self, limit: int) -> None:
-        """Let it have so many threads, if it had fewer."""
+        """Raise the number of threads, if there were fewer."""
         ...
 
     def submit(self, call: Any) -> None:
-        """Take a call, to be begun once there is a thread for it."""
+        """Add a call, which begins once there is a thread for it."""
         ...
 
     def close(self) -> None:
-        """Let the threads end as they have nothing to do."""
+        """End the threads once they have nothing to do."""
         ...
 
     def replace(self, thread: Any) -> None:
@@ -207,7 +207,7 @@ class _Pool(Pool):
                 worker.start()
 
     def next_call(self, worker: _Worker) -> Call | None:
-        """Give the next call, waiting for one; `None` at the end."""
+        """Return the next call, waiting for one; `None` at the end."""
         while True:
             try:
                 call = self.calls.popleft()
@@ -228,7 +228,7 @@ class _Pool(Pool):
             return call
 
     def arrived(self, worker: _Worker) -> None:
-        """Let the next thread be woken, now that the one on its way is here."""
+        """Allow the next thread to be woken, since the one that was woken is here."""
         if worker.woken:
             worker.woken = self.waking = False
 
@@ -246,7 +246,7 @@ class _Pool(Pool):
             self.abandoned.pop(thread, None)
 
     def close(self) -> None:
-        """Let the threads end as they have nothing to do."""
+        """End the threads once they have nothing to do."""
         with self.lock:
             self.closed = True
             for worker in self.parked:

@@ -3,11 +3,11 @@
     {"version": 1, "messages": {"LINE": {"prompts": …, "links": …, "claims": …}, …},
      "merged": ["JOURNAL", BYTES]}
 
-`messages` holds a `Registry` for each message that has one; `merged` says up to where the journal
-beside the file is in it. Whatever else stands there is not Limner's: it is kept as `replaced`. A
-registry of one message that cannot be read is taken for an empty one, what names what cannot be is
-passed over, and both are replaced by the next that is known of the message. A `LINE` that is no
-number from 2 on names no message.
+`messages` holds a `Registry` for each message that has one. `merged` says which part of the journal
+beside the file is in it already. Anything else that stands under `limner` is not Limner's, and is
+kept as `replaced`. A registry that cannot be read counts as empty, and entries with impossible ids
+are skipped; the next write of that message replaces both. A `LINE` that is no number from 2 on
+names no message.
 """
 
 import re
@@ -55,7 +55,7 @@ class Row(Value):
 
     @classmethod
     def kept(cls, task: Task, picture: Picture) -> "Row":
-        """Give the row of a picture that is finished; of its task, what a registry asks for."""
+        """Return the row of a finished picture, with what a registry needs of its task."""
         names = {"id", "session_id", "message_id", "prompt_id", "prompt", "ordinal"}
         return cls(task=Task(**task.model_dump(include=names)), picture=picture)
 
@@ -104,7 +104,7 @@ class Header(Mapping[str, Registry]):
         return self._parts and self._parts.merged
 
     def __getitem__(self, message_id: str) -> Registry:
-        """Give the registry of a message."""
+        """Return the registry of a message."""
         if message_id not in self._read:
             if self._parts is None or not LINE_NUMBER.fullmatch(message_id):
                 raise KeyError(message_id)
@@ -113,15 +113,15 @@ class Header(Mapping[str, Registry]):
         return self._read[message_id]
 
     def __iter__(self) -> Iterator[str]:
-        """Give the ids of the messages."""
+        """Yield the ids of the messages."""
         return filter(LINE_NUMBER.fullmatch, self._parts.messages.members if self._parts else ())
 
     def __len__(self) -> int:
-        """Give how many messages have a registry."""
+        """Return how many messages have a registry."""
         return sum(1 for _ in self)
 
     def but(self, changed: Mapping[str, Registry], merged: Merged | None) -> "Header":
-        """Give it with some registries replaced; all else in it stays as it was.
+        """Return the header with some registries replaced; all else in it stays as it was.
 
         Args:
             changed: registries by message id.
@@ -149,7 +149,7 @@ class Header(Mapping[str, Registry]):
 
 
 class Known:
-    """What is known of all messages of a chat, and where to look it up.
+    """The registries of all messages of a chat, and look-ups over them.
 
     Args:
         header: the first line of the file.
@@ -165,7 +165,7 @@ class Known:
         self.merged = merged
 
     def registry(self, message_id: str) -> Registry:
-        """Give all that is known of a message: an empty `Registry` if nothing is."""
+        """Return the registry of a message; an empty `Registry` if nothing is known of it."""
         found = self.waiting.get(message_id)
         return self.header.get(message_id, Registry()) if found is None else found
 
@@ -203,7 +203,7 @@ class Known:
 
 
 def read_registries(header: str) -> tuple[Mapping[str, Registry], Merged | None]:
-    """Give what the first line of a chat file says: a registry by message id, and what is merged.
+    """Read the first line of a chat file: the registries by message id, and what is merged.
 
     Raises:
         BrokenLine: if the line is no header, or of a newer Limner.
@@ -213,12 +213,12 @@ def read_registries(header: str) -> tuple[Mapping[str, Registry], Merged | None]
 
 
 def with_registries(header: str, changed: Mapping[str, Registry], merged: Merged | None) -> str:
-    """Give a header with some registries replaced, as `Header.but` does."""
+    """Return a header with some registries replaced, as `Header.but` does."""
     return Header(header).but(changed, merged).line
 
 
 def replayed(registries: Mapping[str, Registry], rows: Iterable[Row]) -> dict[str, Registry]:
-    """Give the registries that rows of a journal have changed, as they are after them."""
+    """Return the registries that the rows of a journal change, as they are after these rows."""
     by_message: dict[str, list[Row]] = {}
     for row in rows:
         by_message.setdefault(row.message_id, []).append(row)
@@ -236,7 +236,7 @@ def replayed(registries: Mapping[str, Registry], rows: Iterable[Row]) -> dict[st
 
 
 def _with_ours(header: str) -> str:
-    """Give a header that has none with Limner's object in it."""
+    """Return a header that has no object of Limner's with one in it."""
     values = {"version": str(VERSION)}
     place = members(header).get(_WHERE[0])
     if place is not None and place.value is not None:
@@ -248,7 +248,7 @@ def _with_ours(header: str) -> str:
 
 
 def _parts(header: str) -> _Parts | None:
-    """Take a header apart; `None` if there is nothing of Limner's in it."""
+    """Split a header into its parts; `None` if it has no object of Limner's."""
     found = _ours(header)
     if found is None:
         return None
@@ -264,7 +264,7 @@ def _parts(header: str) -> _Parts | None:
 
 
 def _ours(header: str) -> Found | None:
-    """Give where Limner's object stands in a header; `None` if there is none."""
+    """Return where Limner's object stands in a header; `None` if there is none."""
     fields = members(header)
     if not any(name in fields for name in _OF_A_HEADER):
         raise BrokenLine("is no header of a chat: it has no chat_metadata")
@@ -285,7 +285,7 @@ def _ours(header: str) -> Found | None:
 def _registry(message_id: str, raw: str) -> Registry:
     """Read a registry, without what Limner could not have named.
 
-    Chat files are passed from hand to hand, and an id that cannot be stops the writing of its text.
+    People share chat files, and an impossible id would make the write of its text fail.
     """
     try:
         found = Registry.model_validate_json(raw)
@@ -293,12 +293,12 @@ def _registry(message_id: str, raw: str) -> Registry:
         return Registry()
     return found.but(
         prompts=tuple(
-            one
-            for one in found.prompts
-            if one.message_id == message_id
-            and _PROMPT.fullmatch(one.id)
-            and (one.parent_id is None or _PROMPT.fullmatch(one.parent_id))
+            prompt
+            for prompt in found.prompts
+            if prompt.message_id == message_id
+            and _PROMPT.fullmatch(prompt.id)
+            and (prompt.parent_id is None or _PROMPT.fullmatch(prompt.parent_id))
         ),
-        links=tuple(one for one in found.links if _PLACEMENT.fullmatch(one.placement.id)),
-        claims=tuple(one for one in found.claims if _PROMPT.fullmatch(one.prompt_id)),
+        links=tuple(link for link in found.links if _PLACEMENT.fullmatch(link.placement.id)),
+        claims=tuple(owner for owner in found.claims if _PROMPT.fullmatch(owner.prompt_id)),
     )

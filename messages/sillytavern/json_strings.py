@@ -1,4 +1,4 @@
-"""Strings in JSON: spelled as JavaScript does, and where one is changed, else as it was spelled."""
+"""JSON strings: written as JavaScript writes them; unchanged parts stay as they were written."""
 
 import json
 import re
@@ -12,17 +12,17 @@ _ESCAPE = re.compile(
 )
 
 _SAME = 16
-"""Characters that two texts have to have in common for that to be no chance."""
+"""Characters that two texts must have in common, so that it is no coincidence."""
 
 _REPLACED = 4_096
-"""Characters that may have come in place of others, so that what follows them is looked for."""
+"""Characters of a replaced piece at most after which a common part is looked for."""
 
 _PIECES = 256
-"""Places that texts are compared from; so the work stays in proportion to their length."""
+"""Positions from which texts are compared at most; that bounds the work."""
 
 
 def respelled(raw: str, text: str) -> str:
-    """Spell another string in JSON, as JavaScript does, but what is the same as it was spelled.
+    """Write a changed string as JSON, with unchanged parts as they were written before.
 
     Args:
         raw: a string in JSON, with its quotes.
@@ -52,7 +52,7 @@ def respelled(raw: str, text: str) -> str:
 
 
 def stringified(value: Any) -> str:
-    """Give a value in JSON, as `JSON.stringify` spells it."""
+    """Return a value as JSON, as `JSON.stringify` writes it."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
@@ -65,10 +65,10 @@ class _Run(NamedTuple):
 
 
 def _runs(old: str, new: str, before: int, after: int) -> Iterator[_Run]:
-    """Give what two strings have in common between their beginning and their end.
+    """Yield what two strings have in common between their beginning and their end.
 
-    From where they differ on, it looks for what follows in the one further on in the other, and
-    the other way round, and for both if one piece has come in place of another.
+    From where they differ on, the next characters of each string are looked for in the other one.
+    If one piece has replaced another, a common part after both pieces is looked for.
 
     Args:
         old: the one string.
@@ -89,7 +89,7 @@ def _runs(old: str, new: str, before: int, after: int) -> Iterator[_Run]:
 
 
 def _met(old: str, at: int, end: int, new: str, to: int, stop: int) -> tuple[int, int] | None:
-    """Give where two strings go on together, from where they differ."""
+    """Return where two strings are the same again, from where they differ on."""
     ahead = _SAME
     while ahead < 2 * max(end - at, stop - to):
         if at + _SAME <= end:
@@ -102,16 +102,16 @@ def _met(old: str, at: int, end: int, new: str, to: int, stop: int) -> tuple[int
                 return found, to
         ahead *= 2
     blocks: dict[str, int] = {}
-    for one in range(at, min(at + _REPLACED, end - _SAME + 1)):
-        blocks.setdefault(old[one : one + _SAME], one)
-    for one in range(to, min(to + _REPLACED, stop - _SAME + 1)):
-        if (found := blocks.get(new[one : one + _SAME], -1)) >= 0:
-            return found, one
+    for start in range(at, min(at + _REPLACED, end - _SAME + 1)):
+        blocks.setdefault(old[start : start + _SAME], start)
+    for start in range(to, min(to + _REPLACED, stop - _SAME + 1)):
+        if (found := blocks.get(new[start : start + _SAME], -1)) >= 0:
+            return found, start
     return None
 
 
 def _shared(one: str, other: str, at: int = 0, to: int = 0) -> int:
-    """Give how many characters two strings have in common, from a place in each on."""
+    """Return how many characters two strings have in common, from a position in each on."""
     done, size = 0, 64
     while size:
         piece = one[at + done : at + done + size]
@@ -124,7 +124,7 @@ def _shared(one: str, other: str, at: int = 0, to: int = 0) -> int:
 
 
 def _offsets(raw: str, counts: Sequence[int]) -> list[int]:
-    """Give where the first characters end in the inside of a string in JSON, by their counts.
+    """Return where the first characters of a JSON string end, for each of several counts.
 
     The counts are in order.
     """

@@ -74,7 +74,7 @@ class SpelledObject(NamedTuple):
         return cls(spelled, line[at:end])
 
     def put(self, values: Mapping[str, str]) -> "SpelledObject":
-        """Give it with some members set, as JSON, by key; a new one comes last."""
+        """Return the object with some members set, as JSON, by key; a new one comes last."""
         spelled = {**self.members}
         for key, value in values.items():
             if key in spelled:
@@ -108,18 +108,18 @@ class ChatMessage(Value):
     strings: tuple[tuple[int, int], ...]
 
     def rewritten(self, text: str) -> str:
-        """Give the line with another text, which UTF-8 can carry; the rest of it is as it was."""
+        """Return the line with another text, which UTF-8 can carry; the rest of it is as it was."""
         line = self.line
         for start, end in sorted(self.strings, reverse=True):
             line = line[:start] + respelled(line[start:end], text) + line[end:]
         return line
 
     def other_swipes(self) -> list[str]:
-        """Give what the swipes say that are not chosen."""
+        """Return the texts of the swipes that are not chosen."""
         fields = members(self.line)
         swipes, chosen = _swipes(fields), _chosen(fields)
-        others = (one for number, one in enumerate(swipes) if number != chosen)
-        return [wellformed(one) for one in others if isinstance(one, str)]
+        others = (swipe for number, swipe in enumerate(swipes) if number != chosen)
+        return [wellformed(swipe) for swipe in others if isinstance(swipe, str)]
 
 
 def read_message(line: str) -> ChatMessage:
@@ -132,7 +132,7 @@ def read_message(line: str) -> ChatMessage:
     mes = fields.get("mes")
     if mes is None or not isinstance(mes.value, str):
         raise BrokenLine("is no message: its mes is " + ("no string" if mes else "missing"))
-    strings = ((one.start, one.end) for one in (mes, *_chosen_swipe(line, fields, mes.value)))
+    strings = ((place.start, place.end) for place in (mes, *_chosen_swipe(line, fields, mes.value)))
     speaker: Speaker = "assistant"
     if _true(fields, "is_user"):
         speaker = "user"
@@ -144,7 +144,7 @@ def read_message(line: str) -> ChatMessage:
 
 
 def members(line: str, at: int | None = None) -> dict[str, Found]:
-    """Give the members of an object by key; of keys that come twice, the last.
+    """Return the members of an object by key; of keys that come twice, the last.
 
     Args:
         line: a line.
@@ -157,7 +157,7 @@ def members(line: str, at: int | None = None) -> dict[str, Found]:
 
 
 def put(line: str, path: Sequence[str], values: Mapping[str, str]) -> str:
-    """Give a line with some members of an object set; the rest of it is as it was.
+    """Return a line with some members of an object set; the rest of it is as it was.
 
     Args:
         line: a line that is an object.
@@ -180,7 +180,7 @@ def put(line: str, path: Sequence[str], values: Mapping[str, str]) -> str:
 
 
 def _whole(line: str) -> int:
-    """Give where the object begins that a line is."""
+    """Return where the object of a line begins."""
     start = _START.match(line)
     at = start.end() if start else 0
     if at == len(line):
@@ -200,7 +200,7 @@ def _whole(line: str) -> int:
 
 
 def _entries(line: str, at: int) -> Iterator[tuple[str, Found]]:
-    """Give the entries of an object or array, which is known to be JSON, that begins at `at`."""
+    """Yield the entries of the object or array that begins at `at`, which is known to be JSON."""
     keyed = line[at] == "{"
     at = _past_space(line, at + 1)
     while line[at] not in "]}":
@@ -225,7 +225,7 @@ def _true(fields: Mapping[str, Found], key: str) -> bool:
 
 
 def _chosen_swipe(line: str, fields: Mapping[str, Found], text: str) -> Iterator[Found]:
-    """Give the swipe that is chosen, if it says the text."""
+    """Yield the chosen swipe, if it has this text."""
     chosen = _chosen(fields)
     if chosen is not None:
         _, swipe = list(_entries(line, fields["swipes"].start))[chosen]

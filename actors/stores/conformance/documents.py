@@ -25,7 +25,7 @@ class _Place:
     def __init__(self, trial: Trial, store: DocumentStore, message_id: str) -> None:
         self.trial, self.store, self.message_id = trial, store, message_id
         prompts = (found(message_id, text) for text in ("a boat", "the sea", "a boat at sea"))
-        self.known = [Registry().add(one).model_dump(mode="json") for one in prompts]
+        self.known = [Registry().add(prompt).model_dump(mode="json") for prompt in prompts]
 
     @property
     def held(self) -> Document:
@@ -36,7 +36,7 @@ class _Place:
         return held
 
     def put(self, new: Document) -> Document:
-        """Put a document in place, which must be done."""
+        """Replace the document, which must succeed."""
         done = self.store.replace(self.message_id, new)
         equal(bool(done), True, "replace() of the document that was there")
         held = self.held
@@ -45,14 +45,14 @@ class _Place:
         return held
 
     def refused(self, late: Document, why: str) -> None:
-        """Put a document in place of one that is not there, which must not be done."""
+        """Replace a document that is not there, which must be refused."""
         before = self.store.fetch(self.message_id)
         done = self.store.replace(self.message_id, late)
         equal(bool(done), False, f"replace() {why}")
         equal(self.store.fetch(self.message_id), before, f"fetch() after a replace() {why}")
 
     def race(self, turn: int) -> None:
-        """Put several documents at once in place of the one that is there, if one is."""
+        """Replace the document, if there is one, in several threads at once: one must succeed."""
         held = self.store.fetch(self.message_id)
         revision = None if held is None else held.revision
 

@@ -46,7 +46,7 @@ def _short(value: object) -> str:
 
 
 def png(number: int) -> bytes:
-    """Give a picture of one point, another one for each number from 0 to 2**24 - 1."""
+    """Return a PNG of one pixel; a different one for each number from 0 to 2**24 - 1."""
 
     def chunk(kind: bytes, body: bytes) -> bytes:
         checksum = struct.pack(">I", zlib.crc32(kind + body))
@@ -68,7 +68,7 @@ class Finished(NamedTuple):
 
     @classmethod
     def of(cls, prompt: Prompt, number: int = 0, *, session: str = "session") -> "Finished":
-        """Give the picture of a number, made for a prompt."""
+        """Return the picture of a number, as if it was made for a prompt."""
         task = Task.requested(prompt, session_id=session, owner="Ada", priority=3, at=0)
         data = png(number)
         made = Picture(id=picture_id(data), url="", media_type="image/png", width=1, height=1)
@@ -89,21 +89,21 @@ class Finished(NamedTuple):
 
 
 def found(message_id: str, text: str = "a lighthouse", ordinal: int = 0) -> Prompt:
-    """Give a prompt as it is found in a message."""
+    """Return a prompt as it is found in a message."""
     name = prompt_id(message_id, text, ordinal)
     return Prompt(id=name, message_id=message_id, text=text, ordinal=ordinal)
 
 
 def alike(name: str) -> list[str]:
-    """Give texts that a careless comparison takes for another one, or for one of each other."""
+    """Return texts that a careless comparison takes for `name`, or for each other."""
     accented = f"{name}\u00e9"
-    wide = "".join(chr(ord(one) + 0xFEE0) if "!" <= one <= "~" else one for one in name)
+    wide = "".join(chr(ord(char) + 0xFEE0) if "!" <= char <= "~" else char for char in name)
     found = (
         *(name.upper(), name.lower(), name.title(), wide),
         *(f" {name}", f"{name} ", f"{name}\u00a0", f"\t{name}\n"),
         *(accented, accented.upper(), normalize("NFD", accented), f"{name}e"),
     )
-    return [one for one in dict.fromkeys(found) if one != name]
+    return [text for text in dict.fromkeys(found) if text != name]
 
 
 class Trial:
@@ -121,7 +121,7 @@ class Trial:
         self.store = open()
 
     def another(self) -> str:
-        """Give the id of a message that is not there yet: the first one with a number after it."""
+        """Return the id of a message that is not there yet: that of the first one and a number."""
         named = (f"{self.message_id}{number}" for number in self._numbers)
         return next(name for name in named if name != self.other_id)
 
@@ -137,7 +137,7 @@ class Trial:
     def write(
         self, text: str, links: RegistryUpdate | None = None, *, of: str | None = None
     ) -> Version:
-        """Give a message its next text, whether it has one or not."""
+        """Write the next text of a message, whether it has one or not."""
         message_id = of or self.message_id
         held = self.store.load(message_id)
         version = None if held is None else held[1]
@@ -209,7 +209,7 @@ class Followed:
         return store
 
     def prompt(self, text: str, ordinal: int = 0) -> Prompt:
-        """Give a prompt as it is found in the message."""
+        """Return a prompt as it is found in the message."""
         return found(self.message_id, text, ordinal)
 
     def add(self, prompt: Prompt) -> Prompt:
@@ -227,7 +227,7 @@ class Followed:
         return finished.placement
 
     def elsewhere(self, number: int) -> Picture:
-        """Give a picture that another store has kept."""
+        """Return a picture that another store has kept."""
         return Finished.of(self.prompt(""), number).picture.but(url=f"elsewhere/{number}.png")
 
     def write(self, text: str, **links: Any) -> None:
@@ -251,7 +251,7 @@ class Followed:
 
 
 def in_html(*placements: Placement) -> str:
-    """Give the marks of pictures, as they stand in a text."""
+    """Return the marks of pictures, as they stand in a text."""
     return " ".join(mark(placement, "html") for placement in placements)
 
 

@@ -26,7 +26,7 @@ __all__ = ["Check", "check_store", "checks"]
 
 
 def checks(*, creates: bool = True, durable: bool = True, registry: bool = True) -> list[Check]:
-    """Give the checks for a store.
+    """Return the checks for a store.
 
     Args:
         creates: whether a message that is not there can be written.

@@ -130,7 +130,7 @@ def messages_whose_ids_look_alike_are_not_mixed_up(trial: Trial) -> None:
 
 
 def _one_writes(trial: Trial, message_id: str, expected: Version | None, turn: int = 0) -> Version:
-    """Let several write over one version, and give the one that is there then."""
+    """Write over one version in several threads at once, and return the version that won."""
 
     def write(one: int) -> tuple[str, Version] | None:
         text = f"{one} in turn {turn}"
@@ -208,7 +208,7 @@ def a_picture_that_was_placed_is_no_longer_kept(trial: Trial) -> None:
 
 
 def _all_are_kept(trial: Trial, message_id: str, turn: int = 0, text: str | None = None) -> None:
-    """Let several keep a picture, each for its prompt, and one of them write if there is a text."""
+    """Keep pictures in several threads at once; one writes instead if there is a text."""
     held = None if text is None else trial.store.load(message_id)
 
     def come(one: int) -> Finished | None:
@@ -219,9 +219,9 @@ def _all_are_kept(trial: Trial, message_id: str, turn: int = 0, text: str | None
         picture = (one + turn) % THREADS  # another one in each turn, which is the newest then
         return trial.keep(Finished.of(prompt, picture, session=f"turn {turn}"))
 
-    made = [one for one in trial.at_once(come) if one is not None]
+    made = [finished for finished in trial.at_once(come) if finished is not None]
     kept = trial.store.kept(message_id)
-    lost = [one for one in made if kept.get(one.task.prompt_id) != one.picture]
+    lost = [finished for finished in made if kept.get(finished.task.prompt_id) != finished.picture]
     equal(len(lost), 0, f"pictures that kept() has not, of {len(made)} that were kept at once")
     if text:
         equal((trial.store.load(message_id) or ())[:1], (text,), "load() of what was written then")

@@ -76,7 +76,7 @@ class ChatFileStore:
         self._look_up(lambda known: known.header)
 
     def load(self, message_id: str) -> tuple[str, Version] | None:
-        """Give a message's text and its version, or `None` if the file ends before it.
+        """Return a message's text and its version, or `None` if the file ends before it.
 
         Raises:
             UnknownMessage: if the id is no line number, or the line is none of the assistant's.
@@ -90,7 +90,7 @@ class ChatFileStore:
     def messages(
         self, *, broken: Callable[[StoreFailed], object] | None = None
     ) -> Iterator[tuple[str, str]]:
-        """Give the id and the text of each message of the assistant, one by one.
+        """Yield the id and the text of each message of the assistant.
 
         Args:
             broken: is called with what is wrong with each line that is no message; by default
@@ -167,7 +167,7 @@ class ChatFileStore:
         return picture
 
     def kept(self, message_id: str) -> Mapping[str, Picture]:
-        """Give the newest picture of each prompt that is kept but in no text yet.
+        """Return the newest picture of each prompt that is kept but in no text yet, by prompt id.
 
         Raises:
             UnknownMessage: if the id is no line number.
@@ -175,14 +175,15 @@ class ChatFileStore:
         """
         _number(message_id)
         registry = self._look_up(lambda known: known.registry(message_id))
-        there = (one for one in registry.links if not self._pictures.lost(one.placement.picture))
+        there = (link for link in registry.links if not self._pictures.lost(link.placement.picture))
         return registry.but(links=tuple(there)).kept()
 
     def registry(self, message_id: str) -> Registry:
-        """Give all that is known of a message: an empty `Registry` if nothing is.
+        """Return the registry of a message; an empty `Registry` if nothing is known of it.
 
-        A picture whose mark stands in swipes that are not chosen alone is given as `past`: it is
-        where it belongs. What is kept of it stays, so that it is placed when one is chosen.
+        A picture whose mark is only in swipes that are not chosen is returned as `past`, since it
+        is not missing. Its stored state stays, so that it counts as placed once that swipe is
+        chosen.
 
         Raises:
             UnknownMessage: if the id is no line number.
@@ -191,7 +192,7 @@ class ChatFileStore:
         number = _number(message_id)
         with self._file.locked(), self._file.opened() as lines:
             registry = self._known(lines).registry(message_id)
-            placed = any(one.state == "placed" for one in registry.links)
+            placed = any(link.state == "placed" for link in registry.links)
             found = lines.line(number) if placed else None
         return _as_chosen(registry, found.content) if found else registry
 
@@ -207,7 +208,7 @@ class ChatFileStore:
             self._append(Row(prompt=prompt))
 
     def prompt(self, prompt_id: str) -> Prompt | None:
-        """Give a prompt of any message by its id, or `None` if it is not known.
+        """Return a prompt of any message by its id, or `None` if it is not known.
 
         Raises:
             StoreFailed: if the file or its journal cannot be read.
@@ -215,7 +216,7 @@ class ChatFileStore:
         return self._look_up(lambda known: known.prompts.get(prompt_id))
 
     def pictures_of(self, prompt_id: str) -> Sequence[Link]:
-        """Give the pictures of a prompt, oldest first.
+        """Return the pictures of a prompt, oldest first.
 
         Raises:
             StoreFailed: if the file or its journal cannot be read.
@@ -223,7 +224,7 @@ class ChatFileStore:
         return self._look_up(lambda known: known.links.get(prompt_id, ()))
 
     def prompts_of(self, picture_id: str) -> Sequence[Prompt]:
-        """Give the prompts that a picture belongs to, over all messages.
+        """Return the prompts of all messages that a picture belongs to.
 
         Raises:
             StoreFailed: if the file or its journal cannot be read.
@@ -302,7 +303,7 @@ class ChatFileStore:
 
 
 def _as_chosen(registry: Registry, content: bytes) -> Registry:
-    """Give what is known of a message, with what stands in its other swipes alone as past."""
+    """Return a registry in which pictures that are in other swipes alone are `past`."""
     try:
         message = read_message(content.decode())
     except ValueError:  # not UTF-8, or a broken line; that matters to who asks for its text
@@ -312,10 +313,10 @@ def _as_chosen(registry: Registry, content: bytes) -> Registry:
         elsewhere -= marked(message.text)
     return registry.but(
         links=tuple(
-            one.but(state="past")
-            if one.state == "placed" and one.placement.id in elsewhere
-            else one
-            for one in registry.links
+            link.but(state="past")
+            if link.state == "placed" and link.placement.id in elsewhere
+            else link
+            for link in registry.links
         )
     )
 

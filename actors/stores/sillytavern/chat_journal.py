@@ -34,7 +34,7 @@ class Journal:
         self.path = path
 
     def read(self, merged: Merged | None) -> tuple[list[Row], Merged | None]:
-        """Give the rows that are not merged, and what is merged once they are.
+        """Return the rows that are not merged yet, and what a header says once they are.
 
         Args:
             merged: what the header says to hold.
@@ -88,7 +88,7 @@ class Journal:
 
 
 def _whole(file: BinaryIO) -> int:
-    """Give how many bytes of a journal are whole lines."""
+    """Return how many bytes of a journal are whole lines."""
     size = file.seek(0, os.SEEK_END)
     if size == 0:
         return 0

@@ -34,7 +34,7 @@ class Signature(NamedTuple):
 
     @classmethod
     def of(cls, status: os.stat_result) -> "Signature":
-        """Give the signature of a file by its status."""
+        """Return the signature of a file by its status."""
         return cls(
             status.st_dev,
             status.st_ino,
@@ -46,7 +46,7 @@ class Signature(NamedTuple):
 
 
 def signature(path: Path) -> Signature | None:
-    """Give the signature of a file, or `None` if there is none.
+    """Return the signature of a file, or `None` if there is none.
 
     Raises:
         OSError: if it cannot be asked for.
@@ -58,7 +58,7 @@ def signature(path: Path) -> Signature | None:
 
 
 def beside(path: Path, before: str, after: str) -> Path:
-    """Give the path of a file that is named after one beside it: by a hash if that is too long.
+    """Return the path of a file that is named after one beside it; by a hash if that is too long.
 
     Args:
         path: of the other file.
@@ -95,7 +95,7 @@ class Lines:
         self.ended = [*ended]
 
     def line(self, number: int) -> Line | None:
-        """Give a line by its number, from 1, or `None` if the file ends before it."""
+        """Return a line by its number, from 1, or `None` if the file ends before it."""
         start = self._start(number - 1) if number > 1 else 0
         if start is None:
             return None
@@ -104,7 +104,7 @@ class Lines:
         return Line(start, content) if content else None
 
     def _start(self, before: int) -> int | None:
-        """Give where the line begins that some lines stand before, or `None` if they are fewer."""
+        """Return where the line after `before` lines begins, or `None` if there are fewer lines."""
         passed = bisect_left(self.ended, before)
         start, seen = passed * _BLOCK, self.ended[passed - 1] if passed else 0
         for block in self._blocks(start):
@@ -120,7 +120,7 @@ class Lines:
         return None
 
     def edited(self, edits: Sequence[Line]) -> Iterator[bytes]:
-        """Give all of the file, piece by piece, with some lines, in their order, replaced."""
+        """Yield all of the file, piece by piece, with some lines replaced; these are in order."""
         at = 0
         for edit in edits:
             yield from self._blocks(at, edit.start)
@@ -183,7 +183,7 @@ class LineFile:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Let threads, and where the system can, processes that do the same, wait.
+        """Lock the file against other threads and, where the system can, other processes.
 
         The lock is on the directory, so that no file of it is left behind.
         """

@@ -58,7 +58,7 @@ class Database:
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        """Give a connection within a transaction that only reads.
+        """Yield a connection within a transaction that only reads.
 
         Raises:
             StoreFailed: if the database cannot be read.
@@ -68,7 +68,7 @@ class Database:
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
-        """Give a connection within a transaction that commits, or undoes all on an exception.
+        """Yield a connection within a transaction that commits, or rolls back on an exception.
 
         Raises:
             StoreFailed: if the database cannot be written, or stays locked for too long.
@@ -129,7 +129,7 @@ class Database:
 
     def _see_whether_writable(self) -> None:
         file = Path(self._url.database or "")
-        if not file.is_file() or all(os.access(one, os.W_OK) for one in (file, file.parent)):
+        if not file.is_file() or all(os.access(path, os.W_OK) for path in (file, file.parent)):
             return
         self.writable = False
         query = {**self._url.query, "mode": "ro", "uri": "true"}

@@ -9,7 +9,7 @@ from limner.messages.registry import RegistryUpdate
 
 
 def migrate(connection: Connection) -> None:
-    """Bring tables of version 1 to version 2, unless another process has done so meanwhile."""
+    """Migrate tables of version 1 to version 2, unless another process has done so meanwhile."""
     version = connection.scalar(select(schema.c.version).with_for_update())
     if version != 1:
         return
@@ -23,7 +23,7 @@ def migrate(connection: Connection) -> None:
     messages = connection.scalars(select(pictures.c.message_id).where(pending).distinct()).all()
     for message_id in messages:
         links = links_of(connection, pictures.c.message_id == message_id, pending)
-        placed = tuple(one.placement for one in links)
+        placed = tuple(link.placement for link in links)
         announce(connection, message_id, "", RegistryUpdate(placed=placed))
     connection.execute(update(pictures).where(pending).values(state="kept"))
     connection.execute(update(schema).values(version=2))

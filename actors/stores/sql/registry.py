@@ -35,21 +35,23 @@ def keep(connection: Connection, task: Task, picture: Picture) -> None:
 def kept(
     connection: Connection, message_id: str, lost: Callable[[Picture], bool]
 ) -> dict[str, Picture]:
-    """Give the pictures of a message that are in no text yet, the newest of each prompt.
+    """Return the newest picture of each prompt of a message that is in no text yet, by prompt id.
 
     Args:
         connection: within a transaction.
         message_id: whose pictures.
-        lost: says which have no bytes any more; those are passed over.
+        lost: returns whether the bytes of a picture are gone; such a picture is skipped.
     """
     found = links_of(connection, pictures.c.message_id == message_id, pictures.c.state == "kept")
     return Registry.trusted(
-        prompts=(), links=tuple(one for one in found if not lost(one.placement.picture)), claims=()
+        prompts=(),
+        links=tuple(link for link in found if not lost(link.placement.picture)),
+        claims=(),
     ).kept()
 
 
 def read(connection: Connection, message_id: str) -> Registry:
-    """Give all that is known of a message."""
+    """Return the registry of a message."""
     # prompts last: a picture that comes in between has its prompt already
     links = links_of(connection, pictures.c.message_id == message_id)
     held = connection.execute(
@@ -71,30 +73,30 @@ def add(connection: Connection, prompt: Prompt) -> None:
 
 
 def prompt(connection: Connection, prompt_id: str) -> Prompt | None:
-    """Give a prompt by its id."""
+    """Return a prompt by its id."""
     return next(iter(_prompts(connection, prompts.c.id == _plain(prompt_id))), None)
 
 
 def pictures_of(connection: Connection, prompt_id: str) -> tuple[Link, ...]:
-    """Give the pictures of a prompt, oldest first."""
+    """Return the pictures of a prompt, oldest first."""
     return links_of(connection, pictures.c.prompt_id == _plain(prompt_id))
 
 
 def prompts_of(connection: Connection, picture_id: str) -> tuple[Prompt, ...]:
-    """Give the prompts that a picture belongs to."""
+    """Return the prompts that a picture belongs to."""
     of_picture = select(pictures.c.prompt_id).where(pictures.c.picture_id == _plain(picture_id))
     return _prompts(connection, prompts.c.id.in_(of_picture))
 
 
 def settle(connection: Connection, message_id: str, links: RegistryUpdate, text: str) -> None:
-    """Register what a write settles: what `Registry.settle` makes of what is known."""
+    """Register the changes that belong to a write, as `Registry.settle` does."""
     insert_new(connection, tasks, [_task_row(task) for task in links.tasks])
     before = read(connection, message_id)
     after = before.settle(message_id, links, text)
     _add(connection, message_id, after.prompts[len(before.prompts) :])
-    states = {one.placement.id: one.state for one in before.links}
-    changed = [one for one in after.links if states.get(one.placement.id, "") != one.state]
-    new = [one for one in changed if one.placement.id not in states]
+    states = {link.placement.id: link.state for link in before.links}
+    changed = [link for link in after.links if states.get(link.placement.id, "") != link.state]
+    new = [link for link in changed if link.placement.id not in states]
     insert_new(connection, pictures, _picture_rows(connection, message_id, new))
     if changed:
         connection.execute(
@@ -106,11 +108,11 @@ def settle(connection: Connection, message_id: str, links: RegistryUpdate, text:
             .values(state=bindparam("new_state")),
             [
                 {
-                    "of_prompt": one.placement.prompt_id,
-                    "of_picture": one.placement.picture.id,
-                    "new_state": one.state,
+                    "of_prompt": link.placement.prompt_id,
+                    "of_picture": link.placement.picture.id,
+                    "new_state": link.state,
                 }
-                for one in changed
+                for link in changed
             ],
         )
     if after.claims != before.claims:
@@ -123,7 +125,7 @@ def settle(connection: Connection, message_id: str, links: RegistryUpdate, text:
 
 
 def links_of(connection: Connection, *which: ColumnElement[bool]) -> tuple[Link, ...]:
-    """Give the pictures for which all conditions hold, oldest first."""
+    """Return the pictures for which all conditions hold, oldest first."""
     rows = connection.execute(
         select(pictures, prompts.c.text)
         .join_from(pictures, prompts)
@@ -218,7 +220,7 @@ def _task_row(task: Task) -> dict[str, Any]:
 
 
 def legible(text: str | None) -> str | None:
-    """Give a text as any database and JSON can hold it, cut to 2,000 characters."""
+    """Return a text as any database and JSON can hold it, cut to 2,000 characters."""
     # a reason may quote anything; what no column can hold must not fail a write
     if text is None:
         return None

@@ -34,7 +34,7 @@ class SqlStore:
         self._database = Database(url, timeout=timeout)
 
     def load(self, message_id: str) -> tuple[str, Version] | None:
-        """Give a message's text and its version, or `None` if there is none.
+        """Return a message's text and its version, or `None` if there is none.
 
         Raises:
             UnknownMessage: if it can be no message's id: it is empty, too long, or holds a NUL
@@ -105,7 +105,7 @@ class SqlStore:
         return picture
 
     def kept(self, message_id: str) -> Mapping[str, Picture]:
-        """Give the newest picture of each prompt that is kept but in no text yet.
+        """Return the newest picture of each prompt that is kept but in no text yet, by prompt id.
 
         Raises:
             UnknownMessage: if it can be no message's id.
@@ -116,7 +116,7 @@ class SqlStore:
             return registry.kept(connection, message_id, self._pictures.lost)
 
     def registry(self, message_id: str) -> Registry:
-        """Give all that is known of a message: an empty `Registry` if nothing is.
+        """Return the registry of a message; an empty `Registry` if nothing is known of it.
 
         Raises:
             UnknownMessage: if it can be no message's id.
@@ -138,7 +138,7 @@ class SqlStore:
             registry.add(connection, prompt)
 
     def prompt(self, prompt_id: str) -> Prompt | None:
-        """Give a prompt of any message by its id, or `None` if it is not known.
+        """Return a prompt of any message by its id, or `None` if it is not known.
 
         Raises:
             StoreFailed: if the database cannot be read.
@@ -147,7 +147,7 @@ class SqlStore:
             return registry.prompt(connection, prompt_id)
 
     def pictures_of(self, prompt_id: str) -> Sequence[Link]:
-        """Give the pictures of a prompt, oldest first.
+        """Return the pictures of a prompt, oldest first.
 
         Raises:
             StoreFailed: if the database cannot be read.
@@ -156,7 +156,7 @@ class SqlStore:
             return registry.pictures_of(connection, prompt_id)
 
     def prompts_of(self, picture_id: str) -> Sequence[Prompt]:
-        """Give the prompts that a picture belongs to, over all messages.
+        """Return the prompts of all messages that a picture belongs to.
 
         Raises:
             StoreFailed: if the database cannot be read.

@@ -9,7 +9,7 @@ from limner.messages.text.marks import marked
 
 
 def announce(connection: Connection, message_id: str, version: str, links: RegistryUpdate) -> int:
-    """Note what a write will settle when its file has the content that `version` names.
+    """Note what a write settles once its file has the content that `version` names.
 
     Returns:
         The number of this note; `forget` takes it.
@@ -33,10 +33,10 @@ def announce(connection: Connection, message_id: str, version: str, links: Regis
 def announced(
     connection: Connection, message_id: str, version: str | None, text: str
 ) -> list[tuple[int, RegistryUpdate]]:
-    """Give what writes have noted, not settled, and yet done, with the numbers of the notes.
+    """Return the notes of writes that were done and not settled, with their numbers.
 
-    A write is done if the file has its very content. If it has another, since somebody changed
-    it again, the marks decide: a picture of the write that is in the text shows that it was done.
+    A write was done if the file has exactly its content. If the file was changed again since, the
+    marks decide: a picture of the write that is in the text shows that the write was done.
     """
     rows = connection.execute(
         select(writes).where(writes.c.message_id == message_id).order_by(writes.c.id)
@@ -45,26 +45,26 @@ def announced(
         return []
     marks = marked(text)
     placed = {
-        one.placement.id
-        for one in links_of(connection, pictures.c.message_id == message_id)
-        if one.state == "placed"
+        link.placement.id
+        for link in links_of(connection, pictures.c.message_id == message_id)
+        if link.state == "placed"
     }
     done = []
     for row in rows:
         links = RegistryUpdate.model_validate_json(row.links)
         if row.version != version:
             links = links.but(
-                placed=tuple(one for one in links.placed if one.id in marks),
+                placed=tuple(placement for placement in links.placed if placement.id in marks),
                 removed=tuple(name for name in links.removed if name not in marks),
             )
-            if placed.issuperset(one.id for one in links.placed):
+            if placed.issuperset(placement.id for placement in links.placed):
                 continue
         done.append((row.id, links))
     return done
 
 
 def forget(connection: Connection, message_id: str, number: int) -> None:
-    """Forget a note of a write, and those before it: their writes can be no more."""
+    """Delete the note of a write, and the notes before it, whose writes can no longer succeed."""
     connection.execute(
         delete(writes).where(writes.c.message_id == message_id, writes.c.id <= number)
     )

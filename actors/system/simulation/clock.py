@@ -45,7 +45,7 @@ class VirtualClock(Clock):
         return list(self._timers)
 
     def after(self, seconds: float, ref: PooledRef[Any], message: object) -> Timer:
-        """Tell an actor something, `seconds` from now. The timer that it gives can be cancelled."""
+        """Send an actor a message `seconds` from now, and return the timer, to cancel it."""
         timer = Timer(self, ref, message)
         if not self._closed:
             self._timers.add(self.now + round(seconds * 1_000_000) + self._lateness(), timer)
@@ -69,7 +69,7 @@ class VirtualClock(Clock):
             timers.pop().fire()
 
     def jump(self, limit: int | None) -> bool:
-        """Go on to the next timer, no further than the limit. False if there is none."""
+        """Advance to the next timer, no further than the limit. Returns false if there is none."""
         due = self._timers.next_due
         if due is None or (limit is not None and due > limit):
             if limit is not None:

@@ -111,7 +111,7 @@ class Scheduler:
         return len(self._carriers)
 
     def ready(self, mailbox: Mailbox) -> None:
-        """Let the actor of a mailbox have a turn. The caller holds the mailbox's claim."""
+        """Schedule a turn of a mailbox's actor. The caller holds the mailbox's claim."""
         if self._closed:
             with self._system:
                 while mailbox.turn(64):
@@ -128,7 +128,7 @@ class Scheduler:
         return nullcontext()
 
     def stop(self, because: BaseException) -> None:
-        """Let the driver raise this once the turn is over."""
+        """Raise this at the driver once the turn is over."""
         self._error = self._error or because
 
     def wait(
@@ -194,7 +194,7 @@ class Scheduler:
             self.driven = self._away  # still, if a second Ctrl-C did not wait for the turn
 
     def _run(self, carrier: _Carrier) -> None:
-        """Give the baton away, and wait until it is back."""
+        """Pass the baton on, and wait until it is back."""
         runs = carrier.runs
         self._home.acquire(blocking=False)
         try:
@@ -225,7 +225,7 @@ class Scheduler:
         self.drive(lambda: not self._ready and not self._awake, max_turns=sys.maxsize)
 
     def close(self, timeout: float = 5) -> None:  # noqa: ARG002
-        """Let what is parked fail, and end the carriers."""
+        """Fail what is parked, and end the carriers."""
         while self._parked or self._awake:
             parked = self._awake.pop() if self._awake else next(iter(self._parked))
             self._parked.pop(parked, None)
@@ -242,7 +242,7 @@ class Scheduler:
             self.ready(mailbox)
 
     def carry(self, carrier: _Carrier) -> None:
-        """Take turns whenever the baton is given: the body of a carrier."""
+        """Run turns whenever the carrier has the baton: the body of a carrier."""
         context.system = self._system
         while True:
             carrier.baton.acquire()
@@ -269,7 +269,7 @@ class Scheduler:
         return carrier
 
     def _take_turns(self) -> Callable[[], None]:
-        """Take turns until somebody else is to have the baton; give what hands it to them."""
+        """Run turns until another thread must have the baton; return what passes it on."""
         ready, awake, clock, random = self._ready, self._awake, self._clock, self._random
         cost, arm, aside = self._turn_cost, self._breaker.arm, self._aside
         while True:
@@ -355,7 +355,7 @@ class Scheduler:
 
 
 def named(about: object) -> str:
-    """Say what is awaited, as `System.future` is told it."""
+    """Return what is awaited, as `System.future` was told it."""
     match about:
         case None:
             return "a future"

@@ -36,7 +36,7 @@ class SimulatedFuture(PooledFuture[T]):
     about: object = None
 
     def get(self, *, timeout: float | None = None) -> Any:
-        """Give the value. Outside of actors this runs the simulation until it is there.
+        """Return the value. Outside of actors, this runs the simulation until the value is there.
 
         Args:
             timeout: seconds of virtual time at most.
@@ -95,7 +95,7 @@ class SimulatedOutlet(Outlet[T]):
             self._flowing = False
 
     def close(self, timeout: float = 5) -> None:  # noqa: ARG002
-        """Take nothing more; pass on what was taken."""
+        """Accept nothing more; pass on all that was put in."""
         self._closed = True
         self._pass_on()
 
@@ -173,7 +173,7 @@ class SimulatedSystem(System):
         return None
 
     def random(self, purpose: str) -> random.Random:
-        """Give a stream of random numbers for one purpose.
+        """Return a stream of random numbers for one purpose.
 
         Of its methods only `random` and `getrandbits` give the same on every Python.
         """
@@ -203,7 +203,7 @@ class SimulatedSystem(System):
         return SimulatedOutlet(callback, self)
 
     def stop_all(self, because: BaseException | None = None) -> None:
-        """Ask all actors to stop; a reason such as Ctrl-C is raised at the driver."""
+        """Stop all actors, without waiting; a reason such as Ctrl-C is raised at the driver."""
         super().stop_all(because)
         if isinstance(because, KeyboardInterrupt | SystemExit):
             self.scheduler.stop(because)

@@ -28,7 +28,7 @@ class SimulatedCall(Call):
         self._woken_by: list[Callable[[], None]] = []
 
     def cancel(self) -> None:
-        """Ask it to come back early; one that takes notice soon does."""
+        """Ask the call to return early; one that checks for this returns soon."""
         if not self.is_set():
             self.set()
             if isinstance(self.pool, SimulatedPool):
@@ -65,12 +65,12 @@ class SimulatedPool(Pool):
         self._switch = 10 ** (1 + int(self._random() * 4))  # µs to a thread's beginning, at most
 
     def grow(self, limit: int) -> None:
-        """Have so many places, if there were fewer."""
+        """Raise the number of places, if there were fewer."""
         self.limit = max(self.limit, limit)
         self._next()
 
     def submit(self, call: SimulatedCall) -> None:
-        """Take a call, to be begun once there is a place for it."""
+        """Add a call, which begins once there is a place for it."""
         self._calls.append(call)
         self._next()
 
@@ -82,7 +82,7 @@ class SimulatedPool(Pool):
             self._next()
 
     def cancelled(self, call: SimulatedCall) -> None:
-        """Let a call that takes notice come back soon."""
+        """Make a cancelled call return soon, if it checks for that."""
         if call.alarm is not None and self._random() >= self._system.faults.inattentive:
             call.alarm.cancel()
             self._ends_in(call, self._soon())
