@@ -69,7 +69,7 @@ class Drawn(NamedTuple):
         return "".join(piece + raw for piece, raw in zip(self.pieces, between, strict=True))
 
     def says(self, line: str, text: str) -> bool:
-        """Say whether a line is this one, but with another text in the text's places."""
+        """Return whether a line is this one with another text in the text's places."""
         string = r'("(?:[^"\\]|\\.)*")'
         found = re.fullmatch(string.join(map(re.escape, self.pieces)), line, re.DOTALL)
         return found is not None and all(

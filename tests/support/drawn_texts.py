@@ -16,7 +16,7 @@ from limner.messages.text.scanner import find_prompts
 
 BRACES = r"\{\{((?:[^{}\\]|\\.)*)\}\}"
 READS_ON = (r"\[\[([^|]*)\]\]", r"<pic ([^|]*)>", r'\(\("((?:a|[^;])*)"\)\)')
-"""These read on from a tag that was never closed, over whatever is put in, to their next end."""
+"""These match from a tag that was never closed, over whatever is inserted, to their next end."""
 
 NASTY = (
     '"><script>alert(1)</script>',
@@ -114,7 +114,7 @@ def put(text: str, placements, failures=(), registry=None, *, notation: Notation
 
 @st.composite
 def wanted(draw, text: str, notation: Notation):
-    """Pictures and failures for the prompts of a text, and for one that it does not hold."""
+    """Pictures and failures for the prompts of a text, and for one that is not in it."""
     placements, failures = [], []
     for match in scan(text, notation):
         prompt = Prompt.of("m", match)
@@ -133,7 +133,7 @@ def wanted(draw, text: str, notation: Notation):
 
 @st.composite
 def cases(draw):
-    """A text without marks, how prompts stand in it, and what is to be put into it."""
+    """A text without marks, its notation, and what to insert into it."""
     notation = draw(notations)
     text = draw(texts)
     return text, notation, *draw(wanted(text, notation))
@@ -141,7 +141,7 @@ def cases(draw):
 
 @st.composite
 def scenes(draw):
-    """A text without marks; the text with some, its registry, and how prompts stand in it."""
+    """A text without marks; the text with some, its registry, and its notation."""
     text, notation, placements, failures = draw(cases())
     composed = put(text, placements, failures, notation=notation)
     prompts_there = tuple(Prompt.of("m", match) for match in scan(text, notation))
@@ -150,7 +150,7 @@ def scenes(draw):
 
 
 def without_marks(text: str, notation: Notation) -> str:
-    """Give a text without marks and the ends of lines that go with them, by another reading."""
+    """Return a text without marks and their line ends, computed in another way than Limner's."""
     matches = scan(text, notation)
     ends = {match.end for match in matches}
     out, done, beside = "", 0, -1
@@ -168,14 +168,14 @@ def without_marks(text: str, notation: Notation) -> str:
 
 
 def written(one: Placement | Failure, notation: Notation) -> tuple[str, str]:
-    """Give what a mark is named, and how it is written."""
+    """Return the id of a mark, and the mark as it is written."""
     if isinstance(one, Placement):
         return one.id, mark(one, notation.markup)
     return failure_id(one), failure_mark(one, notation.markup)
 
 
 def nothing_overlaps(text: str, notation: Notation) -> bool:
-    """Say whether tags and marks stand apart, when each kind is looked for alone."""
+    """Return whether no tag and mark overlap, when each kind is looked for alone."""
     spans = [(one.start, one.end) for one in (*scan(text, notation), *find_marks(text))]
     spans.sort()
     return all(left[1] <= right[0] for left, right in pairwise(spans))

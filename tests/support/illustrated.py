@@ -1,4 +1,4 @@
-"""Files that are illustrated, for the commands that go on from there."""
+"""Illustrated files, for tests of the commands that change them."""
 
 import json
 import re
@@ -18,7 +18,7 @@ THREE = f"One. {tag('a red door')} Two. {tag('a blue door')}\nThree. {tag('a gre
 
 
 def story(name: str = "story.md", text: str = THREE) -> Path:
-    """Give a text that is illustrated in its place."""
+    """Write a text file, illustrate it in place, and return its path."""
     file = Path(name)
     file.write_text(text)
     assert run(["illustrate", name, "-o", name, "--quiet"]) == 0
@@ -26,7 +26,7 @@ def story(name: str = "story.md", text: str = THREE) -> Path:
 
 
 def placements(file: Path | str) -> list[str]:
-    """Give the ids of the pictures that stand in a text, in its order."""
+    """Return the ids of the pictures in a text, in its order."""
     return [found[2] for found in PICTURE.finditer(Path(file).read_text())]
 
 
@@ -47,20 +47,20 @@ MESSAGES = [
 
 
 def chat(name: str = "chat.jsonl", *lines: Any) -> Path:
-    """Give a chat that is not illustrated."""
+    """Write a chat file that is not illustrated, and return its path."""
     file = Path(name)
     file.write_text("".join(f"{json.dumps(one)}\r\n" for one in (HEADER, *(lines or MESSAGES))))
     return file
 
 
 def said(file: Path | str, line: int) -> str:
-    """Give what a message of a chat says."""
+    """Return the text of a message of a chat."""
     text: str = json.loads(Path(file).read_text().splitlines()[line - 1])["mes"]
     return text
 
 
 def contents(folder: Path) -> dict[str, tuple[bytes, int]]:
-    """Give all files of a folder, but for what SQLite opens to read: their bytes and their time."""
+    """Return the bytes and times of a folder's files, without those that SQLite makes to read."""
     return {
         str(path): (path.read_bytes(), path.stat().st_mtime_ns)
         for path in sorted(folder.rglob("*"))

@@ -1,8 +1,8 @@
-"""What each whole operation makes of a text, in the plainest way: on a list of what stands in it.
+"""The obvious model of regenerating, on a list of the pieces of a text.
 
-A text is taken apart into tags, pictures, failures' marks and what is between. Whoever was wished
-for is put in by list operations, and the lists are compared: nothing here shares a line with what
-it judges.
+A text is split into tags, pictures, failures' marks and the text between them. Pictures are
+inserted and removed by list operations, and the lists are compared. The model shares no code with
+what it tests.
 """
 
 import re
@@ -15,22 +15,22 @@ PIECE = re.compile(
 
 
 def pieces(text):
-    """Take a text apart: `("tag", prompt)`, `("picture", id)`, `("failure", id)`, or text."""
+    """Split a text: `("tag", prompt)`, `("picture", id)`, `("failure", id)`, `("text", text)`."""
     found, at = [], 0
-    for one in PIECE.finditer(text):
-        if one.start() > at:
-            found.append(("text", text[at : one.start()]))
-        kind = one.lastgroup and next(k for k in ("tag", "picture", "failure") if one[k])
+    for match in PIECE.finditer(text):
+        if match.start() > at:
+            found.append(("text", text[at : match.start()]))
+        kind = match.lastgroup and next(k for k in ("tag", "picture", "failure") if match[k])
         name = {"tag": "prompt", "picture": "placement", "failure": "failed"}[kind]
-        found.append((kind, one[name]))
-        at = one.end()
+        found.append((kind, match[name]))
+        at = match.end()
     if at < len(text):
         found.append(("text", text[at:]))
     return found
 
 
 def bare(text):
-    """Give what is neither a picture nor a failure's mark, as one text."""
+    """Return the text without pictures and marks of failures."""
     return "".join(
         f'<!--img-prompt="{name}"-->' if kind == "tag" else name
         for kind, name in pieces(text)
@@ -47,60 +47,59 @@ def failures(text):
 
 
 def beside(parts, tag):
-    """Give the places right after a tag in which its pictures and failures stand."""
+    """Return the index after the pictures and failures that stand directly after a tag."""
     at = tag + 1
     while at < len(parts) and parts[at][0] in {"picture", "failure"}:
         at += 1
     return at
 
 
-def regenerated(text, wishes):
-    """Give the pieces of a text after the wishes of one session.
+def regenerated(text, requests):
+    """Return the pieces of a text after the requests of one session.
 
-    What is put behind one piece stands in this order: what goes first, what replaces a picture,
-    what is appended to one, what is appended to all, failures of a picture, failures of a tag;
-    and of one kind in the order of the wishes.
+    What is inserted after one piece has this order: pictures that go first, replacements of a
+    picture, pictures appended to one, pictures appended to all, failures of a picture, failures of
+    a tag; within a kind, the order of the requests.
 
     Args:
-        text: what the store held.
-        wishes: pairs of what was wished for, `(place, target, tag)`, and the kind and id of what
-            came of it: a picture, a failure that leaves a mark, or nothing. `tag` is the number of
-            the tag.
+        text: the stored text.
+        requests: pairs of a request, `(place, target, tag)`, and the kind and id of its outcome: a
+            picture, a failure that leaves a mark, or nothing. `tag` is the number of the tag.
     """
     before = pieces(text)
     tags = [index for index, (kind, _) in enumerate(before) if kind == "tag"]
     there = {name for kind, name in before if kind == "picture"}
-    brought = {name for _, (_, name) in wishes}  # these do not leave by each other
-    gone, behind = set(), {}
-    for order, ((place, target, tag), (kind, name)) in enumerate(wishes):
+    outcomes = {name for _, (_, name) in requests}  # no outcome removes another's
+    removed, inserted = set(), {}
+    for order, ((place, target, tag), (kind, name)) in enumerate(requests):
         if name is None:
             continue
         known = kind == "picture" and name in there
         there.add(name)
         at = tags[tag] if tag is not None else None
-        run = [] if at is None else range(at + 1, beside(before, at))
-        shown = [index for index in run if before[index][0] == "picture"]
+        marks = [] if at is None else range(at + 1, beside(before, at))
+        shown = [index for index in marks if before[index][0] == "picture"]
         standing = ("failure" if place == "retry" else "picture", target)
         own = before.index(standing) if standing in before else None
         if kind == "failure":
             rank = 4 if own is not None else 5
-            where = own if own is not None else at if not run else run[-1]
-            leaving = [own] if place == "retry" else []
+            where = own if own is not None else at if not marks else marks[-1]
+            replaced = [own] if place == "retry" else []
         elif own is not None and place in {"replace-image", "append-after-image", "retry"}:
             rank, where = (2 if place == "append-after-image" else 1), own
-            leaving = [] if place == "append-after-image" else [own]
+            replaced = [] if place == "append-after-image" else [own]
         elif place == "append-after-prompt":
-            rank, where, leaving = 0, at, []
+            rank, where, replaced = 0, at, []
         else:
             rank, where = 3, shown[-1] if shown else at
-            leaving = shown if place == "replace" else []
+            replaced = shown if place == "replace" else []
         if where is not None:
-            gone.update(leaving)
+            removed.update(replaced)
             if not known:
-                behind.setdefault(where, []).append((rank, order, (kind, name)))
+                inserted.setdefault(where, []).append((rank, order, (kind, name)))
     out = []
     for index, piece in enumerate(before):
-        if index not in gone or piece[1] in brought:
+        if index not in removed or piece[1] in outcomes:
             out.append(piece)
-        out += [new for *_, new in sorted(behind.get(index, []))]
+        out += [new for *_, new in sorted(inserted.get(index, []))]
     return out

@@ -95,7 +95,7 @@ class Stores:
 
 
 def programs_of_postgresql() -> Path | None:
-    """Give the folder of the newest PostgreSQL server that is installed."""
+    """Return the folder of the newest PostgreSQL server that is installed."""
     if found := shutil.which("initdb"):
         return Path(found).resolve().parent
     versions = Path("/usr/lib/postgresql").glob("*/bin/initdb")

@@ -42,14 +42,14 @@ for number in range(int(sys.argv[2])):
 
 
 def example() -> str:
-    """Give the code that the docstring of the module shows."""
+    """Return the code in the docstring of the module."""
     (code,) = re.findall(r"^    import(?:.*\n(?=    |\n))+", str(documents.__doc__), re.MULTILINE)
     return textwrap.dedent(code).strip() + "\n"
 
 
 @pytest.fixture
 def texts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Give the class of the example, imported from a file in the directory that we are in."""
+    """Import the class of the example from a file in the current directory."""
     monkeypatch.chdir(tmp_path)
     host = tmp_path / "host.py"
     host.write_text(example())
@@ -130,7 +130,7 @@ def test_processes_that_change_one_message_lose_nothing(
 
 
 def between(store: DocumentStore, change: Callable[[], object]) -> DocumentStore:
-    """Let somebody in between the first reading and the first writing of a store."""
+    """Call a function between the first reading and the first writing of a store."""
     replace, changes = store.replace, [change]
 
     def late(message_id: str, new: Document) -> bool:

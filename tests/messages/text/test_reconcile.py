@@ -81,7 +81,7 @@ def test_what_cannot_come_back_is_named_with_the_reason():
 
 
 def stripped(one, notation):
-    """Give a picture's mark without its name, as a sanitiser leaves it."""
+    """Return a picture's mark without its id, as a sanitiser leaves it."""
     return re.sub(r"<!--data-limner.*?-->| data-limner=\S*", "", written(one, notation)[1])
 
 

@@ -1,4 +1,4 @@
-"""What becomes of wishes is applied to a text in one go; applied again it changes nothing."""
+"""The outcomes of requests are applied to a text together; applied again they change nothing."""
 
 from contextlib import suppress
 
@@ -43,7 +43,7 @@ REGISTRY = Registry().add(CAT, DOG)
 
 
 def page(*beside, after=(), cat="cat"):
-    """Give the text with marks beside its first tag, and beside its second."""
+    """Return the text with marks beside its first tag, and beside its second."""
     first, second = ("".join(written(one, HTML)[1] for one in ones) for ones in (beside, after))
     return f"x {tag(cat, 1)}{first} y {tag('dog', 1)}{second} z"
 
@@ -90,7 +90,7 @@ F, G = failure(CAT, 0), failure(CAT, 1)
         ((A,), [("append-after-image", C, N)], (A, N), []),
     ],
 )
-def test_an_outcome_goes_where_its_wish_says(before, outcomes, after, removed):
+def test_an_outcome_goes_where_its_request_says(before, outcomes, after, removed):
     outcomes = [got(*one) for one in outcomes]
     text = page(*before, after=(placement(DOG),))
     result = revised(text, *outcomes)
@@ -143,9 +143,9 @@ def test_a_leftover_is_removed_as_a_picture_is():
 @pytest.mark.parametrize("leftover", [COMMENT, STRIPPED])
 def test_a_leftover_is_no_picture_of_its_prompt(leftover):
     text = TEXT.replace(" y", f"{leftover} y")
-    assert [one.prompt for one in wishes_of(text, REGISTRY, only_missing=True)] == [CAT, DOG]
+    assert [one.prompt for one in requests_of(text, REGISTRY, only_missing=True)] == [CAT, DOG]
     placed = REGISTRY.settle("m", RegistryUpdate(placed=(A,)), text)
-    assert [one.prompt for one in wishes_of(text, placed, only_missing=True)] == [DOG]
+    assert [one.prompt for one in requests_of(text, placed, only_missing=True)] == [DOG]
 
 
 @pytest.mark.parametrize("place", ["replace-image", "replace", "retry"])
@@ -170,7 +170,7 @@ def test_a_picture_that_a_program_has_doubled_leaves_altogether():
     assert remove(page(A, B, A), A.id) == page(B)
 
 
-def test_a_successful_wish_for_another_prompt_rewrites_its_tag():
+def test_a_successful_request_for_another_prompt_rewrites_its_tag():
     tiger = CAT.refined("tiger", source="manual")
     new = placement(tiger, b"n")
     outcome = got("replace-image", A, new, prompt=tiger, rewrites=True)
@@ -184,7 +184,7 @@ def test_a_successful_wish_for_another_prompt_rewrites_its_tag():
     )
     again = revised(result.text, outcome, registry=registry)
     assert (again.text, again.claims) == (result.text, result.claims)
-    (request,) = [one for one in wishes_of(result.text, registry) if one.target == tiger.id]
+    (request,) = [one for one in requests_of(result.text, registry) if one.target == tiger.id]
     assert request.prompt == tiger
 
 
@@ -192,11 +192,11 @@ def opened(text, registry=REGISTRY, notation=HTML):
     return MarkEditor(PromptTags(text, registry, message_id="m", notation=notation))
 
 
-def wishes_of(text, registry, **options):
+def requests_of(text, registry, **options):
     return request_all(opened(text, registry), "append", **options)
 
 
-def test_a_failed_wish_for_another_prompt_rewrites_nothing():
+def test_a_failed_request_for_another_prompt_rewrites_nothing():
     tiger = CAT.refined("tiger", source="manual")
     outcome = got("replace-image", A, failure(tiger), prompt=tiger, rewrites=True)
     result = revised(page(A), outcome)
@@ -230,19 +230,19 @@ def test_a_prompt_that_cannot_be_written_leaves_the_tag_and_places_the_picture()
 
 @st.composite
 def revisions(draw):
-    """A scene, and what became of wishes for it."""
+    """A scene, and outcomes of requests for it."""
     bare, text, registry, notation = draw(scenes())
     marks = [one.id for one in find_marks(text, scan(text, notation)) if one.kind == "picture"]
     prompts_there = [Prompt.of("m", match) for match in scan(text, notation)]
-    page = opened(text, registry, notation)
-    requests = list(request_retries(page))
-    requests += request_all(page, "replace")
-    requests += request_all(page, "append")
+    editor = opened(text, registry, notation)
+    requests = list(request_retries(editor))
+    requests += request_all(editor, "replace")
+    requests += request_all(editor, "append")
     for target in marks:
         mode = draw(st.sampled_from(["replace-image", "append-after-image", "append-after-prompt"]))
         said = draw(st.none() | prompts)
         with suppress(SettingsInvalid):  # some tags cannot say it
-            requests.append(request_one(page, target, mode, said))
+            requests.append(request_one(editor, target, mode, said))
     outcomes = []
     for request in draw(
         st.lists(st.sampled_from(requests), max_size=6) if requests else st.just([])
@@ -355,7 +355,7 @@ def test_what_is_stripped_stays_known_as_placed_if_what_was_to_replace_it_fails(
 
 
 def between(text, notation):
-    """Give what stands between the tags of a text."""
+    """Return what stands between the tags of a text."""
     ends = [0]
     pieces = []
     for match in scan(text, notation):
@@ -395,14 +395,14 @@ def request(text, target=A.id, mode="replace-image", prompt=None, registry=REGIS
     return request_one(opened(text, registry, notation), target, mode, prompt)
 
 
-def test_a_wish_is_for_the_prompt_of_its_picture():
+def test_a_request_is_for_the_prompt_of_its_picture():
     assert request(page(A)) == PictureRequest(prompt=CAT, place="replace-image", target=A.id)
     assert request(page(A), registry=Registry()).prompt == CAT
     assert request(page(A), mode="append-after-prompt").target == CAT.id
     assert request(page(A), prompt=" cat ") == request(page(A)).but(rewrites=True)
 
 
-def test_a_wish_for_another_prompt_is_for_a_child_and_rewrites():
+def test_a_request_for_another_prompt_is_for_a_child_and_rewrites():
     made = request(page(A), prompt=" tiger ")
     assert made.prompt == CAT.refined("tiger", source="manual")
     assert (made.target, made.rewrites) == (A.id, True)
@@ -504,7 +504,7 @@ def test_a_prompt_that_holds_one_tag_does_not_come_to_hold_another():
 
 @settings(max_examples=100)
 @given(scenes(), st.data())
-def test_a_tag_says_what_was_wished_for_or_that_is_refused(scene, data):
+def test_a_tag_says_what_was_requested_or_that_is_refused(scene, data):
     _, text, registry, notation = scene
     for number in range(3):
         tags = scan(text, notation)
@@ -538,7 +538,7 @@ def test_a_tag_says_what_was_wished_for_or_that_is_refused(scene, data):
         assert canonical(after.matches[at].text) == canonical(made.prompt.text)
 
 
-def test_a_failed_wish_for_another_prompt_is_retried_with_its_tag():
+def test_a_failed_request_for_another_prompt_is_retried_with_its_tag():
     tiger, lion = (CAT.refined(name, source="manual") for name in ("tiger", "lion"))
     lost = failure(tiger)
 
@@ -551,7 +551,7 @@ def test_a_failed_wish_for_another_prompt_is_retried_with_its_tag():
     assert retried(page(A, lost), REGISTRY.add(tiger)) == page(A, new, cat="tiger")
     assert retried(page(A, lost), Registry().add(tiger)) == page(A, new, cat="tiger")
     assert retried(page(A, F), REGISTRY.add(tiger)) == page(A, N)
-    # the tag has gone on since: what was wished for last is what it says
+    # the tag was rewritten since: it says what was requested last
     claims = PromptTags(page(A), REGISTRY, message_id="m").rewritten({0: lion}).claims
     later = REGISTRY.add(tiger, lion).but(claims=claims)
     assert retried(page(A, lost, cat="lion"), later) == page(A, new, cat="lion")
@@ -588,40 +588,40 @@ def test_one_prompt_that_cannot_be_written_costs_a_few_looks_through_the_text(mo
 
 
 def test_a_message_is_illustrated_again_tag_by_tag():
-    requests = wishes_of(page(A), REGISTRY)
+    requests = requests_of(page(A), REGISTRY)
     assert [(one.prompt, one.target) for one in requests] == [(CAT, CAT.id), (DOG, DOG.id)]
-    (only,) = wishes_of(page(A), REGISTRY, only_missing=True)
+    (only,) = requests_of(page(A), REGISTRY, only_missing=True)
     assert only.prompt == DOG
     apart = page().replace(" y ", f"</p>{written(A, HTML)[1]} y ")
-    assert [one.prompt for one in wishes_of(apart, REGISTRY, only_missing=True)] == [DOG]
+    assert [one.prompt for one in requests_of(apart, REGISTRY, only_missing=True)] == [DOG]
     registry = REGISTRY.settle("m", RegistryUpdate(placed=(A,)), frozenset())
     unmarked = page().replace(" y ", f'<img src="{A.picture.url}"> y ')
-    assert [one.prompt for one in wishes_of(unmarked, registry, only_missing=True)] == [DOG]
+    assert [one.prompt for one in requests_of(unmarked, registry, only_missing=True)] == [DOG]
 
 
 def test_a_picture_directly_after_a_tag_counts_whatever_prompt_it_names():
     stranger = A.but(prompt_id="0" * 20)
     text = page().replace(" y ", f"{written(stranger, HTML)[1]} y ", 1)
-    assert len(wishes_of(text, REGISTRY)) == 2
-    assert len(wishes_of(text, REGISTRY, only_missing=True)) == 1
+    assert len(requests_of(text, REGISTRY)) == 2
+    assert len(requests_of(text, REGISTRY, only_missing=True)) == 1
 
 
 def test_a_prompt_that_only_a_failure_has_left_a_mark_of_has_no_picture():
-    made = wishes_of(page(F, G), REGISTRY, only_missing=True)
+    made = requests_of(page(F, G), REGISTRY, only_missing=True)
     assert [(one.prompt, one.place) for one in made] == [(CAT, "retry"), (DOG, "append")]
     result = revised(page(F, G), *(RequestOutcome(request=one, placement=N) for one in made[:1]))
     assert result.text == page(N, G)
-    assert [one.target for one in wishes_of(page(A, F), REGISTRY, only_missing=True)] == [DOG.id]
+    assert [one.target for one in requests_of(page(A, F), REGISTRY, only_missing=True)] == [DOG.id]
     tiger = CAT.refined("tiger", source="manual")
     known = REGISTRY.add(tiger)
-    (other, _) = wishes_of(page(failure(tiger)), known, only_missing=True)
+    (other, _) = requests_of(page(failure(tiger)), known, only_missing=True)
     assert (other.prompt, other.place, other.rewrites) == (CAT, "append", False)
 
 
-def test_what_is_missing_or_failed_is_wished_for_once_a_session():
-    assert all(one.once for one in wishes_of(page(F), REGISTRY, only_missing=True))
+def test_what_is_missing_or_failed_is_requested_once_a_session():
+    assert all(one.once for one in requests_of(page(F), REGISTRY, only_missing=True))
     assert all(one.once for one in request_retries(opened(page(F))))
-    assert not any(one.once for one in wishes_of(page(F), REGISTRY))
+    assert not any(one.once for one in requests_of(page(F), REGISTRY))
     assert not request(page(A)).once
 
 

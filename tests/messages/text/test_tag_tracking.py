@@ -26,7 +26,7 @@ def tags_of(text, registry, notation=HTML):
 
 
 def illustrated(text, *pictured):
-    """Put a picture beside each of the tags that are named, and give what is known then."""
+    """Insert a picture beside each of some tags, and return the text and its registry."""
     prompts = [Prompt.of("m", match) for match in scan(text, HTML)]
     composed = put(text, [placement(prompts[at]) for at in pictured], notation=HTML)
     links = RegistryUpdate(prompts=tuple(prompts), placed=composed.placed)
@@ -46,7 +46,7 @@ def refined(text, registry, at, says, *, shown):
 
 
 def edited(before, after, registry):
-    """Give what is known once a host has changed a text."""
+    """Return the tags of a text that a host has edited."""
     claims = track_tags(before, after, registry, message_id="m")
     known = registry.settle("m", RegistryUpdate(claims=claims), after)
     tags = tags_of(after, known)

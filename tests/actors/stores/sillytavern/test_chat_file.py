@@ -47,7 +47,7 @@ sys.addaudithook(_heard)
 
 @pytest.fixture
 def while_copying() -> Iterator[Callable[[Callable[[], object]], None]]:
-    """Let something happen once, as soon as the temporary file of a write is opened."""
+    """Call a function once, as soon as the temporary file of a write is opened."""
 
     def heard(name: str, what: Callable[[], object]) -> None:
         if name.endswith(".tmp"):
@@ -102,7 +102,7 @@ def version_of(store: ChatFileStore, message_id: str) -> Any:
 
 
 def without_registry(header: str) -> str:
-    """Take what is Limner's out of a header, as it was put in: last in `chat_metadata`."""
+    """Remove Limner's object from a header, where it is last in `chat_metadata`."""
     metadata = members(header)["chat_metadata"]
     ours = members(header, metadata.start)["limner"]
     key = header.rindex('"limner":', 0, ours.start)
@@ -303,9 +303,9 @@ from limner.messages.ids import picture_id, prompt_id
 from limner.messages.pictures import Picture, Placement
 from limner.messages.prompts import Prompt
 from limner.messages.tasks import Task
-from limner.messages.registry import Links
+from limner.messages.registry import RegistryUpdate
 
-def wish(message_id, data):
+def finished(message_id, data):
     prompt = Prompt(
         id=prompt_id(message_id, "a", 0), message_id=message_id, text="a", ordinal=0
     )
@@ -317,11 +317,11 @@ def placed(task, picture):
     return Placement(prompt_id=task.prompt_id, prompt="a", picture=picture, task_id=task.id)
 
 def write(store, message_id, data):
-    picture = store.keep(*(wished := wish(message_id, data)))
-    one = placed(wished[0], picture)
+    picture = store.keep(*(made := finished(message_id, data)))
+    one = placed(made[0], picture)
     text, version = store.load(message_id)
     text += f'<img data-limner="{one.id}" src="a.png">'
-    store.write(message_id, text, expected_version=version, links=Links(placed=(one,)))
+    store.write(message_id, text, expected_version=version, links=RegistryUpdate(placed=(one,)))
 
 path, directory = sys.argv[1:3]
 pictures = PictureFiles(directory, "pictures")
@@ -419,7 +419,7 @@ def test_what_is_known_is_what_a_registry_says_step_by_step(
     claims = (TagOwner(prompt_id=child.id, text="a red ship", ordinal=0),)
     write("4", f"{TAG}{one.mark}", one.links.but(claims=claims))
     assert names(path) == ["chat.jsonl", "chat.jsonl.bak"]  # the journal has gone into the header
-    keep(one)  # a new wish gave it again
+    keep(one)  # a new request gave it again
     write("4", f"{TAG}{one.mark}{two.mark}", two.links)
     write("2", f"Hi {other.mark}", other.links)
     write("4", f"{TAG}{two.mark}", RegistryUpdate(removed=(one.placement.id,)))
@@ -617,14 +617,14 @@ from pathlib import Path
 
 def operations(home, tell):
     store = ChatFileStore(home / "chat.jsonl", PictureFiles(home / "pictures", "pictures"))
-    one = store.keep(*wish("2", b"one"))
+    one = store.keep(*finished("2", b"one"))
     tell(b"1")
-    store.keep(*wish("3", b"two"))
+    store.keep(*finished("3", b"two"))
     tell(b"2")
-    link = placed(wish("2", b"one")[0], one)
+    link = placed(finished("2", b"one")[0], one)
     text, version = store.load("2")
     text = f'{text}<img data-limner="{link.id}" src="a.png">'
-    store.write("2", text, expected_version=version, links=Links(placed=(link,)))
+    store.write("2", text, expected_version=version, links=RegistryUpdate(placed=(link,)))
     tell(b"3")
 
 def crash_at(point, home, tell):
@@ -695,7 +695,7 @@ def test_a_crash_at_any_point_loses_nothing_and_doubles_nothing(
 
 @pytest.fixture
 def read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Tell of each header that a store has read, as it reads it."""
+    """Record each header that a store reads."""
     seen: list[str] = []
 
     def counted(line: str) -> Header:
@@ -960,7 +960,7 @@ def test_what_may_not_be_written_is_said_and_left_alone(tmp_path: Path, python: 
         "refused(write)\n"
         "chat.chmod(0o644), home.chmod(0o555)\n"
         "refused(write)\n"
-        "refused(lambda: store.keep(*wish('2', b'one')))\n"
+        "refused(lambda: store.keep(*finished('2', b'one')))\n"
         "chat.chmod(0), home.chmod(0o311)\n"
         "refused(lambda: store.load('2'))\n"
         "chat.chmod(0o644)\n"  # its directory can be passed through, but not listed or locked
