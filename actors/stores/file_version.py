@@ -1,4 +1,4 @@
-"""The content of a file, as a version of a text: read, compared, and given a name that is free."""
+"""Versions of text files by their content: read, check, and create without overwriting."""
 
 import errno
 import os

@@ -1,4 +1,4 @@
-"""From a name in the settings to a store."""
+"""Open a store by its name in the settings."""
 
 from pathlib import Path
 from typing import cast
@@ -20,7 +20,7 @@ def open_store(name: object, *, pictures: Path, pictures_url: str | None) -> Sto
 
     Args:
         name: `memory:`, `files:DIRECTORY`, `chat:FILE`, a SQLAlchemy URL, or an object with the
-            methods of `Store`, which is given back as it is.
+            methods of `Store`, which is returned as it is.
         pictures: the directory that pictures are kept in, `memory:` not excepted.
         pictures_url: how a text refers to that directory; by default as it is written.
 

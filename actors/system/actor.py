@@ -37,7 +37,7 @@ PYKKA_MESSAGES = frozenset(
 
 
 class PooledActor(pykka.Actor):
-    """An actor as Pykka's `ThreadingActor` is one, without a thread of its own.
+    """An actor like Pykka's `ThreadingActor`, but without a thread of its own.
 
     Its mailbox schedules it on the threads of its system: the one that the actor which starts it
     runs on, or the one named by `with system:` or `system.start`, else the process's default one.
@@ -45,7 +45,7 @@ class PooledActor(pykka.Actor):
     """
 
     linked: ClassVar[bool] = False
-    """Whether the actors that it started are stopped when it ends, however it ends."""
+    """Whether the actors that this one started are stopped when it ends, however it ends."""
 
     contains: ClassVar[bool] = False
     """Whether a `BaseException` is a failure of its own, not a reason to stop all actors.
@@ -54,7 +54,7 @@ class PooledActor(pykka.Actor):
     """
 
     patient: ClassVar[bool] = False
-    """Whether others that are ready go before, a few times: for one that nobody waits for."""
+    """Whether other ready actors go before this one a few times: for an actor nobody waits for."""
 
     actor_inbox: Mailbox
     _actor_ref: PooledRef[Any]
@@ -102,7 +102,7 @@ class PooledActor(pykka.Actor):
         tag: Any = None,
         late: Callable[[Call, Any], None] | None = None,
     ) -> Call:
-        """Run a blocking call on a thread of a pool; this actor is told its `CallReturned`.
+        """Run a blocking call on a thread of a pool; this actor is sent its `CallReturned`.
 
         If the actor ends before, the call is abandoned.
 
@@ -129,7 +129,7 @@ class PooledActor(pykka.Actor):
         self._calls.clear()
 
     def take_turn(self, budget: int) -> None:
-        """Handle messages until the mailbox is empty or so many are handled."""
+        """Handle messages until the mailbox is empty, `budget` messages at most."""
         context.actor = self
         try:
             if not self._begun:

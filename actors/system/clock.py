@@ -12,7 +12,7 @@ from limner.actors.system.reference import PooledRef
 
 
 class Timer:
-    """A message that is told later, unless it is cancelled before."""
+    """A message that is sent later, unless the timer is cancelled before."""
 
     __slots__ = ("_clock", "message", "ref")
 
@@ -22,7 +22,7 @@ class Timer:
         self.message = message
 
     def cancel(self) -> None:
-        """Forget it. Too late is no error: a timer may cross with its cancelling."""
+        """Cancel the timer. It is no error if it has fired already."""
         if self.ref is not None:
             self.ref = None
             self.message = None
@@ -37,7 +37,7 @@ class Timer:
 
 
 class Timers:
-    """Timers by the time at which they are due; those due at one time in the order of their making.
+    """Timers by the time at which they are due, then in the order in which they were made.
 
     Not safe for threads by itself.
     """
@@ -55,7 +55,7 @@ class Timers:
 
     @property
     def next_due(self) -> int | None:
-        """When the first one is due, the cancelled ones counted; `None` if there is none."""
+        """When the first timer is due, also a cancelled one; `None` if there is none."""
         return self._heap[0][0] if self._heap else None
 
     def add(self, due: int, timer: Timer) -> bool:
@@ -72,7 +72,7 @@ class Timers:
         return timer
 
     def forget(self) -> None:
-        """Count a cancelled timer; once they are the most of the heap it is made anew."""
+        """Count a cancelled timer; once most of the heap is cancelled, the heap is rebuilt."""
         self._cancelled += 1
         if self._cancelled > 64 and self._cancelled > len(self._heap) // 2:
             self._heap = [entry for entry in self._heap if entry[2].ref is not None]
@@ -80,12 +80,12 @@ class Timers:
             self._cancelled = 0
 
     def clear(self) -> None:
-        """Drop all."""
+        """Drop all timers."""
         self._heap.clear()
 
 
 class Clock:
-    """Monotonic time since its making, and timers."""
+    """Monotonic time since the clock was made, and timers."""
 
     def __init__(self, name: str = "limner") -> None:
         self._name = name
@@ -98,7 +98,7 @@ class Clock:
 
     @property
     def threads(self) -> int:
-        """How many threads it has: one once a timer was made."""
+        """How many threads the clock has: one, once a timer was made."""
         return int(self._thread is not None and self._thread.is_alive())
 
     @property

@@ -1,4 +1,4 @@
-"""The threads that drain all mailboxes of a system, fair by turns."""
+"""The threads that run all actors of a system, in fair turns."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ if TYPE_CHECKING:
 logger = logging.getLogger("limner.system")
 
 TURN = 64
-"""Messages that an actor handles before the next one has its turn."""
+"""Messages that an actor handles in one turn at most; then the next actor has its turn."""
 PATIENCE = 16
-"""How often a patient actor lets others go before, from one turn to the next."""
+"""How many times other actors may go before a patient one between two of its turns."""
 TICK = 0.02
-"""Seconds between two looks at threads that may be blocked."""
+"""Seconds between two checks of threads that may be blocked."""
 RETIRE = 0.5
-"""Seconds between two retirements of spare threads: one at once costs a thread an ask."""
+"""Seconds between two retirements of spare threads; retiring at once would cost a thread an ask."""
 
 
 class _Carrier(threading.Thread):
-    """A dispatcher thread, with what the watcher needs to see that it does not get on."""
+    """A dispatcher thread, with what the watcher needs to detect that it makes no progress."""
 
     def __init__(self, dispatcher: Dispatcher, name: str) -> None:
         super().__init__(name=name, daemon=True)
@@ -62,9 +62,9 @@ class _Carrier(threading.Thread):
 class Dispatcher:
     """Drains mailboxes on a few threads.
 
-    One thread is the fastest while the interpreter runs one at a time, so more are added only
-    for those that block: at once for a thread that says so (`blocking`), and after a tick or two
-    for one that is seen not to get on. Spare threads are retired one by one.
+    One thread is the fastest while the interpreter runs one at a time. So threads are added only
+    for those that block: at once for a thread that reports it (`blocking`), and after a tick or
+    two for one that makes no progress. Spare threads are retired one by one.
 
     Args:
         system: given to each thread as its current system.
@@ -131,7 +131,7 @@ class Dispatcher:
             carrier.turns += 1
 
     def left(self, carrier: _Carrier) -> None:
-        """Strike an ended thread off the list."""
+        """Remove an ended thread from the list."""
         with self._lock:
             self._carriers.pop(carrier, None)
 
@@ -150,7 +150,7 @@ class Dispatcher:
             self._drain_here()
 
     def _drain_here(self) -> None:
-        """Run what no thread may be left for, so that a late ask is answered."""
+        """Run mailboxes for which no thread may be left, so that a late ask is answered."""
         ends = 0
         actor = context.actor
         with self._system:

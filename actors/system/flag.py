@@ -1,4 +1,4 @@
-"""An event that costs next to nothing until somebody waits for it."""
+"""An event that costs almost nothing until a thread waits for it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import threading
 
 
 class Flag(threading.Event):
-    """A `threading.Event` without its condition, which is made by the first one who waits.
+    """A `threading.Event` whose condition is made only when the first thread waits.
 
     Every actor has one and every call; hardly any is ever waited for.
     """
@@ -23,22 +23,22 @@ class Flag(threading.Event):
         return f"<{type(self).__name__}: {'set' if self._set else 'unset'}>"
 
     def is_set(self) -> bool:
-        """Return whether it is set."""
+        """Return whether the flag is set."""
         return self._set
 
     def set(self) -> None:
-        """Set it, and wake who waits."""
+        """Set the flag, and wake the threads that wait."""
         self._set = True
         if self._condition is not None:
             with self._condition:
                 self._condition.notify_all()
 
     def clear(self) -> None:
-        """Unset it."""
+        """Clear the flag."""
         self._set = False
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Wait until it is set, or `timeout` seconds have passed; say whether it is."""
+        """Wait until the flag is set, `timeout` seconds at most; return whether it is set."""
         if self._set:
             return True
         with self._making:

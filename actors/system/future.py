@@ -82,11 +82,13 @@ class PooledFuture(pykka.ThreadingFuture[T]):
 
     @property
     def done(self) -> bool:
-        """Whether it has its value or exception."""
+        """Whether the future has its value or exception."""
         return self._result is not None
 
     def when_done(self, callback: Callable[[], None]) -> None:
-        """Call back once it has its value, on the thread that gives it; at once if it has one.
+        """Call a function once the future has its value; at once if it has one.
+
+        It is called on the thread that sets the value.
 
         That thread may be an actor's turn: a callback that waits for anything keeps it from going
         on, and for ever if it waits for that very actor. `concurrent` gives one that may wait.

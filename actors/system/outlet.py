@@ -1,4 +1,4 @@
-"""A way out for what a system has to tell: a callback on a thread of its own."""
+"""Callbacks to the outside of a system, on a thread of their own."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 
 class Outlet(Generic[T]):
-    """Calls back for each thing put in, in order, from one thread of its own.
+    """Calls a function for each item that is put in, in order, on one thread of its own.
 
     A callback that raises is logged and called again for the next thing. One that lags harms
     nobody: past `capacity` the newest things are dropped, counted, and told as one gap.
@@ -45,7 +45,7 @@ class Outlet(Generic[T]):
         self._thread.start()
 
     def put(self, thing: T) -> None:
-        """Pass a thing on; never waits."""
+        """Pass an item on, without waiting."""
         with self._changed:
             if self._closed:
                 return

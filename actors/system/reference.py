@@ -19,7 +19,7 @@ A = TypeVar("A", bound="PooledActor")
 
 
 class PooledRef(pykka.ActorRef[A]):
-    """Pykka's ref, except that an actor that tells a dead one something is not raised at.
+    """Pykka's ref, except that `tell` within an actor does not raise if the receiver is dead.
 
     Between actors a dead receiver is nothing that the teller can help: the message is counted
     and logged as a dead letter. Any other thread gets Pykka's `ActorDeadError`.

@@ -1,4 +1,4 @@
-"""Who started whom, and who hears of whose end."""
+"""Supervision: which actor started which, and who is told when one ends."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class ActorEnded(NamedTuple):
-    """Told to whoever started an actor, when it has ended, however it ended.
+    """Sent to the actor that started another, when that one has ended, however it ended.
 
     If the starter has ended too, its own starter is told, and so on upwards.
 
@@ -97,7 +97,7 @@ class Supervision:
             watcher(ended)
 
     def watch(self, ref: PooledRef[Any], watcher: Callable[[ActorEnded], None]) -> None:
-        """Call back when an actor has ended; at once if it has already."""
+        """Call a function when an actor has ended; at once if it has already."""
         life = ref.life
         with self._lock:
             if not life.over:
@@ -113,6 +113,6 @@ class Supervision:
             actor.actor_ref.end()
 
     def wait_for_all(self, timeout: float) -> bool:
-        """Wait `timeout` seconds at most until no actor lives; say whether that is so."""
+        """Wait `timeout` seconds at most until no actor lives; return whether none does."""
         with self._lock:
             return self._none_living.wait_for(lambda: not self._living, timeout)

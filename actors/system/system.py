@@ -1,4 +1,4 @@
-"""A system: all that an actor may touch of the world, and the only way to touch it."""
+"""A system: the only way in which an actor uses threads, time, chance and blocking calls."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class System:
             return actor_class.start(*args, **kwargs)
 
     def watch(self, ref: PooledRef[Any], watcher: Callable[[ActorEnded], None]) -> None:
-        """Call `watcher` when an actor has ended: supervision for those who are no actor."""
+        """Call `watcher` when an actor has ended: supervision for code that is no actor."""
         self.supervision.watch(ref, watcher)
 
     def random(self, purpose: str) -> random.Random:
@@ -100,7 +100,7 @@ class System:
     def outlet(
         self, callback: Callable[[T], object], *, lost: Callable[[T, T, int], T]
     ) -> Outlet[T]:
-        """Make a way out to a callback, which is called apart from all actors."""
+        """Make an outlet to a callback, which is called outside of all actors."""
         return Outlet(callback, lost=lost, name=self.name)
 
     def lock(self) -> AbstractContextManager[Any]:
@@ -109,7 +109,7 @@ class System:
 
     @property
     def threads(self) -> int:
-        """How many threads it has now, the abandoned ones not counted."""
+        """How many threads the system has now, without the abandoned ones."""
         return self.dispatcher.threads + self.workers.threads + self.clock.threads
 
     def blocking(self) -> AbstractContextManager[None]:

@@ -12,11 +12,11 @@ from limner.actors.system.flag import Flag
 from limner.actors.system.reference import PooledRef
 
 MAX_ABANDONED = 256
-"""Threads that may be lost to calls which never return; past it new calls are refused."""
+"""Threads that may be lost to calls which never return; past that, new calls are refused."""
 
 
 class TooManyAbandoned(RuntimeError):
-    """So many calls have not come back that no new one is begun."""
+    """Too many calls have not returned, so no new one is begun."""
 
 
 class CallReturned(NamedTuple):
@@ -119,7 +119,7 @@ class Call(Flag):
 
 
 class Pool(Protocol):
-    """Where calls get a thread each, or what stands for one."""
+    """Runs calls, each on a thread, or on what stands for one in simulation."""
 
     limit: int
     threads: dict[Any, None]
@@ -143,7 +143,7 @@ class Pool(Protocol):
 
 
 class _Worker(threading.Thread):
-    """A thread of a pool; parked on a lock of its own while there is nothing to do."""
+    """A thread of a pool; it waits on a lock of its own while there is nothing to do."""
 
     def __init__(self, pool: _Pool, name: str) -> None:
         super().__init__(name=name, daemon=True)
@@ -240,7 +240,7 @@ class _Pool(Pool):
         self.wake()
 
     def left(self, thread: threading.Thread) -> None:
-        """Strike an ending thread off the lists."""
+        """Remove an ending thread from the lists."""
         with self.lock:
             self.threads.pop(thread, None)
             self.abandoned.pop(thread, None)
@@ -269,7 +269,7 @@ class Workers:
 
     @property
     def threads(self) -> int:
-        """How many threads there are now, the abandoned ones not counted."""
+        """How many threads there are now, without the abandoned ones."""
         return sum(len(pool.threads) for pool in self._pools.values())
 
     @property
@@ -278,7 +278,7 @@ class Workers:
         return sum(len(pool.abandoned) for pool in self._pools.values())
 
     def open_pool(self, name: str, threads: int) -> None:
-        """Open a pool of at most `threads` threads, or let it grow to them if it is open."""
+        """Open a pool of at most `threads` threads, or raise its limit to them if it is open."""
         with self._lock:
             if name not in self._pools:
                 self._pools[name] = self._new_pool(name, threads)
@@ -300,7 +300,7 @@ class Workers:
         tag: Any = None,
         late: Callable[[Call, Any], None] | None = None,
     ) -> Call:
-        """Run a blocking call on a thread of a pool, and tell `reply_to` a `CallReturned`.
+        """Run a blocking call on a thread of a pool, and send `reply_to` a `CallReturned`.
 
         Args:
             pool: its name, opened before; with `None` the call does not block, and is run at
@@ -330,7 +330,7 @@ class Workers:
         return call
 
     def close(self, timeout: float = 5) -> None:
-        """End the threads; one whose call does not come back in `timeout` seconds is left."""
+        """End the threads; one whose call does not return in `timeout` seconds is left running."""
         with self._lock:
             self._closed = True
             pools = list(self._pools.values())

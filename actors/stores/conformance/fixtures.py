@@ -1,4 +1,4 @@
-"""What a store is tried with: messages, finished pictures, the registry that it should have."""
+"""What a store is tested with: messages, finished pictures, the registry that it should have."""
 
 import struct
 import sys

@@ -1,4 +1,4 @@
-"""From the tables of an earlier Limner to those of this one."""
+"""Migrate the tables of an earlier Limner to the present version."""
 
 from sqlalchemy import Connection, select, text, update
 

@@ -1,4 +1,4 @@
-"""What is asked of the tables of the registry, each within a transaction."""
+"""Queries and changes of the registry's tables, each within a transaction."""
 
 from collections.abc import Callable, Sequence
 from typing import Any

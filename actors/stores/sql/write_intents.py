@@ -1,4 +1,4 @@
-"""What writes of files will settle, noted before a file has its new text until it is settled."""
+"""Notes of what file writes change in the registry, from before the write until that is done."""
 
 from sqlalchemy import Connection, delete, insert, select
 

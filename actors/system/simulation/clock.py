@@ -13,10 +13,10 @@ WALL_START = 1_767_225_600_000_000
 
 
 class Alarm(Timer):
-    """A timer that calls back."""
+    """A timer that calls a function."""
 
     def fire(self) -> None:
-        """Call back, unless it was cancelled."""
+        """Call the function, unless the alarm was cancelled."""
         ring: Any = self.ref
         self.ref = None
         if ring is not None:
@@ -41,7 +41,7 @@ class VirtualClock(Clock):
 
     @property
     def pending(self) -> list[Timer]:
-        """The timers that are set, and neither told nor cancelled."""
+        """The timers that are set, and have neither fired nor been cancelled."""
         return list(self._timers)
 
     def after(self, seconds: float, ref: PooledRef[Any], message: object) -> Timer:
@@ -52,14 +52,14 @@ class VirtualClock(Clock):
         return timer
 
     def alarm(self, due: int, ring: Callable[[], None]) -> Alarm:
-        """Call back at a time, in microseconds."""
+        """Call a function at a time, in microseconds."""
         alarm = Alarm(self, ring, None)  # type: ignore[arg-type]
         if not self._closed:
             self._timers.add(due, alarm)
         return alarm
 
     def never(self, ring: Callable[[], None]) -> Alarm:
-        """Make an alarm that is not set, and only stands for one."""
+        """Return an alarm that is not set, as a placeholder."""
         return Alarm(self, ring, None)  # type: ignore[arg-type]
 
     def fire_due(self) -> None:

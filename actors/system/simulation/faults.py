@@ -1,4 +1,4 @@
-"""Faults at points in the system: what can go wrong whatever the actors do."""
+"""Faults of a simulated system: what can go wrong whatever the actors do."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from limner.actors.system.system import System
 
 FAR = 4
-"""An actor that is to fail does so before one of so many things that it says in a turn."""
+"""How many of the messages that an actor sends in a turn it may fail at: one of the first ones."""
 
 
 class InjectedFailure(Exception):
-    """What an actor raises in the middle of a message, since the simulation wants it to."""
+    """What an actor raises in the middle of a message, since the simulation injected it."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Faults:
 
 
 class Breaker:
-    """Lets actors fail in the middle of a message.
+    """Makes actors fail in the middle of a message.
 
     Args:
         failure: as in `Faults`.
@@ -57,7 +57,7 @@ class Breaker:
         self.failures = 0
 
     def arm(self, actor: PooledActor) -> None:
-        """Decide whether the turn that an actor is about to have ends badly."""
+        """Decide whether the next turn of an actor fails."""
         self._victim = None
         rate = self._failure.get(type(actor).__name__)
         if rate and self._random() < rate:
@@ -65,7 +65,7 @@ class Breaker:
             self._left = int(self._random() * FAR)
 
     def pass_point(self) -> None:
-        """Raise if this is where the turn ends badly."""
+        """Raise if this is where the turn fails."""
         if self._victim is None or context.actor is not self._victim:
             return
         if self._left:
@@ -78,7 +78,7 @@ class Breaker:
 
 
 class BreakableMailbox(Mailbox):
-    """A mailbox at which an actor that tells something may fail."""
+    """A mailbox at which the sender of a message may fail."""
 
     __slots__ = ("_breaker",)
 
@@ -87,6 +87,6 @@ class BreakableMailbox(Mailbox):
         self._breaker = breaker
 
     def put(self, envelope: Envelope[Any], /) -> None:
-        """Append an envelope, unless the one who tells it fails just then."""
+        """Append an envelope, unless the sender fails just then."""
         self._breaker.pass_point()
         super().put(envelope)

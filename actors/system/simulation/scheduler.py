@@ -33,7 +33,7 @@ TURN_COSTS = (1, 5, 20, 100, 500)
 
 
 class SimulationStuck(Exception):
-    """The simulation cannot go on to what is awaited; says who waits for whom."""
+    """The simulation cannot reach what is awaited; the message says who waits for whom."""
 
 
 class SimulationClosed(BaseException):
@@ -66,7 +66,7 @@ class _Carrier(threading.Thread):
 
 
 class Scheduler:
-    """Draws whose turn it is, lets time pass with each turn, and jumps when nobody has one.
+    """Draws which actor runs next, advances time with each turn, and jumps when none is ready.
 
     Args:
         system: of the actors.
@@ -120,7 +120,7 @@ class Scheduler:
             self._ready.append(mailbox)
 
     def aside(self, callback: Callable[[], None]) -> None:
-        """Call back after this turn, apart from all actors."""
+        """Call a function after this turn, outside of all actors."""
         self._aside.append(callback)
 
     def blocking(self) -> AbstractContextManager[None]:
@@ -138,7 +138,7 @@ class Scheduler:
         subscribe: Callable[[Callable[[], None]], None],
         timeout: float | None,
     ) -> bool:
-        """Wait in virtual time until something is done; say whether it is.
+        """Wait in virtual time until something is done, and return whether it is.
 
         Args:
             about: what is awaited, as `System.future` takes it.

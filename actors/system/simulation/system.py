@@ -65,7 +65,7 @@ class SimulatedFuture(PooledFuture[T]):
 
 
 class SimulatedOutlet(Outlet[T]):
-    """Calls back between turns, apart from all actors, for each thing put in, in order."""
+    """Calls a function between turns, outside of all actors, for each item put in, in order."""
 
     def __init__(self, callback: Callable[[T], object], system: SimulatedSystem) -> None:
         self._callback = callback
@@ -75,7 +75,7 @@ class SimulatedOutlet(Outlet[T]):
         self._closed = False
 
     def put(self, thing: T) -> None:
-        """Pass a thing on, after the turn."""
+        """Pass an item on, after the turn."""
         if not self._closed:
             self._things.append(thing)
             if not self._flowing:
@@ -150,15 +150,15 @@ class SimulatedSystem(System):
         return self._breaker.failures
 
     def run_until(self, goal: pykka.Future[T] | Callable[[], bool] | float) -> Any:
-        """Run the simulation until something is the case.
+        """Run the simulation until a future is done, a condition holds, or a time has come.
 
         Args:
-            goal: a future, whose value is given (or its exception raised); or a function that is
-                called after each turn and says whether it is, without waiting for anything; or a
-                time, in seconds of the system's clock.
+            goal: a future, whose value is returned, or its exception raised; or a function that is
+                called after each turn, and returns whether the condition holds, without waiting; or
+                a time, in seconds of the system's clock.
 
         Raises:
-            SimulationStuck: if nothing is left to do, or too much, and it is not the case; says
+            SimulationStuck: if nothing is left to do, or too much, before the goal is reached; says
                 who waits for whom.
             ValueError: if the time is none, or further away than a century.
         """
@@ -199,7 +199,7 @@ class SimulatedSystem(System):
         *,
         lost: Callable[[T, T, int], T],  # noqa: ARG002  # time stands still for a callback
     ) -> Outlet[T]:
-        """Make a way out to a callback, which is called between turns."""
+        """Make an outlet to a callback, which is called between turns."""
         return SimulatedOutlet(callback, self)
 
     def stop_all(self, because: BaseException | None = None) -> None:

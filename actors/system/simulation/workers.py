@@ -1,4 +1,4 @@
-"""Calls that block, in virtual time: each takes its drawn latency, and is run at its end."""
+"""Blocking calls in virtual time: each takes a drawn latency, and its function runs at the end."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from limner.actors.system.simulation.system import SimulatedSystem
 
 Latency = Callable[[str, Any], int | None]
-"""Gives the microseconds that a call takes, from its pool and its tag; `None` is for ever."""
+"""Returns the microseconds that a call takes, by its pool and its tag; `None` is for ever."""
 
 
 class SimulatedCall(Call):
-    """A call that takes its time in a simulation."""
+    """A call in a simulation, which takes virtual time."""
 
     __slots__ = ("_woken_by", "alarm")
 
@@ -35,14 +35,14 @@ class SimulatedCall(Call):
                 self.pool.cancelled(self)
 
     def set(self) -> None:
-        """Set its flag, and wake who waits for that."""
+        """Set the flag, and wake what waits for it."""
         super().set()
         for wake in self._woken_by:
             wake()
         self._woken_by.clear()
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Wait in virtual time until it is cancelled, or `timeout` seconds have passed."""
+        """Wait in virtual time until the call is cancelled, `timeout` seconds at most."""
         if not self.is_set():
             scheduler = self.ref.system.dispatcher
             scheduler.wait(  # type: ignore[union-attr]
@@ -88,7 +88,7 @@ class SimulatedPool(Pool):
             self._ends_in(call, self._soon())
 
     def close(self) -> None:
-        """Begin no call any more."""
+        """Begin no more calls."""
         self._calls.clear()
 
     def _soon(self) -> int:
@@ -147,7 +147,7 @@ class SimulatedWorkers(Workers):
         return SimulatedCall(*args)
 
     def close(self, timeout: float = 5) -> None:  # noqa: ARG002
-        """Begin no call any more; those under way never end."""
+        """Begin no more calls; those under way never end."""
         self._closed = True
         for pool in self._pools.values():
             pool.close()

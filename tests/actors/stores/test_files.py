@@ -345,7 +345,7 @@ import os, signal, sys
 from pathlib import Path
 from limner.actors.stores import FileStore, PictureFiles, files
 from limner.actors.stores.sql import write_intents as notes, registry
-from limner.messages.registry import Links
+from limner.messages.registry import RegistryUpdate
 
 def die(*arguments, **options):
     os.kill(os.getpid(), signal.SIGKILL)
@@ -381,7 +381,7 @@ store.write(
     "story.md",
     text,
     expected_version=held and held[1],
-    links=Links.model_validate_json(links),
+    links=RegistryUpdate.model_validate_json(links),
 )
 """
 
