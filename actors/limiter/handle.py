@@ -1,4 +1,8 @@
-"""The limiter as a host sees it."""
+"""`Studio.limiter`: the limiter as a host sees it.
+
+It runs on hosts' threads, where there is no actor that could `tell`. So it delivers its messages:
+`deliver` raises nothing if the actor ends meanwhile.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +20,7 @@ from limner.actors.limiter.host_calls import (
     CallOptions,
     ScheduleCall,
     WithdrawCall,
-    request_one,
+    slot_request,
 )
 from limner.actors.system import PooledFuture, PooledRef, System
 from limner.messages.errors import SettingsInvalid, StudioClosed
@@ -39,11 +43,11 @@ T = TypeVar("T")
 Item = TypeVar("Item")
 
 MAX_THREADS = 1_000
-"""Worker threads of a lane at most; calls past it wait for a thread while they hold their slots."""
+"""Worker threads of a lane at most; more calls wait for a thread while they hold their slots."""
 
 
 def threads_of(settings: LaneSettings) -> int:
-    """Give how many calls of a lane run at one time at most."""
+    """Return how many worker threads a lane has at most."""
     return min(settings.max_concurrent or MAX_THREADS, MAX_THREADS)
 
 
@@ -55,11 +59,11 @@ class Limiter:
     `StudioClosed` once the studio is closed.
 
     Args:
-        ref: the actor.
-        system: what it runs on.
+        ref: the limiter's actor.
+        system: that it runs on.
         lanes: the settings in force, by the lane's name.
         groups: those of lane groups, whose lanes are named `group:key`.
-        workers: the name of the worker threads of each lane and group.
+        workers: the name of the thread pool of each lane and group.
         caller: the actor that runs a host's own calls.
     """
 
@@ -82,11 +86,11 @@ class Limiter:
         self._numbers = count(1)
 
     def update(self, lane: str = "image", **changes: Any) -> LaneSettings:
-        """Change settings of a lane while it runs; they hold from the next grant on.
+        """Change settings of a lane while it runs; they are in force from the next grant on.
 
         Slots that are out stay out, each until the end of its own lease: with a lower
         `max_concurrent` the lane grants again once enough of them are back. A lower `high_water`
-        drops nobody who waits. A `reservoir` that is named is what is left now.
+        drops no request that waits. A `reservoir` that is named is what is left now.
 
         Args:
             lane: which lane, or the name of a lane group for all its lanes. A lane of a group that
@@ -144,9 +148,9 @@ class Limiter:
         self.ref.deliver(ResumeLane(lane=lane))
 
     def drain(self, lane: str = "image") -> pykka.Future[None]:
-        """Take no new request, in a lane and in those behind it; what waits is still granted.
+        """Refuse new requests in a lane and in those behind it; what waits is still granted.
 
-        A picture that is to be tried again then asks anew, and fails. The lane stays shut until
+        A picture that is retried then requests a slot anew, and fails. It refuses requests until
         `resume`. One that is paused is not drained before it is resumed.
 
         Returns:
@@ -154,29 +158,29 @@ class Limiter:
 
         Raises:
             SettingsInvalid: if there is no such lane.
-            StudioClosed: if the studio is closed; through the future if that happens meanwhile.
+            StudioClosed: if the studio is closed; through the future if it closes meanwhile.
         """
         return self._end(lane, drop=False)
 
     def stop(self, lane: str = "image") -> pykka.Future[None]:
-        """Take no request any more, in a lane and in those behind it, and drop what waits.
+        """Refuse requests in a lane and in those behind it, and drop what waits.
 
-        What has a slot goes on. The lane stays shut until `resume`.
+        What has a slot goes on. It refuses requests until `resume`.
 
         Returns:
             Done once nothing is out.
 
         Raises:
             SettingsInvalid: if there is no such lane.
-            StudioClosed: if the studio is closed; through the future if that happens meanwhile.
+            StudioClosed: if the studio is closed; through the future if it closes meanwhile.
         """
         return self._end(lane, drop=True)
 
     def report(self, lane: str = "image") -> LaneReport:
-        """Say how it looks in a lane, with all that waits by name.
+        """Return the state of a lane, with the requests that wait.
 
         That takes the limiter some microseconds for each request that waits, while it grants
-        nothing; `counts` and `forecast` do not name them.
+        nothing. `counts` and `forecast` do not list them.
 
         Raises:
             SettingsInvalid: if there is no such lane.
@@ -186,7 +190,7 @@ class Limiter:
         return self._report(lane, waiting=True)
 
     def counts(self, lane: str = "image") -> dict[str, int]:
-        """Give how many requests wait, slots are out, and how many of each other end there were.
+        """Return how many requests wait, slots are out, and how many there were of each other end.
 
         Raises:
             SettingsInvalid: if there is no such lane.
@@ -202,12 +206,12 @@ class Limiter:
         owner: str | None = None,
         priority: str | int | None = None,
     ) -> tuple[WaitingRequest, ...]:
-        """Give what waits, by priority, the oldest first.
+        """Return the requests that wait, by priority, the oldest first.
 
         Args:
-            lane: where.
-            owner: of this owner alone, if named.
-            priority: with this priority alone, if given: `active`, `background`, or 0 to 9.
+            lane: which lane.
+            owner: only of this owner, if given.
+            priority: only of this priority, if given: `active`, `background`, or 0 to 9.
 
         Raises:
             SettingsInvalid: if lane, owner or priority cannot be one.
@@ -218,9 +222,9 @@ class Limiter:
         return self._report(lane, waiting=True, owner=owner_of(owner), priority=level).waiting
 
     def state_of(self, task_id: str) -> TaskPlace | None:
-        """Say whether a task waits or has a slot, in its own lane; `None` if neither.
+        """Return whether a task waits or has a slot, in its own lane; `None` if neither.
 
-        Looks through all that waits.
+        That takes longer the more requests wait.
 
         Raises:
             StudioClosed: if the studio is closed.
@@ -229,14 +233,14 @@ class Limiter:
         return place
 
     def forecast(self, lane: str = "image", *, priority: str | int = "active") -> float | None:
-        """Give the seconds that a request would wait, about.
+        """Return the seconds that a request would wait, about.
 
-        From how long slots were held lately, how many there are, and what waits with this priority
-        or a better one, in the lane and in those that it stands behind.
+        Estimated from how long slots were held lately, how many there are, and what waits with this
+        priority or a better one, in the lane and in those that it stands behind.
 
         Returns:
-            `None` if that cannot be said: while one of them is paused, resting or shut, or if none
-            of its slots was given back yet.
+            `None` if that is not known: while one of them is paused, resting or ended, or if none
+            of its slots was released yet.
 
         Raises:
             SettingsInvalid: if there is no such lane or priority.
@@ -268,7 +272,7 @@ class Limiter:
 
         Args:
             call: what to run; it may block.
-            lane: whose slot.
+            lane: of the slot.
             priority: `active`, `background`, or 0 (first) to 9.
             owner: on whose behalf, up to 200 characters.
             weight: of the slot, 1 or more.
@@ -278,17 +282,17 @@ class Limiter:
         Returns:
             What the call returns or raises; `SlotRefused` if it got no slot; `LeaseEnded` if it
             held it for longer than the lane's `lease`, though the call itself runs on. A call's
-            slot is never asked back for another, whatever its priority.
+            slot is never revoked, whatever its priority.
 
         Raises:
             SettingsInvalid: if lane, priority, owner or weight cannot be one.
             StudioClosed: if the studio is closed.
         """
-        terms = self._terms(call, lane, priority, owner, weight, blocks=blocks)
+        options = self._options(call, lane, priority, owner, weight, blocks=blocks)
         future: PooledFuture[T] = self._system.future(about="a scheduled call")
         name = future.name = f"call-{next(self._numbers)}"
-        self._hand_over(ScheduleCall(name, call, future, terms))
-        self.ref.deliver(request_one(name, terms, self._caller))
+        self._deliver_call(ScheduleCall(name, call, future, options))
+        self.ref.deliver(slot_request(name, options, self._caller))
         return future
 
     def collect(
@@ -306,11 +310,11 @@ class Limiter:
         """Gather items for a back end that takes several in a call: one slot grants a batch.
 
         Args:
-            call: what to run with the items of a batch, in the order in which they came; it gives
-                as many results, of which one that is an exception is raised to who added the item.
-            max_size: items of a batch, 1 or more; a batch of so many asks for its slot at once.
-            max_time: seconds after which a batch asks for its slot that is not full; 0 or more.
-            lane: whose slot.
+            call: what to run with the items of a batch, in the order in which they came. It returns
+                as many results. A result that is an exception fails the future of its item.
+            max_size: items of a batch, 1 or more; a full batch requests its slot at once.
+            max_time: seconds after which a batch that is not full requests its slot; 0 or more.
+            lane: of the slot.
             priority: `active`, `background`, or 0 (first) to 9.
             owner: on whose behalf, up to 200 characters.
             weight: of a batch's slot, 1 or more.
@@ -323,20 +327,20 @@ class Limiter:
         if type(max_size) is not int or max_size < 1:
             raise SettingsInvalid(f"max_size: a whole number from 1, not {max_size!r:.80}")
         seconds = seconds_of("max_time", max_time)
-        terms = self._terms(call, lane, priority, owner, weight, blocks=blocks)
-        return Batches(self._add, BatchOptions(call, terms, max_size, seconds))
+        options = self._options(call, lane, priority, owner, weight, blocks=blocks)
+        return Batches(self._add, BatchOptions(call, options, max_size, seconds))
 
     def withdraw(self, future: pykka.Future[Any]) -> None:
-        """Let go of a call that was scheduled or added to a batch, if it has no slot yet.
+        """Cancel a call that was scheduled or added to a batch, if it has no slot yet.
 
-        Its future then raises `SlotRefused`. One whose call has begun, or whose batch waits for
-        its slot, goes on.
+        Its future then raises `SlotRefused`. A call that has begun goes on, and so does one whose
+        batch waits for its slot.
 
         Args:
-            future: as `schedule` or `Batches.add` gave it.
+            future: as `schedule` or `Batches.add` returned it.
 
         Raises:
-            SettingsInvalid: if it is none of these.
+            SettingsInvalid: if it is no such future.
         """
         name = getattr(future, "name", None)
         if name is None:
@@ -352,10 +356,12 @@ class Limiter:
         weight: int = 1,
         blocks: bool = True,
     ) -> Callable[[Callable[P, T]], Callable[P, pykka.Future[T]]]:
-        """Give a decorator: each call of the function goes through `schedule`, and gives a future.
+        """Return a decorator: each call of the function goes through `schedule`.
+
+        The decorated function returns a future.
 
         Args:
-            lane: whose slot.
+            lane: of the slot.
             priority: `active`, `background`, or 0 (first) to 9.
             owner: on whose behalf, up to 200 characters.
             weight: of the slot, 1 or more.
@@ -367,7 +373,7 @@ class Limiter:
         """
 
         def decorate(function: Callable[P, T]) -> Callable[P, pykka.Future[T]]:
-            self._terms(function, lane, priority, owner, weight, blocks=blocks)
+            self._options(function, lane, priority, owner, weight, blocks=blocks)
 
             @wraps(function)
             def scheduled(*args: P.args, **kwargs: P.kwargs) -> pykka.Future[T]:
@@ -381,13 +387,13 @@ class Limiter:
         return decorate
 
     def _add(self, batches: BatchOptions, item: Any) -> PooledFuture[Any]:
-        self._check(batches.terms.lane)
+        self._check(batches.options.lane)
         future: PooledFuture[Any] = self._system.future(about="a call in a batch")
         name = future.name = f"call-{next(self._numbers)}"
-        self._hand_over(AddToBatch(name, batches, item, future))
+        self._deliver_call(AddToBatch(name, batches, item, future))
         return future
 
-    def _terms(
+    def _options(
         self,
         call: object,
         lane: str,
@@ -407,11 +413,11 @@ class Limiter:
         worker_pool = self._workers_of(lane) if blocks else None
         return CallOptions(lane, worker_pool, priority_of(priority), owner_of(owner), weight)
 
-    def _hand_over(self, wish: ScheduleCall | AddToBatch) -> None:
-        """Tell the caller; if it has ended before it could hear that, fail the future."""
-        self._caller.deliver(wish)
+    def _deliver_call(self, message: ScheduleCall | AddToBatch) -> None:
+        """Deliver a call to its actor; fail its future if the actor has ended before."""
+        self._caller.deliver(message)
         if not self._caller.is_alive():
-            wish.future.fail_if_pending(closed())
+            message.future.fail_if_pending(closed())
 
     def _workers_of(self, lane: str) -> str:
         return self._workers[group_of(lane)]
@@ -445,20 +451,20 @@ class Batches(Generic[Item, T]):
     """Gathers items for one call; made by `Limiter.collect`. Safe to use from any thread."""
 
     def __init__(
-        self, add: Callable[[BatchOptions, Item], pykka.Future[T]], terms: BatchOptions
+        self, add: Callable[[BatchOptions, Item], pykka.Future[T]], options: BatchOptions
     ) -> None:
         self._add = add
-        self._terms = terms
+        self._options = options
 
     def add(self, item: Item) -> pykka.Future[T]:
-        """Add an item; give what the call of its batch returns for it.
+        """Add an item; the future is of what the call of its batch returns for it.
 
         Raises:
             StudioClosed: if the studio is closed.
         """
-        return self._add(self._terms, item)
+        return self._add(self._options, item)
 
 
 def closed() -> StudioClosed:
-    """Make the error of who comes too late."""
+    """Return the error of a call to a closed studio."""
     return StudioClosed("the studio is closed, and its lanes with it")

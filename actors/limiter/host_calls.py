@@ -29,14 +29,14 @@ from limner.messages.limiter.protocol import (
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CallOptions:
-    """On what terms a call is made.
+    """How a call is made.
 
     Args:
-        lane: whose slot it takes.
-        worker_lane: whose thread it runs on; none if it returns at once.
+        lane: of its slot.
+        worker_pool: of its thread; `None` if it returns at once and needs none.
         priority: 0 (first) to 9.
         owner: on whose behalf.
-        weight: of the slot.
+        weight: of its slot.
     """
 
     lane: str
@@ -51,25 +51,25 @@ class BatchOptions:
     """How calls are gathered into batches.
 
     Args:
-        call: what is called, with the items of a batch; gives as many results.
-        terms: of each call.
+        call: what is called, with the items of a batch; it returns as many results.
+        options: of each call.
         max_size: items of a batch at most.
         max_time: seconds after its first item that a batch waits for more.
     """
 
     call: Callable[[list[Any]], Sequence[Any]]
-    terms: CallOptions
+    options: CallOptions
     max_size: int
     max_time: float
 
 
 class ScheduleCall(NamedTuple):
-    """edge → caller: run this once it has a slot, which is asked for right after this."""
+    """edge → caller: run this once it has a slot; the edge requests that right after this."""
 
     name: str
     call: Callable[[], Any]
     future: PooledFuture[Any]
-    terms: CallOptions
+    options: CallOptions
 
 
 class AddToBatch(NamedTuple):
@@ -82,20 +82,20 @@ class AddToBatch(NamedTuple):
 
 
 class WithdrawCall(NamedTuple):
-    """edge → caller: this is not wanted any more, unless it has begun."""
+    """edge → caller: cancel this, unless it has begun."""
 
     name: str
 
 
 class BatchDue(NamedTuple):
-    """caller's timer → caller: a batch has waited for long enough."""
+    """caller's timer → caller: a batch has waited for `max_time`."""
 
     batch: Batch
 
 
 @dataclass(slots=True, eq=False)
 class Batch:
-    """What is gathered for one call."""
+    """The items that are gathered for one call, with the future and the name of each."""
 
     batches: BatchOptions
     items: list[Any] = field(default_factory=list)
@@ -110,27 +110,27 @@ class Scheduled:
 
     Args:
         call: what to run.
-        futures: what they are given: the result, or one each of the results.
-        terms: on which.
-        is_batch: whether the results are several.
-        slot_id: of the slot.
-        under_way: the call, once it is one.
+        futures: of the result; of a batch, one for each result.
+        options: of the call.
+        is_batch: whether there are several results.
+        slot_id: of the slot that it has.
+        running: the call, once it has begun.
     """
 
     call: Callable[[], Any]
     futures: Sequence[PooledFuture[Any]]
-    terms: CallOptions
+    options: CallOptions
     is_batch: bool = False
     slot_id: str | None = None
-    under_way: Call | None = None
+    running: Call | None = None
 
     def fail(self, error: BaseException) -> None:
-        """Fail all that wait for it, and have not been given anything by the host itself."""
+        """Fail the futures that are still pending."""
         for future in self.futures:
             future.fail_if_pending(error)
 
-    def give(self, value: Any) -> None:
-        """Give what was returned to all that wait for it."""
+    def complete(self, value: Any) -> None:
+        """Set the futures that are still pending to what the call returned."""
         if not self.is_batch:
             self.futures[0].set_if_pending(value)
             return
@@ -141,26 +141,26 @@ class Scheduled:
                 future.fail_if_pending(error)
 
 
-def request_one(
-    name: str, terms: CallOptions, caller: PooledRef[Any], requests: tuple[str, ...] = ()
+def slot_request(
+    name: str, options: CallOptions, caller: PooledRef[Any], requests: tuple[str, ...] = ()
 ) -> RequestSlot:
-    """Give the wish for a call's slot.
+    """Return the request for a call's slot.
 
     Args:
         name: of the call.
-        terms: on which it is made.
-        caller: who runs it.
-        requests: what it consists of, if it is a batch.
+        options: of the call.
+        caller: the actor that runs it.
+        requests: the names of the calls in it, if it is a batch.
     """
     return RequestSlot.trusted(
         request_id=name,
         session_id=None,
         message_id=None,
         task_id=name,
-        lane=terms.lane,
-        owner=terms.owner,
-        priority=terms.priority,
-        weight=terms.weight,
+        lane=options.lane,
+        owner=options.owner,
+        priority=options.priority,
+        weight=options.weight,
         since=None,
         revoked=False,
         revocable=False,
@@ -171,7 +171,7 @@ def request_one(
 
 
 class CallerActor(LimnerActor):
-    """Runs hosts' calls, each on a slot."""
+    """Runs hosts' calls, each when it has a slot."""
 
     role = "caller"
 
@@ -183,10 +183,12 @@ class CallerActor(LimnerActor):
         self.batches = 0
 
     def on_receive(self, message: object) -> Any:
-        """See the calls on."""
+        """Handle one message."""
         match message:
             case ScheduleCall():
-                self.calls[message.name] = Scheduled(message.call, (message.future,), message.terms)
+                self.calls[message.name] = Scheduled(
+                    message.call, (message.future,), message.options
+                )
             case AddToBatch():
                 self.gather(message)
             case BatchDue():
@@ -205,15 +207,15 @@ class CallerActor(LimnerActor):
                 return super().on_receive(message)
         return None
 
-    def gather(self, wish: AddToBatch) -> None:
-        """Put an item into the batch that is gathered; send the batch if that fills it."""
-        batches = wish.batches
+    def gather(self, message: AddToBatch) -> None:
+        """Add an item to the batch that is gathered; send the batch if that fills it."""
+        batches = message.batches
         batch = self.gathering.get(batches)
         if batch is None:
             batch = self.gathering[batches] = Batch(batches)
-        batch.items.append(wish.item)
-        batch.futures.append(wish.future)
-        batch.names.append(wish.name)
+        batch.items.append(message.item)
+        batch.futures.append(message.future)
+        batch.names.append(message.name)
         if len(batch.items) >= batches.max_size:
             self.send(batch)
         elif batch.timer is None:
@@ -221,7 +223,7 @@ class CallerActor(LimnerActor):
             batch.timer = after(batches.max_time, self.actor_ref, BatchDue(batch))
 
     def send(self, batch: Batch) -> None:
-        """Ask for the slot of a batch, unless that is done."""
+        """Request the slot of a batch, unless it was sent before."""
         batches = batch.batches
         if self.gathering.get(batches) is not batch:
             return
@@ -233,40 +235,43 @@ class CallerActor(LimnerActor):
 
         def call() -> Sequence[tuple[Any, BaseException | None]]:
             results = batches.call(list(batch.items))
-            kind, wanted = type(results).__name__, len(batch.items)
+            kind, expected = type(results).__name__, len(batch.items)
             try:
-                given = tuple(results)
+                returned = tuple(results)
             except TypeError:
                 raise errors.GenerationFailed(
-                    f"the call gave {kind}, not a result for each of a batch of {wanted:,}",
+                    f"the call gave {kind}, not a result for each of a batch of {expected:,}",
                     retryable=False,
                 ) from None
-            if len(given) != wanted:
+            if len(returned) != expected:
                 raise errors.GenerationFailed(
-                    f"the call gave {len(given):,} results for a batch of {wanted:,}",
+                    f"the call gave {len(returned):,} results for a batch of {expected:,}",
                     retryable=False,
                 )
-            return [(None, one) if isinstance(one, BaseException) else (one, None) for one in given]
+            return [
+                (None, result) if isinstance(result, BaseException) else (result, None)
+                for result in returned
+            ]
 
         self.batches += 1
         name = f"batch-{self.batches}"
-        self.calls[name] = Scheduled(call, batch.futures, batches.terms, is_batch=True)
-        self.limiter.tell(request_one(name, batches.terms, self.actor_ref, tuple(batch.names)))
+        self.calls[name] = Scheduled(call, batch.futures, batches.options, is_batch=True)
+        self.limiter.tell(slot_request(name, batches.options, self.actor_ref, tuple(batch.names)))
 
     def run(self, grant: SlotGranted) -> None:
-        """Begin, on a worker's thread."""
+        """Begin a call that has its slot, on a worker's thread."""
         scheduled = self.calls.get(grant.task_id)
-        if scheduled is None:  # it was withdrawn just before
+        if scheduled is None:  # it was withdrawn while the grant was on its way
             self.limiter.tell(ReleaseSlot(slot_id=grant.slot_id))
             return
         scheduled.slot_id = grant.slot_id
         call = scheduled.call
-        scheduled.under_way = self.call(
-            scheduled.terms.worker_pool, lambda _: call(), tag=grant.task_id
+        scheduled.running = self.call(
+            scheduled.options.worker_pool, lambda _: call(), tag=grant.task_id
         )
 
     def returned(self, returned: CallReturned) -> None:
-        """Give the slot back, then what the call gave."""
+        """Return the slot, then set the futures to what the call returned."""
         name = returned.call.tag
         scheduled = self.calls.get(name)
         if scheduled is None:
@@ -283,15 +288,15 @@ class CallerActor(LimnerActor):
         if error is not None:
             scheduled.fail(error)
         else:
-            scheduled.give(returned.value)
+            scheduled.complete(returned.value)
         del self.calls[name]
 
     def expired(self, message: SlotExpired) -> None:
-        """Wait no longer for a call whose lease has ended."""
+        """Abandon a call whose lease has ended."""
         scheduled = self.calls.get(message.task_id)
         if scheduled is None or scheduled.slot_id != message.slot_id:
             return
-        if scheduled.under_way is not None and scheduled.under_way.abandon():
+        if scheduled.running is not None and scheduled.running.abandon():
             self.log_event("call_abandoned", task_id=message.task_id)
             scheduled.fail(
                 errors.LeaseEnded("the call held its slot for longer than its lane's lease")
@@ -306,7 +311,7 @@ class CallerActor(LimnerActor):
             del self.calls[message.task_id]
 
     def withdraw(self, name: str) -> None:
-        """Let go of a call that has no slot yet, or of an item whose batch is being gathered."""
+        """Cancel a call that has no slot yet, or an item whose batch is still gathered."""
         error = errors.SlotRefused("the call was withdrawn")
         scheduled = self.calls.get(name)
         if scheduled is not None and scheduled.slot_id is None:
@@ -320,7 +325,7 @@ class CallerActor(LimnerActor):
                 del batch.names[index], batch.futures[index], batch.items[index]
 
     def on_stop(self) -> None:
-        """Fail what still waits, and what has come meanwhile."""
+        """Fail the calls that have not ended, and those whose messages are still unread."""
         error = errors.StudioClosed("the studio closed before the call had ended")
         for message in self.take_unheard(ScheduleCall, AddToBatch):
             message.future.fail_if_pending(error)
@@ -335,5 +340,5 @@ class CallerActor(LimnerActor):
         self.gathering.clear()
 
     def on_failure(self, *_: object) -> None:
-        """Fail what still waits."""
+        """Do the same as when it stops."""
         self.on_stop()

@@ -31,7 +31,7 @@ class ResumeLane(Message):
 
 
 class EndLane(Message):
-    """Take no request any more; `done` is set once nothing waits and nothing is out."""
+    """Refuse requests from now on; `done` is set once nothing waits and nothing is out."""
 
     lane: str
     drop: bool

@@ -306,7 +306,7 @@ class Lane:
         self.paused_until = max(until, self.paused_until or 0)
 
     def resume(self) -> None:
-        """Grant again, and take requests again."""
+        """Grant again, and accept requests again."""
         self.paused_until = self.ending = None
 
     def paused(self, now: int) -> bool:
@@ -338,11 +338,11 @@ class Lane:
         return limit is not None and owner is not None and self.leases.count_of(owner) >= limit
 
     def drain(self) -> None:
-        """Take no new request any more; what waits is still granted."""
+        """Refuse new requests from now on; what waits is still granted."""
         self.ending = self.ending or "draining"
 
     def stop(self) -> list[Drop]:
-        """Take no request any more, and drop what waits."""
+        """Refuse all requests from now on, and drop what waits."""
         self.ending = "stopped"
         return [self._drop(queued.request, Refusal.STOPPED) for queued in list(self._queue)]
 

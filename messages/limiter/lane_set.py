@@ -138,7 +138,7 @@ class LaneSet:
         self._settle(now)
 
     def end(self, name: str, now: int, *, drop: bool) -> None:
-        """Take no request any more in a lane and in those downstream; `lane_drained` follows.
+        """Refuse new requests in a lane and in those downstream; `lane_drained` follows.
 
         Args:
             name: of the lane.

@@ -1,4 +1,4 @@
-"""Slots: processor ↔ limiter. A slot is given back by its holder."""
+"""Slots: whoever runs calls ↔ limiter. A slot is returned by its holder."""
 
 from pydantic import Field
 
@@ -32,7 +32,7 @@ class RequestSlot(Message):
 
 
 class SlotGranted(Message):
-    """limiter → processor: begin, before `expires_at` microseconds of the system's clock."""
+    """limiter → processor: begin, before `expires_at` in microseconds of the system's clock."""
 
     request_id: str
     task_id: str
@@ -48,14 +48,14 @@ class SlotExpired(Message):
 
 
 class SlotRevoked(Message):
-    """limiter → processor: give the slot back; it stays yours until then, or the grace ends."""
+    """limiter → processor: return the slot; it stays yours until then, or until the grace ends."""
 
     task_id: str
     slot_id: str
 
 
 class RequestDropped(Message):
-    """limiter → processor: there will be no slot, and why."""
+    """limiter → processor: there will be no slot."""
 
     request_id: str
     task_id: str
@@ -67,13 +67,13 @@ class RequestDropped(Message):
 
 
 class ReleaseSlot(Message):
-    """processor → limiter: the slot is free again."""
+    """processor → limiter: the slot is returned."""
 
     slot_id: str
     failed: bool | None = None
     """Whether the back end failed; `None` if the call does not tell."""
     retry_after: float | None = None
-    """Seconds for which the back end asks to be left alone."""
+    """Seconds after which the back end asks to be called again."""
 
 
 class WithdrawRequest(Message):

@@ -22,7 +22,7 @@ class Refusal(Enum):
     """It waited for `max_wait`."""
 
     DRAINING = "the lane is draining"
-    """The lane takes no new request any more; what waits is still granted."""
+    """The lane refuses new requests; what waits is still granted."""
 
     STOPPED = "the lane is stopped"
-    """The lane takes no request any more, and drops what waits."""
+    """The lane refuses all requests, and drops what waits."""

@@ -1,4 +1,4 @@
-"""How the limiter grants the slots of one lane, each field with its unit and bounds."""
+"""The settings of a lane, each field with its unit and bounds."""
 
 from typing import Annotated, Any, Literal, Self
 
@@ -48,15 +48,15 @@ class LaneSettings(Value):
     """What an increase fills the reservoir up to at most; `None` is no limit."""
 
     high_water: int | None = Field(default=None, ge=0, le=10_000_000)
-    """Waiting requests at most; `None` is no limit. `strategy` says who goes past it."""
+    """Waiting requests at most; `None` is no limit. `strategy` says which is dropped past it."""
 
     strategy: Strategy = "leak"
-    """Who goes when one more than `high_water` waits.
+    """Which request is dropped when one more than `high_water` waits.
 
     `leak`: of those that waited before, the oldest of the lowest priority. `overflow_priority`:
-    the same, if its priority is lower than the new one's; else the new one. `overflow`: the new
-    one. `block`: all that wait, and nothing is taken until none has asked for `penalty` seconds.
-    A request whose slot was revoked is never the one to go for coming again.
+    the same, if its priority is lower than that of the new one; else the new one. `overflow`: the
+    new one. `block`: all that wait; then each request is refused until none has come for `penalty`
+    seconds. A request whose slot was revoked is not dropped for coming again, nor is another.
     """
 
     penalty: Seconds | None = None
@@ -75,7 +75,7 @@ class LaneSettings(Value):
     """Seconds that a slot may be held before it expires."""
 
     grace: Seconds = 5
-    """Seconds that a holder has to give a revoked slot back before it expires."""
+    """Seconds that a holder has to return a revoked slot before it expires."""
 
     preempt: bool = False
     """Whether an `active` request may take a slot from a `background` one."""
@@ -87,7 +87,7 @@ class LaneSettings(Value):
     """
 
     adapt: bool = True
-    """Whether the lane pauses when its back end asks for that, and leaves a failing one alone."""
+    """Whether the lane pauses when its back end asks for that, or when it fails again and again."""
 
     pause_maximum: Seconds = 600
     """Seconds that a back end may ask for at most."""

@@ -17,7 +17,7 @@ class Topology:
 
     def __init__(self, settings: Iterable[LaneSettings]) -> None:
         self.lanes: dict[str, Lane] = {}
-        self._upstream_names = {each.behind for each in settings}
+        self._upstream_names = {of_lane.behind for of_lane in settings}
 
     def is_upstream(self, name: str) -> bool:
         """Return whether lanes may stand behind this one."""

@@ -85,13 +85,15 @@ class TestLimits:
         one = open_simulated(seconds=MINUTES, lanes={"image": lane})
         result = one.studio.illustrate("m", text("a") + text("b")).get()
         assert len(result.pictures) == 1
-        assert [one.reason for one in result.failures] == ["its request was dropped: high water"]
+        assert [failure.reason for failure in result.failures] == [
+            "its request was dropped: high water"
+        ]
 
     def test_a_request_that_waits_too_long_is_dropped_when_its_time_is_over(self, open_simulated):
         lane = LaneSettings(max_concurrent=1, max_wait=30)
         one = open_simulated(seconds=MINUTES, lanes={"image": lane})
         result = one.studio.illustrate("m", text("a") + text("b")).get()
-        assert [one.reason for one in result.failures] == [
+        assert [failure.reason for failure in result.failures] == [
             "its request was dropped: waited too long"
         ]
         (dropped,) = one.events("request_dropped")

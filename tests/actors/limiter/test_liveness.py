@@ -86,7 +86,7 @@ class Going:
 
 
 class Requester(PooledActor):
-    """Asks for slots and holds them for a while; some never give one back, some die with it."""
+    """Requests slots and holds them for a while; some never return one, some die with it."""
 
     def __init__(self, limiter, draws, number, names):
         super().__init__()
@@ -211,7 +211,7 @@ class Log(PooledActor):
 
 
 def has_room(lane, request, now, last_grant):
-    """Say whether nothing of a lane's own stands against a request; its turn left aside."""
+    """Return whether a lane's own limits allow a request, if it is its turn."""
     settings, out = lane.settings, sum(slot.request.weight for slot in lane.leases)
     of_owner = sum(slot.request.owner == request.owner for slot in lane.leases)
     return (
@@ -231,26 +231,26 @@ def has_room(lane, request, now, last_grant):
 
 
 def kept_waiting(limiter, now, events):
-    """Give the lanes in which all that may be next has room, and none is granted."""
+    """Return the lanes in which all that may be next has room, and none is granted."""
     last = {}
     for event in reversed(events):
         if event["event"] == "slot_granted":
             last.setdefault(event["lane"], round(event["t"] * 1e6))
     lanes = limiter.lanes.lanes
     for lane in lanes.values():
-        own = [one.request for one in lane.all_waiting()]
+        own = [queued.request for queued in lane.all_waiting()]
         if not own:
             continue
         path = [lane]
         while path[-1].settings.behind is not None:
             path.append(lanes[path[-1].settings.behind])
-        others = [one for further in path[1:] for one in further.all_waiting()]
+        others = [queued.request for further in path[1:] for queued in further.all_waiting()]
         if (
-            any(one.request.reply_to is not None for one in others)
-            or len({one.request.task_id for one in others}) > 1
+            any(request.stands_for is None for request in others)
+            or len({request.task_id for request in others}) > 1
         ):
             continue  # another has its turn there
-        if all(has_room(one, request, now, last) for request in own for one in path):
+        if all(has_room(each, request, now, last) for request in own for each in path):
             yield lane.name
 
 

@@ -27,7 +27,7 @@ def test_a_background_message_waits_for_an_active_one(open_simulated):
 
 
 def prompts_in_order(one):
-    """Give the prompts whose pictures were begun, the first one first."""
+    """Return the prompts whose pictures were begun, in that order."""
     texts = {event["task_id"]: event["prompt"] for event in one.events("prompt_detected")}
     return [texts[event["task_id"]] for event in one.events("generation_started")]
 

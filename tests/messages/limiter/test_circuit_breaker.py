@@ -1,4 +1,4 @@
-"""Back ends that fail or ask to be left alone: the circuit by itself, and in lanes."""
+"""Back ends that fail or ask for a pause: the circuit breaker by itself, and in lanes."""
 
 import pytest
 from hypothesis import given
@@ -49,167 +49,167 @@ def test_a_circuit_is_as_one_that_remembers_when_each_call_went(failures, pause,
 
 def rested(lane="image", **values):
     """Lanes of which one was asked for 9 s of rest by its back end, while another slot is out."""
-    one = Driven(**{"image": {}, "a": {"behind": "image"}, lane: values})
-    one.ask("out", lane)
-    one.ask("slow", lane)
-    one.give("out", retry_after=9)
-    return one
+    driven = Driven(**{"image": {}, "a": {"behind": "image"}, lane: values})
+    driven.ask("out", lane)
+    driven.ask("slow", lane)
+    driven.give("out", retry_after=9)
+    return driven
 
 
 def test_a_back_end_that_asks_for_a_rest_has_its_own_lane_paused_for_that_long():
-    one = rested("a", behind="image")
-    assert granted(one.ask("i1")) == ["i1"]
-    assert granted(one.ask("a1", "a")) == []
-    assert one.at(8.9) == []
-    assert granted(one.at(9)) == ["a1"]
+    driven = rested("a", behind="image")
+    assert granted(driven.ask("i1")) == ["i1"]
+    assert granted(driven.ask("a1", "a")) == []
+    assert driven.at(8.9) == []
+    assert granted(driven.at(9)) == ["a1"]
 
 
 def test_a_back_end_has_no_longer_rest_than_pause_maximum():
-    one = rested(pause_maximum=2)
-    one.ask("i1")
-    assert granted(one.at(2)) == ["i1"]
+    driven = rested(pause_maximum=2)
+    driven.ask("i1")
+    assert granted(driven.at(2)) == ["i1"]
 
 
 def test_a_back_end_makes_no_pause_shorter():
-    one = rested(adapt=True)
-    one.give("slow", retry_after=1)
-    one.ask("i1")
-    assert granted(one.at(8.9)) == []
-    one.ask("i2")
-    one.pause("image")
-    one.ask("i3")
-    assert granted(one.at(500)) == []
+    driven = rested(adapt=True)
+    driven.give("slow", retry_after=1)
+    driven.ask("i1")
+    assert granted(driven.at(8.9)) == []
+    driven.ask("i2")
+    driven.pause("image")
+    driven.ask("i3")
+    assert granted(driven.at(500)) == []
 
 
 @pytest.mark.parametrize("seconds", [0.0, -1.0, float("nan")])
 def test_a_rest_of_no_time_is_none(seconds):
-    one = Driven(image={})
-    one.ask("i1")
-    assert one.give("i1", retry_after=seconds) == ["slot_released image i1", "lane_idle image"]
+    driven = Driven(image={})
+    driven.ask("i1")
+    assert driven.give("i1", retry_after=seconds) == ["slot_released image i1", "lane_idle image"]
 
 
 def test_a_lane_that_does_not_adapt_neither_rests_nor_opens_its_circuit():
-    one = rested(adapt=False, circuit_failures=1)
-    assert one.give("slow", failed=True) == ["slot_released image slow", "lane_idle image"]
-    assert granted(one.ask("i1")) == ["i1"]
+    driven = rested(adapt=False, circuit_failures=1)
+    assert driven.give("slow", failed=True) == ["slot_released image slow", "lane_idle image"]
+    assert granted(driven.ask("i1")) == ["i1"]
 
 
 def failing(**values):
     """A lane whose circuit is open for 10 s: `old` is out from before, `probe` waits."""
-    one = Driven(image={"circuit_failures": 2, "circuit_seconds": 10, **values})
+    driven = Driven(image={"circuit_failures": 2, "circuit_seconds": 10, **values})
     for name in ("f1", "f2", "old"):
-        one.ask(name)
-    one.give("f1", failed=True)
-    assert "circuit_open image" in one.give("f2", failed=True)
-    assert granted(one.ask("probe")) == []
-    return one
+        driven.ask(name)
+    driven.give("f1", failed=True)
+    assert "circuit_open image" in driven.give("f2", failed=True)
+    assert granted(driven.ask("probe")) == []
+    return driven
 
 
 def test_so_many_failures_in_a_row_open_a_circuit_and_a_probe_that_succeeds_closes_it():
-    one = failing()
-    one.ask("next")
-    assert granted(one.at(9.9)) == []
-    lines = one.at(10)
+    driven = failing()
+    driven.ask("next")
+    assert granted(driven.at(9.9)) == []
+    lines = driven.at(10)
     assert granted(lines) == ["probe"]
     assert lane_events(lines, "image") == ["circuit_half_open"]
-    lines = one.give("probe", failed=False)
+    lines = driven.give("probe", failed=False)
     assert granted(lines) == ["next"]
     assert lane_events(lines, "image") == ["circuit_closed"]
 
 
 def test_a_probe_that_fails_opens_the_circuit_for_as_long_again():
-    one = failing()
-    one.ask("next")
-    one.at(10)
-    assert lane_events(one.give("probe", failed=True), "image") == ["circuit_open"]
-    assert granted(one.at(19.9)) == []
-    assert granted(one.at(20)) == ["next"]
+    driven = failing()
+    driven.ask("next")
+    driven.at(10)
+    assert lane_events(driven.give("probe", failed=True), "image") == ["circuit_open"]
+    assert granted(driven.at(19.9)) == []
+    assert granted(driven.at(20)) == ["next"]
 
 
 def test_a_success_between_failures_keeps_a_circuit_closed():
-    one = Driven(image={"circuit_failures": 2})
+    driven = Driven(image={"circuit_failures": 2})
     for number, failed in enumerate([True, False, True, None, False, True]):
-        one.ask(f"i{number}")
-        one.give(f"i{number}", failed=failed)
-    assert "circuit_open image" not in one.told
+        driven.ask(f"i{number}")
+        driven.give(f"i{number}", failed=failed)
+    assert "circuit_open image" not in driven.told
 
 
 def test_a_probe_that_ends_without_an_outcome_lets_another_go():
-    one = failing()
-    one.ask("next")
-    one.at(10)
-    assert granted(one.give("probe", failed=None)) == ["next"]
-    lines = one.give("next", failed=False)
+    driven = failing()
+    driven.ask("next")
+    driven.at(10)
+    assert granted(driven.give("probe", failed=None)) == ["next"]
+    lines = driven.give("next", failed=False)
     assert lane_events(lines, "image") == ["circuit_closed"]
 
 
 @pytest.mark.parametrize("failed", [True, False])
 def test_a_call_from_before_a_circuit_opened_has_no_say_any_more(failed):
     """Neither while it is open, nor while it is half-open, nor when it is closed again."""
-    one = failing(max_concurrent=6, circuit_failures=2)
-    one.give("old", failed=failed)
-    assert one["image"].circuit.state == "open"
-    one = failing()
-    one.at(10)
-    one.give("old", failed=failed)
-    assert one["image"].circuit.state == "half-open"
-    one = failing()
-    one.at(10)
-    one.give("probe", failed=False)
-    one.give("old", failed=failed)
-    assert one["image"].circuit.failures_in_a_row == 0
+    driven = failing(max_concurrent=6, circuit_failures=2)
+    driven.give("old", failed=failed)
+    assert driven["image"].circuit.state == "open"
+    driven = failing()
+    driven.at(10)
+    driven.give("old", failed=failed)
+    assert driven["image"].circuit.state == "half-open"
+    driven = failing()
+    driven.at(10)
+    driven.give("probe", failed=False)
+    driven.give("old", failed=failed)
+    assert driven["image"].circuit.failures_in_a_row == 0
 
 
 def test_a_lease_that_ends_is_a_failure_and_a_grace_that_ends_says_nothing():
-    one = Driven(image={"max_concurrent": 1, "circuit_failures": 2, "lease": 1})
-    one.ask("i1")
-    one.ask("i2")
-    assert lane_events(one.at(2), "image") == ["circuit_open", "lane_idle"]
-    one = Driven(image={"max_concurrent": 1, "circuit_failures": 2, "preempt": True, "grace": 1})
-    one.ask("failed")
-    one.give("failed", failed=True)
-    one.ask("back", priority=7)
-    one.ask("active")
-    assert granted(one.at(1)) == ["active"]
-    assert one["image"].circuit.failures_in_a_row == 1
+    driven = Driven(image={"max_concurrent": 1, "circuit_failures": 2, "lease": 1})
+    driven.ask("i1")
+    driven.ask("i2")
+    assert lane_events(driven.at(2), "image") == ["circuit_open", "lane_idle"]
+    driven = Driven(image={"max_concurrent": 1, "circuit_failures": 2, "preempt": True, "grace": 1})
+    driven.ask("failed")
+    driven.give("failed", failed=True)
+    driven.ask("back", priority=7)
+    driven.ask("active")
+    assert granted(driven.at(1)) == ["active"]
+    assert driven["image"].circuit.failures_in_a_row == 1
 
 
 def test_a_call_of_a_lane_behind_another_counts_in_its_own():
-    one = Driven(image={"circuit_failures": 1}, a={"behind": "image", "circuit_failures": 1})
-    one.ask("a1", "a")
-    assert lane_events(one.give("a1", failed=True), "a") == ["circuit_open", "lane_idle"]
-    assert one["image"].circuit.state == "closed"
-    assert granted(one.ask("i1")) == ["i1"]
+    driven = Driven(image={"circuit_failures": 1}, a={"behind": "image", "circuit_failures": 1})
+    driven.ask("a1", "a")
+    assert lane_events(driven.give("a1", failed=True), "a") == ["circuit_open", "lane_idle"]
+    assert driven["image"].circuit.state == "closed"
+    assert granted(driven.ask("i1")) == ["i1"]
 
 
 @pytest.mark.parametrize("failed", [True, False, None])
 def test_a_probe_may_be_a_call_of_a_lane_behind(failed):
     """The circuit does not wait for ever for one that is never said to have ended."""
-    one = Driven(image={"circuit_failures": 1, "circuit_seconds": 10}, a={"behind": "image"})
-    one.ask("failed")
-    one.give("failed", failed=True)
-    one.ask("probe", "a")
-    one.ask("next")
-    assert granted(one.at(10)) == ["probe"]
-    one.give("probe", failed=failed)
-    one.at(20)
-    assert "slot_granted image next" in one.told
+    driven = Driven(image={"circuit_failures": 1, "circuit_seconds": 10}, a={"behind": "image"})
+    driven.ask("failed")
+    driven.give("failed", failed=True)
+    driven.ask("probe", "a")
+    driven.ask("next")
+    assert granted(driven.at(10)) == ["probe"]
+    driven.give("probe", failed=failed)
+    driven.at(20)
+    assert "slot_granted image next" in driven.told
 
 
 def test_a_circuit_that_is_given_up_is_told_to_be_closed():
-    one = failing()
-    lines = one.update("image", adapt=False)
+    driven = failing()
+    lines = driven.update("image", adapt=False)
     assert granted(lines) == ["probe"]
     assert lane_events(lines, "image") == ["lane_updated", "circuit_closed"]
 
 
 def test_a_lane_of_a_group_whose_calls_fail_one_by_one_opens_its_circuit():
     """It is idle after each, and would forget them if it were dropped."""
-    one = Driven({"host": {"circuit_failures": 3, "circuit_seconds": 10}})
+    driven = Driven({"host": {"circuit_failures": 3, "circuit_seconds": 10}})
     for number in range(3):
-        one.at(number)
-        assert granted(one.ask(f"h{number}", "host:1")) == [f"h{number}"]
-        lines = one.give(f"h{number}", failed=True)
+        driven.at(number)
+        assert granted(driven.ask(f"h{number}", "host:1")) == [f"h{number}"]
+        lines = driven.give(f"h{number}", failed=True)
     assert lane_events(lines, "host:1") == ["circuit_open", "lane_idle"]
-    assert one.at(11.9) == []
-    assert one.at(12) == ["lane_dropped host:1"]
+    assert driven.at(11.9) == []
+    assert driven.at(12) == ["lane_dropped host:1"]

@@ -45,7 +45,7 @@ def ids(slots):
 
 
 def drops(dropped):
-    return [(one.request.request_id, one.reason) for one in dropped]
+    return [(drop.request.request_id, drop.reason) for drop in dropped]
 
 
 def optional(*values):
@@ -120,9 +120,9 @@ class LaneAndModel(RuleBasedStateMachine):
 
     def dropped(self, dropped, expected):
         assert drops(dropped) == expected
-        for one in dropped:
-            assert one.request.request_id not in self.ends, "I5"
-            self.ends[one.request.request_id] = one.reason
+        for drop in dropped:
+            assert drop.request.request_id not in self.ends, "I5"
+            self.ends[drop.request.request_id] = drop.reason
 
     def slot_ended(self, request_id, how):
         slot = self.slots.pop(request_id)
@@ -143,7 +143,7 @@ class LaneAndModel(RuleBasedStateMachine):
         self.settled = True
 
     def advance(self, until):
-        """Let the clock go, and look when the lane has said so."""
+        """Advance the clock, and check the lane when it is due."""
         while True:
             due, moment = self.lane.next_check(self.now), self.model.next_moment(self.now)
             if due is not None:
@@ -260,17 +260,17 @@ class LaneAndModel(RuleBasedStateMachine):
 
     @invariant()
     def the_same_waits_and_the_same_is_out(self):
-        waiting = [one.request.request_id for one in self.model.waiting]
-        seen = [one.request.request_id for one in self.lane.all_waiting()]
+        waiting = ids(self.model.waiting)
+        seen = ids(self.lane.all_waiting())
         assert sorted(seen) == sorted(waiting)
         assert self.lane.waiting == len(waiting)
         assert all(map(self.lane.waits, waiting))
         assert sorted(ids(self.lane.leases)) == sorted(self.slots)
-        assert self.lane.leases.weight == sum(one.request.weight for one in self.model.leases)
+        assert self.lane.leases.weight == sum(slot.request.weight for slot in self.model.leases)
         assert self.lane.idle == (not waiting and not self.slots)
 
     def teardown(self):
-        """Give all free: each request and each slot has ended once, and nothing is left."""
+        """Lift all limits: each request and each slot has ended once, and nothing is left."""
         if sys.exc_info()[1] is not None or not hasattr(self, "lane"):
             return
         self.look()
@@ -726,7 +726,7 @@ def test_with_ageing_no_request_waits_longer_than_its_bound(
     2. So each other line is granted one slot at most before it.
     3. So it is with each of those `before` it, and then with itself.
     4. Between two grants lie `hold + min_time` at most. The head is not passed, and what is out is
-       given back within `hold` of the last grant; then any weight fits that was not refused, and
+       returned within `hold` of the last grant; then any weight fits that was not refused, and
        `min_time` has passed, or does so within itself.
     """
     lease = 600 if releases else hold
@@ -738,13 +738,13 @@ def test_with_ageing_no_request_waits_longer_than_its_bound(
         held.extend(lane.request(slot_request(**wanted), now).granted)
 
     def flood():
-        """Let better ones than ours never end."""
+        """Keep better requests than ours waiting."""
         for owner in others:
             for _ in range(3 - of_owner(owner)):
                 told(owner=owner, priority=0, weight=next(weights))
 
     def of_owner(owner):
-        return sum(one.request.owner == owner for one in lane.all_waiting())
+        return sum(queued.request.owner == owner for queued in lane.all_waiting())
 
     def over(slot):
         return slot.expires_at - micros(lease) + micros(hold)
@@ -760,9 +760,9 @@ def test_with_ageing_no_request_waits_longer_than_its_bound(
     bound = (before + 1) * (priority * micros(ageing) + lines * micros(hold + min_time))
     while lane.waits("it"):
         times = [lane.next_check(now), *map(over, held)]
-        now = min(one for one in times if one is not None and one > now)
+        now = min(time for time in times if time is not None and time > now)
         assert now <= bound
-        for slot in [one for one in held if over(one) <= now]:
+        for slot in [slot for slot in held if over(slot) <= now]:
             lane.release(slot.id)
             held.remove(slot)
         held += lane.grant_ready(now)
@@ -947,6 +947,19 @@ def test_a_slot_that_has_come_back_for_a_heavy_request_is_not_given_to_another_m
     assert look(lane, 4) == ["heavy"]
 
 
+def test_the_example_of_preemptions_is_as_its_docstring_says():
+    lane, (b1, b2, b3) = busy_lane(1, 1, 1)
+    ask(lane, 1, name="A", weight=2)
+    assert lane.revoke_slots(1) == [b3, b2]
+    assert lane.revoke_slots(1) == []
+    lane.release(b3.id)
+    assert ask(lane, 2, name="B", priority=0) is None
+    assert lane.leases.weight == 2
+    lane.release(b2.id)
+    assert look(lane, 3) == ["A"]
+    assert b1.id in lane.leases.slots
+
+
 def test_a_slot_that_came_back_while_another_took_its_place_never_takes_more_than_there_is():
     """I3, at the moment at which something else is lifted; and no timer runs on the spot."""
     lane, (_b0, b1, b2) = busy_lane(1, 1, 1, ageing=1, lease=600)
@@ -1009,13 +1022,15 @@ def test_preemption_keeps_all_limits_asks_each_slot_once_and_leaves_nobody_waiti
             assert last is None or now - last >= micros(min_time), "I4"
             last = now
             owner = slot.request.owner
-            held = sum(one.request.owner == owner for one in lane.leases)
+            held = sum(slot.request.owner == owner for slot in lane.leases)
             assert max_per_owner is None or owner is None or held <= max_per_owner
 
     def full_owners():
-        held = [one.request.owner for one in lane.leases]
+        held = [slot.request.owner for slot in lane.leases]
         return {
-            one for one in "ab" if max_per_owner is not None and held.count(one) >= max_per_owner
+            owner
+            for owner in "ab"
+            if max_per_owner is not None and held.count(owner) >= max_per_owner
         }
 
     def settle():
@@ -1023,12 +1038,12 @@ def test_preemption_keeps_all_limits_asks_each_slot_once_and_leaves_nobody_waiti
         lane.drop_overdue(now)
         check(lane.grant_ready(now))
         spare = [
-            one
-            for one in lane.leases
-            if one.request.priority >= 7 and one.request.revocable and one not in asked
+            slot
+            for slot in lane.leases
+            if slot.request.priority >= 7 and slot.request.revocable and slot not in asked
         ]
         revoked = lane.revoke_slots(now)
-        assert revoked == sorted(spare, key=lambda one: -one.number)[: len(revoked)]
+        assert revoked == sorted(spare, key=lambda slot: -slot.number)[: len(revoked)]
         for slot in revoked:
             wanted = slot.revoked_for
             assert lane.waits(wanted)
@@ -1039,7 +1054,7 @@ def test_preemption_keeps_all_limits_asks_each_slot_once_and_leaves_nobody_waiti
         early = last is not None and now - last < micros(min_time)
         if heaviest == 1 and not early and lane.leases.weight < slots:
             full = full_owners()
-            assert all(one.request.owner in full for one in lane.all_waiting()), "one may go"
+            assert all(queued.request.owner in full for queued in lane.all_waiting()), "granted"
 
     for step in steps:
         match step:
@@ -1052,19 +1067,19 @@ def test_preemption_keeps_all_limits_asks_each_slot_once_and_leaves_nobody_waiti
                 )
                 check(lane.request(request, now).granted)
             case ("withdraw", index) if lane.waiting:
-                waiting = [one.request.request_id for one in lane.all_waiting()]
+                waiting = ids(lane.all_waiting())
                 lane.withdraw(waiting[index % len(waiting)])
             case ("release", index) if lane.leases:
                 lane.release(list(lane.leases.slots)[index % len(lane.leases)])
             case ("return", index) if revoked := [
-                one for one in asked if one.id in lane.leases.slots
+                slot for slot in asked if slot.id in lane.leases.slots
             ]:
                 slot = revoked[index % len(revoked)]
                 lane.release(slot.id)
                 wanted = [
-                    one.request.owner
-                    for one in lane.all_waiting()
-                    if one.request.request_id == slot.revoked_for
+                    queued.request.owner
+                    for queued in lane.all_waiting()
+                    if queued.request.request_id == slot.revoked_for
                 ]
                 if heaviest == 1 and min_time == 0 and wanted and wanted[0] not in full_owners():
                     granted = lane.grant_ready(now)

@@ -91,9 +91,9 @@ def left_in(lanes):
 
 
 class LanesAndModel(RuleBasedStateMachine):
-    """Drives lanes as their actor does, each looked at when it has said so and at no other time.
+    """Drives lanes as their actor does: each is checked when it is due and at no other time.
 
-    The model looks at every moment at which anything may change.
+    The model checks at every moment at which anything may change.
     """
 
     owners = st.sampled_from([None, "a", "b", "c"])
@@ -127,7 +127,7 @@ class LanesAndModel(RuleBasedStateMachine):
     # What the actor does
 
     def done(self, **told):
-        """Take in what a call has told; set timers."""
+        """Read the steps of a call into the model; set timers."""
         self.model.read(self.lanes.take_steps(), self.now, **told)
         for name in self.lanes.take_changed():
             due = self.lanes.due(name, self.now)
@@ -141,7 +141,7 @@ class LanesAndModel(RuleBasedStateMachine):
         self.fire()
 
     def fire(self):
-        """Look at each lane whose time has come."""
+        """Check each lane that is due."""
         while due := [name for name, at in self.timers.items() if at <= self.now]:
             for name in reversed(due) if self.backwards else due:
                 del self.timers[name]
@@ -150,11 +150,11 @@ class LanesAndModel(RuleBasedStateMachine):
         self.model.check_settled(self.now)
 
     def advance(self, until):
-        """Let the clock go, from one moment to the next at which anything may change."""
+        """Advance the clock, stopping at each moment at which anything may change."""
         self.fire()
         for _ in range(300):
             moments = [self.model.next_moment(self.now), *self.timers.values()]
-            moment = min((one for one in moments if one is not None), default=None)
+            moment = min((time for time in moments if time is not None), default=None)
             if moment is None or moment > until:
                 break
             self.now = moment
@@ -185,10 +185,10 @@ class LanesAndModel(RuleBasedStateMachine):
 
     @rule(
         lane=which,
-        wishes=st.lists(st.tuples(owners, priorities, weights), min_size=3, max_size=6),
+        drawn=st.lists(st.tuples(owners, priorities, weights), min_size=3, max_size=6),
     )
-    def request_several(self, lane, wishes):
-        for number, (owner, priority, weight) in enumerate(wishes):
+    def request_several(self, lane, drawn):
+        for number, (owner, priority, weight) in enumerate(drawn):
             self.ask(lane + number % 2, owner=owner, priority=priority, weight=weight)
 
     def waiting(self):
@@ -252,7 +252,7 @@ class LanesAndModel(RuleBasedStateMachine):
         if "all" not in names:
             known = self.model.lanes.get(name)
             before = self.model.groups[group_of(name)] if known is None else known.settings
-            changed = before.but(**{each: getattr(changed, each) for each in names})
+            changed = before.but(**{field: getattr(changed, field) for field in names})
         self.call(self.lanes.update, name, changed)
 
     @precondition(lambda self: self.model.groups)
@@ -299,7 +299,7 @@ class LanesAndModel(RuleBasedStateMachine):
             self.call(self.lanes.check, self.names[lane % len(self.names)])
 
     def teardown(self):
-        """Give all free: each request and each slot has ended once, and nothing is left."""
+        """Lift all limits: each request and each slot has ended once, and nothing is left."""
         if sys.exc_info()[1] is not None or not hasattr(self, "lanes"):
             return
         self.fire()
@@ -308,7 +308,7 @@ class LanesAndModel(RuleBasedStateMachine):
             if name in self.model.groups:
                 self.model.groups[name] = wide
             self.call(self.lanes.update, name, wide)
-        for name in [one for one in self.model.lanes if one not in self.fixed]:
+        for name in [name for name in self.model.lanes if name not in self.fixed]:
             self.call(self.lanes.update, name, self.model.groups[group_of(name)])
         for name in list(self.model.lanes):
             self.call(self.lanes.resume, name)
@@ -337,12 +337,12 @@ def test_lanes_do_what_can_be_read_from_what_they_tell():
 
 
 def test_a_slot_is_granted_when_both_lanes_grant_and_comes_back_to_both():
-    one = Driven(image={"max_concurrent": 1}, a={"behind": "image"})
-    assert granted(one.ask("a1", "a")) == ["a1"]
-    assert one["a"].leases.weight == one["image"].leases.weight == 1
-    assert granted(one.ask("a2", "a")) == []
-    assert one["a"].leases.weight == one["image"].leases.weight == 1
-    assert one.give("a1") == [
+    driven = Driven(image={"max_concurrent": 1}, a={"behind": "image"})
+    assert granted(driven.ask("a1", "a")) == ["a1"]
+    assert driven["a"].leases.weight == driven["image"].leases.weight == 1
+    assert granted(driven.ask("a2", "a")) == []
+    assert driven["a"].leases.weight == driven["image"].leases.weight == 1
+    assert driven.give("a1") == [
         "slot_released a a1",
         "slot_released image a1~1",
         "slot_granted image a2~1",
@@ -351,98 +351,126 @@ def test_a_slot_is_granted_when_both_lanes_grant_and_comes_back_to_both():
 
 
 def test_a_better_request_of_the_same_lane_is_offered_instead_before_the_slot_is_free():
-    one = Driven(image={"max_concurrent": 1}, a={"behind": "image"})
-    one.ask("out")
-    one.ask("worse", "a", priority=7)
-    assert one.ask("better", "a", priority=3) == [
+    driven = Driven(image={"max_concurrent": 1}, a={"behind": "image"})
+    driven.ask("out")
+    driven.ask("worse", "a", priority=7)
+    assert driven.ask("better", "a", priority=3) == [
         "slot_requested a better",
         "request_withdrawn image worse~1",
         "slot_requested image better~1",
     ]
-    one.ask("middling", priority=5)
-    assert granted(one.give("out")) == ["better"]
-    assert granted(one.give("better")) == ["middling"]
-    assert granted(one.give("middling")) == ["worse"]
+    driven.ask("middling", priority=5)
+    assert granted(driven.give("out")) == ["better"]
+    assert granted(driven.give("better")) == ["middling"]
+    assert granted(driven.give("middling")) == ["worse"]
+
+
+def test_the_example_of_a_chain_is_as_its_docstring_says():
+    driven = Driven(image={"max_concurrent": 1}, host={"max_concurrent": 2, "behind": "image"})
+    driven.ask("X")
+    assert driven.ask("R", "host", priority=5) == [
+        "slot_requested host R",
+        "slot_requested image R~1",
+    ]
+    assert not driven["host"].leases
+    assert driven.ask("S", "host", priority=3) == [
+        "slot_requested host S",
+        "request_withdrawn image R~1",
+        "slot_requested image S~1",
+    ]
+    assert driven.give("X") == [
+        "slot_released image X",
+        "slot_granted image S~1",
+        "slot_granted host S",
+        "slot_requested image R~2",
+    ]
+    assert (driven.slots["S~1"].id, driven.slots["S"].id) == ("image#2", "host#1")
+    assert driven.give("S") == [
+        "slot_released host S",
+        "slot_released image S~1",
+        "slot_granted image R~2",
+        "slot_granted host R",
+    ]
 
 
 def test_an_offer_that_comes_again_has_kept_its_age():
-    one = Driven(image={"max_concurrent": 1, "ageing": 1}, a={"behind": "image", "ageing": None})
-    one.ask("out")
-    one.ask("aged", "a", priority=5)
-    one.at(6)
-    one.ask("better", "a", priority=4)
-    one.ask("young", priority=3)
-    one.withdraw("better")
-    assert granted(one.give("out")) == ["aged"]
+    driven = Driven(image={"max_concurrent": 1, "ageing": 1}, a={"behind": "image", "ageing": None})
+    driven.ask("out")
+    driven.ask("aged", "a", priority=5)
+    driven.at(6)
+    driven.ask("better", "a", priority=4)
+    driven.ask("young", priority=3)
+    driven.withdraw("better")
+    assert granted(driven.give("out")) == ["aged"]
 
 
 def test_an_offer_of_an_offer_has_the_age_of_that():
     """The lane in the middle offers it anew each time that it is offered to it anew."""
-    one = Driven(
+    driven = Driven(
         image={"max_concurrent": 1, "ageing": 1},
         a={"behind": "image"},
         b={"behind": "a", "ageing": None},
     )
-    one.ask("out")
-    one.ask("aged", "b", priority=5)
-    one.at(6)
-    one.ask("better", "b", priority=4)
-    one.ask("young", priority=3)
-    one.withdraw("better")
-    assert granted(one.give("out")) == ["aged"]
+    driven.ask("out")
+    driven.ask("aged", "b", priority=5)
+    driven.at(6)
+    driven.ask("better", "b", priority=4)
+    driven.ask("young", priority=3)
+    driven.withdraw("better")
+    assert granted(driven.give("out")) == ["aged"]
 
 
 def test_a_request_of_a_revoked_slot_brings_its_age_along_to_each_lane():
-    one = Driven(image={"max_concurrent": 1, "ageing": 1}, a={"behind": "image"})
-    one.ask("out")
-    one.at(6)
-    one.ask("young", priority=3)
-    one.ask("again", "a", priority=7, since=0)
-    assert granted(one.give("out")) == ["again"]
+    driven = Driven(image={"max_concurrent": 1, "ageing": 1}, a={"behind": "image"})
+    driven.ask("out")
+    driven.at(6)
+    driven.ask("young", priority=3)
+    driven.ask("again", "a", priority=7, since=0)
+    assert granted(driven.give("out")) == ["again"]
 
 
 @pytest.mark.parametrize("lane", ["a", "b"])
 def test_an_owner_that_has_its_share_further_on_does_not_hold_up_others(lane):
-    one = Driven(
+    driven = Driven(
         image={"max_concurrent": 3, "max_per_owner": 1}, a={"behind": "image"}, b={"behind": "a"}
     )
-    assert granted(one.ask("x1", owner="x")) == ["x1"]
-    assert granted(one.ask("x2", lane, owner="x", priority=0)) == []
-    assert granted(one.ask("y1", lane, owner="y", priority=9)) == ["y1"]
-    assert granted(one.give("x1")) == ["x2"]
+    assert granted(driven.ask("x1", owner="x")) == ["x1"]
+    assert granted(driven.ask("x2", lane, owner="x", priority=0)) == []
+    assert granted(driven.ask("y1", lane, owner="y", priority=9)) == ["y1"]
+    assert granted(driven.give("x1")) == ["x2"]
 
 
 @pytest.mark.parametrize("lane", ["a", "b"])
 @pytest.mark.parametrize("first", [True, False])
 def test_an_owner_full_further_on_does_not_hold_up_others_by_what_is_too_heavy_for_now(lane, first):
     """Its owner is full further on before it comes, or only later."""
-    one = Driven(
+    driven = Driven(
         image={"max_concurrent": 9, "max_per_owner": 1},
         a={"behind": "image", "max_concurrent": 3},
         b={"behind": "a", "max_concurrent": 3},
     )
-    one.ask("out", lane)
+    driven.ask("out", lane)
     if first:
-        one.ask("x1", owner="x")
-    one.ask("heavy", lane, owner="x", weight=3)
-    assert granted(one.ask("light", lane, owner="y")) == (["light"] if first else [])
+        driven.ask("x1", owner="x")
+    driven.ask("heavy", lane, owner="x", weight=3)
+    assert granted(driven.ask("light", lane, owner="y")) == (["light"] if first else [])
     if not first:
-        assert granted(one.ask("x1", owner="x")) == ["x1", "light"]
+        assert granted(driven.ask("x1", owner="x")) == ["x1", "light"]
 
 
 def test_an_owner_whose_share_was_made_less_does_not_hold_up_others_in_lanes_behind():
-    one = Driven(image={"max_concurrent": 2}, a={"behind": "image"})
-    one.ask("x1", owner="x")
-    one.ask("x2", owner="x")
-    one.ask("x3", "a", owner="x")
-    one.ask("y1", "a", owner="y")
-    assert granted(one.update("image", max_concurrent=3, max_per_owner=1)) == ["y1"]
-    assert granted(one.update("image", max_concurrent=9)) == ["x3"]
+    driven = Driven(image={"max_concurrent": 2}, a={"behind": "image"})
+    driven.ask("x1", owner="x")
+    driven.ask("x2", owner="x")
+    driven.ask("x3", "a", owner="x")
+    driven.ask("y1", "a", owner="y")
+    assert granted(driven.update("image", max_concurrent=3, max_per_owner=1)) == ["y1"]
+    assert granted(driven.update("image", max_concurrent=9)) == ["x3"]
 
 
 def test_what_no_lane_further_on_can_ever_give_is_refused_at_once():
-    one = Driven(image={"max_concurrent": 2}, a={"max_concurrent": 5, "behind": "image"})
-    lines = one.ask("heavy", "a", weight=3)
+    driven = Driven(image={"max_concurrent": 2}, a={"max_concurrent": 5, "behind": "image"})
+    lines = driven.ask("heavy", "a", weight=3)
     assert lines == [
         "slot_requested a heavy",
         "request_dropped a heavy: too heavy in lane image",
@@ -452,24 +480,24 @@ def test_what_no_lane_further_on_can_ever_give_is_refused_at_once():
 
 def test_what_a_lane_further_on_cannot_give_any_more_is_dropped_though_it_was_not_offered():
     """It would be offered later, and be the head there for ever."""
-    one = Driven(image={"max_concurrent": 5}, a={"max_concurrent": 5, "behind": "image"})
-    one.pause("a")
-    one.ask("heavy", "a", weight=4)
-    one.ask("light", "a", weight=2)
-    lines = one.update("image", max_concurrent=2)
+    driven = Driven(image={"max_concurrent": 5}, a={"max_concurrent": 5, "behind": "image"})
+    driven.pause("a")
+    driven.ask("heavy", "a", weight=4)
+    driven.ask("light", "a", weight=2)
+    lines = driven.update("image", max_concurrent=2)
     assert "request_dropped a heavy: too heavy in lane image" in lines
-    assert granted(one.resume("a")) == ["light"]
+    assert granted(driven.resume("a")) == ["light"]
 
 
 def test_an_offer_that_its_own_lane_would_not_grant_any_more_is_not_granted_nor_in_the_way():
     """Time alone can do that: a refresh leaves less than there was."""
     refreshed = {"reservoir": 5, "reservoir_refresh_amount": 2, "reservoir_refresh_interval": 2}
-    one = Driven(image={"max_concurrent": 5}, a={**refreshed, "behind": "image"})
-    one.ask("out", weight=3)
-    one.ask("heavy", "a", weight=3)
-    one.ask("light", "a", weight=1)
-    assert granted(one.at(1.9)) == []
-    lines = one.at(2)
+    driven = Driven(image={"max_concurrent": 5}, a={**refreshed, "behind": "image"})
+    driven.ask("out", weight=3)
+    driven.ask("heavy", "a", weight=3)
+    driven.ask("light", "a", weight=1)
+    assert granted(driven.at(1.9)) == []
+    lines = driven.at(2)
     assert "request_dropped a heavy: too heavy" in lines
     assert granted(lines) == ["light"]
 
@@ -479,67 +507,69 @@ def test_what_its_own_lane_cannot_give_any_more_is_not_granted_if_that_is_looked
     refreshed = {"reservoir": 5, "reservoir_refresh_amount": 2, "reservoir_refresh_interval": 2}
     lanes = {"a": {"behind": "image"}, "b": {"behind": "a"}}
     lanes[lane] |= refreshed
-    one = Driven(image={"max_concurrent": 5}, **lanes)
-    one.ask("out", weight=5)
-    one.ask("heavy", lane, weight=3)
-    one.ask("light", lane, weight=1)
-    one.now = micros(3)
-    lines = one.give("out")
+    driven = Driven(image={"max_concurrent": 5}, **lanes)
+    driven.ask("out", weight=5)
+    driven.ask("heavy", lane, weight=3)
+    driven.ask("light", lane, weight=1)
+    driven.now = micros(3)
+    lines = driven.give("out")
     assert f"request_dropped {lane} heavy: too heavy" in lines
     assert granted(lines) == ["light"]
 
 
 def test_a_slot_that_expires_goes_to_the_best_request_of_all_lanes_as_one_given_back_does():
-    one = Driven(
+    driven = Driven(
         image={"max_concurrent": 1, "lease": 1},
         a={"behind": "image", "max_concurrent": 1, "lease": 600},
     )
-    one.ask("out", "a")
-    one.ask("best", "a", priority=0)
-    one.ask("worse", priority=9)
-    one.now = micros(1)
-    one.lanes.check("image", one.now)
-    assert granted(one.done()) == ["best"]
+    driven.ask("out", "a")
+    driven.ask("best", "a", priority=0)
+    driven.ask("worse", priority=9)
+    driven.now = micros(1)
+    driven.lanes.check("image", driven.now)
+    assert granted(driven.done()) == ["best"]
 
 
 def test_no_holder_is_told_a_lease_longer_than_the_shortest_of_all_its_lanes():
-    one = Driven(
+    driven = Driven(
         image={"lease": 1}, a={"behind": "image", "lease": 3}, b={"behind": "a", "lease": 2}
     )
-    one.ask("b1", "b")
-    assert one.slots["b1"].expires_at == micros(1)
-    one.ask("a1", "a")
-    assert one.slots["a1"].expires_at == micros(1)
+    driven.ask("b1", "b")
+    assert driven.slots["b1"].expires_at == micros(1)
+    driven.ask("a1", "a")
+    assert driven.slots["a1"].expires_at == micros(1)
 
 
 def test_a_lease_that_ends_further_on_ends_in_each_lane():
-    one = Driven(image={"max_concurrent": 1, "lease": 1}, a={"behind": "image"}, b={"behind": "a"})
-    one.ask("b1", "b")
-    assert one.at(1)[:3] == [
+    driven = Driven(
+        image={"max_concurrent": 1, "lease": 1}, a={"behind": "image"}, b={"behind": "a"}
+    )
+    driven.ask("b1", "b")
+    assert driven.at(1)[:3] == [
         "slot_expired b b1",
         "slot_expired a b1~1",
         "slot_expired image b1~1~1",
     ]
-    assert one["a"].idle
-    assert one["b"].idle
-    assert one.give("b1") == []
+    assert driven["a"].idle
+    assert driven["b"].idle
+    assert driven.give("b1") == []
 
 
 def test_a_background_slot_is_asked_back_further_on_by_the_name_that_its_holder_knows():
-    one = Driven(
+    driven = Driven(
         image={"max_concurrent": 1, "preempt": True, "grace": 2},
         a={"behind": "image"},
         b={"behind": "image"},
     )
-    one.ask("back", "a", priority=7)
-    one.lanes.request(slot_request("active", "b", priority=3), 0)
-    (step,) = [step for step in one.lanes.take_steps() if step.event == "slot_asked_back"]
-    assert step.lane is one["image"]
-    assert step.slot is one.slots["back~1"]
-    assert step.holder is one.slots["back"]
+    driven.ask("back", "a", priority=7)
+    driven.lanes.request(slot_request("active", "b", priority=3), 0)
+    (step,) = [step for step in driven.lanes.take_steps() if step.event == "slot_asked_back"]
+    assert step.lane is driven["image"]
+    assert step.slot is driven.slots["back~1"]
+    assert step.holder is driven.slots["back"]
     assert step.slot.revoked_for == "active~1"
-    one.done()
-    assert one.give("back") == [
+    driven.done()
+    assert driven.give("back") == [
         "slot_released a back",
         "slot_revoked image back~1",
         "slot_granted image active~1",
@@ -549,14 +579,14 @@ def test_a_background_slot_is_asked_back_further_on_by_the_name_that_its_holder_
 
 
 def test_a_grace_that_ends_further_on_ends_the_slot_in_each_lane():
-    one = Driven(
+    driven = Driven(
         image={"max_concurrent": 1, "preempt": True, "grace": 2},
         a={"behind": "image"},
     )
-    one.ask("back", "a", priority=7)
-    one.ask("active")
-    assert one.at(1.9) == []
-    assert one.at(2) == [
+    driven.ask("back", "a", priority=7)
+    driven.ask("active")
+    assert driven.at(1.9) == []
+    assert driven.at(2) == [
         "slot_expired a back",
         "slot_expired image back~1",
         "slot_granted image active",
@@ -565,36 +595,36 @@ def test_a_grace_that_ends_further_on_ends_the_slot_in_each_lane():
 
 
 def test_what_waits_too_long_further_on_is_dropped_in_its_own_lane_which_says_where():
-    one = Driven(
+    driven = Driven(
         image={"max_concurrent": 1, "max_wait": 2}, a={"behind": "image"}, b={"behind": "a"}
     )
-    one.ask("out")
-    one.ask("b1", "b")
-    assert one.at(2)[:3] == [
+    driven.ask("out")
+    driven.ask("b1", "b")
+    assert driven.at(2)[:3] == [
         "request_dropped image b1~1~1: waited too long",
         "request_dropped a b1~1: waited too long in lane image",
         "request_dropped b b1: waited too long in lane image",
     ]
-    assert one["a"].idle
-    assert one["b"].idle
+    assert driven["a"].idle
+    assert driven["b"].idle
 
 
 def test_an_offer_is_not_too_many_when_it_comes():
-    one = Driven(
+    driven = Driven(
         image={"max_concurrent": 1, "high_water": 0, "max_waiting_per_owner": 0},
         a={"behind": "image"},
     )
-    one.ask("out")
-    one.ask("a1", "a", owner="x")
-    assert one["image"].waiting == one["a"].waiting == 1
-    assert granted(one.give("out")) == ["a1"]
+    driven.ask("out")
+    driven.ask("a1", "a", owner="x")
+    assert driven["image"].waiting == driven["a"].waiting == 1
+    assert granted(driven.give("out")) == ["a1"]
 
 
 def test_what_its_own_lane_drops_is_not_offered_any_more():
-    one = Driven(image={"max_concurrent": 1}, a={"behind": "image", "high_water": 1})
-    one.ask("out")
-    one.ask("old", "a")
-    assert one.ask("new", "a") == [
+    driven = Driven(image={"max_concurrent": 1}, a={"behind": "image", "high_water": 1})
+    driven.ask("out")
+    driven.ask("old", "a")
+    assert driven.ask("new", "a") == [
         "slot_requested a new",
         "request_dropped a old: high water",
         "request_withdrawn image old~1",
@@ -603,35 +633,35 @@ def test_what_its_own_lane_drops_is_not_offered_any_more():
 
 
 def test_all_that_a_session_holds_is_taken_back_before_another_slot_is_granted():
-    one = Driven(image={"max_concurrent": 1}, a={"behind": "image"})
-    one.ask("gone1", "a", session_id="gone")
-    one.ask("gone2", "a", session_id="gone")
-    one.ask("gone3", session_id="gone")
-    one.ask("left", priority=9)
-    one.lanes.end_session("gone", 0)
-    assert granted(one.done()) == ["left"]
-    one.lanes.end_session("gone", 0)
-    assert one.done() == []
+    driven = Driven(image={"max_concurrent": 1}, a={"behind": "image"})
+    driven.ask("gone1", "a", session_id="gone")
+    driven.ask("gone2", "a", session_id="gone")
+    driven.ask("gone3", session_id="gone")
+    driven.ask("left", priority=9)
+    driven.lanes.end_session("gone", 0)
+    assert granted(driven.done()) == ["left"]
+    driven.lanes.end_session("gone", 0)
+    assert driven.done() == []
 
 
 # Ends
 
 
 def test_a_drained_lane_grants_what_waits_in_those_behind_it_and_is_drained_last():
-    one = Driven({"host": {"behind": "a"}}, image={"max_concurrent": 1}, a={"behind": "image"})
-    one.ask("i1")
-    one.ask("a1", "a")
-    one.ask("h1", "host:1")
-    ended = one.end("image", drop=False)
+    driven = Driven({"host": {"behind": "a"}}, image={"max_concurrent": 1}, a={"behind": "image"})
+    driven.ask("i1")
+    driven.ask("a1", "a")
+    driven.ask("h1", "host:1")
+    ended = driven.end("image", drop=False)
     assert ended == [f"lane_ending {name}" for name in ("image", "a", "host:1")]
     refused = "the lane is draining"
     for name, where in (("image", ""), ("a", ""), ("host:1", ""), ("host:2", " in lane a")):
-        assert f"request_dropped {name} late: {refused}{where}" in one.ask("late", name)
+        assert f"request_dropped {name} late: {refused}{where}" in driven.ask("late", name)
     for name, following in (("i1", "a1"), ("a1", "h1")):
-        lines = one.give(name)
+        lines = driven.give(name)
         assert granted(lines) == [following]
         assert "lane_drained image" not in lines
-    assert one.give("h1")[-4:] == [
+    assert driven.give("h1")[-4:] == [
         "lane_idle host:1",
         "lane_idle a",
         "lane_idle image",
@@ -640,56 +670,56 @@ def test_a_drained_lane_grants_what_waits_in_those_behind_it_and_is_drained_last
 
 
 def test_a_lane_is_not_drained_while_anything_waits_behind_it():
-    one = Driven(image={}, a={"behind": "image"}, b={"behind": "a"})
-    one.pause("b")
-    one.ask("b1", "b")
-    assert "lane_drained image" not in one.end("image", drop=False)
-    assert granted(one.resume("b")) == ["b1"]
-    assert one.give("b1")[-1] == "lane_drained image"
+    driven = Driven(image={}, a={"behind": "image"}, b={"behind": "a"})
+    driven.pause("b")
+    driven.ask("b1", "b")
+    assert "lane_drained image" not in driven.end("image", drop=False)
+    assert granted(driven.resume("b")) == ["b1"]
+    assert driven.give("b1")[-1] == "lane_drained image"
 
 
 def test_a_stopped_lane_drops_what_waits_in_those_behind_it():
-    one = Driven(image={"max_concurrent": 1}, a={"behind": "image"}, b={"behind": "a"})
-    one.ask("out", "b")
-    one.ask("i1")
-    one.ask("a1", "a")
-    one.ask("b1", "b")
-    one.ask("b2", "b")
-    lines = one.end("image", drop=True)
+    driven = Driven(image={"max_concurrent": 1}, a={"behind": "image"}, b={"behind": "a"})
+    driven.ask("out", "b")
+    driven.ask("i1")
+    driven.ask("a1", "a")
+    driven.ask("b1", "b")
+    driven.ask("b2", "b")
+    lines = driven.end("image", drop=True)
     own = [line for line in lines if line.startswith("request_dropped") and "~" not in line]
     assert {line.split(":")[0].split()[-1] for line in own} == {"i1", "a1", "b1", "b2"}
     assert all("the lane is stopped" in line for line in own)
-    assert not any(one[name].waiting for name in ("image", "a", "b"))
+    assert not any(driven[name].waiting for name in ("image", "a", "b"))
     assert "lane_drained image" not in lines
-    assert one.give("out")[-1] == "lane_drained image"
+    assert driven.give("out")[-1] == "lane_drained image"
 
 
 def test_a_lane_of_which_nothing_is_out_is_drained_at_once_each_time_that_it_is_asked_for():
-    one = Driven(image={}, a={"behind": "image"})
+    driven = Driven(image={}, a={"behind": "image"})
     for _ in range(2):
-        assert one.end("a", drop=False) == ["lane_ending a", "lane_drained a"]
-    assert granted(one.ask("i1")) == ["i1"]
+        assert driven.end("a", drop=False) == ["lane_ending a", "lane_drained a"]
+    assert granted(driven.ask("i1")) == ["i1"]
 
 
 # Groups
 
 
 def test_a_lane_of_a_group_is_made_when_it_is_asked_for_and_dropped_when_it_is_idle():
-    one = Driven({"host": {"behind": "image"}}, image={})
-    lines = one.ask("h1", "host:1")
+    driven = Driven({"host": {"behind": "image"}}, image={})
+    lines = driven.ask("h1", "host:1")
     assert lines[:2] == ["lane_opened host:1", "slot_requested host:1 h1"]
-    assert one.give("h1")[-3:] == ["lane_idle host:1", "lane_idle image", "lane_dropped host:1"]
-    assert list(one.lanes.lanes) == ["image"]
+    assert driven.give("h1")[-3:] == ["lane_idle host:1", "lane_idle image", "lane_dropped host:1"]
+    assert list(driven.lanes.lanes) == ["image"]
 
 
 def test_no_slot_is_named_as_one_of_a_lane_that_was_dropped():
-    one = Driven({"host": {}})
+    driven = Driven({"host": {}})
     names = []
     for number in range(6):
-        one.ask(f"h{number}", f"host:{number % 2}")
-        names.append(one.slots[f"h{number}"].id)
-        one.give(f"h{number}")
-        assert not one.lanes.lanes
+        driven.ask(f"h{number}", f"host:{number % 2}")
+        names.append(driven.slots[f"h{number}"].id)
+        driven.give(f"h{number}")
+        assert not driven.lanes.lanes
     assert len(set(names)) == 6
 
 
@@ -702,72 +732,72 @@ def test_no_slot_is_named_as_one_of_a_lane_that_was_dropped():
     ],
 )
 def test_a_lane_of_a_group_is_kept_for_as_long_as_a_new_one_would_grant_earlier(values, seconds):
-    one = Driven({"host": values})
-    one.ask("h1", "host:1")
-    assert lane_events(one.give("h1"), "host:1") == ["lane_idle"]
-    assert one.at(seconds - 0.1) == []
-    assert one.at(seconds) == ["lane_dropped host:1"]
+    driven = Driven({"host": values})
+    driven.ask("h1", "host:1")
+    assert lane_events(driven.give("h1"), "host:1") == ["lane_idle"]
+    assert driven.at(seconds - 0.1) == []
+    assert driven.at(seconds) == ["lane_dropped host:1"]
 
 
 def test_a_lane_that_is_never_again_as_a_new_one_is_not_looked_at_for_ever():
-    one = Driven(
+    driven = Driven(
         {"host": {"reservoir": 9, "reservoir_refresh_amount": 3, "reservoir_refresh_interval": 1}}
     )
-    one.ask("h1", "host:1")
-    one.give("h1")
-    one.at(600)
-    assert one.timers == {}
-    assert "lane_dropped host:1" not in one.told
+    driven.ask("h1", "host:1")
+    driven.give("h1")
+    driven.at(600)
+    assert driven.timers == {}
+    assert "lane_dropped host:1" not in driven.told
 
 
 def test_a_lane_of_a_group_is_kept_for_as_long_as_it_is_paused_or_takes_nothing():
-    one = Driven(
+    driven = Driven(
         {"host": {"max_concurrent": 1, "high_water": 0, "strategy": "block", "penalty": 3}}
     )
-    one.pause("host:1", 2)
-    one.pause("host:2")
-    one.ask("h1", "host:3")
-    one.ask("h2", "host:3")
-    one.give("h1")
-    assert one.at(1.9) == []
-    assert one.at(2) == ["lane_dropped host:1"]
-    assert one.at(3) == ["lane_dropped host:3"]
-    one.at(600)
-    assert one.resume("host:2") == ["lane_resumed host:2", "lane_dropped host:2"]
+    driven.pause("host:1", 2)
+    driven.pause("host:2")
+    driven.ask("h1", "host:3")
+    driven.ask("h2", "host:3")
+    driven.give("h1")
+    assert driven.at(1.9) == []
+    assert driven.at(2) == ["lane_dropped host:1"]
+    assert driven.at(3) == ["lane_dropped host:3"]
+    driven.at(600)
+    assert driven.resume("host:2") == ["lane_resumed host:2", "lane_dropped host:2"]
 
 
 def test_a_lane_of_a_group_is_kept_if_it_is_ended_and_still_refuses():
-    one = Driven({"host": {}})
-    one.end("host:1", drop=False)
-    assert "request_dropped host:1 h1: the lane is draining" in one.ask("h1", "host:1")
+    driven = Driven({"host": {}})
+    driven.end("host:1", drop=False)
+    assert "request_dropped host:1 h1: the lane is draining" in driven.ask("h1", "host:1")
 
 
 def test_a_lane_of_a_group_with_settings_of_its_own_is_kept_and_not_looked_at_for_ever():
-    one = Driven({"host": {}})
-    one.update("host:1", max_concurrent=1)
-    assert one.timers == {}
-    one.ask("h1", "host:1")
-    assert one.give("h1") == ["slot_released host:1 h1", "lane_idle host:1"]
-    assert one.update("host:1") == ["lane_updated host:1", "lane_dropped host:1"]
+    driven = Driven({"host": {}})
+    driven.update("host:1", max_concurrent=1)
+    assert driven.timers == {}
+    driven.ask("h1", "host:1")
+    assert driven.give("h1") == ["slot_released host:1 h1", "lane_idle host:1"]
+    assert driven.update("host:1") == ["lane_updated host:1", "lane_dropped host:1"]
 
 
 def test_a_lane_whose_own_settings_become_those_of_its_group_is_dropped_when_it_is_idle():
-    one = Driven({"host": {}})
-    one.update("host:1", max_concurrent=1)
-    assert one.update("host", max_concurrent=1)[-1] == "lane_dropped host:1"
+    driven = Driven({"host": {}})
+    driven.update("host:1", max_concurrent=1)
+    assert driven.update("host", max_concurrent=1)[-1] == "lane_dropped host:1"
 
 
 def test_an_update_of_a_group_reaches_its_lanes_but_not_those_with_settings_of_their_own():
-    one = Driven({"host": {"max_concurrent": 1}}, image={})
+    driven = Driven({"host": {"max_concurrent": 1}}, image={})
     for number in range(3):
         for key in "ab":
-            one.ask(f"{key}{number}", f"host:{key}")
-    one.update("host:b", max_concurrent=1, lease=30)
-    lines = one.update("host", max_concurrent=2)
+            driven.ask(f"{key}{number}", f"host:{key}")
+    driven.update("host:b", max_concurrent=1, lease=30)
+    lines = driven.update("host", max_concurrent=2)
     assert granted(lines) == ["a1"]
     assert "lane_updated host:b" not in lines
-    one.ask("c0", "host:c")
-    assert one["host:c"].settings.max_concurrent == 2
+    driven.ask("c0", "host:c")
+    assert driven["host:c"].settings.max_concurrent == 2
 
 
 # What it costs
@@ -794,10 +824,10 @@ def cycle(lanes, request):
 
 def test_one_lane_alone_costs_twice_the_lane_itself_at_most():
     lane, lanes = Lane("image", LaneSettings()), LaneSet({"image": LaneSettings()})
-    wishes = [slot_request() for _ in range(50)]
+    requests = [slot_request() for _ in range(50)]
 
     def cycle_of_lane():
-        for request in wishes:
+        for request in requests:
             (slot,) = lane.request(request, 0).granted
             look(lane)
             lane.release(slot.id)
@@ -805,18 +835,18 @@ def test_one_lane_alone_costs_twice_the_lane_itself_at_most():
             lane.next_check(0)
 
     itself = steps_of(cycle_of_lane) / 50
-    together = steps_of(lambda: [cycle(lanes, request) for request in wishes]) / 50
+    together = steps_of(lambda: [cycle(lanes, request) for request in requests]) / 50
     print(f"instructions a cycle: {itself} of the lane, {together} of it in a set")
     assert together <= 2 * itself
 
 
 def hosts(number):
-    """This many lanes of a group behind one other, a slot out in each."""
+    """Return this many lanes of a group behind another lane, a slot out in each."""
     lanes = LaneSet(
         {"image": LaneSettings(max_concurrent=None)}, {"host": LaneSettings(behind="image")}
     )
-    for one in range(number):
-        lanes.request(slot_request(f"out{one}", f"host:{one}", owner=f"o{one}"), 0)
+    for key in range(number):
+        lanes.request(slot_request(f"out{key}", f"host:{key}", owner=f"o{key}"), 0)
     lanes.take_steps()
     lanes.take_changed()
     return lanes
@@ -828,8 +858,8 @@ def cost_behind(number, *, ending):
     if ending:
         lanes.end("host:0", 0, drop=False)
         lanes.take_steps()
-    wishes = [slot_request(None, "host:1", owner="o1") for _ in range(20)]
-    return steps_of(lambda: [cycle(lanes, request) for request in wishes]) / 20
+    requests = [slot_request(None, "host:1", owner="o1") for _ in range(20)]
+    return steps_of(lambda: [cycle(lanes, request) for request in requests]) / 20
 
 
 @pytest.mark.parametrize("ending", [False, True])

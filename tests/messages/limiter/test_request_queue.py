@@ -17,7 +17,7 @@ SECOND = 1_000_000
 
 
 class SlotRequest(NamedTuple):
-    """All of a `RequestSlot` that a lane looks at, in little memory."""
+    """All fields of a `RequestSlot` that a lane reads, in little memory."""
 
     request_id: str
     owner: str | None = None
@@ -150,6 +150,17 @@ def test_those_behind_the_next_of_an_owner_have_no_say():
     assert taken.serve(2, at=1000 * SECOND) == ["a0", "b"]
 
 
+@pytest.mark.parametrize(("at", "third"), [(21, "d1"), (23, "c1")])
+def test_the_example_of_the_queue_is_as_its_docstring_says(at, third):
+    taken = Taken(ageing=10)
+    for name, priority, seconds in (("a1", 3, 0), ("a2", 3, 0), ("b1", 3, 1), ("c1", 5, 2)):
+        taken.ask(name, priority, owner=name[0], at=seconds * SECOND)
+    assert taken.serve(at=4 * SECOND) == ["a1"]
+    assert taken.serve(2) == ["b1", "a2"]
+    taken.ask("d1", 3, owner="d", at=at * SECOND)
+    assert taken.serve() == [third]
+
+
 def test_another_ageing_counts_from_when_a_request_came():
     taken = Taken(ageing=None)
     taken.ask("old", 7, owner="a")
@@ -187,13 +198,13 @@ def crowd(number, owners, **values):
     """A lane with one slot, behind which this many wait."""
     lane = Lane("image", LaneSettings(**{"max_concurrent": 1} | values))
     lane.request(SlotRequest("first"), 0)
-    for one in range(number):
-        lane.request(SlotRequest(f"r{one}", f"o{one % owners}", one * 7 % 10), one)
+    for n in range(number):
+        lane.request(SlotRequest(f"r{n}", f"o{n % owners}", n * 7 % 10), n)
     return lane
 
 
 def turn_over(lane, now):
-    """Do what the actor does when a slot is given back."""
+    """Do what the actor does when a slot is returned."""
     lane.release(next(iter(lane.leases.slots)))
     lane.expire_slots(now)
     lane.drop_overdue(now)
@@ -211,9 +222,7 @@ def costs(lane, number):
     yield steps_of(lambda: [turn_over(lane, now) for _ in range(300)]) / 300
     yield (
         steps_of(
-            lambda: [
-                lane.request(SlotRequest(f"n{one}", f"o{one}", one % 10), now) for one in range(300)
-            ]
+            lambda: [lane.request(SlotRequest(f"n{n}", f"o{n}", n % 10), now) for n in range(300)]
         )
         / 300
     )
@@ -252,14 +261,14 @@ def test_a_lane_holds_nothing_of_what_has_come_and_gone():
     lane.request(SlotRequest("waits", "last", 9), 0)
     used = []
     tracemalloc.start()
-    for one in range(8_000):
-        if one in (2_000, 7_999):
+    for n in range(8_000):
+        if n in (2_000, 7_999):
             used.append(tracemalloc.get_traced_memory()[0])
-        lane.request(SlotRequest(f"r{one}", "a"), one)
-        lane.request(SlotRequest(f"w{one}", "b"), one)
-        lane.withdraw(f"w{one}")
+        lane.request(SlotRequest(f"r{n}", "a"), n)
+        lane.request(SlotRequest(f"w{n}", "b"), n)
+        lane.withdraw(f"w{n}")
         newest = next(reversed(lane.leases.slots))
         lane.release(newest)
-        assert len(lane.grant_ready(one)) == 1
+        assert len(lane.grant_ready(n)) == 1
     tracemalloc.stop()
     assert used[1] - used[0] < 200_000

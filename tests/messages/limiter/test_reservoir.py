@@ -80,9 +80,9 @@ def test_it_can_ever_give_a_weight_that_it_has_at_some_time_if_nothing_is_taken(
     settings, now, weight, taken
 ):
     reservoir, plain = Reservoir(settings, 0), PlainReservoir(settings, 0)
-    for one in (reservoir, plain):
-        one.fill(now)
-        one.left -= min(one.left, taken)
+    for either in (reservoir, plain):
+        either.fill(now)
+        either.left -= min(either.left, taken)
     assert reservoir.can_fit(weight) == plain.can_fit(weight)
 
 
