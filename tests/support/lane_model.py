@@ -19,6 +19,12 @@ def micros(seconds):
     return None if seconds is None else round(seconds * MICROSECONDS)
 
 
+def first_after(now, moments):
+    """Return the first of some moments that is later than now; `None` if none ever is."""
+    later = [time for time in moments if time is not None and now < time < float("inf")]
+    return min(later, default=None)
+
+
 class PlainReservoir:
     """A reservoir that is filled tick by tick."""
 
@@ -39,7 +45,7 @@ class PlainReservoir:
 
     @property
     def due(self):
-        return min((one for one in (self.refresh_at, self.increase_at) if one), default=None)
+        return min((time for time in (self.refresh_at, self.increase_at) if time), default=None)
 
     def tick(self):
         """Fill it once: a refresh comes before an increase of the same moment."""
@@ -70,7 +76,7 @@ class PlainReservoir:
             self.begin_increases(now)
 
     def can_fit(self, weight):
-        """Say whether it has this weight at any time if nothing is taken from now on.
+        """Return whether it has this weight at any time if nothing is taken from now on.
 
         One that is never filled may be, by a host.
         """
@@ -91,7 +97,7 @@ class PlainReservoir:
 
 @dataclass
 class Wait:
-    """A request that waits: `number` says who came first."""
+    """A request that waits; `number` tells which came first."""
 
     request: RequestSlot
     number: int
@@ -130,37 +136,37 @@ class PlainLane:
     # Who is next
 
     def next_requests(self):
-        """Give of each owner and priority the request that goes first."""
+        """Return of each owner and priority the request that goes first."""
         nexts = {}
-        for one in self.waiting:
-            if one.line not in nexts or one.number < nexts[one.line].number:
-                nexts[one.line] = one
+        for wait in self.waiting:
+            if wait.line not in nexts or wait.number < nexts[wait.line].number:
+                nexts[wait.line] = wait
         return nexts
 
     def note_next(self, line, since, *, keeps=False):
-        """Note that another request may be the next one of its line, since then at most.
+        """Record that another request may be the next one of its line, since then at most.
 
         It keeps the turn of the one before, if that was not granted a slot and came at one time.
         """
-        one = self.next_requests().get(line)
-        if one is None:
+        wait = self.next_requests().get(line)
+        if wait is None:
             self.turn_of.pop(line, None)
-        elif self.turn_of.get(line, (None,))[0] is not one:
-            since = max(since, one.asked)
-            if one.request.since is not None:
-                since = one.request.since
+        elif self.turn_of.get(line, (None,))[0] is not wait:
+            since = max(since, wait.asked)
+            if wait.request.since is not None:
+                since = wait.request.since
             _, before, turn = self.turn_of.get(line, (None, None, None))
             if since != before or not keeps:
                 turn = next(self.turns)
-            self.turn_of[line] = one, since, turn
+            self.turn_of[line] = wait, since, turn
 
     def is_full(self, owner):
         most = self.settings.max_per_owner
-        held = sum(one.request.owner == owner for one in self.leases)
+        held = sum(slot.request.owner == owner for slot in self.leases)
         return most is not None and owner is not None and held >= most
 
     def standing(self, line, now):
-        """Give the level of a line's next request, since when it is on it, and its turn."""
+        """Return the level of a line's next request, since when it is on it, and its turn."""
         _, since, turn = self.turn_of[line]
         level, ageing = line[1], micros(self.settings.ageing)
         while ageing is not None and level > 0 and now - since >= ageing:
@@ -177,7 +183,7 @@ class PlainLane:
 
     def may_go(self, request, now):
         settings = self.settings
-        out = sum(one.request.weight for one in self.leases)
+        out = sum(slot.request.weight for slot in self.leases)
         self.reservoir.fill(now)
         return (
             now >= self.paused_until
@@ -188,22 +194,22 @@ class PlainLane:
 
     def grants(self, now):
         given = []
-        while (one := self.best(now)) is not None and self.may_go(one.request, now):
-            request = one.request
-            self.waiting.remove(one)
+        while (wait := self.best(now)) is not None and self.may_go(wait.request, now):
+            request = wait.request
+            self.waiting.remove(wait)
             self.granted += 1
             self.leases.append(Out(request, self.granted, now + micros(self.settings.lease)))
             self.last_grant = now
             if self.reservoir.left is not None:
                 self.reservoir.left -= request.weight
-            self.note_next(one.line, now)
+            self.note_next(wait.line, now)
             given.append(request.request_id)
         return given
 
     # What is told to it
 
     def request(self, request, now):
-        """Give what is granted, and what is dropped with the reason."""
+        """Return what is granted, and what is dropped with the reason."""
         refused = self.refused(request, now)
         if refused:
             return [], [(request.request_id, refused)]
@@ -213,7 +219,7 @@ class PlainLane:
         self.waiting.append(Wait(request, number, now))
         self.note_next((request.owner, request.priority), now, keeps=True)
         granted = self.grants(now)
-        waits = any(one.request is request for one in self.waiting)
+        waits = any(wait.request is request for wait in self.waiting)
         return granted, self.overflow(request, now) if waits else []
 
     def refused(self, request, now):
@@ -239,7 +245,7 @@ class PlainLane:
         settings, itself = self.settings, request.request_id
         if request.revoked:
             return []
-        of_owner = [one for one in self.waiting if one.request.owner == request.owner]
+        of_owner = [wait for wait in self.waiting if wait.request.owner == request.owner]
         most = settings.max_waiting_per_owner
         if most is not None and request.owner is not None and len(of_owner) > most:
             return self.drop([itself], "too many of its owner wait")
@@ -248,18 +254,20 @@ class PlainLane:
         if settings.strategy == "block":
             self.block(now)
             return self.drop(self.by_priority(), "blocked")
-        others = [one.request for one in self.waiting if one.request is not request]
+        others = [wait.request for wait in self.waiting if wait.request is not request]
         if not others or settings.strategy == "overflow":
             return self.drop([itself], "high water")
-        least = max(others, key=lambda one: one.priority)  # the first of them, which is the oldest
+        least = max(
+            others, key=lambda other: other.priority
+        )  # the first of them, which is the oldest
         if settings.strategy == "overflow_priority" and least.priority <= request.priority:
             return self.drop([itself], "high water")
         return self.drop([least.request_id], "high water")
 
     def by_priority(self):
         return [
-            one.request.request_id
-            for one in sorted(self.waiting, key=lambda one: one.request.priority)
+            wait.request.request_id
+            for wait in sorted(self.waiting, key=lambda wait: wait.request.priority)
         ]
 
     def drop(self, request_ids, reason):
@@ -268,30 +276,30 @@ class PlainLane:
         return [(request_id, reason) for request_id in request_ids]
 
     def withdraw(self, request_id):
-        gone = [one for one in self.waiting if one.request.request_id == request_id]
-        self.waiting = [one for one in self.waiting if one not in gone]
-        for one in gone:
-            if self.turn_of[one.line][0] is one:
-                self.note_next(one.line, self.turn_of[one.line][1], keeps=True)
+        gone = [wait for wait in self.waiting if wait.request.request_id == request_id]
+        self.waiting = [wait for wait in self.waiting if wait not in gone]
+        for wait in gone:
+            if self.turn_of[wait.line][0] is wait:
+                self.note_next(wait.line, self.turn_of[wait.line][1], keeps=True)
 
     def release(self, request_id):
-        self.leases = [one for one in self.leases if one.request.request_id != request_id]
+        self.leases = [slot for slot in self.leases if slot.request.request_id != request_id]
 
     def expired(self, now):
         over = sorted(
-            (one for one in self.leases if one.expires_at <= now),
-            key=lambda one: (one.expires_at, one.number),
+            (slot for slot in self.leases if slot.expires_at <= now),
+            key=lambda slot: (slot.expires_at, slot.number),
         )
-        for one in over:
-            self.release(one.request.request_id)
-        return [one.request.request_id for one in over]
+        for slot in over:
+            self.release(slot.request.request_id)
+        return [slot.request.request_id for slot in over]
 
     def overdue(self, now):
         hopeless = []
         # a refresh may have left less than there was, when the next one was taken in
         while now >= self.paused_until and (best := self.best(now)):
             weight, most = best.request.weight, self.settings.max_concurrent
-            out = sum(one.request.weight for one in self.leases)
+            out = sum(slot.request.weight for slot in self.leases)
             if most is not None and out + weight > most:
                 break
             if self.can_fit(weight, now):
@@ -299,19 +307,21 @@ class PlainLane:
             hopeless += self.drop([best.request.request_id], "too heavy")
         max_wait = micros(self.settings.max_wait)
         late = (
-            [] if max_wait is None else [one for one in self.waiting if now - one.asked >= max_wait]
+            []
+            if max_wait is None
+            else [wait for wait in self.waiting if now - wait.asked >= max_wait]
         )
-        late.sort(key=lambda one: (one.asked, one.request.priority))
-        names = [one.request.request_id for one in late]
+        late.sort(key=lambda wait: (wait.asked, wait.request.priority))
+        names = [wait.request.request_id for wait in late]
         return hopeless + self.drop(names, "waited too long")
 
     def update(self, settings, now):
         self.reservoir.change(settings, now)
         self.settings = settings
         heavy = [
-            one.request.request_id
-            for one in sorted(self.waiting, key=lambda one: one.request.priority)
-            if not self.can_fit(one.request.weight, now)
+            wait.request.request_id
+            for wait in sorted(self.waiting, key=lambda wait: wait.request.priority)
+            if not self.can_fit(wait.request.weight, now)
         ]
         return self.drop(heavy, "too heavy")
 
@@ -329,8 +339,8 @@ class PlainLane:
         return self.drop(self.by_priority(), "the lane is stopped")
 
     def next_moment(self, now):
-        """Say when time alone may change anything next: each such moment, needed or not."""
-        moments = [one.expires_at for one in self.leases]
+        """Return when time alone may change anything next: each such moment, needed or not."""
+        moments = [slot.expires_at for slot in self.leases]
         if self.waiting:
             settings = self.settings
             self.reservoir.fill(now)
@@ -338,7 +348,5 @@ class PlainLane:
             if self.last_grant is not None:
                 moments.append(self.last_grant + micros(settings.min_time))
             if settings.max_wait is not None:
-                moments += [one.asked + micros(settings.max_wait) for one in self.waiting]
-        return min(
-            (one for one in moments if one is not None and now < one < float("inf")), default=None
-        )
+                moments += [wait.asked + micros(settings.max_wait) for wait in self.waiting]
+        return first_after(now, moments)

@@ -1,4 +1,4 @@
-"""What a set of lanes must do, read from what it tells alone, and lanes as their actor drives them.
+"""What a set of lanes must do, read from its steps alone, and lanes as their actor drives them.
 
 Each lane is read as a plain one, to which everything happens that was told of it. It grants nothing
 itself: it is asked which request the lane would have to grant, and each step told is checked on the
@@ -8,7 +8,7 @@ the end.
 
 from itertools import count
 
-from support.lane_model import Out, PlainLane, Wait, micros
+from support.lane_model import Out, PlainLane, Wait, first_after, micros
 
 from limner.messages.limiter.lane_set import LaneSet
 from limner.messages.limiter.protocol import ReleaseSlot, RequestSlot
@@ -40,7 +40,7 @@ class Roots(dict):
 
 
 class PlainCircuit:
-    """A circuit of which each call is remembered by how often it had opened when the call went."""
+    """A circuit that remembers of each call how often it had opened when the call began."""
 
     def __init__(self):
         self.state, self.row, self.until, self.probe = "closed", 0, 0, None
@@ -71,14 +71,14 @@ class PlainCircuit:
 
 
 class SeenLane(PlainLane):
-    """A lane as it is told of."""
+    """A lane as the steps tell of it."""
 
     def __init__(self, name, settings, now, further, roots):
         super().__init__(settings, now)
         self.name, self.further, self.roots = name, further, roots
         self.circuit = PlainCircuit()
-        self.state = "closed"  # of its circuit, as told
-        self.claims = set()  # the requests for which slots were asked back
+        self.state = "closed"  # of its circuit, by the last step
+        self.claims = set()  # the requests for which slots were revoked
         self.change(settings, now)
 
     def change(self, settings, now):
@@ -90,7 +90,7 @@ class SeenLane(PlainLane):
             self.circuit = PlainCircuit()
 
     def chain(self):
-        """Give the lane and those that it stands behind, the nearest first."""
+        """Return the lane and those that it stands behind, the nearest first."""
         return [self] if self.further is None else [self, *self.further.chain()]
 
     def is_full(self, owner):
@@ -100,19 +100,19 @@ class SeenLane(PlainLane):
         return super().may_go(request, now) and (self.circuit is None or self.circuit.allows(now))
 
     def wanted(self, now):
-        """Give the request that the lane itself would grant now, if it would any."""
+        """Return the request that the lane itself would grant now, if any."""
         best = self.best(now)
         return best.request if best is not None and self.may_go(best.request, now) else None
 
     def of(self, root):
-        """Give what is out for a request."""
-        return next(one for one in self.leases if self.roots.of(one.request) == root)
+        """Return the slot that is out for a request, by its root."""
+        return next(slot for slot in self.leases if self.roots.of(slot.request) == root)
 
     def idle(self):
         return not self.waiting and not self.leases
 
     def remembered_until(self, now):
-        """Say from when on a new lane would be as this one, if it is idle; `None` for never."""
+        """Return from when on a new lane would be as this one, if it is idle; `None` for never."""
         self.reservoir.fill(now)
         if self.ending or (self.reservoir.left or 0) < (self.settings.reservoir or 0):
             return None
@@ -129,13 +129,11 @@ class SeenLane(PlainLane):
             moments.append(self.circuit.until)
         if self.idle():
             moments += [self.paused_until, self.reservoir.due, self.remembered_until(now)]
-        return min(
-            (one for one in moments if one is not None and now < one < float("inf")), default=None
-        )
+        return first_after(now, moments)
 
 
 class SeenLanes:
-    """A set of lanes as it is told of."""
+    """A set of lanes as the steps tell of it."""
 
     def __init__(self, groups):
         self.groups = dict(groups)
@@ -147,16 +145,16 @@ class SeenLanes:
         self.slots = {}  # how each slot that there ever was has ended; `None` if it is out
         self.ending, self.drained = set(), []
 
-    # What is told
+    # What has happened
 
     def read(self, steps, now, *, said=None, asked=None):
-        """Take in what a call has led to.
+        """Read and check what a call has led to.
 
         Args:
-            steps: what was told.
+            steps: what has happened.
             now: the time.
-            said: what the holder of a slot that came back has said of its call.
-            asked: the lane that was asked for a slot.
+            said: whether the call of a slot that was returned has failed, by root.
+            asked: the lane of the request, if the call was one.
         """
         said, granted = said or {}, []
         for index, step in enumerate(steps):
@@ -214,7 +212,7 @@ class SeenLanes:
             case "lane_idle":
                 assert lane.idle()
             case "lane_drained":
-                assert all(one.idle() for one in self.lanes.values() if lane in one.chain())
+                assert all(other.idle() for other in self.lanes.values() if lane in other.chain())
                 self.ending.remove(name)
                 self.drained.append(name)
             case "lane_dropped":
@@ -227,7 +225,7 @@ class SeenLanes:
                 lane.state = STATES[event]
 
     def refused(self, steps, now):
-        """Say whether a request was refused, and so never waited."""
+        """Return whether a request was refused, and so never waited."""
         first, *rest = steps
         drop = rest[0] if rest else None
         return (
@@ -250,7 +248,7 @@ class SeenLanes:
         if request.stands_for is None:
             self.own[root] = lane
         else:
-            waiting = [one.request.request_id for one in self.nearer(root, lane).waiting]
+            waiting = [wait.request.request_id for wait in self.nearer(root, lane).waiting]
             assert request.stands_for in waiting
         assert lane in self.own[root].chain()
         if refused:
@@ -261,7 +259,7 @@ class SeenLanes:
         lane.note_next((request.owner, request.priority), now, keeps=True)
 
     def ended(self, lane, step, root):
-        """Take in that a request has ended, once, without a slot."""
+        """Record that a request has ended, once, without a slot."""
         self.end_once(lane, step)
         lane.withdraw(step.request.request_id)
         lane.claims.discard(step.request.request_id)
@@ -275,17 +273,17 @@ class SeenLanes:
         self.ends[key] = step.event
 
     def check_chain(self, root, now):
-        """In each lane of a request that is granted, it was the one to go."""
+        """Check that a request that is granted was the next in each lane of its chain."""
         for lane in self.own[root].chain():
-            of_root = [one.request for one in lane.waiting if self.roots.of(one.request) == root]
+            of_root = [wait.request for wait in lane.waiting if self.roots.of(wait.request) == root]
             assert len(of_root) == 1
             assert lane.may_go(of_root[0], now) or lane.claims
             assert lane.claims or lane.best(now).request is of_root[0]
 
     def granted(self, lane, slot, root, now):
         request, settings = slot.request, lane.settings
-        (one,) = (one for one in lane.waiting if one.request is request)
-        lane.waiting.remove(one)
+        (wait,) = (wait for wait in lane.waiting if wait.request is request)
+        lane.waiting.remove(wait)
         lane.claims.discard(request.request_id)
         assert self.ends[lane.name, request.request_id] is None, "I5"
         self.ends[lane.name, request.request_id] = "slot_granted"
@@ -296,8 +294,8 @@ class SeenLanes:
         lane.last_grant = now
         lane.leases.append(Out(request, slot.number, now + micros(settings.lease)))
         if settings.max_concurrent is not None:
-            assert sum(one.request.weight for one in lane.leases) <= settings.max_concurrent, "I3"
-        held = sum(one.request.owner == request.owner for one in lane.leases)
+            assert sum(out.request.weight for out in lane.leases) <= settings.max_concurrent, "I3"
+        held = sum(out.request.owner == request.owner for out in lane.leases)
         if request.owner is not None and settings.max_per_owner is not None:
             assert held <= settings.max_per_owner
         if lane.reservoir.left is not None:
@@ -305,29 +303,29 @@ class SeenLanes:
             assert lane.reservoir.left >= 0
         if lane.circuit is not None:
             lane.circuit.granted(root)
-        lane.note_next(one.line, now)
+        lane.note_next(wait.line, now)
         if lane is self.own[root]:
             self.known[root] = slot
 
     def check_expiry(self, slot):
-        """No holder believes that it may hold its slot for longer than each lane lets it."""
+        """Check that no holder is told a longer lease than each lane of its chain allows."""
         root = self.roots.of(slot.request)
         if root in self.known:
             outs = [lane.of(root) for lane in self.own[root].chain()]
-            if not any(hasattr(one, "asked") for one in outs):
-                assert slot.expires_at == min(one.expires_at for one in outs)
+            if not any(hasattr(out, "asked") for out in outs):
+                assert slot.expires_at == min(out.expires_at for out in outs)
 
     def check_drop(self, lane, step, now, asked):
         request, drop, settings = step.request, step.drop, lane.settings
         chain, refusal = lane.chain(), step.drop.refusal
         assert drop.request is request
         if drop.lane != lane.name:
-            assert drop.lane in [one.name for one in chain[1:]]
+            assert drop.lane in [other.name for other in chain[1:]]
             assert drop.reason == f"{refusal.value} in lane {drop.lane}"
             return
         assert drop.reason == refusal.value
-        wait = next((one for one in lane.waiting if one.request is request), None)
-        of_owner = [one for one in lane.waiting if one.request.owner == request.owner]
+        wait = next((waiting for waiting in lane.waiting if waiting.request is request), None)
+        of_owner = [waiting for waiting in lane.waiting if waiting.request.owner == request.owner]
         if refusal in AT_ONCE:
             assert asked == lane.name
         match refusal:
@@ -336,25 +334,27 @@ class SeenLanes:
             case Refusal.OWNER_LIMIT:
                 assert len(of_owner) > settings.max_waiting_per_owner
             case Refusal.TOO_HEAVY:
-                assert any(not one.can_fit(request.weight, now) for one in chain)
+                assert any(not other.can_fit(request.weight, now) for other in chain)
             case Refusal.MAX_WAIT:
                 assert now - wait.asked >= micros(settings.max_wait)
             case Refusal.BLOCKED:
                 lane.block(now)
             case _:
-                assert refusal.value in [f"the lane is {one.ending}" for one in chain]
+                assert refusal.value in [f"the lane is {other.ending}" for other in chain]
 
     def asked_back(self, lane, step, root, now):
-        one, request = lane.of(root), step.request
+        out, request = lane.of(root), step.request
         assert lane.settings.preempt
         assert request.priority >= 7
         assert request.revocable
-        assert not hasattr(one, "asked"), "it is asked back once"
-        one.asked = True
-        one.expires_at = min(one.expires_at, now + micros(lane.settings.grace))
+        assert not hasattr(out, "asked"), "it is asked back once"
+        out.asked = True
+        out.expires_at = min(out.expires_at, now + micros(lane.settings.grace))
         assert step.holder is self.known[root]
         (wanted,) = (
-            one.request for one in lane.waiting if one.request.request_id == step.slot.revoked_for
+            wait.request
+            for wait in lane.waiting
+            if wait.request.request_id == step.slot.revoked_for
         )
         assert wanted.priority <= 3
         lane.claims.add(wanted.request_id)
@@ -364,13 +364,13 @@ class SeenLanes:
         assert slot.id in self.slots, "I5"
         assert self.slots[slot.id] is None, "I5"
         self.slots[slot.id] = step.event
-        one = lane.of(root)
-        assert one.request is slot.request
+        out = lane.of(root)
+        assert out.request is slot.request
         if step.event != "slot_expired":
-            assert (step.event == "slot_revoked") == hasattr(one, "asked")
+            assert (step.event == "slot_revoked") == hasattr(out, "asked")
         elif lane is self.own[root]:
             assert any(each.of(root).expires_at <= now for each in lane.chain())
-        lane.leases.remove(one)
+        lane.leases.remove(out)
         if lane is self.own[root]:
             assert slot is self.known.pop(root)
         failed = True if step.event == "slot_expired" else said.get(root)
@@ -383,33 +383,35 @@ class SeenLanes:
     # What must hold once a call is over
 
     def check_out(self):
-        """Each slot that a holder has is one in each lane of its chain, and there is no other."""
+        """Check that each holder's slot is out in each lane of its chain, and no other slot is."""
         for lane in self.lanes.values():
-            out = sorted(self.roots.of(one.request) for one in lane.leases)
+            out = sorted(self.roots.of(slot.request) for slot in lane.leases)
             assert out == sorted(r for r in self.known if lane in self.own[r].chain())
 
     def check_settled(self, now):
-        """Nothing is left to be done, now that each lane has been looked at that wanted it."""
+        """Check that nothing is left to be done, now that each lane was checked that was due."""
         for lane in self.lanes.values():
             settings = lane.settings
-            assert all(one.expires_at > now for one in lane.leases)
+            assert all(out.expires_at > now for out in lane.leases)
             if settings.max_wait is not None:
-                assert all(now - one.asked < micros(settings.max_wait) for one in lane.waiting)
-            for one in lane.waiting:
+                assert all(now - wait.asked < micros(settings.max_wait) for wait in lane.waiting)
+            for wait in lane.waiting:
                 most = [each.settings.max_concurrent for each in lane.chain()]
-                assert all(each is None or one.request.weight <= each for each in most)
+                assert all(each is None or wait.request.weight <= each for each in most)
             self.check_granting(lane, now)
             if lane.circuit is not None or lane.state != "closed":
                 assert lane.state == (lane.circuit.state if lane.circuit else "closed")
             if lane.name in self.ending:
-                assert not all(one.idle() for one in self.lanes.values() if lane in one.chain())
+                assert not all(
+                    other.idle() for other in self.lanes.values() if lane in other.chain()
+                )
             group = group_of(lane.name)
             if group in self.groups and lane.idle() and lane.settings == self.groups[group]:
                 until = lane.remembered_until(now)
                 assert until is None or until > now
 
     def check_granting(self, lane, now):
-        """What a lane would grant is offered to the one that it stands behind, or is granted."""
+        """Check that what a lane would grant is offered upstream, or granted if there is none."""
         if lane.claims:
             return
         wanted = lane.wanted(now)
@@ -417,26 +419,26 @@ class SeenLanes:
             assert wanted is None
             return
         offered = [
-            one.request.stands_for
-            for one in lane.further.waiting
-            if one.request.stands_for is not None
-            and self.nearer(self.roots.of(one.request), lane.further) is lane
+            wait.request.stands_for
+            for wait in lane.further.waiting
+            if wait.request.stands_for is not None
+            and self.nearer(self.roots.of(wait.request), lane.further) is lane
         ]
         assert offered == ([] if wanted is None else [wanted.request_id])
 
     def nearer(self, root, lane):
-        """Give the lane of a request's chain that stands right behind another."""
+        """Return the lane of a request's chain that stands right behind another."""
         chain = self.own[root].chain()
         return chain[chain.index(lane) - 1] if lane in chain and chain[0] is not lane else None
 
     def next_moment(self, now):
-        """Say when time alone may change anything next."""
+        """Return when time alone may change anything next."""
         moments = [lane.next_moment(now) for lane in self.lanes.values()]
-        return min((one for one in moments if one is not None), default=None)
+        return min((time for time in moments if time is not None), default=None)
 
 
 class Driven:
-    """Lanes as their actor drives them. Each call gives what was told of it, as lines of text."""
+    """Lanes as their actor drives them. Each call returns its steps, as lines of text."""
 
     def __init__(self, groups=None, **lanes):
         groups = {name: LaneSettings(**values) for name, values in (groups or {}).items()}
@@ -499,7 +501,7 @@ class Driven:
         return self.done()
 
     def at(self, seconds):
-        """Let the clock go to that time, each lane looked at when it has said so."""
+        """Advance the clock to that time; check each lane when it is due."""
         until, lines = micros(seconds), []
         for _ in range(1_000):
             name = min(self.timers, key=self.timers.get, default=None)
@@ -509,17 +511,17 @@ class Driven:
             self.now = self.timers.pop(name)
             self.lanes.check(name, self.now)
             lines += self.done()
-        raise AssertionError("it looks again and again")
+        raise AssertionError("it checks again and again")
 
 
 def granted(lines):
-    """Give which requests were granted, in their own lanes."""
+    """Return the requests that were granted in their own lanes."""
     rows = [line.split() for line in lines]
     return [row[2] for row in rows if row[0] == "slot_granted" and "~" not in row[2]]
 
 
 def lane_events(lines, name):
-    """Give what was told of a lane itself."""
+    """Return the events of a lane itself."""
     return [
         line.split()[0]
         for line in lines

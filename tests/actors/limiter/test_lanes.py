@@ -59,6 +59,18 @@ class TestChains:
             (beyond,) = one.events("slot_granted", lane="image", task_id=own["task_id"])
             assert beyond["t"] == own["t"]
 
+    def test_an_offer_names_the_request_that_it_stands_for_in_each_of_its_events(
+        self, open_simulated
+    ):
+        one = open_simulated(generator=Drawing(lane="host"), lanes=BEHIND)
+        one.studio.illustrate("m", text("a", "b", "c")).get()
+        for event in ("slot_requested", "slot_granted", "slot_released"):
+            own = [logged["request_id"] for logged in one.events(event, lane="host")]
+            offers = one.events(event, lane="image")
+            assert sorted(offer["stands_for"] for offer in offers) == sorted(own)
+            assert not {offer["request_id"] for offer in offers} & {*own}
+            assert all("stands_for" not in logged for logged in one.events(event, lane="host"))
+
     def test_what_waits_for_its_own_lane_holds_nothing_of_the_one_beyond(self, open_simulated):
         one = open_simulated(
             generator=Drawing(lane="host"), lanes=BEHIND, latency=lambda lane, tag: 10_000_000
