@@ -114,17 +114,7 @@ def streamed(
             anew=replaces,
         )
 
-    def result(written: Written) -> Illustrated:
-        return illustrated(
-            message_id,
-            totals,
-            tasks,
-            written.composed,
-            written.version,
-            stored=written.stored,
-            gone=written.gone,
-        )
-
+    result = _session_result(message_id, totals, tasks)
     return Draft(message_id, compose_on, update, result, on_stored=False, always=True)
 
 
@@ -164,19 +154,8 @@ def regenerated(
             claims=composed.claims,
         )
 
-    def result(written: Written) -> Illustrated:
-        return illustrated(
-            message_id,
-            totals,
-            tasks,
-            written.composed,
-            written.version,
-            stored=written.stored,
-            gone=written.gone,
-        )
-
     requested = [outcome.request.prompt for outcome in outcomes]
-    return Draft(message_id, compose_on, update, result)
+    return Draft(message_id, compose_on, update, _session_result(message_id, totals, tasks))
 
 
 def edited(edit: EditText) -> Draft:
@@ -214,3 +193,20 @@ def edited(edit: EditText) -> Draft:
         )
 
     return Draft(message_id, compose_on, update, result)
+
+
+def _session_result(
+    message_id: str, totals: StreamSealed | RequestsSealed, tasks: tuple[Task, ...]
+) -> Callable[[Written], Illustrated]:
+    def result(written: Written) -> Illustrated:
+        return illustrated(
+            message_id,
+            totals,
+            tasks,
+            written.composed,
+            written.version,
+            stored=written.stored,
+            gone=written.gone,
+        )
+
+    return result

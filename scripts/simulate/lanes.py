@@ -13,7 +13,7 @@ from copy import copy
 from typing import NamedTuple, TypeVar
 
 from limner.messages.events.halts import FOREVER, Halts
-from limner.messages.events.record import Record as Event
+from limner.messages.events.record import Record
 from limner.messages.limiter.reservoir import MICROSECONDS, Reservoir
 from limner.messages.limiter.settings import LaneSettings
 
@@ -43,7 +43,7 @@ class Lane:
         further: the lane upstream, if any.
     """
 
-    def __init__(self, event: Event, now: int, further: Lane | None) -> None:
+    def __init__(self, event: Record, now: int, further: Lane | None) -> None:
         self.name: str = event["lane"]
         self.further = further
         self.checked_at = now
@@ -63,7 +63,7 @@ class Lane:
         self._promised: dict[str, None] = {}
         self._last: tuple[str, int] | None = None
 
-    def change(self, event: Event, now: int) -> None:
+    def change(self, event: Record, now: int) -> None:
         """Put new settings in force."""
         self.settings = _settings(event)
         self._reservoir.change(self.settings, now)
@@ -212,5 +212,5 @@ def _less(counts: Counter[K], key: K) -> None:
         del counts[key]
 
 
-def _settings(event: Event) -> LaneSettings:
+def _settings(event: Record) -> LaneSettings:
     return LaneSettings(**{name: event[name] for name in LaneSettings.model_fields})

@@ -6,8 +6,7 @@ The audit cannot check that, since a real machine may be slow; in virtual time i
 from collections.abc import Hashable, Iterator
 from heapq import heappop, heappush
 
-from limner.messages.events.record import Record as Event
-from limner.messages.events.record import micros, stands_for
+from limner.messages.events.record import Record, micros, stands_for
 from limner.messages.settings import Settings
 from limner.scripts.simulate.lanes import UNKNOWN, Lane, Request
 from limner.scripts.simulate.parameters import LATENESS
@@ -36,7 +35,7 @@ class Promptness:
         self._late = LATENESS if timers_late else 0
         self._begin(0)
 
-    def feed(self, event: Event) -> Iterator[str]:
+    def feed(self, event: Record) -> Iterator[str]:
         """Check the next event, and yield a line for each problem."""
         now, name = micros(event), event["event"]
         while self._due and self._due[0][0] < now:
@@ -86,7 +85,7 @@ class Promptness:
     def _met(self, *key: Hashable) -> None:
         self._expected.pop(key, None)
 
-    def _lane(self, event: Event, name: str, now: int) -> Iterator[str]:
+    def _lane(self, event: Record, name: str, now: int) -> Iterator[str]:
         if name == "lane_opened":
             # the lanes that there are from the beginning are made with the limiter
             made = now if ":" in event["lane"] else self._began
@@ -113,7 +112,7 @@ class Promptness:
             if downstream.further is lane:
                 self._judge(downstream, now)
 
-    def _slot(self, lane: Lane, event: Event, name: str, now: int) -> Iterator[str]:
+    def _slot(self, lane: Lane, event: Record, name: str, now: int) -> Iterator[str]:
         request, slot = event["request_id"], event.get("slot_id", "")
         inner = stands_for(event)
         match name:
@@ -139,7 +138,7 @@ class Promptness:
                 lane.end_slot(slot)
                 self._slot_ended(event.get("task_id", ""), slot, now, expired="expired" in name)
 
-    def _owner(self, event: Event, inner: str | None) -> str | None:
+    def _owner(self, event: Record, inner: str | None) -> str | None:
         """Return the owner of a request, or `UNKNOWN`."""
         if inner is not None and inner in self._where:
             return self._where[inner].waiting[inner].owner
@@ -152,7 +151,7 @@ class Promptness:
             downstream.offer = None if downstream.offer == request else downstream.offer
         return lane.end_request(request)
 
-    def _granted(self, lane: Lane, event: Event, slot: str, now: int, *, is_own: bool) -> None:
+    def _granted(self, lane: Lane, event: Record, slot: str, now: int, *, is_own: bool) -> None:
         """Expect a slot to be used, and to be returned."""
         task, settings = event["task_id"], self._settings
         self._slots.setdefault(task, {})[slot] = None
@@ -217,7 +216,7 @@ class Promptness:
             what = f"{slot} is out though its task does not use it"
             self._expect(("slot", slot), now, seconds, 1 if seconds else 0, what)
 
-    def _session(self, event: Event, name: str, now: int, session: str) -> None:
+    def _session(self, event: Record, name: str, now: int, session: str) -> None:
         settings, task = self._settings, event.get("task_id", "")
         if name == "session_opened":
             self._tasks[session] = {}
