@@ -9,11 +9,14 @@ The rules, which a test holds against a plain reading of them:
   an edit comes after each stream opened before it, and never holds up one.
 - Requests for pictures gather in a regeneration session, which takes its place as its write is
   due: after the edits asked for until then, before the streams that wait for it. Its read of the
-  text waits for the edits asked for before.
+  text waits for the edits that are before it, unless writes are held.
 - A stream that is opened goes before requests: those that wait are cancelled, and so is a session
   that still gathers. One that has sealed is written first.
-- Requests that come after their session has sealed are the first of the next one.
+- Requests that come after their session has sealed are the first of the next one. It is known
+  when that session is gone: they are cancelled if a stream waits by then, or if they were cleared.
+- A session has an answer for the request that it was opened for, whatever it has heard.
 - While writes are held none begins; what is under way goes on, and pictures go on being made.
+- What is told twice, too late, or of what there is not, changes nothing.
 
 What follows from each step is appended to `steps`, for the one owner to carry out in order.
 """
@@ -236,7 +239,7 @@ class MessageQueue:
 
     def cancel_stream(self, session_id: str) -> None:
         """Cancel a stream, whether its session has begun or not; one that has ended is ignored."""
-        if self.session is not None and self.session.session_id == session_id:
+        if isinstance(self.session, OpenStream) and self.session.session_id == session_id:
             self.steps.append(CancelWriting())
             return
         for place, operation in enumerate(self._order):
@@ -301,6 +304,7 @@ class MessageQueue:
                 self.steps.append(Cancel(operation, Cancelled.STUDIO_CLOSED))
         self._order = [operation for operation in self._order if isinstance(operation, Turn)]
         self._cancel_requests(Cancelled.STUDIO_CLOSED)
+        self._awaited = None  # a session that is to end reads nothing
         self._advance()
 
     # What sessions and edits tell
@@ -322,7 +326,7 @@ class MessageQueue:
 
     def await_edits(self) -> None:
         """Let the regeneration session read, now or once the edits before are over."""
-        if not isinstance(self.session, Regenerate) or self._session_over:
+        if not isinstance(self.session, Regenerate) or self._session_over or self._failed:
             return
         ahead = self._order[: self._first_stream()]
         edits = {operation.edit_id for operation in ahead if isinstance(operation, EditText)}
@@ -349,10 +353,13 @@ class MessageQueue:
         Args:
             ended: how it ended; it has an answer for the requests that it has heard.
         """
+        if self.session is None or self.session.session_id != ended.session_id:
+            return
         self.session_over(ended.session_id)
         late: list[Request] = []
         for name, request in self._passed_on.items():
-            if ended.heard is None or name in ended.heard:
+            # the first one is never late: a session that had its name again would be no new one
+            if ended.heard is None or name in ended.heard or name == ended.session_id:
                 self.steps.append(Answer(request, ended))
             elif self._failed:
                 self._cancel(request, Cancelled.STUDIO_CLOSED)

@@ -1,88 +1,398 @@
-"""One message's queue of writes, beside the plainest one that there is."""
+"""One message's order, in drawn histories, beside the plainest reading of its rules."""
 
+from collections import Counter
+from random import Random
+
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from support.queue_model import QueueModel
 
-from limner.messages.writes.message_queue import Turns
+from limner.messages.session.lifecycle import ApplyNow, OpenStream, Regenerate, SessionEnded
+from limner.messages.writes.message_queue import (
+    Answer,
+    BeginEdit,
+    BeginSession,
+    Cancel,
+    CancelWriting,
+    GiveTurn,
+    Held,
+    Hurry,
+    LetRead,
+    MessageQueue,
+    NothingToApply,
+    PassOn,
+    WithdrawRequests,
+)
+from limner.messages.writes.protocol import EditText
 
-NAMES = st.sampled_from("abcd")
+KINDS = ("edit", "remove", "rewrite", "reconcile")
+
+
+def name_of(operation):
+    match operation:
+        case EditText():
+            return operation.edit_id
+        case ApplyNow():
+            return operation.name
+        case _:
+            return operation.session_id
+
+
+def plain(step):
+    """Return a step as the model tells it."""
+    match step:
+        case BeginSession():
+            return ("begin session", name_of(step.opening))
+        case PassOn():
+            return ("pass on", name_of(step.request))
+        case Hurry():
+            return ("hurry",)
+        case WithdrawRequests():
+            return ("withdraw", step.reason.name, step.sealed_too)
+        case LetRead():
+            return ("let read",)
+        case CancelWriting():
+            return ("cancel writing",)
+        case GiveTurn():
+            return ("give turn", step.written)
+        case BeginEdit():
+            return ("begin edit", step.edit.edit_id)
+        case Cancel():
+            return ("cancel", name_of(step.operation), step.reason.name)
+        case Answer():
+            return ("answer", name_of(step.request), step.ended)
+        case NothingToApply():
+            return ("nothing to apply", step.request.name)
+        case Held():
+            return ("held", step.future)
+
+
+OUTCOMES = {"cancel", "answer", "nothing to apply", "held"}
+
+
+def by_receiver(steps):
+    """Return steps apart: those to the session, to those who wait, to the edit.
+
+    What one of them hears keeps its order; between them there is none to be kept.
+    """
+    outcomes = [step for step in steps if step[0] in OUTCOMES]
+    edits = [step for step in steps if step[0] == "begin edit"]
+    session = [step for step in steps if step not in outcomes and step not in edits]
+    return session, sorted(outcomes, key=lambda step: step[:2]), edits
+
+
+class History:
+    """One message's queue beside its model, and what must hold whatever either of them says."""
+
+    def __init__(self):
+        self.steps = []
+        self.queue = MessageQueue(self.steps)
+        self.model = QueueModel()
+        self.number = 0
+        self.log = []
+        self.outcomes = Counter()
+        self.begun = Counter()
+        self.asked = {}  # name → (kind, when), of all that is owed an outcome
+        self.streams = {}  # name → waiting, live, done
+        self.edits = {}  # likewise
+        self.told = []  # names of requests that the session has been told of
+        self.session = None
+        self.due = self.session_over = False
+        self.writer = None
+        self.held = self.closed = False
+        self.refused = set()
+
+    @property
+    def story(self):
+        """What was done, and what followed, a line each."""
+        return "\n".join(map(str, self.log))
+
+    def new(self, kind):
+        self.number += 1
+        name = f"{kind}{self.number}"
+        self.asked[name] = (kind, self.number)
+        return name
+
+    def wanted(self, request):
+        name = request.session_id
+        return name not in self.refused and not self.outcomes[name]
+
+    def do(self, call, *args):
+        """Do something to both, and compare what follows."""
+        self.log.append((call, *args))
+        theirs = getattr(self.queue, call)
+        mine = getattr(self.model, call)
+        match call:
+            case "open_stream":
+                name = self.new("stream")
+                self.streams[name] = "waiting"
+                opening = OpenStream.trusted(
+                    session_id=name, message_id="m", owner=None, priority=0, stream=None
+                )
+                given = theirs(opening), mine(name, opening)
+            case "request":
+                name = self.new("request")
+                request = Regenerate.trusted(
+                    session_id=name, message_id="m", owner=None, priority=0, resolve=None,
+                    future=None,
+                )  # fmt: skip
+                given = theirs(request), mine(name, request)
+            case "apply":
+                name = self.new("apply")
+                apply = ApplyNow.trusted(name=name, message_id="m", waits=args[0], future=None)
+                given = theirs(apply), mine(name, apply)
+            case "ask_edit":
+                name = self.new("edit")
+                self.edits[name] = "waiting"
+                edit = EditText.trusted(
+                    edit_id=name, message_id="m", kind=args[0], change=None, future=None
+                )
+                given = theirs(edit), mine(name, edit)
+            case "hold":
+                name = self.new("hold")
+                self.held = not self.closed
+                given = theirs(name), mine(name, name)
+            case "clear":
+                # what is counted is what had no outcome before
+                had = [name for name in self.asked if self.outcomes[name]]
+                before = self.refused | set(had)
+                given = tuple(
+                    clear(lambda request: request.session_id not in before)
+                    for clear in (theirs, mine)
+                )
+            case "session_gone":
+                name, heard = args
+                ended = SessionEnded.trusted(
+                    session_id=name, message_id="m", outcome="written", result=None, error=None,
+                    heard=heard,
+                )  # fmt: skip
+                if name == self.session:
+                    self.end_of_session()
+                    self.session, self.told = None, []
+                given = theirs(ended), mine(name, heard, ended)
+            case _:
+                self.before(call, *args)
+                given = theirs(*args), mine(*args)
+        self.compare(*given)
+
+    def before(self, call, *args):
+        """Keep count of what is told."""
+        match call:
+            case "release":
+                self.held = False
+            case "close" | "fail":
+                self.held, self.closed = False, True
+            case "request_turn" if args[0] == self.session and not self.session_over:
+                self.due = True
+            case "session_over" if args[0] == self.session:
+                self.end_of_session()
+            case "edit_over" if self.edits.get(args[0]) == "live":
+                self.edits[args[0]] = "done"
+                self.outcomes[args[0]] += 1
+                self.writer = None
+
+    def end_of_session(self):
+        self.session_over, self.due = True, False
+        if self.writer == self.session:
+            self.writer = None
+        if self.session in self.streams and self.streams[self.session] != "done":
+            self.streams[self.session] = "done"
+            self.outcomes[self.session] += 1
+
+    def compare(self, given, expected):
+        steps = [plain(step) for step in self.steps]
+        self.steps.clear()
+        told, self.model.told = self.model.told, []
+        self.log.append(steps)
+        assert given == expected, self.story
+        assert by_receiver(steps) == by_receiver(told), self.story
+        for step in steps:
+            self.judge(*step)
+        queue, model = self.queue, self.model
+        assert queue.idle == model.idle, self.story
+        assert queue.kinds == model.kinds, self.story
+        assert queue.sessions_waiting == model.sessions_waiting, self.story
+        assert queue.held == model.held == self.held, self.story
+        assert queue.writing == model.writing == self.writer, self.story
+        gathering = [request.session_id for request in queue.gathering(self.wanted)]
+        assert gathering == [line.name for line in model.gathering(self.wanted)], self.story
+        self.nothing_is_kept_from_beginning()
+
+    # what must hold
+
+    def judge(self, what, *about):
+        match what:
+            case "begin session":
+                (name,) = about
+                self.begun[name] += 1
+                assert self.session is None, self.story
+                self.session, self.session_over, self.due = name, False, False
+                if name in self.streams:
+                    self.streams[name] = "live"
+                else:
+                    assert "waiting" not in self.streams.values(), self.story
+            case "begin edit":
+                (name,) = about
+                self.begun[name] += 1
+                self.may_write()
+                assert not self.streams_before(name), self.story
+                self.edits[name], self.writer = "live", name
+            case "give turn":
+                self.may_write()
+                self.begun[f"the write of {self.session}"] += 1
+                self.writer = self.session
+            case "pass on":
+                self.told.append(about[0])
+            case "cancel" | "answer" | "nothing to apply" | "held":
+                name = about[0]
+                self.outcomes[name] += 1
+                assert not self.begun[name] or name.startswith("request"), self.story
+                for known in (self.streams, self.edits):
+                    if name in known:
+                        known[name] = "done"
+        assert all(count == 1 for count in self.begun.values()), self.story
+        assert all(count <= 1 for count in self.outcomes.values()), self.story
+
+    def may_write(self):
+        assert self.writer is None, self.story
+        assert not self.held, self.story
+
+    def streams_before(self, edit):
+        """Return the streams opened before an edit was asked for that have not written."""
+        when = self.asked[edit][1]
+        return [
+            stream
+            for stream, state in self.streams.items()
+            if state != "done" and self.asked[stream][1] < when
+        ]
+
+    def nothing_is_kept_from_beginning(self):
+        """A stream has its session at once if there is none, and nobody waits for nothing."""
+        if self.session is None:
+            assert "waiting" not in self.streams.values(), self.story
+            assert not self.queue.sessions_waiting, self.story
+        if self.writer is None and not self.held:
+            waiting = [name for name, state in self.edits.items() if state == "waiting"]
+            assert all(self.streams_before(edit) for edit in waiting), self.story
+            session = self.session
+            if session in self.streams and self.due:
+                raise AssertionError(self.story)
+
+    def end(self, pick):
+        """Bring all to an end: then each has had its one outcome, and nothing is left."""
+        if pick((True, False)):
+            self.do("close")
+        for _ in range(10 * self.number + 10):
+            if self.queue.idle:
+                break
+            if self.held:
+                self.do("release")
+            elif self.edits.get(self.writer) == "live":
+                self.do("edit_over", self.writer, None)
+            elif not (self.due or self.session_over) and pick((True, False)):
+                self.do("request_turn", self.session)
+            else:
+                self.do("session_gone", self.session, frozenset(self.told))
+        assert self.queue.idle, self.story
+        assert all(self.outcomes[name] == 1 for name in self.asked), self.story
+
+
+def any_name(history, pick):
+    """Return a name: mostly of what there is, else one that has ended, was never, or will be."""
+    return pick((history.session, history.session, history.session, *history.asked, "unknown"))
+
+
+def heard_of(history, pick):
+    """Return what a session has heard: all, a part from the beginning on, or nothing certain."""
+    told = history.told
+    return pick(
+        (
+            None,
+            frozenset(told),
+            frozenset(told[: pick(range(len(told) + 1))]),
+            frozenset(name for name in told if pick((True, True, False))),
+        )
+    )
+
+
+def cancel_stream(history, pick):
+    waiting = [name for name, state in history.streams.items() if state == "waiting"]
+    history.do("cancel_stream", pick((*waiting * 8, any_name(history, pick))))
+
+
+def edit_over(history, pick):
+    edits = (*history.edits, "unknown")
+    live = [name for name, state in history.edits.items() if state == "live"]
+    written = pick((None, f"v{history.number}", history.number))
+    history.do("edit_over", pick((*live * 8, *edits)), written)
+
+
+def refuse(history, pick):
+    """A session refuses a request of its own: it has its outcome before the session has ended."""
+    told = [name for name in history.told if name.startswith("request")]
+    if told:
+        history.refused.add(pick(told))
+
+
+DRAWN = {
+    "open_stream": (8, lambda history, _: history.do("open_stream")),
+    "request": (12, lambda history, _: history.do("request")),
+    "apply": (4, lambda history, pick: history.do("apply", pick((True, False)))),
+    "ask_edit": (12, lambda history, pick: history.do("ask_edit", pick(KINDS))),
+    "cancel_stream": (4, cancel_stream),
+    "hold": (3, lambda history, _: history.do("hold")),
+    "release": (4, lambda history, _: history.do("release")),
+    "clear": (3, lambda history, _: history.do("clear")),
+    "close": (0.5, lambda history, _: history.do("close")),
+    "fail": (0.3, lambda history, _: history.do("fail")),
+    "request_turn": (10, lambda history, pick: history.do("request_turn", any_name(history, pick))),
+    "await_edits": (6, lambda history, _: history.do("await_edits")),
+    "session_over": (6, lambda history, pick: history.do("session_over", any_name(history, pick))),
+    "session_gone": (
+        8,
+        lambda history, pick: history.do(
+            "session_gone", any_name(history, pick), heard_of(history, pick)
+        ),
+    ),
+    "edit_over": (12, edit_over),
+    "refuse": (2, refuse),
+}
+NAMES = tuple(DRAWN)
+WEIGHTS = tuple(weight for weight, _ in DRAWN.values())
+CHUNKS, HISTORIES = 20, 1000
+
+
+@pytest.mark.parametrize("chunk", range(CHUNKS))
+def test_drawn_histories_go_as_the_rules_say(chunk):
+    for number in range(HISTORIES):
+        draw = Random(chunk * HISTORIES + number)
+        history = History()
+        for name in draw.choices(NAMES, WEIGHTS, k=draw.randint(5, 30)):
+            DRAWN[name][1](history, draw.choice)
+        history.end(draw.choice)
 
 
 class Queue(RuleBasedStateMachine):
-    """Draws what is asked of a queue; `line` is a list of who stands in it, and for what."""
+    """The same, drawn so that what fails is made small."""
 
     def __init__(self):
         super().__init__()
-        self.turns = Turns()
-        self.line = []
-        self.writing = None
-        self.held = False
+        self.history = History()
+        self.pick = None
 
-    def stands(self, name):
-        return next((one for one in self.line if one[0] == name), None)
-
-    @rule(name=NAMES)
-    def reserve(self, name):
-        self.turns.reserve(name)
-        if not self.stands(name):
-            self.line.append([name, None])
-
-    @rule(name=NAMES, wanted=st.integers())
-    def ask(self, name, wanted):
-        self.turns.ask(name, wanted)
-        if name == self.writing:
-            return
-        if place := self.stands(name):
-            place[1] = wanted
-        else:
-            self.line.append([name, wanted])
-
-    @rule(held=st.booleans())
-    def hold(self, held):
-        self.turns.held = self.held = held
-
-    @rule()
-    def go_on(self):
-        given = self.turns.next()
-        if self.held or self.writing or not self.line or self.line[0][1] is None:
-            assert given is None
-        else:
-            assert given == tuple(self.line.pop(0))
-            self.writing = given[0]
-
-    @rule(name=NAMES)
-    def end(self, name):
-        self.turns.over(name)
-        self.line = [one for one in self.line if one[0] != name]
-        if self.writing == name:
-            self.writing = None
-
-    @rule()
-    def take_the_even_ones(self):
-        taken = self.turns.take(lambda wanted: wanted % 2 == 0)
-        even = [one for one in self.line if one[1] is not None and one[1] % 2 == 0]
-        assert list(taken) == [wanted for _, wanted in even]
-        self.line = [one for one in self.line if one not in even]
+    @rule(name=st.sampled_from(NAMES), data=st.data())
+    def do(self, name, data):
+        DRAWN[name][1](self.history, lambda options: data.draw(st.sampled_from(tuple(options))))
 
     @invariant()
-    def they_agree(self):
-        assert list(self.turns.waiting) == [wanted for _, wanted in self.line]
-        assert self.turns.under_way == self.writing
-        assert self.turns.idle == (not self.held and not self.line and self.writing is None)
+    def what_writes_is_alone(self):
+        assert self.history.queue.writing == self.history.writer
+
+    def teardown(self):
+        self.history.end(lambda options: options[0])
 
 
 TestQueue = Queue.TestCase
-TestQueue.settings = settings(max_examples=100, stateful_step_count=40)
-
-
-def test_a_reserved_turn_keeps_its_place_and_holds_up_what_comes_after_it():
-    turns = Turns()
-    turns.reserve("stream")
-    turns.ask("edit", 1)
-    assert turns.next() is None
-    turns.ask("stream", 2)
-    assert turns.next() == ("stream", 2)
-    assert turns.next() is None
-    turns.over("stream")
-    assert turns.next() == ("edit", 1)
+TestQueue.settings = settings(max_examples=60, stateful_step_count=25)
