@@ -139,10 +139,10 @@ def test_sessions_that_fail_on_several_dispatcher_threads_close_nothing():
             for number in range(300):
                 stream = studio.stream(f"m{number}")
                 stream.feed(TEXT)
-                root = studio._root.actor_inbox.actor
-                while f"m{number}" not in root.live:
+                sequencer = studio._client.sequencer.actor_inbox.actor
+                while f"m{number}" not in sequencer.sessions:
                     pass
-                ref = root.live[f"m{number}"].ref
+                ref = sequencer.sessions[f"m{number}"].ref
                 ref.tell(Broken())
                 with pytest.raises(SessionFailed):
                     stream.future.get(timeout=WAIT)

@@ -15,6 +15,7 @@ from limner.actors.stores import (
     PictureFiles,
     SqlStore,
 )
+from limner.actors.system import CallReturned
 from limner.messages import Unwritten
 from limner.messages.errors import (
     SessionCancelled,
@@ -350,14 +351,14 @@ def test_the_log_says_what_an_edit_did_to_which_picture(one):
     assert list(one.events("edit_unneeded")[0]["unplaced"]) == [one.roof]
 
 
-def test_an_editor_that_fails_closes_the_studio_and_leaves_nobody_waiting(open_simulated):
+def test_a_sequencer_that_fails_closes_the_studio_and_leaves_nobody_waiting(open_simulated):
     one = open_simulated(audited=False)
     one.studio.illustrate("m", TEXT).get()
     one.studio.hold("m").get()
     waiting = [one.studio.edit("m", str.upper), one.studio.illustrate_again("m")]
     one.let_pass(20)
-    (editor,) = pykka.ActorRegistry.get_by_class_name("EditorActor")
-    actor_of(editor).queues = None
+    (sequencer,) = pykka.ActorRegistry.get_by_class_name("SequencerActor")
+    actor_of(sequencer).queues = None
     with pytest.raises(StudioClosed):
         one.studio.pending("m")
     for future in waiting:
@@ -365,6 +366,28 @@ def test_an_editor_that_fails_closes_the_studio_and_leaves_nobody_waiting(open_s
             future.get()
     with pytest.raises(StudioClosed):
         one.studio.edit("m", str.upper)
+
+
+@pytest.mark.parametrize("stopped", [False, True], ids=["fails", "is stopped"])
+def test_an_edit_whose_actor_ends_fails_alone_and_the_next_ones_go_on(open_simulated, stopped):
+    one = open_simulated(latency=lambda lane, _: 5_000_000 * ("change" in lane))
+    one.studio.illustrate("m", "text").get()
+    first, second = (one.studio.edit("m", lambda text, n=n: f"{text}{n}") for n in (1, 2))
+    one.let_pass(1)
+    (edit,) = pykka.ActorRegistry.get_by_class_name("EditActor")
+    if stopped:
+        edit.end()
+    else:
+        actor_of(edit).returned = None
+        edit.deliver(CallReturned(None, None, None))
+    with pytest.raises(StoreFailed, match="the edit of message 'm' failed"):
+        first.get()
+    third = one.studio.edit("m", str.upper)
+    assert second.get().text == "text2"
+    assert third.get().text == stored(one) == "TEXT2"
+    (failed,) = one.events("edit_failed")
+    assert failed["edit_id"] not in {event["edit_id"] for event in one.events("text_edited")}
+    assert one.studio.pending("m").writing is None
 
 
 class Plain:
