@@ -103,8 +103,8 @@ class Message:
     def waits(self):
         """Whether a text may wait for what was asked for before it.
 
-        To interrupt that would be a race: it would begin, learn which pictures are kept, and be
-        interrupted, all at one time.
+        To interrupt or replace that would be a race: it would begin, learn which pictures are
+        kept, and be interrupted, all at one time.
         """
         left = [future for future in self.open if not done(future)]
         return any(future in self.texts for future in left[1:])
@@ -296,11 +296,12 @@ class History:
             message.stream = self.studio.stream(message.name, **self.whose(message))
             self.keep("stream", message, message.stream.future, step)
         way = draw.pick(("feed", "feed", "replace", "finish", "finish text"))
-        step["way"] = way
         text = draw.text(message.prompts)
         if way in {"replace", "finish text"} and not fresh:
             self.rest()
             message.recent.add("stream")
+            way = "feed" if message.waits else way
+        step["way"] = way
         if way == "replace":
             message.stream.replace(text)
         elif way == "finish text":
