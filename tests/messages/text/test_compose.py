@@ -123,7 +123,7 @@ def test_the_prompts_of_a_composed_text_are_those_of_the_text(case):
 def test_every_picture_is_placed_in_the_order_of_the_text_or_named_with_the_reason(case):
     text, wanted, markup = case
     result = composed(text, wanted, markup)
-    there = [result.text.index(f'data-limner="{one}"') for one in result.placed]
+    there = [result.text.index(f'data-limner="{placement}"') for placement in result.placed]
     assert there == sorted(there)
     assert sorted(
         map(str, [*result.placed, *(one.placement for one in result.unplaced)])

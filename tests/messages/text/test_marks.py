@@ -263,7 +263,7 @@ def test_a_mark_that_another_program_has_written_anew_is_read(quote, space, orde
 )
 def test_the_id_may_stand_without_quotes_or_last(said):
     text = f"<img alt='a \"b\" c' {said}>"
-    assert [(one.id, one.end) for one in find_marks(text)] == [(PICTURE, len(text))]
+    assert [(mark.id, mark.end) for mark in find_marks(text)] == [(PICTURE, len(text))]
 
 
 def test_an_id_within_a_value_is_none():
@@ -276,7 +276,7 @@ def test_a_mark_that_was_cut_takes_nothing_of_what_follows():
     for tag in ('<img-prompt="dog">', '<!--img-prompt="dog"-->'):
         text = f"{cut} and on {tag} > on"
         assert find_marks(text) == []
-        assert [one.text for one in find_prompts(text)] == ["dog"]
+        assert [match.text for match in find_prompts(text)] == ["dog"]
 
 
 def test_the_leftover_of_a_stripped_picture_is_told_from_one_that_is_there():
@@ -285,12 +285,15 @@ def test_the_leftover_of_a_stripped_picture_is_told_from_one_that_is_there():
     bare = f'<img data-limner="{PICTURE}" alt="no src=here">'
     for leftover in (comment, failed, bare):
         for text in (leftover, f"(a){leftover}", f"![x](y) {leftover}", f"a\n{leftover}"):
-            (one,) = (one for one in find_marks(text) if one.start >= text.index(leftover))
+            (one,) = (mark for mark in find_marks(text) if mark.start >= text.index(leftover))
             assert (one.kind, text[one.start : one.end]) == ("leftover", leftover)
             assert one.id in leftover
         assert marked(leftover) == set()
-    assert [one.kind for one in find_marks(bare.replace(">", " title='a > b' src=x>"))] == [
+    assert [mark.kind for mark in find_marks(bare.replace(">", " title='a > b' src=x>"))] == [
         "picture"
     ]
     assert find_marks(f"![a <b>](u){comment}") == []
-    assert [one.kind for one in find_marks(f"![a](u){comment}{comment}")] == ["picture", "leftover"]
+    assert [mark.kind for mark in find_marks(f"![a](u){comment}{comment}")] == [
+        "picture",
+        "leftover",
+    ]

@@ -163,7 +163,7 @@ def test_the_leftover_of_a_stripped_picture_becomes_a_whole_one_in_its_place(
     assert result.text == text + " &amp; "
     elsewhere = f"{without_marks(text, notation)} {leftover}!"
     result = reconciled(elsewhere, registry_of(stripped[-1]), notation)
-    assert [one.id for one in find_marks(result.text)] == [stripped[-1].id]
+    assert [mark.id for mark in find_marks(result.text)] == [stripped[-1].id]
     assert result.text.endswith(f"{whole}!")
 
 
@@ -318,7 +318,7 @@ def test_reconciling_puts_back_what_is_gone_once_and_changes_nothing_else(case, 
     bare, text, registry, notation = case
     if find_marks(bare):
         return
-    names = sorted(one.placement.id for one in registry.links)
+    names = sorted(link.placement.id for link in registry.links)
     gone = data.draw(st.lists(st.sampled_from(names), unique=True)) if names else []
     shorter = text
     for name in gone:

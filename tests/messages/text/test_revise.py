@@ -91,12 +91,12 @@ F, G = failure(CAT, 0), failure(CAT, 1)
     ],
 )
 def test_an_outcome_goes_where_its_request_says(before, outcomes, after, removed):
-    outcomes = [got(*one) for one in outcomes]
+    outcomes = [got(*outcome) for outcome in outcomes]
     text = page(*before, after=(placement(DOG),))
     result = revised(text, *outcomes)
     assert result.text == page(*after, after=(placement(DOG),))
     assert list(result.removed) == [one.id for one in removed]
-    assert {one.id for one in result.placed} == {
+    assert {placement.id for placement in result.placed} == {
         one.placement.id for one in outcomes if one.placement is not None
     }
     again = revised(result.text, *outcomes)
@@ -143,9 +143,12 @@ def test_a_leftover_is_removed_as_a_picture_is():
 @pytest.mark.parametrize("leftover", [COMMENT, STRIPPED])
 def test_a_leftover_is_no_picture_of_its_prompt(leftover):
     text = TEXT.replace(" y", f"{leftover} y")
-    assert [one.prompt for one in requests_of(text, REGISTRY, only_missing=True)] == [CAT, DOG]
+    assert [request.prompt for request in requests_of(text, REGISTRY, only_missing=True)] == [
+        CAT,
+        DOG,
+    ]
     placed = REGISTRY.settle("m", RegistryUpdate(placed=(A,)), text)
-    assert [one.prompt for one in requests_of(text, placed, only_missing=True)] == [DOG]
+    assert [request.prompt for request in requests_of(text, placed, only_missing=True)] == [DOG]
 
 
 @pytest.mark.parametrize("place", ["replace-image", "replace", "retry"])
@@ -176,7 +179,7 @@ def test_a_successful_request_for_another_prompt_rewrites_its_tag():
     outcome = got("replace-image", A, new, prompt=tiger, rewrites=True)
     result = revised(page(A, B), outcome)
     assert result.text == page(new, B, cat="tiger")
-    assert [one.prompt_id for one in result.claims] == [tiger.id]
+    assert [owner.prompt_id for owner in result.claims] == [tiger.id]
     registry = REGISTRY.settle(
         "m",
         RegistryUpdate(prompts=(tiger,), placed=result.placed, claims=result.claims),
@@ -184,7 +187,9 @@ def test_a_successful_request_for_another_prompt_rewrites_its_tag():
     )
     again = revised(result.text, outcome, registry=registry)
     assert (again.text, again.claims) == (result.text, result.claims)
-    (request,) = [one for one in requests_of(result.text, registry) if one.target == tiger.id]
+    (request,) = [
+        request for request in requests_of(result.text, registry) if request.target == tiger.id
+    ]
     assert request.prompt == tiger
 
 
@@ -225,14 +230,14 @@ def test_a_prompt_that_cannot_be_written_leaves_the_tag_and_places_the_picture()
     result = revised(text, *outcomes, notation=notation)
     marks = [written(placement(one), notation)[1] for one in (owl, fox)]
     assert result.text == f"{{cat}}{marks[0]} {{{{fox}}}}{marks[1]}"
-    assert [one.prompt_id for one in result.claims] == [fox.id]
+    assert [owner.prompt_id for owner in result.claims] == [fox.id]
 
 
 @st.composite
 def revisions(draw):
     """A scene, and outcomes of requests for it."""
     bare, text, registry, notation = draw(scenes())
-    marks = [one.id for one in find_marks(text, scan(text, notation)) if one.kind == "picture"]
+    marks = [mark.id for mark in find_marks(text, scan(text, notation)) if mark.kind == "picture"]
     prompts_there = [Prompt.of("m", match) for match in scan(text, notation)]
     editor = opened(text, registry, notation)
     requests = list(request_retries(editor))
@@ -265,15 +270,15 @@ def test_a_revision_changes_marks_and_tags_alone_and_done_again_nothing(case):
     if find_marks(bare):
         return
     result = revised(text, *outcomes, registry=registry, notation=notation)
-    completed = [one.placement for one in outcomes if one.placement is not None]
-    there = {one.id for one in find_marks(result.text, scan(result.text, notation))}
+    completed = [outcome.placement for outcome in outcomes if outcome.placement is not None]
+    there = {mark.id for mark in find_marks(result.text, scan(result.text, notation))}
     # each is in one of the two, once
     assert sorted(
         map(repr, [*result.placed, *(one.placement for one in result.unplaced)])
     ) == sorted(map(repr, completed))
-    assert {one.id for one in result.placed} <= there
+    assert {placement.id for placement in result.placed} <= there
     assert not {one.placement.id for one in result.unplaced} & there
-    before = {one.id for one in find_marks(text, scan(text, notation)) if one.kind == "picture"}
+    before = {mark.id for mark in find_marks(text, scan(text, notation)) if mark.kind == "picture"}
     assert set(result.removed) == before - there
     # nothing else than marks and the rewritten tags is changed
     old, new = scan(text, notation), scan(result.text, notation)
@@ -291,7 +296,7 @@ def test_a_revision_changes_marks_and_tags_alone_and_done_again_nothing(case):
     assert nothing_overlaps(result.text, notation)
     # done again
     links = RegistryUpdate(
-        prompts=tuple(one.request.prompt for one in outcomes),
+        prompts=tuple(outcome.request.prompt for outcome in outcomes),
         placed=result.placed,
         removed=result.removed,
         claims=result.claims,
@@ -310,13 +315,13 @@ def test_what_was_replaced_stays_out_though_another_program_had_stripped_it(case
     bare, text, registry, notation, outcomes = case
     if find_marks(bare):
         return
-    before = [one.id for one in find_marks(text, scan(text, notation)) if one.kind == "picture"]
+    before = [mark.id for mark in find_marks(text, scan(text, notation)) if mark.kind == "picture"]
     stripped = {name for name in before if random.random() < 0.5}
     for name in stripped:
         text = remove(text, name, notation=notation)
     result = revised(text, *outcomes, registry=registry, notation=notation)
-    there = {one.id for one in find_marks(result.text, scan(result.text, notation))}
-    placed = {one.id for one in result.placed}
+    there = {mark.id for mark in find_marks(result.text, scan(result.text, notation))}
+    placed = {placement.id for placement in result.placed}
     came = [
         one.request for one in outcomes if one.placement is not None and one.placement.id in placed
     ]
@@ -371,7 +376,7 @@ def test_removing_undoes_composing_in_any_order(case, random):
     if find_marks(text):
         return
     composed = put(text, placements, notation=notation)
-    left = list({one.id for one in composed.placed})
+    left = list({placement.id for placement in composed.placed})
     random.shuffle(left)
     result = composed.text
     for name in left:
@@ -508,8 +513,8 @@ def test_a_tag_says_what_was_requested_or_that_is_refused(scene, data):
     _, text, registry, notation = scene
     for number in range(3):
         tags = scan(text, notation)
-        marks = [one for one in find_marks(text, tags) if one.kind == "picture"]
-        family = [one for one in registry.prompts if one.text.strip()]
+        marks = [mark for mark in find_marks(text, tags) if mark.kind == "picture"]
+        family = [prompt for prompt in registry.prompts if prompt.text.strip()]
         if not marks or not family:
             return
         target = data.draw(st.sampled_from(marks)).id
@@ -593,10 +598,12 @@ def test_a_message_is_illustrated_again_tag_by_tag():
     (only,) = requests_of(page(A), REGISTRY, only_missing=True)
     assert only.prompt == DOG
     apart = page().replace(" y ", f"</p>{written(A, HTML)[1]} y ")
-    assert [one.prompt for one in requests_of(apart, REGISTRY, only_missing=True)] == [DOG]
+    assert [request.prompt for request in requests_of(apart, REGISTRY, only_missing=True)] == [DOG]
     registry = REGISTRY.settle("m", RegistryUpdate(placed=(A,)), frozenset())
     unmarked = page().replace(" y ", f'<img src="{A.picture.url}"> y ')
-    assert [one.prompt for one in requests_of(unmarked, registry, only_missing=True)] == [DOG]
+    assert [request.prompt for request in requests_of(unmarked, registry, only_missing=True)] == [
+        DOG
+    ]
 
 
 def test_a_picture_directly_after_a_tag_counts_whatever_prompt_it_names():
@@ -611,7 +618,9 @@ def test_a_prompt_that_only_a_failure_has_left_a_mark_of_has_no_picture():
     assert [(one.prompt, one.place) for one in made] == [(CAT, "retry"), (DOG, "append")]
     result = revised(page(F, G), *(RequestOutcome(request=one, placement=N) for one in made[:1]))
     assert result.text == page(N, G)
-    assert [one.target for one in requests_of(page(A, F), REGISTRY, only_missing=True)] == [DOG.id]
+    assert [request.target for request in requests_of(page(A, F), REGISTRY, only_missing=True)] == [
+        DOG.id
+    ]
     tiger = CAT.refined("tiger", source="manual")
     known = REGISTRY.add(tiger)
     (other, _) = requests_of(page(failure(tiger)), known, only_missing=True)
@@ -619,9 +628,9 @@ def test_a_prompt_that_only_a_failure_has_left_a_mark_of_has_no_picture():
 
 
 def test_what_is_missing_or_failed_is_requested_once_a_session():
-    assert all(one.once for one in requests_of(page(F), REGISTRY, only_missing=True))
+    assert all(request.once for request in requests_of(page(F), REGISTRY, only_missing=True))
     assert all(one.once for one in request_retries(opened(page(F))))
-    assert not any(one.once for one in requests_of(page(F), REGISTRY))
+    assert not any(request.once for request in requests_of(page(F), REGISTRY))
     assert not request(page(A)).once
 
 

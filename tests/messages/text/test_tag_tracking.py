@@ -120,7 +120,7 @@ def test_whatever_becomes_of_a_text_no_prompt_holds_two_of_its_tags(scene, data)
     cuts = sorted(data.draw(st.lists(st.integers(0, len(before)), max_size=4)))
     parts = [before[one:end] for one, end in zip([0, *cuts], [*cuts, len(before)], strict=True)]
     after = "".join(data.draw(st.lists(st.sampled_from(parts), max_size=8)))
-    names = [one.id for one in registry.prompts] + ["0" * 20]
+    names = [prompt.id for prompt in registry.prompts] + ["0" * 20]
     claim = st.builds(
         TagOwner, prompt_id=st.sampled_from(names), text=words, ordinal=st.integers(0, 2)
     )
@@ -197,7 +197,7 @@ def test_a_tag_says_again_what_its_prompt_s_history_said():
     text = first
     for says in ("b", "a & b", "b", "a"):
         text, registry = refined(text, registry, 0, says, shown=False)
-    line = [one.id for one in registry.prompts]
+    line = [prompt.id for prompt in registry.prompts]
     for says, at in [("a & b", 2), ("b", 3)]:
         assert edited(text, f"x {tag(says)} y", registry).owners == (line[at],)
     assert edited(text, f"x {tag('c')} y", registry).owners == (prompt_id("m", "c", 0),)
