@@ -43,24 +43,7 @@ from limner.messages.session.lifecycle import (
 )
 from limner.messages.status import Pending
 from limner.messages.studio.protocol import CloseStudio, FailSessions, ReportStatus
-from limner.messages.writes.message_queue import (
-    Answer,
-    BeginEdit,
-    BeginSession,
-    Cancel,
-    Cancelled,
-    CancelWriting,
-    GiveTurn,
-    Held,
-    Hurry,
-    LetRead,
-    MessageQueue,
-    NothingToApply,
-    Operation,
-    PassOn,
-    Step,
-    WithdrawRequests,
-)
+from limner.messages.writes.message_queue import MessageQueue
 from limner.messages.writes.protocol import (
     AwaitEdits,
     ClearWrites,
@@ -73,6 +56,23 @@ from limner.messages.writes.protocol import (
     ReportPending,
     RequestTurn,
     TurnGiven,
+)
+from limner.messages.writes.steps import (
+    Answer,
+    BeginEdit,
+    BeginSession,
+    Cancel,
+    Cancelled,
+    CancelWriting,
+    GiveTurn,
+    Held,
+    Hurry,
+    LetRead,
+    NothingToApply,
+    Operation,
+    PassOn,
+    Step,
+    WithdrawRequests,
 )
 
 OfOneMessage = (

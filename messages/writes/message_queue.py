@@ -22,117 +22,27 @@ What follows from each step is appended to `steps`, for the one owner to carry o
 """
 
 from collections.abc import Callable
-from enum import StrEnum
-from typing import Any, NamedTuple
+from typing import Any
 
 from limner.messages.registry import Version
 from limner.messages.session.lifecycle import ApplyNow, OpenStream, Regenerate, SessionEnded
 from limner.messages.writes.protocol import EditText
-
-Request = Regenerate | ApplyNow
-Operation = OpenStream | Regenerate | ApplyNow | EditText
-
-
-class Cancelled(StrEnum):
-    """Why something that was asked for is not done."""
-
-    CLEARED = "they were cleared"
-    OVERTAKEN = "a stream of it was opened"
-    BY_ITS_STREAM = "it was cancelled"
-    STUDIO_CLOSED = "the studio is closed"
-
-
-class BeginSession(NamedTuple):
-    """Start the session of a stream, or one that regenerates."""
-
-    opening: OpenStream | Regenerate
-
-
-class PassOn(NamedTuple):
-    """Tell the regeneration session of a request."""
-
-    request: Request
-
-
-class Hurry(NamedTuple):
-    """Tell the regeneration session to gather no longer."""
-
-
-class WithdrawRequests(NamedTuple):
-    """Tell the regeneration session to write nothing.
-
-    Args:
-        reason: why.
-        sealed_too: whether also if it has sealed, but does not write yet.
-    """
-
-    reason: Cancelled
-    sealed_too: bool = False
-
-
-class LetRead(NamedTuple):
-    """Tell the regeneration session that it may read the text."""
-
-
-class CancelWriting(NamedTuple):
-    """Tell the session of a stream to write nothing."""
-
-
-class GiveTurn(NamedTuple):
-    """Tell the session's writer to write.
-
-    Args:
-        written: the version that an edit has written since the session began.
-    """
-
-    written: Version | None
-
-
-class BeginEdit(NamedTuple):
-    """Start an edit."""
-
-    edit: EditText
-
-
-class Cancel(NamedTuple):
-    """Fail the future of what will not be done."""
-
-    operation: Operation
-    reason: Cancelled
-
-
-class Answer(NamedTuple):
-    """Set the future of a request to what its session gives."""
-
-    request: Request
-    ended: SessionEnded
-
-
-class NothingToApply(NamedTuple):
-    """Set the future of an `ApplyNow` that found no requests to `None`."""
-
-    request: ApplyNow
-
-
-class Held(NamedTuple):
-    """Set the future of a hold: no write is under way."""
-
-    future: Any
-
-
-Step = (
-    BeginSession
-    | PassOn
-    | Hurry
-    | WithdrawRequests
-    | LetRead
-    | CancelWriting
-    | GiveTurn
-    | BeginEdit
-    | Cancel
-    | Answer
-    | NothingToApply
-    | Held
+from limner.messages.writes.steps import (
+    Answer,
+    BeginEdit,
+    BeginSession,
+    Cancel,
+    Cancelled,
+    CancelWriting,
+    GiveTurn,
+    Held,
+    Hurry,
+    LetRead,
+    NothingToApply,
+    PassOn,
+    Request,
+    Step,
+    WithdrawRequests,
 )
 
 
@@ -198,7 +108,7 @@ class MessageQueue:
     # What is asked for
 
     def open_stream(self, opening: OpenStream) -> None:
-        """Begin the session of a stream, or let it wait; requests give way to it."""
+        """Begin the session of a stream, or queue it; requests give way to it."""
         if self._closing:
             self.steps.append(Cancel(opening, Cancelled.STUDIO_CLOSED))
             return
@@ -209,7 +119,7 @@ class MessageQueue:
         self._begin_next()
 
     def request(self, request: Regenerate) -> None:
-        """Let a request gather with others, begin a session for it, or let it wait for one."""
+        """Add a request to those that gather, begin a session for it, or queue it."""
         if self._closing:
             self.steps.append(Cancel(request, Cancelled.STUDIO_CLOSED))
         elif self._gathers:
@@ -219,7 +129,7 @@ class MessageQueue:
             self._begin_next()
 
     def apply(self, request: ApplyNow) -> None:
-        """Let what gathers be written, in its turn."""
+        """Apply what gathers: it is written in its turn."""
         if self._gathers:
             self._pass_on(request)
         elif self._requests:
@@ -230,7 +140,7 @@ class MessageQueue:
             self.steps.append(NothingToApply(request))
 
     def ask_edit(self, edit: EditText) -> None:
-        """Begin an edit, or let it wait for its turn."""
+        """Begin an edit, or queue it."""
         if self._closing:
             self.steps.append(Cancel(edit, Cancelled.STUDIO_CLOSED))
             return
@@ -290,14 +200,14 @@ class MessageQueue:
         return len(gathering) + len(edits)
 
     def close(self) -> None:
-        """Take nothing new, hold nothing, and let what gathers be written."""
+        """Refuse what is new, hold nothing, and apply what gathers."""
         self._closing, self.held = True, False
         if isinstance(self.session, Regenerate):
             self.steps.append(Hurry())
         self._advance()
 
     def fail(self) -> None:
-        """Take nothing new, and cancel all that has not begun."""
+        """Refuse what is new, and cancel all that has not begun."""
         self._closing, self._failed, self.held = True, True, False
         for operation in self._order:
             if not isinstance(operation, Turn):
@@ -310,7 +220,7 @@ class MessageQueue:
     # What sessions and edits tell
 
     def request_turn(self, session_id: str) -> None:
-        """Let the session write, now or in its turn."""
+        """Queue the session's write; begin it if its turn has come."""
         session = self.session
         if session is None or session.session_id != session_id or self._session_over:
             return
@@ -325,7 +235,7 @@ class MessageQueue:
         self._advance()
 
     def await_edits(self) -> None:
-        """Let the regeneration session read, now or once the edits before are over."""
+        """Allow the regeneration session to read, now or once the edits before are over."""
         if not isinstance(self.session, Regenerate) or self._session_over or self._failed:
             return
         ahead = self._order[: self._first_stream()]
@@ -337,7 +247,7 @@ class MessageQueue:
             self._let_read()
 
     def session_over(self, session_id: str) -> None:
-        """Let others write: the session has written, or will not."""
+        """Begin the next write: the session has written, or will not."""
         if self.session is None or self.session.session_id != session_id:
             return
         self._session_over = True
@@ -375,7 +285,7 @@ class MessageQueue:
         self._begin_next()
 
     def edit_over(self, edit_id: str, written: Version | None) -> None:
-        """Let others write: the edit has ended.
+        """Begin the next write: the edit has ended.
 
         Args:
             edit_id: which one.
@@ -512,7 +422,7 @@ class MessageQueue:
         self._order = [operation for operation in self._order if not isinstance(operation, Turn)]
 
     def _edit_is_over(self, edit_id: str) -> None:
-        """Let the regeneration session read, if it waited for this edit alone."""
+        """Allow the regeneration session to read, if it waited for this edit alone."""
         if self._awaited is not None:
             self._awaited.discard(edit_id)
             if not self._awaited:

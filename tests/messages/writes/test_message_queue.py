@@ -10,7 +10,9 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from support.queue_model import QueueModel
 
 from limner.messages.session.lifecycle import ApplyNow, OpenStream, Regenerate, SessionEnded
-from limner.messages.writes.message_queue import (
+from limner.messages.writes.message_queue import MessageQueue
+from limner.messages.writes.protocol import EditText
+from limner.messages.writes.steps import (
     Answer,
     BeginEdit,
     BeginSession,
@@ -20,12 +22,10 @@ from limner.messages.writes.message_queue import (
     Held,
     Hurry,
     LetRead,
-    MessageQueue,
     NothingToApply,
     PassOn,
     WithdrawRequests,
 )
-from limner.messages.writes.protocol import EditText
 
 KINDS = ("edit", "remove", "rewrite", "reconcile")
 

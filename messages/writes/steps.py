@@ -1,0 +1,116 @@
+"""What a message's queue decides, for its owner to carry out in order."""
+
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+from limner.messages.registry import Version
+from limner.messages.session.lifecycle import ApplyNow, OpenStream, Regenerate, SessionEnded
+from limner.messages.writes.protocol import EditText
+
+Request = Regenerate | ApplyNow
+
+
+Operation = OpenStream | Regenerate | ApplyNow | EditText
+
+
+class Cancelled(StrEnum):
+    """Why something that was asked for is not done."""
+
+    CLEARED = "they were cleared"
+    OVERTAKEN = "a stream of it was opened"
+    BY_ITS_STREAM = "it was cancelled"
+    STUDIO_CLOSED = "the studio is closed"
+
+
+class BeginSession(NamedTuple):
+    """Start the session of a stream, or one that regenerates."""
+
+    opening: OpenStream | Regenerate
+
+
+class PassOn(NamedTuple):
+    """Tell the regeneration session of a request."""
+
+    request: Request
+
+
+class Hurry(NamedTuple):
+    """Tell the regeneration session to gather no longer."""
+
+
+class WithdrawRequests(NamedTuple):
+    """Tell the regeneration session to write nothing.
+
+    Args:
+        reason: why.
+        sealed_too: whether also if it has sealed, but does not write yet.
+    """
+
+    reason: Cancelled
+    sealed_too: bool = False
+
+
+class LetRead(NamedTuple):
+    """Tell the regeneration session that it may read the text."""
+
+
+class CancelWriting(NamedTuple):
+    """Tell the session of a stream to write nothing."""
+
+
+class GiveTurn(NamedTuple):
+    """Tell the session's writer to write.
+
+    Args:
+        written: the version that an edit has written since the session began.
+    """
+
+    written: Version | None
+
+
+class BeginEdit(NamedTuple):
+    """Start an edit."""
+
+    edit: EditText
+
+
+class Cancel(NamedTuple):
+    """Fail the future of what will not be done."""
+
+    operation: Operation
+    reason: Cancelled
+
+
+class Answer(NamedTuple):
+    """Set the future of a request to what its session gives."""
+
+    request: Request
+    ended: SessionEnded
+
+
+class NothingToApply(NamedTuple):
+    """Set the future of an `ApplyNow` that found no requests to `None`."""
+
+    request: ApplyNow
+
+
+class Held(NamedTuple):
+    """Set the future of a hold: no write is under way."""
+
+    future: Any
+
+
+Step = (
+    BeginSession
+    | PassOn
+    | Hurry
+    | WithdrawRequests
+    | LetRead
+    | CancelWriting
+    | GiveTurn
+    | BeginEdit
+    | Cancel
+    | Answer
+    | NothingToApply
+    | Held
+)
