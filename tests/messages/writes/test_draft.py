@@ -169,9 +169,10 @@ def test_a_stream_creates_its_message_also_if_a_host_does_so_meanwhile():
     store = Store(None)
     assert write(store, picture())[0].written
     assert store.text == illustrated(TEXT)
-    store = Store(None, TEXT[:20])
-    assert write(store, picture())[0].written
-    assert store.text == illustrated(TEXT)
+    for meanwhile in (TEXT[:20], LOCKED):
+        store = Store(None, meanwhile)
+        assert write(store, picture())[0].written
+        assert store.text == illustrated(TEXT)
 
 
 @pytest.mark.parametrize("draft", [picture, request, lambda: edit(upper)])
