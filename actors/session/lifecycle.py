@@ -62,7 +62,7 @@ class SessionLifecycle(MessageActor):
         self.sequencer = sequencer
         self.limiter = limiter
         self.children = 0
-        self.heard: frozenset[str] = frozenset()
+        self.heard: set[str] = set()
         self.over = False
         self.overdue: Timer | None = None
         self.deadline: Timer | None = None
@@ -188,7 +188,7 @@ class SessionLifecycle(MessageActor):
                 outcome=outcome,
                 result=result,
                 error=error,
-                heard=self.heard,
+                heard=frozenset(self.heard),
             )
         )
         self.end_input(f"the session has ended ({outcome})")

@@ -113,7 +113,7 @@ class RegenerationActor(SessionLifecycle):
         if self.over or not self.state.takes_requests:
             self.state = GatherState.CLOSED
             return
-        self.heard |= {message.session_id}
+        self.heard.add(message.session_id)
         self.unread.append(message)
         self.wait_anew()
         if not self.reads:
@@ -149,7 +149,7 @@ class RegenerationActor(SessionLifecycle):
         """Write as soon as possible; cancel what is open, if that is wanted."""
         if self.over or self.state is GatherState.CLOSED:
             return  # it is for the next session
-        self.heard |= {message.name}
+        self.heard.add(message.name)
         self.cut_short = self.cut_short or not message.waits
         if self.state is not GatherState.SEALED:
             self.state = GatherState.APPLYING

@@ -1,9 +1,9 @@
 """The root of a studio's actors: starts those that all need, supervises them, and closes.
 
-Hears `CloseStudio` from the edge and `ActorEnded` from all that it started; tells the sequencer
-`CloseStudio` or `FailSessions`, the limiter `HostCallsGone`. Started by the
-studio. Starts recorder, limiter, caller and sequencer, and ends them in the other order. If one of
-them fails, all sessions fail with the cause, and the studio closes.
+Hears `CloseStudio` from the edge, `SessionsOver` from the sequencer and `ActorEnded` from all that
+it started; tells the sequencer `CloseStudio` or `FailSessions`, the limiter `HostCallsGone`.
+Started by the studio. Starts recorder, limiter, caller and sequencer, and ends them in the other
+order. If one of them fails, all sessions fail with the cause, and the studio closes.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from limner.actors.context import StudioContext
 from limner.actors.limiter.host_calls import CallerActor
 from limner.actors.limiter.limiter import LimiterActor
 from limner.actors.recorder import LogFile, RecorderActor
-from limner.actors.system import ActorEnded
+from limner.actors.system import ActorEnded, PooledRef
 from limner.actors.writes.sequencer import SequencerActor
 from limner.messages.errors import StudioClosed, describe
 from limner.messages.limiter.protocol import HostCallsGone
-from limner.messages.studio.protocol import CloseStudio, FailSessions, ReportStatus
+from limner.messages.studio.protocol import CloseStudio, FailSessions, ReportStatus, SessionsOver
 
 
 class StudioActor(LimnerActor):
@@ -31,7 +31,8 @@ class StudioActor(LimnerActor):
         super().__init__(context.log)
         self.context = context
         self.file = file
-        self.closing = False
+        self.over = False
+        self.orphans: set[PooledRef[Any]] = set()
         self.cause: BaseException | None = None
 
     def on_start(self) -> None:
@@ -46,14 +47,17 @@ class StudioActor(LimnerActor):
         )
         self.limiter = LimiterActor.start(log, settings.all_lanes, dict(settings.lane_groups))
         self.caller = CallerActor.start(log, self.limiter)
-        self.sequencer = SequencerActor.start(self.context, limiter=self.limiter)
+        self.sequencer = SequencerActor.start(
+            self.context, root=self.actor_ref, limiter=self.limiter
+        )
 
     def on_receive(self, message: object) -> Any:
         """Handle one message."""
         match message:
             case CloseStudio():
-                self.closing = True
                 self.sequencer.tell(message)
+            case SessionsOver():
+                self.over = True
             case ActorEnded():
                 self.part_ended(message)
             case ReportStatus():
@@ -66,11 +70,15 @@ class StudioActor(LimnerActor):
         """End the next part, or all of them with one that failed."""
         if message.ref is self.recorder:
             self.log.on = False
-        if message.ref is self.sequencer:
-            self.sequencer_ended(message.reason)
+        if message.ref in self.orphans:
+            self.orphans.remove(message.ref)
+            self.close_after(message)
+        elif message.ref is self.sequencer:
+            self.sequencer_ended(message)
         elif self.sequencer.is_alive():
             self.fail(message.reason)
         elif message.ref is self.caller:
+            self.cause = self.cause or message.reason
             self.limiter.tell(HostCallsGone())
             self.limiter.end()
         elif message.ref is self.limiter:
@@ -84,15 +92,21 @@ class StudioActor(LimnerActor):
     def fail(self, reason: BaseException | None) -> None:
         """Fail all sessions, since a part that they need has ended."""
         self.cause = self.cause or reason or StudioClosed("a part of it was stopped")
-        self.closing = True
         self.sequencer.tell(FailSessions(cause=self.cause))
 
-    def sequencer_ended(self, reason: BaseException | None) -> None:
-        """Close: no session is left, and no write."""
-        if not self.closing:
-            reason = reason or StudioClosed("a part of it was stopped")
-        self.cause = self.cause or reason
-        if self.cause is not None:
+    def sequencer_ended(self, message: ActorEnded) -> None:
+        """Close: no session is left, and no write; or fail with the sequencer."""
+        if not self.over:
+            reason = message.reason or StudioClosed("a part of it was stopped")
+            self.cause = self.cause or reason
+        if self.cause is None:
+            self.caller.end()
+        else:
+            self.close_after(message)
+
+    def close_after(self, message: ActorEnded) -> None:
+        """Close with the cause, once no actor is left that a failed sequencer had started."""
+        self.orphans |= set(message.orphans)
+        if self.cause is not None and not self.orphans:
             self.log_event("studio_closed", cause=describe(self.cause))
             raise self.cause
-        self.caller.end()

@@ -48,6 +48,10 @@ class EditActor(LimnerActor):
         if self.overdue is not None:
             self.overdue.cancel()
 
+    def on_failure(self, *_: object) -> None:
+        """Stop the timer."""
+        self.on_stop()
+
     def on_receive(self, message: object) -> Any:
         """Handle one message."""
         match message:

@@ -5,7 +5,8 @@ Hears `OpenStream`, `Regenerate`, `ApplyNow`, `EditText`, `HoldWrites`, `Release
 from writers, `AwaitEdits` and `SessionEnded` from sessions, `EditEnded` from edits, `ReconcileDue`
 from its timers, `ActorEnded` of all that it started; `CloseStudio` and `FailSessions` from the
 root. Starts a session or an edit when its `MessageQueue` says that it may begin; tells writers
-`TurnGiven`, regeneration sessions what they gather, the limiter `SessionGone`.
+`TurnGiven`, regeneration sessions what they gather, the limiter `SessionGone`, the root
+`SessionsOver`.
 
 Started by the root, once a studio. Ends by itself once the studio closes and nothing is left to be
 written. Sessions and edits fail alone; if it fails itself, all of them fail, and the studio closes.
@@ -42,7 +43,7 @@ from limner.messages.session.lifecycle import (
     WithdrawSession,
 )
 from limner.messages.status import Pending
-from limner.messages.studio.protocol import CloseStudio, FailSessions, ReportStatus
+from limner.messages.studio.protocol import CloseStudio, FailSessions, ReportStatus, SessionsOver
 from limner.messages.writes.message_queue import MessageQueue
 from limner.messages.writes.protocol import (
     AwaitEdits,
@@ -118,8 +119,11 @@ class SequencerActor(LimnerActor):
 
     role = "studio"  # as logs have named who tells of sessions from the first version on
 
-    def __init__(self, context: StudioContext, *, limiter: PooledRef[Any]) -> None:
+    def __init__(
+        self, context: StudioContext, *, root: PooledRef[Any], limiter: PooledRef[Any]
+    ) -> None:
         super().__init__(context.log)
+        self.root = root
         self.context = context
         self.limiter = limiter
         self.steps: list[Step] = []
@@ -132,15 +136,15 @@ class SequencerActor(LimnerActor):
         self.cause: BaseException | None = None
 
     def on_stop(self) -> None:
-        """Stop the timers."""
-        self.reconciler.stop()
-
-    def on_failure(self, *_: object) -> None:
-        """Fail the sessions: nobody else can tell how they ended."""
+        """Fail the sessions that are left: nobody else can tell how they ended."""
         self.reconciler.stop()
         for session in self.sessions.values():
             session.ended = session.ended or failed(session.opening, self.life.reason)
             self.tell_end(session.opening, session.ended)
+
+    def on_failure(self, *_: object) -> None:
+        """Fail the sessions, as at any end."""
+        self.on_stop()
 
     def on_receive(self, message: object) -> Any:
         """Handle one message."""
@@ -312,13 +316,17 @@ class SequencerActor(LimnerActor):
             self.queue(message.message_id).request_turn(message.session_id)
 
     def session_ended(self, message: SessionEnded) -> None:
-        """Begin the next write, once a session has written or will not."""
+        """Begin the next write, once a session has written or will not.
+
+        One that has failed keeps its turn until its actors have ended: it may fail while it writes.
+        """
         session = self.sessions[message.message_id]
         if session.ended is None and session.opening.session_id == message.session_id:
             session.ended = message
             if message.result is not None and message.result.written and not self.closing:
                 self.reconciler.text_written(message.message_id)
-            self.queue(message.message_id).session_over(message.session_id)
+            if message.outcome != "failed":  # else its write may be under way until it is gone
+                self.queue(message.message_id).session_over(message.session_id)
 
     def actor_ended(self, message: ActorEnded) -> None:
         """Conclude a session once its last actor has ended, or an edit that has failed."""
@@ -451,6 +459,7 @@ class SequencerActor(LimnerActor):
     def leave_if_done(self) -> None:
         """End once the studio closes and nothing is left to be written."""
         if self.closing and not self.queues:
+            self.root.tell(SessionsOver())
             self.stop()
 
     def closed(self) -> StudioClosed:

@@ -16,6 +16,7 @@ The rules, which a test holds against a plain reading of them:
   when that session is gone: they are cancelled if a stream waits by then, or if they were cleared.
 - A session has an answer for the request that it was opened for, whatever it has heard.
 - While writes are held none begins; what is under way goes on, and pictures go on being made.
+- Once the studio has failed nothing begins.
 - What is told twice, too late, or of what there is not, changes nothing.
 
 What follows from each step is appended to `steps`, for the one owner to carry out in order.
@@ -209,10 +210,14 @@ class MessageQueue:
     def fail(self) -> None:
         """Refuse what is new, and cancel all that has not begun."""
         self._closing, self._failed, self.held = True, True, False
+        turns = []
         for operation in self._order:
-            if not isinstance(operation, Turn):
+            if isinstance(operation, Turn):
+                operation.due = False
+                turns.append(operation)
+            else:
                 self.steps.append(Cancel(operation, Cancelled.STUDIO_CLOSED))
-        self._order = [operation for operation in self._order if isinstance(operation, Turn)]
+        self._order = [*turns]
         self._cancel_requests(Cancelled.STUDIO_CLOSED)
         self._awaited = None  # a session that is to end reads nothing
         self._advance()
@@ -224,7 +229,7 @@ class MessageQueue:
         session = self.session
         if session is None or session.session_id != session_id or self._session_over:
             return
-        if self.writing == session_id or self._withdrawn:
+        if self.writing == session_id or self._withdrawn or self._failed:
             return
         for operation in self._order:
             if isinstance(operation, Turn):

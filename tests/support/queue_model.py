@@ -208,6 +208,8 @@ class QueueModel:
         self.closed, self.failed, self.held, self.reads_after = True, True, False, None
         for line in self.all("stream", "edit") + self.requests:
             self.cancel(line, "STUDIO_CLOSED")
+        if self.session is not None:
+            self.session.due = False
         self.go_on()
 
     # what sessions and edits tell
@@ -217,7 +219,7 @@ class QueueModel:
         session = self.session
         if session is None or session.name != name:
             return
-        if session.over or session.writes or session.withdrawn:
+        if session.over or session.writes or session.withdrawn or self.failed:
             return
         session.due = True
         if session.place is None:
