@@ -89,7 +89,7 @@ def test_the_wheel_installs_into_an_empty_environment_and_shadows_nobody(wheel, 
     run(*limner, "inspect", "e", "--html", "page.html", cwd=tmp_path)
     assert "msg-1" in (tmp_path / "page.html").read_text("utf-8")
     # the docstrings of settings are read from the source, which the wheel has
-    assert "Pictures in generation" in run(*limner, "settings", "slots", cwd=tmp_path)
+    assert "Pictures that are generated" in run(*limner, "settings", "slots", cwd=tmp_path)
     assert "- lane (string)" in run(*limner, "events", "slot_granted", cwd=tmp_path)
 
 

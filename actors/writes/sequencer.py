@@ -349,9 +349,9 @@ class SequencerActor(LimnerActor):
         """Tell how a session has ended, and begin what waited for it."""
         opening = session.opening
         ended = session.ended or failed(opening, session.reason)
-        del self.sessions[opening.message_id]
         self.limiter.tell(SessionGone(session_id=opening.session_id))
         self.tell_end(opening, ended)
+        del self.sessions[opening.message_id]
         self.queue(opening.message_id).session_gone(ended)
         self.carry_out(opening.message_id)
 

@@ -72,7 +72,7 @@ def test_what_comes_twice_gives_no_slot_away_that_is_in_use(open_simulated):
     one.until("generation_started")
     one.let_pass(one.draw(50))
     (work,) = stream.processor.actor_inbox.actor.works.values()
-    stream.processor.tell(work.grant)
+    stream.processor.tell(work.attempt.grant)
     stream.processor.tell(PromptDetected(task=work.task))
     assert one.studio.progress("m").generating == 1
     assert one.studio.status().lanes["image"].out == 1
