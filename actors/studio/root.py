@@ -1,9 +1,10 @@
 """The root of a studio's actors: starts those that all need, supervises them, and closes.
 
-Hears `CloseStudio` from the edge, `SessionsOver` from the sequencer and `ActorEnded` from all that
-it started; tells the sequencer `CloseStudio` or `FailSessions`, the limiter `HostCallsGone`.
-Started by the studio. Starts recorder, limiter, caller and sequencer, and ends them in the other
-order. If one of them fails, all sessions fail with the cause, and the studio closes.
+Hears `CloseStudio` from the edge, `SessionsOver` or `SessionsLeft` from the sequencer, `ActorEnded`
+from all that it started; tells the sequencer `CloseStudio` or `FailSessions`, the limiter
+`HostCallsGone`. Started by the studio. Starts recorder, limiter, caller and sequencer, and ends
+them in the other order. If one of them fails, all sessions fail with the cause, and the studio
+closes.
 """
 
 from __future__ import annotations
@@ -16,10 +17,17 @@ from limner.actors.limiter.host_calls import CallerActor
 from limner.actors.limiter.limiter import LimiterActor
 from limner.actors.recorder import LogFile, RecorderActor
 from limner.actors.system import ActorEnded, PooledRef
-from limner.actors.writes.sequencer import SequencerActor
+from limner.actors.writes.sequencer import SequencerActor, tell_end
 from limner.messages.errors import StudioClosed, describe
 from limner.messages.limiter.protocol import HostCallsGone
-from limner.messages.studio.protocol import CloseStudio, FailSessions, ReportStatus, SessionsOver
+from limner.messages.session.lifecycle import OpenStream, Regenerate, SessionEnded
+from limner.messages.studio.protocol import (
+    CloseStudio,
+    FailSessions,
+    ReportStatus,
+    SessionsLeft,
+    SessionsOver,
+)
 
 
 class StudioActor(LimnerActor):
@@ -33,6 +41,7 @@ class StudioActor(LimnerActor):
         self.file = file
         self.over = False
         self.orphans: set[PooledRef[Any]] = set()
+        self.left: tuple[tuple[OpenStream | Regenerate, SessionEnded], ...] = ()
         self.cause: BaseException | None = None
 
     def on_start(self) -> None:
@@ -58,6 +67,8 @@ class StudioActor(LimnerActor):
                 self.sequencer.tell(message)
             case SessionsOver():
                 self.over = True
+            case SessionsLeft():
+                self.left = message.ends
             case ActorEnded():
                 self.part_ended(message)
             case ReportStatus():
@@ -108,5 +119,7 @@ class StudioActor(LimnerActor):
         """Close with the cause, once no actor is left that a failed sequencer had started."""
         self.orphans |= set(message.orphans)
         if self.cause is not None and not self.orphans:
+            for opening, ended in self.left:
+                tell_end(self.log, opening, ended)
             self.log_event("studio_closed", cause=describe(self.cause))
             raise self.cause

@@ -6,7 +6,7 @@ from writers, `AwaitEdits` and `SessionEnded` from sessions, `EditEnded` from ed
 from its timers, `ActorEnded` of all that it started; `CloseStudio` and `FailSessions` from the
 root. Starts a session or an edit when its `MessageQueue` says that it may begin; tells writers
 `TurnGiven`, regeneration sessions what they gather, the limiter `SessionGone`, the root
-`SessionsOver`.
+`SessionsOver`, or `SessionsLeft` if it fails.
 
 Started by the root, once a studio. Ends by itself once the studio closes and nothing is left to be
 written. Sessions and edits fail alone; if it fails itself, all of them fail, and the studio closes.
@@ -19,6 +19,7 @@ from typing import Any, get_args
 
 from limner.actors.base import LimnerActor
 from limner.actors.context import StudioContext
+from limner.actors.event_log import EventLog
 from limner.actors.session.regeneration import RegenerationActor
 from limner.actors.session.session import SessionActor
 from limner.actors.system import ActorEnded, PooledFuture, PooledRef
@@ -43,7 +44,13 @@ from limner.messages.session.lifecycle import (
     WithdrawSession,
 )
 from limner.messages.status import Pending
-from limner.messages.studio.protocol import CloseStudio, FailSessions, ReportStatus, SessionsOver
+from limner.messages.studio.protocol import (
+    CloseStudio,
+    FailSessions,
+    ReportStatus,
+    SessionsLeft,
+    SessionsOver,
+)
 from limner.messages.writes.message_queue import MessageQueue
 from limner.messages.writes.protocol import (
     AwaitEdits,
@@ -136,14 +143,17 @@ class SequencerActor(LimnerActor):
         self.cause: BaseException | None = None
 
     def on_stop(self) -> None:
-        """Fail the sessions that are left: nobody else can tell how they ended."""
+        """Leave the sessions that have not ended to the root, which hears of their ends."""
         self.reconciler.stop()
-        for session in self.sessions.values():
-            session.ended = session.ended or failed(session.opening, self.life.reason)
-            self.tell_end(session.opening, session.ended)
+        if self.sessions:
+            ends = [
+                (session.opening, session.ended or failed(session.opening, self.life.reason))
+                for session in self.sessions.values()
+            ]
+            self.root.tell(SessionsLeft(ends=tuple(ends)))
 
     def on_failure(self, *_: object) -> None:
-        """Fail the sessions, as at any end."""
+        """Leave the sessions to the root, as at any end."""
         self.on_stop()
 
     def on_receive(self, message: object) -> Any:
@@ -350,23 +360,10 @@ class SequencerActor(LimnerActor):
         opening = session.opening
         ended = session.ended or failed(opening, session.reason)
         self.limiter.tell(SessionGone(session_id=opening.session_id))
-        self.tell_end(opening, ended)
+        tell_end(self.log, opening, ended)
         del self.sessions[opening.message_id]
         self.queue(opening.message_id).session_gone(ended)
         self.carry_out(opening.message_id)
-
-    def tell_end(self, opening: OpenStream | Regenerate, ended: SessionEnded) -> None:
-        """Log how a session has ended, and set the future of a stream."""
-        self.log_event(
-            "session_ended",
-            session_id=opening.session_id,
-            message_id=opening.message_id,
-            outcome=ended.outcome,
-            reason=None if ended.error is None else describe(ended.error),
-        )
-        if isinstance(opening, OpenStream):
-            opening.stream.end(f"its session has ended ({ended.outcome})")
-            settle(opening.stream.future, ended)
 
     def regeneration_of(self, message_id: str) -> PooledRef[Any] | None:
         """Return the session that regenerates pictures of a message, if one does."""
@@ -492,3 +489,18 @@ def settle(future: PooledFuture[Any], ended: SessionEnded | EditEnded) -> None:
         future.set_if_pending(ended.result)
     else:
         future.fail_if_pending(ended.error)
+
+
+def tell_end(log: EventLog, opening: OpenStream | Regenerate, ended: SessionEnded) -> None:
+    """Log how a session has ended, and set the future of a stream."""
+    log.tell(
+        SequencerActor.role,
+        "session_ended",
+        session_id=opening.session_id,
+        message_id=opening.message_id,
+        outcome=ended.outcome,
+        reason=None if ended.error is None else describe(ended.error),
+    )
+    if isinstance(opening, OpenStream):
+        opening.stream.end(f"its session has ended ({ended.outcome})")
+        settle(opening.stream.future, ended)

@@ -1,6 +1,7 @@
 """The studio as a whole: edge → root, limiter."""
 
 from limner.messages.base import Message
+from limner.messages.session.lifecycle import OpenStream, Regenerate, SessionEnded
 
 
 class CloseStudio(Message):
@@ -13,6 +14,16 @@ class ReportStatus(Message):
 
 class SessionsOver(Message):
     """sequencer → root: the studio closes, and nothing is left to be written."""
+
+
+class SessionsLeft(Message):
+    """sequencer → root: it ends before these sessions have ended.
+
+    Args:
+        ends: what each was opened for, and how it ends.
+    """
+
+    ends: tuple[tuple[OpenStream | Regenerate, SessionEnded], ...]
 
 
 class FailSessions(Message):
