@@ -86,7 +86,7 @@ class StudioActor(LimnerActor):
             self.close_after(message)
         elif message.ref is self.sequencer:
             self.sequencer_ended(message)
-        elif self.sequencer.is_alive():
+        elif not self.over:
             self.fail(message.reason)
         elif message.ref is self.caller:
             self.cause = self.cause or message.reason
