@@ -23,12 +23,12 @@ import tempfile
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from time import monotonic
 
 from support.planted_bugs import BUGS
-from support.planting import FOLDERS, Bug, NotPlantable, edit, plant
+from support.planting import CHAOS, FOLDERS, Bug, NotPlantable, edit, plant
 
 from limner.scripts.signals import HEARING, Step, interrupted_between_steps
 
@@ -93,8 +93,7 @@ class SearchResult:
 class Searches:
     """Runs searches in processes of their own, all of which can be stopped."""
 
-    def __init__(self, scenario: str) -> None:
-        self.scenario = scenario
+    def __init__(self) -> None:
         self._running: set[subprocess.Popen[str]] = set()
         self._stopped = False
         self._lock = threading.Lock()
@@ -106,18 +105,19 @@ class Searches:
             for process in self._running:
                 process.kill()
 
-    def search(self, copy: Path, seeds: range) -> SearchResult:
+    def search(self, copy: Path, seeds: range, scenario: str = CHAOS) -> SearchResult:
         """Simulate seeds on a copy, up to the first in which something is wrong.
 
         Args:
             copy: the folder with the namespace folder `limner`.
             seeds: which ones, in order.
+            scenario: what is simulated.
 
         Raises:
             SearchBroke: if the process fails, or if it imported anything but the copy.
         """
         began = monotonic()
-        process = self._start(copy, seeds)
+        process = self._start(copy, seeds, scenario)
         hung = threading.Event()
 
         def kill_hung() -> None:
@@ -153,11 +153,11 @@ class Searches:
             raise SearchBroke(f"the search broke: {lines[-1]}")
         return SearchResult(done, caught, by, monotonic() - began)
 
-    def _start(self, copy: Path, seeds: range) -> subprocess.Popen[str]:
+    def _start(self, copy: Path, seeds: range, scenario: str) -> subprocess.Popen[str]:
         with self._lock:
             if self._stopped:
                 raise SearchBroke("the search was stopped")
-            arguments = [str(copy), self.scenario, str(seeds[0]), str(seeds[-1])]
+            arguments = [str(copy), scenario, str(seeds[0]), str(seeds[-1])]
             process = subprocess.Popen(
                 [sys.executable, "-P", "-c", SEARCH, *arguments],
                 env={**os.environ, "PYTHONPATH": str(copy), "PYTHONHASHSEED": "0"},
@@ -183,12 +183,12 @@ def search_planted(
     shutil.copytree(pristine, copy, ignore=shutil.ignore_patterns("__pycache__"))
     try:
         plant(bug, copy / "limner")
-        result = searches.search(copy, range(seeds))
+        result = searches.search(copy, range(seeds), bug.scenario)
     finally:
         shutil.rmtree(copy)
     seed = result.caught
-    if seed is not None and seed >= UNPLANTED_SEEDS:
-        without = searches.search(pristine, range(seed, seed + 1))
+    if seed is not None and (seed >= UNPLANTED_SEEDS or bug.scenario != CHAOS):
+        without = searches.search(pristine, range(seed, seed + 1), bug.scenario)
         if without.caught is not None:
             raise SearchBroke(f"seed {seed} fails without the bug too: {without.by}")
     return result
@@ -226,9 +226,9 @@ def check_unplanted(
     )
 
 
-def run(bugs: Sequence[Bug], *, seeds: int, scenario: str) -> int:
+def run(bugs: Sequence[Bug], *, seeds: int) -> int:
     """Search for each bug, print what caught it, and return the exit status."""
-    searches = Searches(scenario)
+    searches = Searches()
     began = monotonic()
     results: dict[Bug, SearchResult | Exception] = {}
     with (
@@ -240,7 +240,7 @@ def run(bugs: Sequence[Bug], *, seeds: int, scenario: str) -> int:
         pool = ThreadPoolExecutor(os.cpu_count() or 1)
         try:
             copy_checkout(pristine)
-            print_progress(f"without a bug: {min(seeds, UNPLANTED_SEEDS)} seeds of {scenario}")
+            print_progress(f"without a bug: {min(seeds, UNPLANTED_SEEDS)} seeds of {CHAOS}")
             clean = check_unplanted(searches, pristine, min(seeds, UNPLANTED_SEEDS), pool, step)
             if clean.caught is not None:
                 print(f"without a bug: seed {clean.caught} failed: {short(clean.by, 500)}")
@@ -356,7 +356,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--seeds", type=parse_seeds, default=200, help="for each bug; 200 by default"
     )
-    parser.add_argument("--scenario", default="chaos", help="chaos by default")
+    parser.add_argument("--scenario", help="for all bugs; by default the one that each names")
     parser.add_argument("--diff", action="store_true", help="show the edits, and plant none")
     given = parser.parse_args(arguments)
     try:
@@ -369,7 +369,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     if given.diff:
         return print_diffs(bugs)
-    return run(bugs, seeds=given.seeds, scenario=given.scenario)
+    if given.scenario is not None:
+        bugs = [replace(bug, scenario=given.scenario) for bug in bugs]
+    return run(bugs, seeds=given.seeds)
 
 
 if __name__ == "__main__":

@@ -160,7 +160,7 @@ def test_what_is_searched_is_the_copy(copy):
     ) as file:
         file.write("\nraise ValueError('this is the copy')\n")
     with pytest.raises(SearchBroke, match="this is the copy"):
-        Searches("chaos").search(copy, range(1))
+        Searches().search(copy, range(1))
 
 
 def test_a_search_of_anything_but_the_copy_breaks(tmp_path, copy):
@@ -169,7 +169,7 @@ def test_a_search_of_anything_but_the_copy_breaks(tmp_path, copy):
     for folder in planted.FOLDERS:
         (other / "limner" / folder).symlink_to(copy / "limner" / folder)
     with pytest.raises(SearchBroke, match="not from the copy"):
-        Searches("chaos").search(other, range(1))
+        Searches().search(other, range(1))
 
 
 def test_quick_bugs_are_caught(capsys):
@@ -184,7 +184,7 @@ def test_quick_bugs_are_caught(capsys):
 
 
 def test_a_bug_that_is_not_caught_or_cannot_be_planted_is_no_success(capsys):
-    assert planted.run([NOTHING, GONE], seeds=2, scenario="chaos") == 1
+    assert planted.run([NOTHING, GONE], seeds=2) == 1
     shown, _ = capsys.readouterr()
     assert "NOT CAUGHT" in shown
     assert "must be written anew" in shown
@@ -199,7 +199,7 @@ def test_nothing_is_planted_if_something_is_wrong_without_a_bug(capsys, monkeypa
         planted.plant(next(bug for bug in BUGS if bug.name == "grant-too-many"), into / "limner")
 
     monkeypatch.setattr(planted, "copy_checkout", copy_with_a_bug)
-    assert planted.run([NOTHING], seeds=12, scenario="chaos") == 1
+    assert planted.run([NOTHING], seeds=12) == 1
     shown, told = capsys.readouterr()
     assert "without a bug: seed" in shown
     assert "NOT CAUGHT" not in shown + told

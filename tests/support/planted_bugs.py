@@ -26,6 +26,7 @@ BUGS = (
         "ProcessorActor.slot_granted",
         "self.limiter.tell(ReleaseSlot(slot_id=grant.slot_id))",
         "pass",
+        "revisions",
     ),
     Bug(
         "request-forgotten",

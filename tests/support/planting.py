@@ -27,6 +27,10 @@ class NotPlantable(Exception):
     """The code has changed since the bug was written."""
 
 
+CHAOS = "chaos"
+"""The scenario that has every fault."""
+
+
 @dataclass(frozen=True)
 class Bug:
     """A small mistake in one function.
@@ -39,6 +43,7 @@ class Bug:
         old: what stands there, exactly once: statements, or a part of a line. Statements may be
             copied as they stand in the source; indentation counts only among its own lines.
         new: what is put in its place, indented as `old` is; `pass` where statements are left out.
+        scenario: what is simulated to catch it: the one in which it does most harm.
     """
 
     name: str
@@ -46,6 +51,7 @@ class Bug:
     function: str
     old: str
     new: str
+    scenario: str = CHAOS
 
 
 class Edit(NamedTuple):
