@@ -19,9 +19,9 @@ class StudioContext:
         settings: of the studio.
         store: where texts live.
         maker: makes pictures, and keeps them.
-        store_pool: threads for what the pipeline asks of the store; `None` if it never blocks.
-        edit_pool: threads for writes that take their turn beside sessions.
-        change_pool: threads for hosts' own functions, which must not keep the store from others.
+        store_pool: name of the threads for sessions' calls of the store; `None` if it never blocks.
+        edit_pool: name of the threads for edits by Limner's own functions.
+        host_function_pool: name of the threads for edits by hosts' functions, which may block.
     """
 
     log: EventLog
@@ -30,4 +30,4 @@ class StudioContext:
     maker: PictureMaker
     store_pool: str | None
     edit_pool: str
-    change_pool: str
+    host_function_pool: str

@@ -1,8 +1,10 @@
 """What both kinds of session share: their actors, the read of the store, the deadline, the end.
 
 Hears `TextWritten`, `WriteSkipped` and `WriteFailed` from the writer, `CancelSession` from the
-sequencer, `CallReturned` of its read, `ActorEnded` of the actors that it started; tells the
-sequencer `SessionEnded`, once. Ends with its actors: if one of them fails, so does the session.
+sequencer, `CallReturned` and `LoadOverdue` of its read, `ActorEnded` of the actors that it
+started; tells the writer `CancelWrite` and `DeadlinePassed`, the processor `CancelTasks` and
+`WindDown`, the sequencer `SessionEnded`, once. Ends with its actors: if one of them fails, so does
+the session.
 """
 
 from __future__ import annotations
@@ -36,7 +38,7 @@ from limner.messages.session.writing import CancelWrite, TextWritten, WriteFaile
 
 
 class SessionLifecycle(MessageActor):
-    """A session; what its text and its prompts come from is a matter of its kind.
+    """The base of both kinds of session.
 
     Args:
         context: what the studio's actors share.
@@ -111,7 +113,7 @@ class SessionLifecycle(MessageActor):
         """
         self.children += 1
         self.processor = ProcessorActor.start(
-            self.context, self.opening, limiter=self.limiter, writer=outcomes_to
+            self.context, self.opening, limiter=self.limiter, outcomes_to=outcomes_to
         )
 
     def read_store(self, read: Callable[[], Any]) -> None:
@@ -137,11 +139,11 @@ class SessionLifecycle(MessageActor):
             seconds = self.settings.store_timeout
             self.fail(StoreFailed(f"the store has not come back from a load in {seconds:g} s"))
 
-    def start_deadline(self, waits: int = 0) -> None:
+    def start_deadline(self, wait_number: int = 0) -> None:
         """Start the time in which all tasks must settle, unless it runs."""
         if not self.over and self.deadline is None:
             self.deadline = self.system.clock.after(
-                self.settings.deadline, self.actor_ref, DeadlinePassed(waits=waits)
+                self.settings.deadline, self.actor_ref, DeadlinePassed(wait_number=wait_number)
             )
 
     def pass_deadline(self, message: DeadlinePassed) -> None:
@@ -177,7 +179,7 @@ class SessionLifecycle(MessageActor):
     def end(
         self, outcome: SessionOutcome, *, result: Any = None, error: BaseException | None = None
     ) -> None:
-        """Tell the outcome, the first one stands, and end the session's actors."""
+        """Report the outcome once, the first one counts, and end the session's actors."""
         if self.over:
             return
         self.over = True

@@ -1,8 +1,10 @@
 """The processor: prompt, slot, generation, outcome, for every prompt of a message.
 
-Hears `PromptDetected` and `PromptWithdrawn` from the monitor, `SlotGranted`, `SlotRevoked`,
+Hears `PromptDetected` and `PromptWithdrawn` from the monitor or a regeneration session,
+`MessageLoaded`, `CancelTasks` and `WindDown` from the session, `SlotGranted`, `SlotRevoked`,
 `SlotExpired` and `RequestDropped` from the limiter, `CallReturned` from the workers; tells the
-limiter `RequestSlot`, `WithdrawRequest` and `ReleaseSlot`, the writer `TaskSettled`. Started by the
+limiter `RequestSlot`, `WithdrawRequest` and `ReleaseSlot`, the writer, or the regeneration
+session, `TaskSettled`. Started by the
 session; ends by itself after `WindDown`, once its last call is back.
 """
 
@@ -82,13 +84,13 @@ class ProcessorActor(MessageActor):
         opening: Opening,
         *,
         limiter: PooledRef[Any],
-        writer: PooledRef[Any],
+        outcomes_to: PooledRef[Any],
     ) -> None:
         super().__init__(context.log, opening)
         self.settings = context.settings
         self.maker = context.maker
         self.limiter = limiter
-        self.writer = writer
+        self.outcomes_to = outcomes_to
         self.works: dict[str, Work] = {}
         self.kept: dict[str, Picture] | None = None
         self.ending = False
@@ -180,7 +182,7 @@ class ProcessorActor(MessageActor):
                     self.generate(work)
 
     def slot_granted(self, grant: SlotGranted) -> None:
-        """Begin, unless the slot is not wanted any more or the kept pictures are not known yet."""
+        """Begin, if the slot is still wanted and the kept pictures are known."""
         work = self.works[grant.task_id]
         if work.attempt.holds(grant.slot_id):
             return
@@ -194,7 +196,8 @@ class ProcessorActor(MessageActor):
     def slot_revoked(self, message: SlotRevoked) -> None:
         """Release a slot that an active request is to have, once its call has stopped.
 
-        A picture that comes all the same is kept; else the task waits again, first in its turn.
+        A picture that comes all the same completes the task; else it is queued again, first of its
+        owner.
         """
         work = self.works[message.task_id]
         if not work.attempt.holds(message.slot_id) or work.attempt.revoked:
@@ -220,7 +223,7 @@ class ProcessorActor(MessageActor):
         generating = work.task.state is TaskState.GENERATING
         self.give_back(work, over=work.task.state.final)
         if generating:
-            self.again(work, "the slot's lease ended")
+            self.requeue(work, "the slot's lease ended")
         elif work.task.state is TaskState.QUEUED:
             self.request(work)
 
@@ -310,24 +313,24 @@ class ProcessorActor(MessageActor):
                 if error is None:
                     self.log_late(returned.call, returned.value)
             case CallEnd.LAPSED:
-                self.again(work, "the slot expired before the call began")
+                self.requeue(work, "the slot expired before the call began")
             case CallEnd.REVOKED:
                 self.log_failure(task, REVOKED, final=False)
-                self.again(work, REVOKED)
+                self.requeue(work, REVOKED)
             case CallEnd.TIMED_OUT:
-                self.fail(work, self.timeout_reason(), retryable=True)
+                self.retry_or_fail(work, self.timeout_reason(), retryable=True)
             case CallEnd.FAILED:
                 assert error is not None
-                self.fail(work, describe(error), retryable=may_be_retried(error))
+                self.retry_or_fail(work, describe(error), retryable=may_be_retried(error))
 
     def call_timed_out(self, message: CallTimedOut) -> None:
-        """Ask a call to come back that takes too long."""
+        """Ask a call to stop that takes too long."""
         work = self.works[message.task_id]
         if work.call is not None and work.task.attempts == message.attempt:
             self.stop_call(work, timed_out=True)
 
     def stop_call(self, work: Work, *, timed_out: bool = False) -> None:
-        """Ask a call to come back, and look after the grace whether it has."""
+        """Ask a call to stop, and check after the grace period whether it has."""
         if work.call is None or work.attempt.state is not AttemptState.CALLING:
             return
         work.attempt = work.attempt.stop(timed_out=timed_out)
@@ -354,9 +357,9 @@ class ProcessorActor(MessageActor):
             case CallEnd.LATE:
                 pass
             case CallEnd.REVOKED:
-                self.again(work, REVOKED)
+                self.requeue(work, REVOKED)
             case _:
-                self.fail(work, self.timeout_reason(), retryable=True)
+                self.retry_or_fail(work, self.timeout_reason(), retryable=True)
 
     def backend_verdict(
         self, attempt: Attempt, error: BaseException | None
@@ -373,7 +376,7 @@ class ProcessorActor(MessageActor):
 
     # Tasks
 
-    def fail(self, work: Work, reason: str, *, retryable: bool) -> None:
+    def retry_or_fail(self, work: Work, reason: str, *, retryable: bool) -> None:
         """Try again later, or settle the task as failed."""
         task = work.task
         calls = work.attempt.failures(task.attempts)
@@ -401,10 +404,10 @@ class ProcessorActor(MessageActor):
             work.timer = None
             self.request(work)
 
-    def again(self, work: Work, reason: str) -> None:
+    def requeue(self, work: Work, reason: str) -> None:
         """Queue a task that has lost its slot, unless it has had all its attempts."""
         if work.attempt.failures(work.task.attempts) >= self.settings.attempts:
-            self.fail(work, reason, retryable=False)
+            self.retry_or_fail(work, reason, retryable=False)
             return
         work.task = work.task.to(TaskState.QUEUED, at=self.system.clock.now, reason=reason)
         self.request(work)
@@ -436,11 +439,11 @@ class ProcessorActor(MessageActor):
         self.tell_settled(work.task)
 
     def tell_settled(self, task: Task, **fields: Any) -> None:
-        """Tell the writer and the event log that a task has settled."""
+        """Report to the writer, or the regeneration session, that a task has settled; log it."""
         self.log_event(
             "task_settled", task_id=task.id, state=task.state.value, reason=task.reason, **fields
         )
-        self.writer.tell(TaskSettled(task=task))
+        self.outcomes_to.tell(TaskSettled(task=task))
 
     def log_failure(self, task: Task, reason: str, *, final: bool) -> None:
         """Log that a call of the generator gave no picture."""

@@ -61,20 +61,20 @@ class RegenerationActor(SessionLifecycle):
         super().__init__(*args, **named)
         self.state = GatherState.GATHERING
         self.unread: list[Regenerate] = []
-        self.reads = 0  # how many of those were requested before what is read now
-        self.opened = False
+        self.reading_count = 0  # how many of those were requested before what is read now
+        self.load_announced = False
         self.requests: dict[str, PictureRequest] = {}
         self.targets: set[str] = set()
-        self.times: Counter[str] = Counter()
-        self.open: set[str] = set()
+        self.requests_per_prompt: Counter[str] = Counter()
+        self.unsettled: set[str] = set()
         self.over_limit: list[str] = []
-        self.waits = 0
+        self.wait_number = 0
         self.quiet: Timer | None = None
         self.cut_short = False
-        self.withdrawn: SessionCancelled | None = None
+        self.withdrawal_error: SessionCancelled | None = None
 
     def on_start(self) -> None:
-        """Start writer and processor; the first request is in the mailbox."""
+        """Start writer and processor; the request that it was opened for comes next."""
         self.start_writer()
         self.start_processor(outcomes_to=self.actor_ref)
 
@@ -88,7 +88,7 @@ class RegenerationActor(SessionLifecycle):
             case SettleDue():
                 self.settle_due(message)
             case TaskSettled():
-                self.open.discard(message.task.id)
+                self.unsettled.discard(message.task.id)
                 self.writer.tell(message)
             case WithdrawSession():
                 self.withdraw(message)
@@ -97,8 +97,10 @@ class RegenerationActor(SessionLifecycle):
                     self.read_store(self.load)
             case DeadlinePassed():
                 self.deadline_passed(message)
-            case WriteSkipped() if message.reason == "cancelled" and self.withdrawn is not None:
-                self.end("cancelled", error=self.withdrawn)
+            case WriteSkipped() if (
+                message.reason == "cancelled" and self.withdrawal_error is not None
+            ):
+                self.end("cancelled", error=self.withdrawal_error)
             case ReportProgress():
                 return self.processor
             case _:
@@ -116,34 +118,34 @@ class RegenerationActor(SessionLifecycle):
         self.heard.add(message.session_id)
         self.unread.append(message)
         self.wait_anew()
-        if not self.reads:
-            self.read()
+        if not self.reading_count:
+            self.request_read()
 
     def wait_anew(self) -> None:
-        """Start the time anew in which nothing more may be requested."""
+        """Restart the quiet period: it ends if no request comes for `settle_after`."""
         for timer in (self.quiet, self.deadline):
             if timer is not None:
                 timer.cancel()
-        self.waits += 1
+        self.wait_number += 1
         self.quiet = self.deadline = None
         seconds = self.settings.settle_after
         if self.state is not GatherState.APPLYING:
             self.state = GatherState.GATHERING if seconds else GatherState.QUIET
         if seconds:
-            due = SettleDue(waits=self.waits)
+            due = SettleDue(wait_number=self.wait_number)
             self.quiet = self.system.clock.after(seconds, self.actor_ref, due)
         else:
-            self.start_deadline(self.waits)
+            self.start_deadline(self.wait_number)
 
     def settle_due(self, message: SettleDue) -> None:
-        """Wait for what is open, now that nothing new was requested for a while."""
-        if message.waits != self.waits:
+        """End the quiet period: seal as soon as all is settled."""
+        if message.wait_number != self.wait_number:
             return  # it was due just as something new was requested
         self.quiet = None
         if self.state.takes_requests:
             if self.state is GatherState.GATHERING:
                 self.state = GatherState.QUIET
-            self.start_deadline(self.waits)
+            self.start_deadline(self.wait_number)
 
     def apply(self, message: ApplyNow) -> None:
         """Write as soon as possible; cancel what is open, if that is wanted."""
@@ -157,23 +159,20 @@ class RegenerationActor(SessionLifecycle):
             self.processor.tell(CancelTasks(reason="interrupted"))
 
     def withdraw(self, message: WithdrawSession) -> None:
-        """End without a write, if there is time for that."""
+        """End without a write, unless the write has begun."""
         what = f"the regenerations of message {self.message_id!r} were cancelled"
-        withdrawn = SessionCancelled(f"{what}: {message.reason}")
+        withdrawal_error = SessionCancelled(f"{what}: {message.reason}")
         if self.state.takes_requests:
-            self.end("cancelled", error=withdrawn)
+            self.end("cancelled", error=withdrawal_error)
         elif message.sealed_too:
-            self.withdrawn = withdrawn
+            self.withdrawal_error = withdrawal_error
             self.writer.tell(CancelWrite())
 
     # Reading
 
-    def read(self) -> None:
-        """Read what the store holds, for all that has been requested by now.
-
-        The edits that were asked for before are in it then.
-        """
-        self.reads = len(self.unread)
+    def request_read(self) -> None:
+        """Ask to read what the store holds, once the edits in front are over or writes are held."""
+        self.reading_count = len(self.unread)
         self.sequencer.tell(AwaitEdits(message_id=self.message_id))
 
     def load(self) -> Read:
@@ -181,7 +180,7 @@ class RegenerationActor(SessionLifecycle):
 
         A refined prompt is known to the registry before a picture of it can be.
         """
-        unread = self.unread[: self.reads]
+        unread = self.unread[: self.reading_count]
         store = self.context.store
         assert keeps_registry(store)  # the studio refuses the call otherwise
         loaded = store.load(self.message_id)
@@ -212,20 +211,20 @@ class RegenerationActor(SessionLifecycle):
 
     def loaded(self, value: Read) -> None:
         """Begin what was requested, now that the text and its registry are known."""
-        if not self.opened:
-            self.opened = True
+        if not self.load_announced:
+            self.load_announced = True
             self.processor.tell(value.loaded)
             self.writer.tell(value.loaded)
-        self.unread = self.unread[self.reads :]
-        self.reads = 0
+        self.unread = self.unread[self.reading_count :]
+        self.reading_count = 0
         for entry in value.resolved:
             self.begin(entry)
         if self.unread:
-            self.read()
+            self.request_read()
         self.seal_if_settled()
 
     def begin(self, entry: Resolved) -> None:
-        """Ask for the pictures of one message, or refuse it: the others go on."""
+        """Request the pictures, or refuse this request alone."""
         if entry.error is not None:
             self.log_event("regeneration_refused", reason=describe(entry.error))
             entry.message.future.fail_if_pending(entry.error)
@@ -237,11 +236,11 @@ class RegenerationActor(SessionLifecycle):
             if not request.once or request.target not in self.targets
         ]
         for request in requests[:most]:
-            self.ask(request, entry.message)
+            self.request_picture(request, entry.message)
         self.over_limit += [request.prompt.text for request in requests[most:]]
 
-    def ask(self, request: PictureRequest, message: Regenerate) -> None:
-        """Ask for one picture."""
+    def request_picture(self, request: PictureRequest, message: Regenerate) -> None:
+        """Request one picture."""
         prompt = request.prompt
         task = Task.requested(
             prompt,
@@ -249,12 +248,12 @@ class RegenerationActor(SessionLifecycle):
             owner=message.owner,
             priority=message.priority,
             at=self.system.clock.now,
-            number=self.times[prompt.id],
+            number=self.requests_per_prompt[prompt.id],
         )
-        self.times[prompt.id] += 1
+        self.requests_per_prompt[prompt.id] += 1
         self.requests[task.id] = request
         self.targets.add(request.target)
-        self.open.add(task.id)
+        self.unsettled.add(task.id)
         self.log_event(
             "picture_wanted",
             task_id=task.id,
@@ -269,9 +268,9 @@ class RegenerationActor(SessionLifecycle):
 
     def seal_if_settled(self) -> None:
         """Seal once nothing more is to be waited for, or if that is wanted now."""
-        if self.unread or self.reads:
+        if self.unread or self.reading_count:
             return
-        quiet = self.state is GatherState.QUIET and not self.open
+        quiet = self.state is GatherState.QUIET and not self.unsettled
         if quiet or self.state is GatherState.APPLYING:
             self.seal("interrupted" if self.cut_short else "complete")
 
@@ -285,7 +284,7 @@ class RegenerationActor(SessionLifecycle):
         self.log_event("session_sealed", reason=reason, tasks=sorted(self.requests))
         if reason == "interrupted":
             self.processor.tell(CancelTasks(reason=reason))
-        self.start_deadline(self.waits)
+        self.start_deadline(self.wait_number)
         self.writer.tell(
             RequestsSealed(
                 task_ids=frozenset(self.requests),
@@ -298,14 +297,14 @@ class RegenerationActor(SessionLifecycle):
     def deadline_passed(self, message: DeadlinePassed) -> None:
         """Write what is finished, or nothing, as the settings say.
 
-        What is still being read has no task yet: its time begins anew, and the store's own is
-        bounded.
+        Requests that are still being read have no task yet, so the deadline restarts; the store's
+        own time is bounded.
         """
-        if message.waits != self.waits:
+        if message.wait_number != self.wait_number:
             return
         if self.unread and self.state.takes_requests:
             self.deadline = None
-            self.start_deadline(self.waits)
+            self.start_deadline(self.wait_number)
             return
         self.seal("timed_out")
         self.pass_deadline(message)

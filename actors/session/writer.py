@@ -31,7 +31,7 @@ from limner.messages.session.writing import (
     WriteOverdue,
     WriteSkipped,
 )
-from limner.messages.writes.draft import Draft, Written, regenerated, streamed
+from limner.messages.writes.draft import Draft, WriteResult, regeneration_draft, stream_draft
 from limner.messages.writes.protocol import RequestTurn, TurnGiven
 
 
@@ -120,9 +120,9 @@ class WriterActor(MessageActor):
             if totals.reason != "complete" and not totals.text and self.version is not None:
                 self.skip(WriteSkipped(reason="empty", result=self.nothing_came()))
                 return
-            draft = streamed(self.message_id, totals, tasks, settings)
+            draft = stream_draft(self.message_id, totals, tasks, settings)
         else:
-            draft = regenerated(self.message_id, totals, tasks, settings)
+            draft = regeneration_draft(self.message_id, totals, tasks, settings)
         self.stage = Stage.WRITING
         self.under_way = self.call(
             self.context.store_pool, lambda call: self.carry_out(draft, call)
@@ -155,7 +155,7 @@ class WriterActor(MessageActor):
         self.log_write(written)
         return draft.result(written)
 
-    def log_write(self, written: Written) -> None:
+    def log_write(self, written: WriteResult) -> None:
         """Log what was written, or why nothing was."""
         composed = written.composed
         if written.version is None:

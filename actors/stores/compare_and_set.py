@@ -8,7 +8,7 @@ from typing import Any
 from limner.actors.stores.protocol import Store, keeps_registry
 from limner.messages.errors import StoreFailed, VersionConflict
 from limner.messages.registry import Registry, Version
-from limner.messages.writes.draft import Draft, Written
+from limner.messages.writes.draft import Draft, WriteResult
 
 CONFLICTS = 8
 """How often a write goes back to a text that changed under it."""
@@ -21,7 +21,7 @@ def write_draft(
     version: Version | None = None,
     log_event: Callable[..., None],
     given_up: Callable[[], bool],
-) -> Written:
+) -> WriteResult:
     """Write a draft; on a conflict, load what is there and compose on that. May block.
 
     Args:
@@ -42,17 +42,17 @@ def write_draft(
         return store.registry(message_id) if keeps_registry(store) else Registry()
 
     stored: str | None = None
-    if draft.on_stored:
+    if draft.needs_stored:
         loaded = store.load(message_id)
         if loaded is None:
-            return Written(draft.compose(None, registry), None, None, gone=True)
+            return WriteResult(draft.compose(None, registry), None, None, gone=True)
         stored, version = loaded
     known = version is not None
     for _ in range(CONFLICTS):
         composed = draft.compose(stored, registry)
         settles = composed.placed or composed.removed or composed.claims is not None
-        if composed.text == stored and not (settles or draft.always):
-            return Written(composed, None, stored)
+        if composed.text == stored and not (settles or draft.even_if_unchanged):
+            return WriteResult(composed, None, stored)
         update = draft.update(composed)
         if given_up():
             raise StoreFailed(f"the write of message {message_id!r} was given up")
@@ -63,10 +63,10 @@ def write_draft(
         except VersionConflict as conflict:
             log_event("write_conflicted", reason=str(conflict)[:500])
         else:
-            return Written(composed, checked(new_version), stored)
+            return WriteResult(composed, checked(new_version), stored)
         loaded = store.load(message_id)
         if loaded is None and known:
-            return Written(composed, None, None, gone=True)
+            return WriteResult(composed, None, None, gone=True)
         text, found = loaded if loaded is not None else (None, None)
         if found == version and known:
             continue  # it was somebody else's lock, not a change

@@ -1,9 +1,9 @@
-"""The root of a studio's actors: starts those that all need, supervises them, and closes.
+"""The root of a studio's actors: starts the shared actors, supervises them, and closes.
 
 Hears `CloseStudio` from the edge, `SessionsOver` or `SessionsLeft` from the sequencer, `ActorEnded`
 from all that it started; tells the sequencer `CloseStudio` or `FailSessions`, the limiter
 `HostCallsGone`. Started by the studio. Starts recorder, limiter, caller and sequencer, and ends
-them in the other order. If one of them fails, all sessions fail with the cause, and the studio
+them in reverse. If one of them fails, all sessions fail with the cause, and the studio
 closes.
 """
 
@@ -17,7 +17,7 @@ from limner.actors.limiter.host_calls import CallerActor
 from limner.actors.limiter.limiter import LimiterActor
 from limner.actors.recorder import LogFile, RecorderActor
 from limner.actors.system import ActorEnded, PooledRef
-from limner.actors.writes.sequencer import SequencerActor, tell_end
+from limner.actors.writes.sequencer import SequencerActor, report_end
 from limner.messages.errors import StudioClosed, describe
 from limner.messages.limiter.protocol import HostCallsGone
 from limner.messages.session.lifecycle import OpenStream, Regenerate, SessionEnded
@@ -120,6 +120,6 @@ class StudioActor(LimnerActor):
         self.orphans |= set(message.orphans)
         if self.cause is not None and not self.orphans:
             for opening, ended in self.left:
-                tell_end(self.log, opening, ended)
+                report_end(self.log, opening, ended)
             self.log_event("studio_closed", cause=describe(self.cause))
             raise self.cause

@@ -40,7 +40,7 @@ CHANGE_THREADS = 4
 """For hosts' own changes of texts, which may block, and must not keep the store from others."""
 
 
-def call_of(
+def delegate_to(
     part: str, method: Callable[Concatenate[Any, P], R]
 ) -> Callable[Concatenate[Studio, P], R]:
     """Return a method of the studio that calls a method of one of its parts.
@@ -62,35 +62,35 @@ class Studio:
     """Illustrates messages while their text is still being written.
 
     Open it with `Studio.open`, use it from any thread, and leave it as a context manager or with
-    `close`. Nothing here waits on a generation; only the futures do, when they are asked.
+    `close`. Only `close` and the `get` of a future wait for pictures.
 
     Attributes:
         settings: all that it was told.
-        limiter: what all its generation passes.
+        limiter: of all its generation, and of hosts' own calls.
     """
 
     limiter: Limiter
 
-    stream = call_of("_streams", StreamCalls.stream)
-    illustrate = call_of("_streams", StreamCalls.illustrate)
-    progress = call_of("_streams", StreamCalls.progress)
+    stream = delegate_to("_streams", StreamCalls.stream)
+    illustrate = delegate_to("_streams", StreamCalls.illustrate)
+    progress = delegate_to("_streams", StreamCalls.progress)
 
-    regenerate = call_of("_pictures", PictureCalls.regenerate)
-    illustrate_again = call_of("_pictures", PictureCalls.illustrate_again)
-    retry = call_of("_pictures", PictureCalls.retry)
-    apply = call_of("_pictures", PictureCalls.apply)
-    refine = call_of("_pictures", PictureCalls.refine)
-    history = call_of("_pictures", PictureCalls.history)
-    registry = call_of("_pictures", PictureCalls.registry)
+    regenerate = delegate_to("_pictures", PictureCalls.regenerate)
+    illustrate_again = delegate_to("_pictures", PictureCalls.illustrate_again)
+    retry = delegate_to("_pictures", PictureCalls.retry)
+    apply = delegate_to("_pictures", PictureCalls.apply)
+    refine = delegate_to("_pictures", PictureCalls.refine)
+    history = delegate_to("_pictures", PictureCalls.history)
+    registry = delegate_to("_pictures", PictureCalls.registry)
 
-    remove = call_of("_texts", TextEdits.remove)
-    edit = call_of("_texts", TextEdits.edit)
-    rewrite = call_of("_texts", TextEdits.rewrite)
-    reconcile = call_of("_texts", TextEdits.reconcile)
-    hold = call_of("_texts", TextEdits.hold)
-    release = call_of("_texts", TextEdits.release)
-    pending = call_of("_texts", TextEdits.pending)
-    clear = call_of("_texts", TextEdits.clear)
+    remove = delegate_to("_texts", TextEdits.remove)
+    edit = delegate_to("_texts", TextEdits.edit)
+    rewrite = delegate_to("_texts", TextEdits.rewrite)
+    reconcile = delegate_to("_texts", TextEdits.reconcile)
+    hold = delegate_to("_texts", TextEdits.hold)
+    release = delegate_to("_texts", TextEdits.release)
+    pending = delegate_to("_texts", TextEdits.pending)
+    clear = delegate_to("_texts", TextEdits.clear)
 
     @classmethod
     def open(
@@ -158,7 +158,7 @@ class Studio:
             ),
             store_pool=store_pool,
             edit_pool=f"store:{name}",
-            change_pool=f"change:{name}",
+            host_function_pool=f"change:{name}",
         )
         self._client: SequencerClient | None = None
         self._cause: BaseException | None = None
@@ -280,7 +280,7 @@ class Studio:
         self._leave()
 
     def _leave(self) -> None:
-        """Wait for the end of the event log, and close what is its own."""
+        """Wait for the end of the event log, and close what the studio opened."""
         if self._log.recorder is not None:
             recorded: PooledFuture[None] = self._system.future(about="the end of the event log")
             self._system.watch(self._log.recorder, lambda _: recorded.set(None))

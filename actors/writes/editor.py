@@ -15,7 +15,7 @@ from limner.actors.stores.compare_and_set import write_draft
 from limner.actors.system import Call, CallReturned, PooledRef, Timer
 from limner.messages.errors import StoreFailed, describe
 from limner.messages.pictures import Illustrated
-from limner.messages.writes.draft import edited
+from limner.messages.writes.draft import edit_draft
 from limner.messages.writes.protocol import EditBegun, EditEnded, EditOverdue, EditText
 
 
@@ -37,7 +37,7 @@ class EditActor(LimnerActor):
         """Make the change, on a worker's thread: what a host gave may block, too."""
         is_hosts = self.edit.kind == "edit"
         self.write = self.call(
-            self.context.change_pool if is_hosts else self.context.edit_pool,
+            self.context.host_function_pool if is_hosts else self.context.edit_pool,
             self.change,
             begun=lambda _: self.actor_ref.deliver(EditBegun()),
             late=self.landed_late,
@@ -68,7 +68,7 @@ class EditActor(LimnerActor):
 
     def change(self, call: Call) -> Illustrated:
         """Load the text, change it, write it. Runs on a worker's thread."""
-        draft = edited(self.edit)
+        draft = edit_draft(self.edit)
         written = write_draft(
             self.context.store, draft, log_event=self.log_event, given_up=call.is_set
         )

@@ -1,12 +1,12 @@
 """The sequencer: the one owner of each message's order.
 
 Hears `OpenStream`, `Regenerate`, `ApplyNow`, `EditText`, `HoldWrites`, `ReleaseWrites`,
-`ClearWrites`, `ReportPending`, `CancelSession` and `ReportProgress` from the edge; `RequestTurn`
-from writers, `AwaitEdits` and `SessionEnded` from sessions, `EditEnded` from edits, `ReconcileDue`
-from its timers, `ActorEnded` of all that it started; `CloseStudio` and `FailSessions` from the
-root. Starts a session or an edit when its `MessageQueue` says that it may begin; tells writers
-`TurnGiven`, regeneration sessions what they gather, the limiter `SessionGone`, the root
-`SessionsOver`, or `SessionsLeft` if it fails.
+`ClearWrites`, `ReportPending`, `CancelSession`, `ReportProgress` and `ReportStatus` from hosts;
+`RequestTurn` from writers, `AwaitEdits` and `SessionEnded` from sessions, `EditEnded` from edits,
+`ReconcileDue` from its timers, `ActorEnded` of all that it started; `CloseStudio` and
+`FailSessions` from the root. Starts a session or an edit when its `MessageQueue` says that it may
+begin; tells writers `TurnGiven`, regeneration sessions what they gather, the limiter `SessionGone`,
+the root `SessionsOver`, or `SessionsLeft` if it fails.
 
 Started by the root, once a studio. Ends by itself once the studio closes and nothing is left to be
 written. Sessions and edits fail alone; if it fails itself, all of them fail, and the studio closes.
@@ -70,17 +70,17 @@ from limner.messages.writes.steps import (
     BeginEdit,
     BeginSession,
     Cancel,
-    Cancelled,
-    CancelWriting,
+    CancelReason,
+    CancelStream,
+    ConfirmHold,
     GiveTurn,
-    Held,
-    Hurry,
     LetRead,
     NothingToApply,
     Operation,
     PassOn,
+    SealNow,
     Step,
-    WithdrawRequests,
+    WithdrawRegeneration,
 )
 
 OfOneMessage = (
@@ -107,10 +107,10 @@ class LiveSession:
     Args:
         opening: what it was opened for.
         ref: the session itself.
-        actors: those of it that have not ended.
+        actors: the session, then the orphans that it left.
         writer: who waits for its turn.
-        ended: its last word.
-        reason: why it failed, if it had none.
+        ended: how it ended, once it has reported that.
+        reason: why its actor failed, if it sent no `SessionEnded`.
     """
 
     opening: OpenStream | Regenerate
@@ -124,7 +124,7 @@ class LiveSession:
 class SequencerActor(LimnerActor):
     """Starts sessions and edits in each message's order, and sets their futures."""
 
-    role = "studio"  # as logs have named who tells of sessions from the first version on
+    role = "studio"  # the name under which logs have had these events from the first version on
 
     def __init__(
         self, context: StudioContext, *, root: PooledRef[Any], limiter: PooledRef[Any]
@@ -147,7 +147,7 @@ class SequencerActor(LimnerActor):
         self.reconciler.stop()
         if self.sessions:
             ends = [
-                (session.opening, session.ended or failed(session.opening, self.life.reason))
+                (session.opening, session.ended or failed_end(session.opening, self.life.reason))
                 for session in self.sessions.values()
             ]
             self.root.tell(SessionsLeft(ends=tuple(ends)))
@@ -173,17 +173,17 @@ class SequencerActor(LimnerActor):
             case ReportPending():
                 message.future.set_if_pending(self.pending(message.message_id))
             case ClearWrites():
-                cleared = self.queue(message.message_id).clear(is_wanted)
+                cleared = self.queue(message.message_id).clear(is_pending)
                 self.carry_out(message.message_id)
                 message.future.set_if_pending(cleared)
             case _ if isinstance(message, OF_ONE_MESSAGE):
-                self.ask(message)
+                self.dispatch(message)
                 self.carry_out(message.message_id)
             case _:
                 return super().on_receive(message)
         return None
 
-    def ask(self, message: OfOneMessage) -> None:
+    def dispatch(self, message: OfOneMessage) -> None:
         """Tell the queue of a message what is asked for, or what has happened."""
         queue = self.queue(message.message_id)
         match message:
@@ -200,13 +200,13 @@ class SequencerActor(LimnerActor):
             case AwaitEdits():
                 queue.await_edits()
             case EditText():
-                queue.ask_edit(message)
+                queue.queue_edit(message)
             case EditEnded():
                 self.edit_ended(message)
             case ReconcileDue():
                 self.reconcile(message.message_id)
             case HoldWrites():
-                self.log_edit("writes_held", message_id=message.message_id)
+                self.log_write_event("writes_held", message_id=message.message_id)
                 queue.hold(message.future)
             case ReleaseWrites():
                 self.release(message.message_id)
@@ -222,25 +222,25 @@ class SequencerActor(LimnerActor):
                 queue.close()
         return queue
 
-    def log_edit(self, event: str, **fields: Any) -> None:
-        """Tell the event log what became of an edit, as edits themselves do."""
+    def log_write_event(self, event: str, **fields: Any) -> None:
+        """Log what became of an edit or a hold, under the role of edits."""
         self.log.tell(EditActor.role, event, **fields)
 
     # What queues decide
 
     def carry_out(self, message_id: str) -> None:
-        """Carry out what a message's queue has decided; forget a queue in which nothing is."""
+        """Carry out what a message's queue has decided; drop a queue that is idle."""
         steps = self.steps
         while steps:
             todo, steps[:] = tuple(steps), ()
             for step in todo:
-                self.do(message_id, step)
+                self.carry_out_step(message_id, step)
         queue = self.queues.get(message_id)
         if queue is not None and queue.idle:
             del self.queues[message_id]
             self.leave_if_done()
 
-    def do(self, message_id: str, step: Step) -> None:
+    def carry_out_step(self, message_id: str, step: Step) -> None:
         """Carry out one thing that a queue has decided."""
         match step:
             case BeginSession():
@@ -251,15 +251,15 @@ class SequencerActor(LimnerActor):
                 session.writer.tell(TurnGiven.trusted(written=step.written))
             case PassOn():
                 self.sessions[message_id].ref.tell(step.request)
-            case Hurry():
+            case SealNow():
                 apply = ApplyNow(name="", message_id=message_id, future=self.system.future())
                 self.sessions[message_id].ref.tell(apply)
             case LetRead():
                 self.sessions[message_id].ref.tell(EditsOver())
-            case WithdrawRequests():
+            case WithdrawRegeneration():
                 withdrawal = WithdrawSession(reason=step.reason, sealed_too=step.sealed_too)
                 self.sessions[message_id].ref.tell(withdrawal)
-            case CancelWriting():
+            case CancelStream():
                 opening = self.sessions[message_id].opening
                 cancellation = CancelSession(message_id=message_id, session_id=opening.session_id)
                 self.sessions[message_id].ref.tell(cancellation)
@@ -269,10 +269,10 @@ class SequencerActor(LimnerActor):
             case Cancel():
                 self.cancel(step.operation, step.reason)
             case Answer():
-                settle(step.request.future, step.ended)
+                resolve(step.request.future, step.ended)
             case NothingToApply():
                 step.request.future.set_if_pending(None)
-            case Held():
+            case ConfirmHold():
                 step.future.set_if_pending(None)
 
     def begin_session(self, opening: OpenStream | Regenerate) -> None:
@@ -292,12 +292,12 @@ class SequencerActor(LimnerActor):
         session = LiveSession(opening, ref, {ref})
         self.sessions[opening.message_id] = self.session_of[ref] = session
 
-    def cancel(self, operation: Operation, why: Cancelled) -> None:
+    def cancel(self, operation: Operation, why: CancelReason) -> None:
         """Fail the future of what will not be done."""
-        if why is Cancelled.STUDIO_CLOSED:
+        if why is CancelReason.STUDIO_CLOSED:
             error: Exception = self.closed()
         elif isinstance(operation, EditText):
-            self.log_edit("edit_cleared", **names_of(operation))
+            self.log_write_event("edit_cleared", **names_of(operation))
             error = SessionCancelled(
                 f"the {operation.kind} of message {operation.message_id!r} was cleared"
             )
@@ -336,7 +336,7 @@ class SequencerActor(LimnerActor):
             if message.result is not None and message.result.written and not self.closing:
                 self.reconciler.text_written(message.message_id)
             if message.outcome != "failed":  # else its write may be under way until it is gone
-                self.queue(message.message_id).session_over(message.session_id)
+                self.queue(message.message_id).session_finished(message.session_id)
 
     def actor_ended(self, message: ActorEnded) -> None:
         """Conclude a session once its last actor has ended, or an edit that has failed."""
@@ -358,11 +358,11 @@ class SequencerActor(LimnerActor):
     def conclude(self, session: LiveSession) -> None:
         """Tell how a session has ended, and begin what waited for it."""
         opening = session.opening
-        ended = session.ended or failed(opening, session.reason)
+        ended = session.ended or failed_end(opening, session.reason)
         self.limiter.tell(SessionGone(session_id=opening.session_id))
-        tell_end(self.log, opening, ended)
+        report_end(self.log, opening, ended)
         del self.sessions[opening.message_id]
-        self.queue(opening.message_id).session_gone(ended)
+        self.queue(opening.message_id).session_terminated(ended)
         self.carry_out(opening.message_id)
 
     def regeneration_of(self, message_id: str) -> PooledRef[Any] | None:
@@ -383,13 +383,13 @@ class SequencerActor(LimnerActor):
         result = message.result
         written = None if result is None or not result.written else result.version
         queue.edit_over(edit.edit_id, written)
-        settle(edit.future, message)
+        resolve(edit.future, message)
         if written is not None and edit.kind != "reconcile" and not self.closing:
-            # not after a reconciling, or two programs that differ would never rest
+            # not after a reconciling, or two programs that differ would never stop
             self.reconciler.text_written(edit.message_id)
 
     def edit_failed(self, edit: EditText, reason: BaseException | None) -> None:
-        """Fail an edit whose actor has ended without a word."""
+        """Fail an edit whose actor has ended without reporting."""
         queue = self.queues.get(edit.message_id)
         if queue is None or queue.edit is not edit:
             return  # it has told how it ended
@@ -398,7 +398,7 @@ class SequencerActor(LimnerActor):
             f"the {edit.kind} of message {edit.message_id!r} failed: {why}; "
             "the text may still be written"
         )
-        self.log_edit("edit_failed", **names_of(edit), reason=describe(error))
+        self.log_write_event("edit_failed", **names_of(edit), reason=describe(error))
         queue.edit_over(edit.edit_id, None)
         edit.future.fail_if_pending(error)
         self.carry_out(edit.message_id)
@@ -407,13 +407,13 @@ class SequencerActor(LimnerActor):
         """Reconcile a text by itself, a while after it was written."""
         edit = self.reconciler.due(message_id)
         if edit is not None:
-            self.queue(message_id).ask_edit(edit)
+            self.queue(message_id).queue_edit(edit)
 
     def release(self, message_id: str) -> None:
         """Begin writes of a message again, if they are held."""
         queue = self.queues.get(message_id)
         if queue is not None and queue.held:
-            self.log_edit("writes_released", message_id=message_id)
+            self.log_write_event("writes_released", message_id=message_id)
             queue.release()
 
     def pending(self, message_id: str) -> Pending:
@@ -427,7 +427,7 @@ class SequencerActor(LimnerActor):
             held=queue.held,
             writing=writing,
             waiting=queue.kinds,
-            gathering=len(queue.gathering(is_wanted)),
+            gathering=len(queue.gathering(is_pending)),
         )
 
     # The end
@@ -442,7 +442,7 @@ class SequencerActor(LimnerActor):
         self.leave_if_done()
 
     def fail(self, cause: BaseException) -> None:
-        """End all sessions as failed: a part of the studio has, which all need."""
+        """End all sessions as failed, because a shared actor has failed."""
         self.closing, self.cause = True, cause
         self.reconciler.stop()
         for message_id, queue in list(self.queues.items()):
@@ -464,13 +464,13 @@ class SequencerActor(LimnerActor):
         return StudioClosed(f"the studio is closed{f': {self.cause}' if self.cause else ''}")
 
 
-def is_wanted(request: Regenerate) -> bool:
+def is_pending(request: Regenerate) -> bool:
     """Return whether a request has no outcome yet."""
     return not request.future.done
 
 
-def failed(opening: OpenStream | Regenerate, reason: BaseException | None) -> SessionEnded:
-    """Return the end of a session that has ended without a word."""
+def failed_end(opening: OpenStream | Regenerate, reason: BaseException | None) -> SessionEnded:
+    """Return the end of a session whose actor has ended without reporting."""
     why = "it was stopped" if reason is None else describe(reason)
     return SessionEnded(
         session_id=opening.session_id,
@@ -483,7 +483,7 @@ def failed(opening: OpenStream | Regenerate, reason: BaseException | None) -> Se
     )
 
 
-def settle(future: PooledFuture[Any], ended: SessionEnded | EditEnded) -> None:
+def resolve(future: PooledFuture[Any], ended: SessionEnded | EditEnded) -> None:
     """Set a future to what a session or an edit gives, unless it is set."""
     if ended.error is None:
         future.set_if_pending(ended.result)
@@ -491,7 +491,7 @@ def settle(future: PooledFuture[Any], ended: SessionEnded | EditEnded) -> None:
         future.fail_if_pending(ended.error)
 
 
-def tell_end(log: EventLog, opening: OpenStream | Regenerate, ended: SessionEnded) -> None:
+def report_end(log: EventLog, opening: OpenStream | Regenerate, ended: SessionEnded) -> None:
     """Log how a session has ended, and set the future of a stream."""
     log.tell(
         SequencerActor.role,
@@ -503,4 +503,4 @@ def tell_end(log: EventLog, opening: OpenStream | Regenerate, ended: SessionEnde
     )
     if isinstance(opening, OpenStream):
         opening.stream.end(f"its session has ended ({ended.outcome})")
-        settle(opening.stream.future, ended)
+        resolve(opening.stream.future, ended)

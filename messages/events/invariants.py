@@ -1,5 +1,17 @@
 """The audit of an event log: whether the invariants I1 to I8 hold, from the log alone.
 
+- I1: a session has exactly one `session_ended`, and at most one `text_written`.
+- I2: `text_written` comes after `session_sealed`, and after `task_settled` of each sealed task.
+- I3: at each grant the weights out in its lane, this one counted, are within `max_concurrent`.
+- I4: at each grant the lane's last grant is at least `min_time` ago.
+- I5: each request ends in exactly one grant, drop or withdrawal, each slot in exactly one release,
+  revocation or expiry.
+- I6: `placed` and `unplaced` of a `text_written` are exactly the session's completed tasks.
+- I7: each `generation_started` names a slot that is out.
+- I8: `seq` has no gap and no repeat, except for an `events_lost` that names the gap.
+
+`session_rules` checks I1, I2 and I6, `lane_rules` I3, I4, I5 and I7.
+
 One pass, in memory bounded by what is open. Of what has ended, only the last `REMEMBERED` names
 are kept, to name the earlier event when one comes again; that it came again is noticed anyway, as
 it is then the end of nothing that is open.

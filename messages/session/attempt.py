@@ -1,8 +1,8 @@
 """What is under way for one task: its request, its slot, its call, its backoff. No clock.
 
-A task says what is known of a picture; its attempt says what is out for it at the moment. Each
-change gives the next value, by a table, so that a message that comes twice or too late changes
-nothing that it should not.
+A task says what is known of a picture; its attempt says what is outstanding for it at the moment,
+through all calls of the generator. Each change returns the next value, by a table; a change that
+the table does not allow raises `ValueError`.
 """
 
 from enum import StrEnum
@@ -53,9 +53,9 @@ class CallEnd(StrEnum):
     LATE = "late"
     """The task has settled: a picture is kept, and nobody waits for it."""
     LAPSED = "lapsed"
-    """The slot expired before the call began: the task is queued again."""
+    """The slot expired before the call began: the task is queued again, or has had its attempts."""
     REVOKED = "revoked"
-    """The slot was revoked: the task is queued again, at its old place."""
+    """The slot was revoked: the task is queued again, first of its owner."""
     TIMED_OUT = "timed out"
     """The call took too long: it has failed, and may be tried again."""
     FAILED = "failed"
@@ -161,7 +161,7 @@ class Attempt(NamedTuple):
         """Return the attempt with nothing out until a while has passed.
 
         Raises:
-            ValueError: unless nothing is out.
+            ValueError: if the state is not IDLE.
         """
         self._check(AttemptState.BACKING_OFF)
         return self._replace(state=AttemptState.BACKING_OFF, revoked=False)

@@ -7,9 +7,9 @@ class GatherState(StrEnum):
     """Whether a regeneration session takes requests, and what it waits for."""
 
     GATHERING = "gathering"
-    """Nothing new may come for a while before it seals."""
+    """The quiet period runs: requests are awaited."""
     QUIET = "quiet"
-    """Nothing new has come for a while: it seals as soon as all is settled."""
+    """The quiet period has ended: it seals as soon as all is settled."""
     APPLYING = "applying"
     """It was asked to write: it seals as soon as what was requested is read."""
     SEALED = "sealed"

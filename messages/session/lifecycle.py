@@ -77,10 +77,10 @@ class SettleDue(Message):
     """session's timer → session: nothing new was requested for a while.
 
     Args:
-        waits: which of its waits is over; one that is over already is ignored.
+        wait_number: which of its waits is over; one that is over already is ignored.
     """
 
-    waits: int
+    wait_number: int
 
 
 class CancelSession(Message):
@@ -103,10 +103,10 @@ class DeadlinePassed(Message):
     """session's timer → session → writer: the session's time is over.
 
     Args:
-        waits: which of a session's waits is over; one that is over already is ignored.
+        wait_number: which of a session's waits is over; one that is over already is ignored.
     """
 
-    waits: int = 0
+    wait_number: int = 0
 
 
 class LoadOverdue(Message):
@@ -125,8 +125,8 @@ class SessionEnded(Message):
         outcome: how it ended.
         result: for its future.
         error: in place of a result.
-        heard: names of the requests that came before its seal; those after are of the next one.
-            `None` if it ended without a word: then it has an answer for all.
+        heard: names of the requests that it took; the others are of the next one. `None` if its
+            actor ended without reporting: then it has an answer for all.
     """
 
     session_id: str

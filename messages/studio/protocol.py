@@ -9,7 +9,11 @@ class CloseStudio(Message):
 
 
 class ReportStatus(Message):
-    """studio → root, limiter: asked by the edge; the reply is a value of `status`."""
+    """studio → root, sequencer, limiter: asked by the edge.
+
+    The root replies with the refs of limiter, caller and sequencer; the sequencer with how many
+    sessions live and how many wait; the limiter with a `LaneStatus` a lane.
+    """
 
 
 class SessionsOver(Message):

@@ -1,4 +1,4 @@
-"""What a write makes of a text: a stream's, a regeneration's, a host's edit. Pure.
+"""What a write makes of a text: a stream's, a regeneration's, a host's edit. No actor, no store.
 
 Each is a `Draft`, so that one executor writes them all: `limner.actors.stores.compare_and_set`.
 """
@@ -29,7 +29,7 @@ ReadRegistry = Callable[[], Registry]
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
+class WriteResult:
     """How a write ended.
 
     Args:
@@ -51,8 +51,8 @@ class Draft:
 
     Args:
         message_id: whose text.
-        compose: returns it, on the text that the store holds: `None` if there is none, or while
-            it is not known.
+        compose: composes on the stored text, which is `None` if there is none or it is not known
+            yet; may read the registry, and runs what a host gave.
         update: returns what the write settles in the registry.
         result: returns what the future gives, or raises.
         on_stored: whether it is composed on the text that the store holds, which is read before.
@@ -62,18 +62,18 @@ class Draft:
     message_id: str
     compose: Callable[[str | None, ReadRegistry], Composed]
     update: Callable[[Composed], RegistryUpdate]
-    result: Callable[[Written], Illustrated]
-    on_stored: bool = True
-    always: bool = False
+    result: Callable[[WriteResult], Illustrated]
+    needs_stored: bool = True
+    even_if_unchanged: bool = False
 
 
-def streamed(
+def stream_draft(
     message_id: str, totals: StreamSealed, tasks: tuple[Task, ...], settings: Settings
 ) -> Draft:
     """Return the draft of a text that was streamed.
 
-    It takes the place of what the store holds if that is its beginning, as a host has it that
-    saves while it streams. Any other text is newer, and is what the pictures go into.
+    If the stored text is its beginning, as a host may save while it streams, the streamed text
+    replaces it. Any other stored text is newer, and the pictures go into that.
 
     Args:
         message_id: the message.
@@ -115,10 +115,10 @@ def streamed(
         )
 
     result = _session_result(message_id, totals, tasks)
-    return Draft(message_id, compose_on, update, result, on_stored=False, always=True)
+    return Draft(message_id, compose_on, update, result, needs_stored=False, even_if_unchanged=True)
 
 
-def regenerated(
+def regeneration_draft(
     message_id: str, totals: RequestsSealed, tasks: tuple[Task, ...], settings: Settings
 ) -> Draft:
     """Return the draft of what was requested for a text that the store has already.
@@ -158,10 +158,10 @@ def regenerated(
     return Draft(message_id, compose_on, update, _session_result(message_id, totals, tasks))
 
 
-def edited(edit: EditText) -> Draft:
+def edit_draft(edit: EditText) -> Draft:
     """Return the draft of a host's change, or of a reconciling.
 
-    Its result raises `UnknownMessage` if the store has no such message, but for a reconciling.
+    Its result raises `UnknownMessage` if the store has no such message, except for a reconciling.
     """
     message_id = edit.message_id
 
@@ -176,7 +176,7 @@ def edited(edit: EditText) -> Draft:
             placed=composed.placed, removed=composed.removed, claims=composed.claims
         )
 
-    def result(written: Written) -> Illustrated:
+    def result(written: WriteResult) -> Illustrated:
         if written.gone and edit.kind != "reconcile":
             raise UnknownMessage(f"the store has no message {message_id!r}")
         composed, changed = written.composed, written.version is not None
@@ -197,8 +197,8 @@ def edited(edit: EditText) -> Draft:
 
 def _session_result(
     message_id: str, totals: StreamSealed | RequestsSealed, tasks: tuple[Task, ...]
-) -> Callable[[Written], Illustrated]:
-    def result(written: Written) -> Illustrated:
+) -> Callable[[WriteResult], Illustrated]:
+    def result(written: WriteResult) -> Illustrated:
         return illustrated(
             message_id,
             totals,

@@ -6,18 +6,18 @@ The rules, which a test holds against a plain reading of them:
   of that session and of the streams opened before.
 - Writes happen one at a time, in the order in which they were asked for. A stream has its place
   from its opening on, though it writes much later; an edit has its place when it is asked for. So
-  an edit comes after each stream opened before it, and never holds up one.
+  an edit comes after each stream opened before it, and never delays one of those.
 - Requests for pictures gather in a regeneration session, which takes its place as its write is
-  due: after the edits asked for until then, before the streams that wait for it. Its read of the
-  text waits for the edits that are before it, unless writes are held.
+  due: directly before the first stream that waits, so after the edits in front of that. Its read
+  of the text waits for the edits that are in front then, unless writes are held.
 - A stream that is opened goes before requests: those that wait are cancelled, and so is a session
   that still gathers. One that has sealed is written first.
-- Requests that come after their session has sealed are the first of the next one. It is known
-  when that session is gone: they are cancelled if a stream waits by then, or if they were cleared.
+- Requests that come after their session has sealed are the first of the next one. When that session
+  has ended they are passed on, or cancelled if a stream waits by then or they were cleared.
 - A session has an answer for the request that it was opened for, whatever it has heard.
 - While writes are held none begins; what is under way goes on, and pictures go on being made.
 - Once the studio has failed nothing begins.
-- What is told twice, too late, or of what there is not, changes nothing.
+- Duplicate, late and unknown reports are ignored.
 
 What follows from each step is appended to `steps`, for the one owner to carry out in order.
 """
@@ -33,17 +33,17 @@ from limner.messages.writes.steps import (
     BeginEdit,
     BeginSession,
     Cancel,
-    Cancelled,
-    CancelWriting,
+    CancelReason,
+    CancelStream,
+    ConfirmHold,
     GiveTurn,
-    Held,
-    Hurry,
     LetRead,
     NothingToApply,
     PassOn,
     Request,
+    SealNow,
     Step,
-    WithdrawRequests,
+    WithdrawRegeneration,
 )
 
 
@@ -78,7 +78,7 @@ class MessageQueue:
         "_order",
         "_passed_on",
         "_requests",
-        "_session_over",
+        "_session_finished",
         "_withdrawn",
         "_written",
         "edit",
@@ -101,7 +101,7 @@ class MessageQueue:
         self._requests: tuple[Request, ...] = ()
         self._passed_on: dict[str, Request] = {}
         self._cleared: frozenset[str] = frozenset()
-        self._session_over = self._withdrawn = self._closing = self._failed = False
+        self._session_finished = self._withdrawn = self._closing = self._failed = False
         self._written: Version | None = None
         self._awaited: set[str] | None = None
         self._holds: tuple[Any, ...] = ()
@@ -111,18 +111,18 @@ class MessageQueue:
     def open_stream(self, opening: OpenStream) -> None:
         """Begin the session of a stream, or queue it; requests give way to it."""
         if self._closing:
-            self.steps.append(Cancel(opening, Cancelled.STUDIO_CLOSED))
+            self.steps.append(Cancel(opening, CancelReason.STUDIO_CLOSED))
             return
         if self._gathers:
-            self.steps.append(WithdrawRequests(Cancelled.OVERTAKEN))
-        self._cancel_requests(Cancelled.OVERTAKEN)
+            self.steps.append(WithdrawRegeneration(CancelReason.OVERTAKEN))
+        self._cancel_requests(CancelReason.OVERTAKEN)
         self._order.append(opening)
         self._begin_next()
 
     def request(self, request: Regenerate) -> None:
         """Add a request to those that gather, begin a session for it, or queue it."""
         if self._closing:
-            self.steps.append(Cancel(request, Cancelled.STUDIO_CLOSED))
+            self.steps.append(Cancel(request, CancelReason.STUDIO_CLOSED))
         elif self._gathers:
             self._pass_on(request)
         else:
@@ -136,14 +136,14 @@ class MessageQueue:
         elif self._requests:
             self._requests = (*self._requests, request)
         elif self._closing:
-            self.steps.append(Cancel(request, Cancelled.STUDIO_CLOSED))
+            self.steps.append(Cancel(request, CancelReason.STUDIO_CLOSED))
         else:
             self.steps.append(NothingToApply(request))
 
-    def ask_edit(self, edit: EditText) -> None:
+    def queue_edit(self, edit: EditText) -> None:
         """Begin an edit, or queue it."""
         if self._closing:
-            self.steps.append(Cancel(edit, Cancelled.STUDIO_CLOSED))
+            self.steps.append(Cancel(edit, CancelReason.STUDIO_CLOSED))
             return
         self._order.append(edit)
         self._advance()
@@ -151,12 +151,12 @@ class MessageQueue:
     def cancel_stream(self, session_id: str) -> None:
         """Cancel a stream, whether its session has begun or not; one that has ended is ignored."""
         if isinstance(self.session, OpenStream) and self.session.session_id == session_id:
-            self.steps.append(CancelWriting())
+            self.steps.append(CancelStream())
             return
         for place, operation in enumerate(self._order):
             if isinstance(operation, OpenStream) and operation.session_id == session_id:
                 del self._order[place]
-                self.steps.append(Cancel(operation, Cancelled.BY_ITS_STREAM))
+                self.steps.append(Cancel(operation, CancelReason.BY_ITS_STREAM))
                 self._begin_next()
                 return
 
@@ -173,29 +173,29 @@ class MessageQueue:
         self.held = False
         self._advance()
 
-    def clear(self, wanted: Callable[[Regenerate], bool]) -> int:
+    def clear(self, is_pending: Callable[[Regenerate], bool]) -> int:
         """Cancel edits and requests that wait, and a regeneration that does not write yet.
 
         Args:
-            wanted: whether a request has no outcome yet.
+            is_pending: whether a request has no outcome yet.
 
         Returns:
-            How many were cancelled.
+            How many of them had no outcome yet; one that is being written is counted, and written.
         """
-        gathering = self.gathering(wanted)
+        gathering = self.gathering(is_pending)
         if gathering and isinstance(self.session, Regenerate):
-            self.steps.append(WithdrawRequests(Cancelled.CLEARED, sealed_too=True))
+            self.steps.append(WithdrawRegeneration(CancelReason.CLEARED, sealed_too=True))
             if self.writing != self.session.session_id:
                 self._withdrawn = True
                 self._remove_turn()
         self._cleared |= {request.session_id for request in gathering}
-        self._cancel_requests(Cancelled.CLEARED)
+        self._cancel_requests(CancelReason.CLEARED)
         edits = [operation for operation in self._order if isinstance(operation, EditText)]
         self._order = [
             operation for operation in self._order if not isinstance(operation, EditText)
         ]
         for edit in edits:
-            self.steps.append(Cancel(edit, Cancelled.CLEARED))
+            self.steps.append(Cancel(edit, CancelReason.CLEARED))
             self._edit_is_over(edit.edit_id)
         self._advance()
         return len(gathering) + len(edits)
@@ -204,7 +204,7 @@ class MessageQueue:
         """Refuse what is new, hold nothing, and apply what gathers."""
         self._closing, self.held = True, False
         if isinstance(self.session, Regenerate):
-            self.steps.append(Hurry())
+            self.steps.append(SealNow())
         self._advance()
 
     def fail(self) -> None:
@@ -216,9 +216,9 @@ class MessageQueue:
                 operation.due = False
                 turns.append(operation)
             else:
-                self.steps.append(Cancel(operation, Cancelled.STUDIO_CLOSED))
+                self.steps.append(Cancel(operation, CancelReason.STUDIO_CLOSED))
         self._order = [*turns]
-        self._cancel_requests(Cancelled.STUDIO_CLOSED)
+        self._cancel_requests(CancelReason.STUDIO_CLOSED)
         self._awaited = None  # a session that is to end reads nothing
         self._advance()
 
@@ -227,7 +227,7 @@ class MessageQueue:
     def request_turn(self, session_id: str) -> None:
         """Queue the session's write; begin it if its turn has come."""
         session = self.session
-        if session is None or session.session_id != session_id or self._session_over:
+        if session is None or session.session_id != session_id or self._session_finished:
             return
         if self.writing == session_id or self._withdrawn or self._failed:
             return
@@ -241,7 +241,7 @@ class MessageQueue:
 
     def await_edits(self) -> None:
         """Allow the regeneration session to read, now or once the edits before are over."""
-        if not isinstance(self.session, Regenerate) or self._session_over or self._failed:
+        if not isinstance(self.session, Regenerate) or self._session_finished or self._failed:
             return
         ahead = self._order[: self._first_stream()]
         edits = {operation.edit_id for operation in ahead if isinstance(operation, EditText)}
@@ -251,18 +251,18 @@ class MessageQueue:
         if self.held or not edits:
             self._let_read()
 
-    def session_over(self, session_id: str) -> None:
+    def session_finished(self, session_id: str) -> None:
         """Begin the next write: the session has written, or will not."""
         if self.session is None or self.session.session_id != session_id:
             return
-        self._session_over = True
+        self._session_finished = True
         self._awaited = None
         self._remove_turn()
         if self.writing == session_id:
             self.writing = None
         self._advance()
 
-    def session_gone(self, ended: SessionEnded) -> None:
+    def session_terminated(self, ended: SessionEnded) -> None:
         """Begin the next session: the last actor of this one has ended.
 
         Args:
@@ -270,22 +270,22 @@ class MessageQueue:
         """
         if self.session is None or self.session.session_id != ended.session_id:
             return
-        self.session_over(ended.session_id)
+        self.session_finished(ended.session_id)
         late: list[Request] = []
         for name, request in self._passed_on.items():
             # the first one is never late: a session that had its name again would be no new one
             if ended.heard is None or name in ended.heard or name == ended.session_id:
                 self.steps.append(Answer(request, ended))
             elif self._failed:
-                self._cancel(request, Cancelled.STUDIO_CLOSED)
+                self._cancel(request, CancelReason.STUDIO_CLOSED)
             elif name in self._cleared:
-                self._cancel(request, Cancelled.CLEARED)
+                self._cancel(request, CancelReason.CLEARED)
             elif self._streams_wait:
-                self._cancel(request, Cancelled.OVERTAKEN)
+                self._cancel(request, CancelReason.OVERTAKEN)
             else:
                 late.append(request)
         self.session, self._passed_on, self._cleared = None, {}, frozenset()
-        self._session_over = self._withdrawn = False
+        self._session_finished = self._withdrawn = False
         self._requests = (*late, *self._requests)
         self._begin_next()
 
@@ -328,14 +328,14 @@ class MessageQueue:
             isinstance(operation, OpenStream) for operation in self._order
         )
 
-    def gathering(self, wanted: Callable[[Regenerate], bool]) -> list[Regenerate]:
+    def gathering(self, is_pending: Callable[[Regenerate], bool]) -> list[Regenerate]:
         """Return the requests that have no outcome yet, and were not cleared."""
         return [
             request
             for request in (*self._passed_on.values(), *self._requests)
             if isinstance(request, Regenerate)
             and request.session_id not in self._cleared
-            and wanted(request)
+            and is_pending(request)
         ]
 
     @property
@@ -363,7 +363,7 @@ class MessageQueue:
         if self.writing is not None:
             return
         for future in self._holds:
-            self.steps.append(Held(future))
+            self.steps.append(ConfirmHold(future))
         self._holds = ()
         if self.held or not self._order:
             return
@@ -404,21 +404,21 @@ class MessageQueue:
                 self.steps.append(BeginSession(request))
             self._pass_on(request)
         if self._closing and self.session is not None:
-            self.steps.append(Hurry())
+            self.steps.append(SealNow())
 
     def _pass_on(self, request: Request) -> None:
         name = request.name if isinstance(request, ApplyNow) else request.session_id
         self._passed_on[name] = request
         self.steps.append(PassOn(request))
 
-    def _cancel_requests(self, reason: Cancelled) -> None:
+    def _cancel_requests(self, reason: CancelReason) -> None:
         requests, self._requests = self._requests, ()
         for request in requests:
             self._cancel(request, reason)
 
-    def _cancel(self, request: Request, reason: Cancelled) -> None:
+    def _cancel(self, request: Request, reason: CancelReason) -> None:
         """Cancel a request; an `ApplyNow` for what is cancelled has nothing to apply."""
-        if isinstance(request, ApplyNow) and reason is not Cancelled.STUDIO_CLOSED:
+        if isinstance(request, ApplyNow) and reason is not CancelReason.STUDIO_CLOSED:
             self.steps.append(NothingToApply(request))
         else:
             self.steps.append(Cancel(request, reason))

@@ -107,7 +107,7 @@ class ReleaseWrites(Message):
 class ClearWrites(Message):
     """studio → sequencer: cancel what waits, but for what is streamed.
 
-    The future is given how many edits and requests were cancelled.
+    The future is given how many edits and requests had no outcome yet.
     """
 
     message_id: str

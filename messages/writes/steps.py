@@ -13,7 +13,7 @@ Request = Regenerate | ApplyNow
 Operation = OpenStream | Regenerate | ApplyNow | EditText
 
 
-class Cancelled(StrEnum):
+class CancelReason(StrEnum):
     """Why something that was asked for is not done."""
 
     CLEARED = "they were cleared"
@@ -34,11 +34,11 @@ class PassOn(NamedTuple):
     request: Request
 
 
-class Hurry(NamedTuple):
+class SealNow(NamedTuple):
     """Tell the regeneration session to gather no longer."""
 
 
-class WithdrawRequests(NamedTuple):
+class WithdrawRegeneration(NamedTuple):
     """Tell the regeneration session to write nothing.
 
     Args:
@@ -46,7 +46,7 @@ class WithdrawRequests(NamedTuple):
         sealed_too: whether also if it has sealed, but does not write yet.
     """
 
-    reason: Cancelled
+    reason: CancelReason
     sealed_too: bool = False
 
 
@@ -54,7 +54,7 @@ class LetRead(NamedTuple):
     """Tell the regeneration session that it may read the text."""
 
 
-class CancelWriting(NamedTuple):
+class CancelStream(NamedTuple):
     """Tell the session of a stream to write nothing."""
 
 
@@ -78,7 +78,7 @@ class Cancel(NamedTuple):
     """Fail the future of what will not be done."""
 
     operation: Operation
-    reason: Cancelled
+    reason: CancelReason
 
 
 class Answer(NamedTuple):
@@ -89,12 +89,12 @@ class Answer(NamedTuple):
 
 
 class NothingToApply(NamedTuple):
-    """Set the future of an `ApplyNow` that found no requests to `None`."""
+    """Set to `None` the future of an `ApplyNow` that has nothing to apply."""
 
     request: ApplyNow
 
 
-class Held(NamedTuple):
+class ConfirmHold(NamedTuple):
     """Set the future of a hold: no write is under way."""
 
     future: Any
@@ -103,14 +103,14 @@ class Held(NamedTuple):
 Step = (
     BeginSession
     | PassOn
-    | Hurry
-    | WithdrawRequests
+    | SealNow
+    | WithdrawRegeneration
     | LetRead
-    | CancelWriting
+    | CancelStream
     | GiveTurn
     | BeginEdit
     | Cancel
     | Answer
     | NothingToApply
-    | Held
+    | ConfirmHold
 )

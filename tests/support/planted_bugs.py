@@ -152,7 +152,7 @@ BUGS = (
     Bug(
         "retry-forgotten",
         "A task that failed is not tried again.",
-        "ProcessorActor.fail",
+        "ProcessorActor.retry_or_fail",
         "work.timer = self.system.clock.after(delay, self.actor_ref, RetryDue(task_id=task.id))",
         "pass",
     ),
@@ -196,7 +196,7 @@ BUGS = (
     Bug(
         "turn-not-taken-back",
         "The turn to write of a session that has ended without a write is not taken back.",
-        "MessageQueue.session_over",
+        "MessageQueue.session_finished",
         "self.writing = None",
         "pass",
     ),
@@ -217,7 +217,7 @@ BUGS = (
     Bug(
         "edit-overwritten",
         "On a conflict the text of the host's edit is overwritten.",
-        "streamed.compose_on",
+        "stream_draft.compose_on",
         "replaces = stored is None or totals.text.startswith(stored)",
         "replaces = True",
     ),

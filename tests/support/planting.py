@@ -12,6 +12,7 @@ from __future__ import annotations
 import ast
 import re
 import textwrap
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from difflib import unified_diff
@@ -26,6 +27,9 @@ Function = ast.FunctionDef | ast.AsyncFunctionDef
 class NotPlantable(Exception):
     """The code has changed since the bug was written."""
 
+
+_parsing = threading.Lock()
+"""`ast.parse` in two threads at once may raise a SystemError (CPython 3.11, issue 106905)."""
 
 CHAOS = "chaos"
 """The scenario that has every fault."""
@@ -78,7 +82,8 @@ def plant(bug: Bug, root: Path) -> None:
     Raises:
         NotPlantable: as `edit` does.
     """
-    path, source, _ = edit(bug, root)
+    with _parsing:
+        path, source, _ = edit(bug, root)
     path.write_text(source, "utf-8")
 
 

@@ -108,9 +108,9 @@ class QueueModel:
     def sessions_waiting(self):
         return len(self.streams) + len(self.requests)
 
-    def gathering(self, wanted):
+    def gathering(self, is_pending):
         open_requests = self.all("request", status="told") + self.all("request")
-        return [line for line in open_requests if not line.cleared and wanted(line.asked)]
+        return [line for line in open_requests if not line.cleared and is_pending(line.asked)]
 
     # what is asked for
 
@@ -155,7 +155,7 @@ class QueueModel:
         else:
             self.cancel(line, "nothing")
 
-    def ask_edit(self, name, asked):
+    def queue_edit(self, name, asked):
         line = self.ask("edit", name, asked)
         if self.closed:
             self.cancel(line, "STUDIO_CLOSED")
@@ -181,8 +181,8 @@ class QueueModel:
         self.held = False
         self.go_on()
 
-    def clear(self, wanted):
-        cleared = self.gathering(wanted)
+    def clear(self, is_pending):
+        cleared = self.gathering(is_pending)
         if cleared and self.regenerates:
             self.told.append(("withdraw", "CLEARED", True))
             if not self.session.writes:
@@ -235,12 +235,12 @@ class QueueModel:
         self.reads_after = before + self.all("edit", status="live")
         self.let_read_if_due()
 
-    def session_over(self, name):
+    def session_finished(self, name):
         if self.session and self.session.name == name:
             self.session.over, self.reads_after = True, None
             self.go_on()
 
-    def session_gone(self, name, heard, ended):
+    def session_terminated(self, name, heard, ended):
         if self.session is None or self.session.name != name:
             return
         streams_wait = bool(self.streams)

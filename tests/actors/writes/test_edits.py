@@ -69,7 +69,7 @@ def test_a_picture_that_was_stripped_can_be_removed_for_good_in_any_store(tmp_pa
         "memory": lambda: MemoryStore(pictures),
         "sqlite": lambda: SqlStore(f"sqlite:///{tmp_path}/texts.db", pictures),
         "files": lambda: FileStore(tmp_path / "texts", pictures),
-        "documents": lambda: Held(pictures),
+        "documents": lambda: ConfirmHold(pictures),
         "chat": lambda: ChatFileStore(chat, pictures),
     }[kind]()
     with Studio.open(Settings(), store=store, generator="instant") as studio:
@@ -84,7 +84,7 @@ def test_a_picture_that_was_stripped_can_be_removed_for_good_in_any_store(tmp_pa
             studio.remove("2", roof).get(timeout=10)
 
 
-class Held(DocumentStore):
+class ConfirmHold(DocumentStore):
     """A host's own store: documents in memory."""
 
     def __init__(self, pictures):

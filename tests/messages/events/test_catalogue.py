@@ -90,7 +90,7 @@ def sent_by_source(source):
 def name_sent(call):
     """Return the argument of a call that is the name of an event, if there is one."""
     called = ast.unparse(call.func).rpartition(".")[2].strip("_")
-    if called in {"log_event", "log_edit", "Step", "LaneStep"} and call.args:
+    if called in {"log_event", "log_write_event", "Step", "LaneStep"} and call.args:
         return call.args[0]
     if called == "tell" and len(call.args) > 1:
         return call.args[1]

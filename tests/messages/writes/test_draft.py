@@ -18,7 +18,7 @@ from limner.messages.tasks import Task, TaskState
 from limner.messages.text.compose import Composed
 from limner.messages.text.marks import mark
 from limner.messages.text.reconcile import reconcile
-from limner.messages.writes.draft import Draft, edited, regenerated, streamed
+from limner.messages.writes.draft import Draft, edit_draft, regeneration_draft, stream_draft
 from limner.messages.writes.protocol import EditText
 
 TEXT = f"It rained. {tag('a roof')} It stopped."
@@ -95,7 +95,7 @@ def write(store, draft, *, version=None, given_up=lambda: False):
 def stream(text=TEXT, *tasks):
     matches = tuple(scan(text, SETTINGS.notation))
     totals = StreamSealed(task_ids=frozenset(), text=text, matches=matches)
-    return streamed("m", totals, tasks, SETTINGS)
+    return stream_draft("m", totals, tasks, SETTINGS)
 
 
 def picture(text=TEXT):
@@ -106,11 +106,11 @@ def picture(text=TEXT):
 def request(place="append"):
     request = PictureRequest(prompt=PROMPT, place=place, target=PROMPT.id)
     totals = RequestsSealed(task_ids=frozenset([TASK.id]), requests={TASK.id: request})
-    return regenerated("m", totals, (TASK,), SETTINGS)
+    return regeneration_draft("m", totals, (TASK,), SETTINGS)
 
 
 def edit(change, kind="edit"):
-    return edited(EditText(edit_id="e", message_id="m", kind=kind, change=change, future=None))
+    return edit_draft(EditText(edit_id="e", message_id="m", kind=kind, change=change, future=None))
 
 
 def upper(text, registry):
@@ -225,7 +225,7 @@ def test_a_regeneration_that_changes_nothing_but_the_registry_is_written():
 def test_a_regeneration_that_came_to_nothing_writes_nothing():
     totals = RequestsSealed(task_ids=frozenset(), requests={})
     store = Store(TEXT)
-    result, _ = write(store, regenerated("m", totals, (), SETTINGS))
+    result, _ = write(store, regeneration_draft("m", totals, (), SETTINGS))
     assert (store.written, result.text, result.unwritten) == ([], TEXT, Unwritten.UNCHANGED)
 
 
@@ -280,20 +280,20 @@ def test_what_settles_something_is_written_though_the_text_stays(settles):
 
 
 @given(st.booleans(), st.booleans())
-def test_a_draft_that_changes_nothing_is_written_if_it_always_is(always, on_stored):
+def test_a_draft_that_changes_nothing_is_written_if_it_always_is(even_if_unchanged, needs_stored):
     plain = edit(lambda text, _: None)
     draft = Draft(
         "m",
         lambda text, _: Composed(text="text"),
         plain.update,
         plain.result,
-        on_stored=on_stored,
-        always=always,
+        needs_stored=needs_stored,
+        even_if_unchanged=even_if_unchanged,
     )
     store = Store("text")
     result, _ = write(store, draft, version=1)
     # what is not composed on the stored text cannot tell that it is the same
-    assert result.written == bool(store.written) == (always or not on_stored)
+    assert result.written == bool(store.written) == (even_if_unchanged or not needs_stored)
 
 
 def test_a_change_is_given_the_registry_or_an_empty_one_if_the_store_has_none():

@@ -17,14 +17,14 @@ from limner.messages.writes.steps import (
     BeginEdit,
     BeginSession,
     Cancel,
-    CancelWriting,
+    CancelStream,
+    ConfirmHold,
     GiveTurn,
-    Held,
-    Hurry,
     LetRead,
     NothingToApply,
     PassOn,
-    WithdrawRequests,
+    SealNow,
+    WithdrawRegeneration,
 )
 
 KINDS = ("edit", "remove", "rewrite", "reconcile")
@@ -47,13 +47,13 @@ def plain(step):
             return ("begin session", name_of(step.opening))
         case PassOn():
             return ("pass on", name_of(step.request))
-        case Hurry():
+        case SealNow():
             return ("hurry",)
-        case WithdrawRequests():
+        case WithdrawRegeneration():
             return ("withdraw", step.reason.name, step.sealed_too)
         case LetRead():
             return ("let read",)
-        case CancelWriting():
+        case CancelStream():
             return ("cancel writing",)
         case GiveTurn():
             return ("give turn", step.written)
@@ -65,7 +65,7 @@ def plain(step):
             return ("answer", name_of(step.request), step.ended)
         case NothingToApply():
             return ("nothing to apply", step.request.name)
-        case Held():
+        case ConfirmHold():
             return ("held", step.future)
 
 
@@ -99,7 +99,7 @@ class History:
         self.edits = {}  # likewise
         self.told = []  # names of requests that the session has been told of
         self.session = None
-        self.due = self.session_over = False
+        self.due = self.session_finished = False
         self.writer = None
         self.held = self.closed = self.failed = False
         self.refused = set()
@@ -115,7 +115,7 @@ class History:
         self.asked[name] = (kind, self.number)
         return name
 
-    def wanted(self, request):
+    def is_pending(self, request):
         name = request.session_id
         return name not in self.refused and not self.outcomes[name]
 
@@ -143,7 +143,7 @@ class History:
                 name = self.new("apply")
                 apply = ApplyNow.trusted(name=name, message_id="m", waits=args[0], future=None)
                 given = theirs(apply), mine(name, apply)
-            case "ask_edit":
+            case "queue_edit":
                 name = self.new("edit")
                 self.edits[name] = "waiting"
                 edit = EditText.trusted(
@@ -162,7 +162,7 @@ class History:
                     clear(lambda request: request.session_id not in before)
                     for clear in (theirs, mine)
                 )
-            case "session_gone":
+            case "session_terminated":
                 name, heard = args
                 ended = SessionEnded.trusted(
                     session_id=name, message_id="m", outcome="written", result=None, error=None,
@@ -185,9 +185,9 @@ class History:
             case "close" | "fail":
                 self.failed = self.failed or call == "fail"
                 self.held, self.closed = False, True
-            case "request_turn" if args[0] == self.session and not self.session_over:
+            case "request_turn" if args[0] == self.session and not self.session_finished:
                 self.due = True
-            case "session_over" if args[0] == self.session:
+            case "session_finished" if args[0] == self.session:
                 self.end_of_session()
             case "edit_over" if self.edits.get(args[0]) == "live":
                 self.edits[args[0]] = "done"
@@ -195,7 +195,7 @@ class History:
                 self.writer = None
 
     def end_of_session(self):
-        self.session_over, self.due = True, False
+        self.session_finished, self.due = True, False
         if self.writer == self.session:
             self.writer = None
         if self.session in self.streams and self.streams[self.session] != "done":
@@ -217,8 +217,8 @@ class History:
         assert queue.sessions_waiting == model.sessions_waiting, self.story
         assert queue.held == model.held == self.held, self.story
         assert queue.writing == model.writing == self.writer, self.story
-        gathering = [request.session_id for request in queue.gathering(self.wanted)]
-        assert gathering == [line.name for line in model.gathering(self.wanted)], self.story
+        gathering = [request.session_id for request in queue.gathering(self.is_pending)]
+        assert gathering == [line.name for line in model.gathering(self.is_pending)], self.story
         self.nothing_is_kept_from_beginning()
 
     # what must hold
@@ -229,7 +229,7 @@ class History:
                 (name,) = about
                 self.begun[name] += 1
                 assert self.session is None, self.story
-                self.session, self.session_over, self.due = name, False, False
+                self.session, self.session_finished, self.due = name, False, False
                 if name in self.streams:
                     self.streams[name] = "live"
                 else:
@@ -292,10 +292,10 @@ class History:
                 self.do("release")
             elif self.edits.get(self.writer) == "live":
                 self.do("edit_over", self.writer, None)
-            elif not (self.due or self.session_over) and pick((True, False)):
+            elif not (self.due or self.session_finished) and pick((True, False)):
                 self.do("request_turn", self.session)
             else:
-                self.do("session_gone", self.session, frozenset(self.told))
+                self.do("session_terminated", self.session, frozenset(self.told))
         assert self.queue.idle, self.story
         assert all(self.outcomes[name] == 1 for name in self.asked), self.story
 
@@ -341,7 +341,7 @@ DRAWN = {
     "open_stream": (8, lambda history, _: history.do("open_stream")),
     "request": (12, lambda history, _: history.do("request")),
     "apply": (4, lambda history, pick: history.do("apply", pick((True, False)))),
-    "ask_edit": (12, lambda history, pick: history.do("ask_edit", pick(KINDS))),
+    "queue_edit": (12, lambda history, pick: history.do("queue_edit", pick(KINDS))),
     "cancel_stream": (4, cancel_stream),
     "hold": (3, lambda history, _: history.do("hold")),
     "release": (4, lambda history, _: history.do("release")),
@@ -350,11 +350,14 @@ DRAWN = {
     "fail": (0.3, lambda history, _: history.do("fail")),
     "request_turn": (10, lambda history, pick: history.do("request_turn", any_name(history, pick))),
     "await_edits": (6, lambda history, _: history.do("await_edits")),
-    "session_over": (6, lambda history, pick: history.do("session_over", any_name(history, pick))),
-    "session_gone": (
+    "session_finished": (
+        6,
+        lambda history, pick: history.do("session_finished", any_name(history, pick)),
+    ),
+    "session_terminated": (
         8,
         lambda history, pick: history.do(
-            "session_gone", any_name(history, pick), heard_of(history, pick)
+            "session_terminated", any_name(history, pick), heard_of(history, pick)
         ),
     ),
     "edit_over": (12, edit_over),
