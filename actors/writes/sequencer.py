@@ -159,6 +159,9 @@ class SequencerActor(LimnerActor):
     def on_receive(self, message: object) -> Any:
         """Handle one message."""
         match message:
+            case _ if isinstance(message, OF_ONE_MESSAGE):
+                self.dispatch(message)
+                self.carry_out(message.message_id)
             case ActorEnded():
                 self.actor_ended(message)
             case CloseStudio():
@@ -176,9 +179,6 @@ class SequencerActor(LimnerActor):
                 cleared = self.queue(message.message_id).clear(is_pending)
                 self.carry_out(message.message_id)
                 message.future.set_if_pending(cleared)
-            case _ if isinstance(message, OF_ONE_MESSAGE):
-                self.dispatch(message)
-                self.carry_out(message.message_id)
             case _:
                 return super().on_receive(message)
         return None
@@ -232,9 +232,7 @@ class SequencerActor(LimnerActor):
         """Carry out what a message's queue has decided; drop a queue that is idle."""
         steps = self.steps
         while steps:
-            todo, steps[:] = tuple(steps), ()
-            for step in todo:
-                self.carry_out_step(message_id, step)
+            self.carry_out_step(message_id, steps.pop(0))
         queue = self.queues.get(message_id)
         if queue is not None and queue.idle:
             del self.queues[message_id]

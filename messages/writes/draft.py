@@ -4,7 +4,7 @@ Each is a `Draft`, so that one executor writes them all: `limner.actors.stores.c
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from limner.messages.errors import UnknownMessage
 from limner.messages.pictures import Illustrated, Unplaced, Unwritten
@@ -28,8 +28,7 @@ ReadRegistry = Callable[[], Registry]
 """Reads what the store knows of the message; may block."""
 
 
-@dataclass(frozen=True, slots=True)
-class WriteResult:
+class WriteResult(NamedTuple):
     """How a write ended.
 
     Args:
@@ -45,8 +44,7 @@ class WriteResult:
     gone: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Draft:
+class Draft(NamedTuple):
     """What is to be written of one message.
 
     Args:
