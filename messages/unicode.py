@@ -32,6 +32,6 @@ def wellformed(text: str) -> str:
 def shown(text: str, limit: int = MAX_SHOWN) -> str:
     """Return a text as a terminal may show it: one line, printable, at most `limit` characters."""
     text = _ESCAPE.sub(" ", text[: 20 * limit])
-    text = "".join(one if unicodedata.category(one)[0] in _LETTERS else " " for one in text)
+    text = "".join(char if unicodedata.category(char)[0] in _LETTERS else " " for char in text)
     text = " ".join(text.split())
     return text if len(text) <= limit else text[: limit - 1] + "…"

@@ -150,7 +150,7 @@ class Bench(TyperGroup):
         return ["limiter", "stream"]
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        """Give one of them."""
+        """Return the command of a name."""
         if cmd_name not in self.list_commands(ctx):
             return None
         from importlib import import_module
@@ -399,7 +399,7 @@ def clean(
     config: ConfigOption = None,
     quiet: QuietOption = False,
 ) -> int:
-    """Take all that is for pictures out."""
+    """Remove all that is for pictures."""
     if dry_run:
         see_standard_output()
     from limner.scripts.revise.clean import clean as run
@@ -407,7 +407,7 @@ def clean(
     return run(
         file,
         output=output,
-        keep=[one.value for one in keep or ()],
+        keep=[choice.value for choice in keep or ()],
         dry_run=dry_run,
         quiet=quiet,
         config=config,
@@ -505,7 +505,7 @@ def inspect(
         Path | None, typer.Option(metavar="FILE", help="Write one self-contained page.")
     ] = None,
 ) -> int:
-    """Look into an event log."""
+    """Inspect an event log."""
     see_standard_output()
     from limner.scripts.inspect.command import inspect as run
 
@@ -541,7 +541,7 @@ def settings(
 
 
 def see_standard_output() -> None:
-    """See that there is a standard output to tell anything on.
+    """Open a standard output if there is none.
 
     Raises:
         OSError: if it was closed by whoever started us.

@@ -31,7 +31,7 @@ make = load_make()
 
 @pytest.fixture
 def enter(tmp_path, monkeypatch):
-    """Give a function that copies what was made, and changes to the copy."""
+    """Return a function that copies what was made, and changes to the copy."""
     clear_environment(monkeypatch)
 
     def enter_one(name):

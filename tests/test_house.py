@@ -62,7 +62,7 @@ PROTOCOLS = {"session": ("lifecycle", "processing", "streaming", "totals", "writ
 
 
 def sources() -> dict[str, str]:
-    """Give the source of every module, by its name without `limner.`."""
+    """Return the source of every module, by its name without `limner.`."""
     return {
         ".".join(path.relative_to(ROOT).with_suffix("").parts): path.read_text("utf-8")
         for folder in FOLDERS
@@ -74,7 +74,7 @@ SOURCES = sources()
 
 
 def imported(source: str, known: Mapping[str, str] = SOURCES) -> Iterator[tuple[str, str]]:
-    """Give each import of a source as module and name, those within a function too.
+    """Return each import of a source as module and name, those within a function too.
 
     A module of the house is given as the file that it is: `limner.messages` and
     `from limner import messages` are both `limner.messages.__init__`.
@@ -98,7 +98,7 @@ def _file(module: str, known: Mapping[str, str]) -> str:
 
 
 def impure(source: str) -> list[str]:
-    """Say what makes a source of `messages/` impure."""
+    """Return what makes a source of `messages/` impure."""
     found = []
     for module, name in imported(source):
         if module.split(".")[0] in IMPURE:
@@ -140,7 +140,7 @@ def upward(module: str, source: str) -> list[str]:
 
 
 def of_the_system(module: str, source: str) -> list[str]:
-    """Say what a module of `actors/` takes past its system."""
+    """Return what a module of `actors/` takes past its system."""
     folder, *below = module.split(".")
     if folder != "actors" or below[0] in APART:
         return []
@@ -232,7 +232,7 @@ def unheard(room: str) -> list[str]:
 
 
 def at_run_time(source: str) -> str:
-    """Give a source without what stands under `if TYPE_CHECKING`."""
+    """Return a source without what stands under `if TYPE_CHECKING`."""
     tree = ast.parse(source)
     for node in ast.walk(tree):
         if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
@@ -416,6 +416,26 @@ def test_rooms_of_one_name_are_about_the_same_thing(room):
 def test_every_room_of_messages_has_its_messages_where_one_looks():
     for room in {*rooms_of("messages")} & {*rooms_of("actors")}:
         assert any(module.startswith(f"messages.{room}.") for module in protocol_files()), room
+
+
+def old_dialect(source: str) -> list[str]:
+    """Return the functions of a source whose docstring begins with no verb of the field."""
+    return [
+        node.name
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.FunctionDef)
+        and (ast.get_docstring(node) or "").startswith(("Give ", "Say ", "See ", "Let "))
+    ]
+
+
+def test_docstrings_begin_with_the_usual_verb():
+    assert not {
+        module: names for module, source in SOURCES.items() if (names := old_dialect(source))
+    }
+
+
+def test_the_rule_of_docstrings_can_fail():
+    assert old_dialect('class A:\n    def f(self):\n        """Give it."""') == ["f"]
 
 
 def test_hosts_need_no_import_deeper_than_the_doors():

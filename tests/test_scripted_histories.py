@@ -21,7 +21,7 @@ def lines(history):
 
 
 def difference(number, before, now):
-    """Say how a history has changed, as a diff of at most 60 lines."""
+    """Return how a history has changed, as a diff of at most 60 lines."""
     diff = difflib.unified_diff(lines(before), lines(now), "recorded", "now", lineterm="", n=6)
     return "\n".join([f"history {number}:", *list(diff)[:60]])
 

@@ -73,7 +73,7 @@ class TextEdits:
         def change(text: str | None, registry: Registry) -> Composed:
             left = revision.remove(text or "", target, notation=self._settings.notation)
             if left is None and any(
-                one.state == "placed" and one.placement.id == target for one in registry.links
+                link.state == "placed" and link.placement.id == target for link in registry.links
             ):
                 left = text  # it is not there; what is settled is that it should not be
             if left is None:

@@ -149,7 +149,7 @@ def _wanted_prompt(tags: PromptTags, known: Prompt, given: str | Prompt) -> Prom
         prompt = tags.known.get(given.id)
         if prompt is None:
             raise UnknownPrompt(f"the registry has no prompt {given.id!r:.80}; make it with refine")
-        roots = [tags.registry.line(each.id)[:1] or (each,) for each in (known, prompt)]
+        roots = [tags.registry.line(member.id)[:1] or (member,) for member in (known, prompt)]
         if roots[0][0].id != roots[1][0].id:
             raise SettingsInvalid(
                 f"prompt: {prompt.text!r:.80} was not refined from that of the picture, "

@@ -63,11 +63,11 @@ class Simulated(Audited):
         return self.system.clock.now / 1_000_000
 
     def draw(self, below):
-        """Give a number that the seed draws, from 0 on."""
+        """Return a number that the seed draws, from 0 on."""
         return below * self.system.random("test").random()
 
     def let_pass(self, seconds):
-        """Let virtual time pass."""
+        """Advance virtual time."""
         self.system.run_until(self.now + seconds)
 
     def until(self, name, *, times=1, **fields):
@@ -80,12 +80,12 @@ class Simulated(Audited):
         self.system.run_until(happened)
 
     def time_of(self, name, **fields):
-        """Give when something happened, which must have happened once."""
+        """Return when something happened, which must have happened once."""
         (event,) = self.events(name, **fields)
         return event["t"]
 
     def between(self, first, second):
-        """Give the seconds from one thing to another, each of which must have happened once."""
+        """Return the seconds from one thing to another, each of which must have happened once."""
         return round(self.time_of(second) - self.time_of(first), 6)  # whole microseconds
 
 
@@ -137,7 +137,7 @@ def threads_before():
 
 @pytest.fixture
 def open_studio(tmp_path, threads_before):
-    """Give a function that opens a studio; each is closed and audited in the end."""
+    """Return a function that opens a studio; each is closed and audited in the end."""
     opened = []
     with ExitStack() as stack:
 
@@ -162,13 +162,13 @@ def open_studio(tmp_path, threads_before):
 
 @pytest.fixture(params=range(SEEDS))
 def seed(request):
-    """Give what decides the order of all that happens in virtual time."""
+    """Return what decides the order of all that happens in virtual time."""
     return request.param
 
 
 @pytest.fixture
 def open_simulated(tmp_path, threads_before, seed):
-    """Give a function that opens a studio in virtual time; each is closed and audited in the end.
+    """Return a function that opens a studio in virtual time; each is closed and audited in the end.
 
     Its settings are those that users have. A generator that is not given is a `Painter`; what
     calls of workers take besides is drawn by the seed, up to a second, or given by `latency`.
@@ -220,7 +220,7 @@ def story():
 
 @pytest.fixture
 def works_after(story):
-    """Give a function that shows that a studio in virtual time still does its work."""
+    """Return a function that shows that a studio in virtual time still does its work."""
 
     def check(one):
         result = one.studio.illustrate("next", story).get()

@@ -23,7 +23,7 @@ def steps_of(call):
 
 
 def grows_in_proportion(call, size):
-    """Say whether a call takes four times the instructions on what is four times as large.
+    """Return whether a call takes four times the instructions on what is four times as large.
 
     Args:
         call: is given the size.

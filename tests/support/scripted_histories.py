@@ -192,7 +192,7 @@ class History:
         }
 
     def end(self):
-        """Let all go on to its end."""
+        """Run all to its end."""
         for message in self.draw.shuffled(self.messages):
             if message.held:
                 self.studio.release(message.name)
@@ -204,7 +204,7 @@ class History:
         self.rest()
 
     def rest(self):
-        """Let time pass until nothing is under way but what takes long."""
+        """Advance time until nothing is under way but what takes long."""
         now = self.system.clock.now // 1_000_000
         self.system.run_until((now // GRID + 1) * GRID)
         for message in self.messages:

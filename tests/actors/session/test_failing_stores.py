@@ -10,7 +10,7 @@ TEXT = '<!--img-prompt="a"--> text'
 
 
 def naming_versions(version):
-    """Give a store that calls every version this."""
+    """Return a store that calls every version this."""
 
     class Odd(MemoryStore):
         def write(self, *args, **kwargs):

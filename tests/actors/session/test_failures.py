@@ -18,12 +18,12 @@ TEXT = '<!--img-prompt="a"--> text'
 
 
 def quick(lane, tag):
-    """Give the microseconds of a call whose time matters to nobody."""
+    """Return the microseconds of a call whose time matters to nobody."""
     return 1_000
 
 
 def failing(*errors):
-    """Give a generator that fails with these first, then makes pictures."""
+    """Return a generator that fails with these first, then makes pictures."""
     left = list(errors)
 
     def generate(task, cancelled):

@@ -19,7 +19,7 @@ MARK = re.compile(r'<img data-limner="([0-9a-f]{20}):([0-9a-f]{32})"[^>]*>')
 
 
 def picture_of(prompt):
-    """Give a picture that no other prompt has."""
+    """Return a picture that no other prompt has."""
     digits = random.Random(prompt).randbytes(12)
     file = BytesIO()
     Image.frombytes("RGB", (2, 2), digits).save(file, "png")

@@ -60,7 +60,7 @@ class Same(Colours):
 
 @pytest.fixture
 def open_written(open_simulated):
-    """Give a function that opens a studio with a message `m` that is written already."""
+    """Return a function that opens a studio with a message `m` that is written already."""
 
     def open_one(text=TEXT, *, generator=None, **settings):
         generator = generator or Colours()
@@ -79,7 +79,7 @@ def stored(one):
 
 
 def order(one, result):
-    """Give the ids of the pictures in the stored text, in its order."""
+    """Return the ids of the pictures in the stored text, in its order."""
     text = stored(one)
     ids = {link.placement.id for link in one.studio.registry("m").links}
     return sorted((name for name in ids if name in text), key=text.index)

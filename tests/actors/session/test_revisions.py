@@ -288,7 +288,7 @@ class World:
             self.system.start(Host, self, number, 4 + int(12 * self.draw()))
 
     def leave(self):
-        """Let a host go; the last one ends it."""
+        """Remove a host that has ended; the last one ends the world."""
         self.hosts -= 1
         if not self.hosts:
             self.over.set()
@@ -348,7 +348,7 @@ class RealWorld(World):
 
 
 def check(world, events):
-    """Give what is wrong with what came of it, a line each."""
+    """Return what is wrong with what came of it, a line each."""
     wrong = list(violations(events))
     wished = {}
     sealed = {}
@@ -403,7 +403,7 @@ def check(world, events):
 
 
 def judge(world, key, ones, before, text, wishes, edits):
-    """Give what is wrong with one write, by what one whole operation makes of the text before."""
+    """Return what is wrong with one write, by what one whole operation makes of the text before."""
     kinds = {one.kind for one in ones}
     if len(kinds) > 1 or (len(ones) > 1 and kinds != {"regenerate"} and kinds != {"stream"}):
         yield f"it is of {sorted(kinds)} at once"
@@ -467,7 +467,7 @@ def judge_regeneration(before, text, wishes, result):
 
 
 def tag_of(text, message_id, prompt_id):
-    """Give the number of the tag that a prompt names by its text and ordinal."""
+    """Return the number of the tag that a prompt names by its text and ordinal."""
     from limner.messages.ids import prompt_id as name_of
 
     seen = {}
@@ -480,7 +480,7 @@ def tag_of(text, message_id, prompt_id):
 
 
 def joined(parts):
-    """Give pieces with neighbouring texts as one."""
+    """Return pieces with neighbouring texts as one."""
     out = []
     for kind, name in parts:
         if kind == "text" and out and out[-1][0] == "text":

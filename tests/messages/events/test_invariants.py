@@ -66,7 +66,7 @@ def flaky():
 
 
 def together():
-    """Give a generator whose first two calls wait for each other, so that two slots are out."""
+    """Return a generator whose first two calls wait for each other, so that two slots are out."""
     both, number = threading.Barrier(2), iter(range(10**6))
 
     def generate(task, cancelled):
@@ -152,7 +152,7 @@ def at(events, name, start=0, **fields):
 
 
 def a_session(events):
-    """Give what one session said of its writing: its tasks all settled as completed."""
+    """Return what one session said of its writing: its tasks all settled as completed."""
     for index in range(len(events)):
         if events[index]["event"] == "text_written" and len(events[index]["placed"]) >= 2:
             name = events[index]["session_id"]
@@ -317,7 +317,7 @@ def out_at(events, index):
 
 
 def full(events):
-    """Give the place of a grant that takes the last slot, and one given back before the next."""
+    """Return the place of a grant that takes the last slot, and one given back before the next."""
     for index, event in enumerate(events):
         if event["event"] == "slot_granted" and len(out_at(events, index)) == 2:
             return index
@@ -573,7 +573,7 @@ def of_lane(events, lane):
 
 
 def out_in(events, lane, last):
-    """Give the grants of what is out in a lane, after an event."""
+    """Return the grants of what is out in a lane, after an event."""
     return [one for one in out_at(events, events.index(last)) if one["lane"] == lane]
 
 

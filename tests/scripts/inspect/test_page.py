@@ -44,7 +44,7 @@ class Fails(Instant):
 
 
 def one_message(number, name=None, prompt="a gull", outcome="written", start=None, wait=0.1):
-    """Give the events of one message."""
+    """Return the events of one message."""
     who = {"session_id": f"s{number}", "message_id": name or f"m{number}"}
     task = {**who, "task_id": f"t{number}"}
     slot = {**task, "lane": "image", "request_id": f"r{number}", "weight": 1}
@@ -148,7 +148,7 @@ def browser():
 
 @pytest.fixture
 def browse(browser, tmp_path):
-    """Give a function that opens a page in the browser, and gives what it prints."""
+    """Return a function that opens a page in the browser, and gives what it prints."""
 
     def run(path, *options):
         done = subprocess.run(
@@ -390,7 +390,7 @@ def builds_its_rows_and_no_hostile_element(browse, *paths):
 
 
 def with_script(path, script, out):
-    """Give a page whose own script goes on with another one."""
+    """Return a page whose own script goes on with another one."""
     html = path.read_text("utf-8")
     ours = re.search(r"<script>(.*?)</script>", html, re.DOTALL)[1]
     both = f"{ours}\n{script}"

@@ -86,7 +86,7 @@ def test_the_summary_says_what_a_person_asks_for_and_nothing_that_moves_a_termin
 
 
 def chained():
-    """Give the events of a picture whose lane stands behind another, and of a host's batch."""
+    """Return the events of a picture whose lane stands behind another, and of a host's batch."""
     own = {"lane": "host:a", "request_id": "t-1", "weight": 1}
     first, second = ({**own, "lane": "image", "request_id": f"t-1~{n}"} for n in (1, 2))
     batch = {"lane": "host:a", "request_id": "batch-1", "task_id": "batch-1", "weight": 1}

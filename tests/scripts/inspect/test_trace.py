@@ -108,7 +108,7 @@ FIELDS = {
 
 
 def problems(events):
-    """Say what keeps a trace from being one, by the format's own rules."""
+    """Return what keeps a trace from being one, by the format's own rules."""
     found, tracks, named = [], defaultdict(list), Counter()
     starts, finishes = {}, {}
     for event in events:
@@ -404,7 +404,7 @@ def test_clocks_that_disagree_a_little_give_no_negative_time(log, tmp_path):
 
 
 def one_message(number):
-    """Give the events of one message, after whatever came before."""
+    """Return the events of one message, after whatever came before."""
     who = {"session_id": f"s{number}", "message_id": f"m{number}"}
     task = {**who, "task_id": f"t{number}"}
     slot = {**task, "lane": "image", "request_id": f"r{number}", "weight": 1}
