@@ -17,7 +17,8 @@ from limner.actors.limiter.host_calls import CallerActor
 from limner.actors.limiter.limiter import LimiterActor
 from limner.actors.recorder import LogFile, RecorderActor
 from limner.actors.system import ActorEnded, PooledRef
-from limner.actors.writes.sequencer import SequencerActor, report_end
+from limner.actors.writes.live_session import report_end
+from limner.actors.writes.sequencer import SequencerActor
 from limner.messages.errors import StudioClosed, describe
 from limner.messages.limiter.protocol import HostCallsGone
 from limner.messages.session.lifecycle import OpenStream, Regenerate, SessionEnded

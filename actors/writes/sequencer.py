@@ -14,21 +14,24 @@ written. Sessions and edits fail alone; if it fails itself, all of them fail, an
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, get_args
 
 from limner.actors.base import LimnerActor
 from limner.actors.context import StudioContext
-from limner.actors.event_log import EventLog
 from limner.actors.session.regeneration import RegenerationActor
 from limner.actors.session.session import SessionActor
-from limner.actors.system import ActorEnded, PooledFuture, PooledRef
+from limner.actors.system import ActorEnded, PooledRef
 from limner.actors.writes.editor import EditActor, names_of
+from limner.actors.writes.live_session import (
+    ROLE,
+    LiveSession,
+    failed_end,
+    report_end,
+    resolve,
+)
 from limner.actors.writes.reconciler import Reconciler
-from limner.messages.base import Address
 from limner.messages.errors import (
     SessionCancelled,
-    SessionFailed,
     StoreFailed,
     StudioClosed,
     describe,
@@ -100,31 +103,10 @@ OfOneMessage = (
 OF_ONE_MESSAGE = get_args(OfOneMessage)
 
 
-@dataclass(slots=True, eq=False)
-class LiveSession:
-    """A session whose actors have not all ended.
-
-    Args:
-        opening: what it was opened for.
-        ref: the session itself.
-        actors: the session, then the orphans that it left.
-        writer: who waits for its turn.
-        ended: how it ended, once it has reported that.
-        reason: why its actor failed, if it sent no `SessionEnded`.
-    """
-
-    opening: OpenStream | Regenerate
-    ref: PooledRef[Any]
-    actors: set[PooledRef[Any]]
-    writer: Address | None = None
-    ended: SessionEnded | None = None
-    reason: BaseException | None = None
-
-
 class SequencerActor(LimnerActor):
     """Starts sessions and edits in each message's order, and sets their futures."""
 
-    role = "studio"  # the name under which logs have had these events from the first version on
+    role = ROLE
 
     def __init__(
         self, context: StudioContext, *, root: PooledRef[Any], limiter: PooledRef[Any]
@@ -465,40 +447,3 @@ class SequencerActor(LimnerActor):
 def is_pending(request: Regenerate) -> bool:
     """Return whether a request has no outcome yet."""
     return not request.future.done
-
-
-def failed_end(opening: OpenStream | Regenerate, reason: BaseException | None) -> SessionEnded:
-    """Return the end of a session whose actor has ended without reporting."""
-    why = "it was stopped" if reason is None else describe(reason)
-    return SessionEnded(
-        session_id=opening.session_id,
-        message_id=opening.message_id,
-        outcome="failed",
-        error=SessionFailed(
-            f"the session of message {opening.message_id!r} failed: {why}", cause=reason
-        ),
-        heard=None,
-    )
-
-
-def resolve(future: PooledFuture[Any], ended: SessionEnded | EditEnded) -> None:
-    """Set a future to what a session or an edit gives, unless it is set."""
-    if ended.error is None:
-        future.set_if_pending(ended.result)
-    else:
-        future.fail_if_pending(ended.error)
-
-
-def report_end(log: EventLog, opening: OpenStream | Regenerate, ended: SessionEnded) -> None:
-    """Log how a session has ended, and set the future of a stream."""
-    log.tell(
-        SequencerActor.role,
-        "session_ended",
-        session_id=opening.session_id,
-        message_id=opening.message_id,
-        outcome=ended.outcome,
-        reason=None if ended.error is None else describe(ended.error),
-    )
-    if isinstance(opening, OpenStream):
-        opening.stream.end(f"its session has ended ({ended.outcome})")
-        resolve(opening.stream.future, ended)
