@@ -281,11 +281,19 @@ def run_threads(work: Workload, store: Store, generator: Generator, stopwatch: S
         ) from error
     for chunks in work.rounds():
         for monitor, chunk in zip(monitors, chunks, strict=True):
-            monitor.tell(TextStreamed(chunk))
+            tell_if_alive(monitor, TextStreamed(chunk))
     stopwatch.all_live()
     for monitor in monitors:
-        monitor.tell(StreamEnded())
+        tell_if_alive(monitor, StreamEnded())
     for future in reversed(written):  # the last first: one wait, not one for each
         future.get(timeout=PATIENCE)
     stopwatch.end()
     pykka.ActorRegistry.stop_all(timeout=PATIENCE)
+
+
+def tell_if_alive(ref: Ref, message: object) -> None:
+    """Tell an actor something, unless its session has failed: then its future tells why."""
+    try:  # noqa: SIM105  # for each chunk: `suppress` would cost the peer some of its speed
+        ref.tell(message)
+    except pykka.ActorDeadError:
+        pass

@@ -21,8 +21,8 @@ from limner.scripts.bench import asyncio_peer
 from limner.scripts.bench.asyncio_peer import run_asyncio
 from limner.scripts.bench.measure import CONTENDERS, Figures, Load, Name, measure, measure_apart
 from limner.scripts.bench.report import Report
-from limner.scripts.bench.threads_messages import ReleaseSlot, RequestSlot, SlotGranted
-from limner.scripts.bench.threads_peer import Limiter, run_threads
+from limner.scripts.bench.threads_messages import ReleaseSlot, RequestSlot, SlotGranted, StreamEnded
+from limner.scripts.bench.threads_peer import Limiter, run_threads, tell_if_alive
 from limner.scripts.bench.workload import (
     BenchFailed,
     Contender,
@@ -82,6 +82,12 @@ def test_a_peer_leaves_no_thread(peer: Contender) -> None:
     for thread in set(threading.enumerate()) - before:
         thread.join(timeout=30)
     assert set(threading.enumerate()) <= before
+
+
+def test_an_actor_whose_session_has_failed_is_told_in_vain() -> None:
+    limiter = Limiter.start(1)
+    limiter.stop()
+    tell_if_alive(limiter, StreamEnded())
 
 
 @PEERS
