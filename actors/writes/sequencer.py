@@ -310,8 +310,10 @@ class SequencerActor(LimnerActor):
 
         One that has failed keeps its turn until its actors have ended: it may fail while it writes.
         """
-        session = self.sessions[message.message_id]
-        if session.ended is None and session.opening.session_id == message.session_id:
+        session = self.sessions.get(message.message_id)
+        if session is None or session.opening.session_id != message.session_id:
+            return
+        if session.ended is None:
             session.ended = message
             if message.result is not None and message.result.written and not self.closing:
                 self.reconciler.text_written(message.message_id)

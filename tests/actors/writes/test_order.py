@@ -4,6 +4,7 @@ import pykka
 import pytest
 
 from limner.messages.errors import SessionCancelled
+from limner.messages.session.lifecycle import SessionEnded
 from limner.messages.text.marks import marked
 
 TEXT = 'It rained. <!--img-prompt="a roof"--> It stopped.'
@@ -126,3 +127,11 @@ def test_what_is_cleared_while_it_is_held_is_not_written_after_all(one):
             wish.get()
         assert marked(stored(one)) == {roof.id}
     assert one.studio.regenerate("m", roof).get().written
+
+
+def test_the_end_of_a_session_that_is_not_there_changes_nothing(one):
+    ended = SessionEnded(session_id="none", message_id="m", outcome="written")
+    one.studio._client.sequencer.tell(ended)
+    streamed = one.studio.illustrate("m", TEXT)
+    one.studio._client.sequencer.tell(ended)
+    assert streamed.get().text == stored(one)
