@@ -14,7 +14,7 @@ class PromptMatch(Value):
     """One prompt tag found in a text.
 
     Args:
-        text: the prompt, trimmed and unescaped.
+        text: the prompt, unescaped, its HTML entities decoded once, trimmed.
         tag: the whole tag, as it stands in the text.
         start: where the tag begins, in characters.
         end: where it ends; `text[start:end] == tag`.

@@ -9,6 +9,7 @@ from limner.messages.errors import SettingsInvalid
 from limner.messages.ids import prompt_id
 from limner.messages.prompts import Prompt, PromptMatch, TagOwner
 from limner.messages.registry import Registry
+from limner.messages.text.entities import decoded_once, encoded, entity
 from limner.messages.text.notation import Notation
 from limner.messages.text.patterns import compile_patterns
 from limner.messages.text.scanner import find_prompts, prompt_of
@@ -16,9 +17,9 @@ from limner.messages.text.scanner import find_prompts, prompt_of
 PASSES = 16
 """How often a text is decoded at most: other programs encode a text a few times."""
 
-_ENDS_EARLY = re.compile(r"[<>]|(?<=-)-")
-_ENDS_ATTRIBUTE = re.compile(r"""[<>="'`]|(?<=-)-""")
-_SYMBOL = re.compile(r"[!-%'-/:<-@[-`{-~]")
+_ENDS_EARLY = "[<>]|(?<=-)-"
+_ENDS_ATTRIBUTE = """[<>="'`]|(?<=-)-"""
+_SYMBOL = r"[!-%'-/:<-@[-`{-~]"
 _BEFORE_QUOTE = re.compile(r'["\\]')
 
 
@@ -37,7 +38,7 @@ def decoded(text: str) -> str:
 
 def canonical(text: str) -> str:
     """Return a prompt's text as it is compared: decoded, all white space as single spaces."""
-    return " ".join(decoded(text).split())
+    return _on_one_line(decoded(text))
 
 
 class PromptTags:
@@ -71,7 +72,7 @@ class PromptTags:
         self.message_id = message_id
         self.notation = notation
         self.matches = tuple(_found(text, notation) if matches is None else matches)
-        claims = {(owner.text, owner.ordinal): owner.prompt_id for owner in self.registry.claims}
+        claims = self._claimed()
         self.owners = tuple(
             claims.get((match.text, match.ordinal)) or self._default(match)
             for match in self.matches
@@ -154,7 +155,7 @@ class PromptTags:
             tag, said = match.tag, match.text
             if at in changes:
                 owners[at] = changes[at].id
-                if canonical(changes[at].text) != canonical(said):
+                if _on_one_line(changes[at].text) != _on_one_line(said):
                     tag, said = self._written(match, changes[at].text)
                     pieces += [self.text[done : match.start], tag]
                     done = match.end
@@ -180,6 +181,21 @@ class PromptTags:
         made.registry, made.message_id = self.registry, self.message_id
         made.owners = tuple(owners)
         return made
+
+    def _claimed(self) -> dict[tuple[str, int], str]:
+        """Return the owners that the registry's claims name, by text and ordinal of their tags.
+
+        Versions up to 0.1 recorded a tag's text as it stands in the tag, with its entities. Such a
+        claim counts for the tag that says the same once decoded, unless a tag has its very text.
+        """
+        claims = {(owner.text, owner.ordinal): owner.prompt_id for owner in self.registry.claims}
+        encoded_before = [(text, ordinal) for text, ordinal in claims if "&" in text]
+        if encoded_before:
+            tags = {(match.text, match.ordinal) for match in self.matches}
+            for text, ordinal in encoded_before:
+                if (text, ordinal) not in tags:
+                    claims.setdefault((decoded_once(text), ordinal), claims[text, ordinal])
+        return claims
 
     def _default(self, match: PromptMatch) -> str:
         return prompt_id(self.message_id, match.text, match.ordinal)
@@ -250,14 +266,14 @@ class PromptTags:
 
     def _written(self, match: PromptMatch, prompt: str) -> tuple[str, str]:
         """Return a tag with another prompt in it, and the prompt as it is read from the tag."""
-        wanted = canonical(prompt)
+        wanted = _on_one_line(prompt)
         for before, after in self._frames(match):
             in_comment = before.rfind("<!--") > before.rfind("-->")
             in_element = not in_comment and bool(set("<=") & set(before))
             for said in _ways(prompt, _ENDS_ATTRIBUTE if in_element else _ENDS_EARLY):
                 tag = f"{before}{said}{after}"
                 read = _found(tag, self.notation)
-                if len(read) == 1 and read[0].tag == tag and canonical(read[0].text) == wanted:
+                if len(read) == 1 and read[0].tag == tag and _on_one_line(read[0].text) == wanted:
                     return tag, read[0].text
         raise _unwritable(prompt)
 
@@ -284,25 +300,25 @@ def _found(text: str, notation: Notation) -> list[PromptMatch]:
     return find_prompts(text, notation.patterns, max_tag=notation.max_tag, timeout=notation.timeout)
 
 
-def _entity(found: "re.Match[str]") -> str:
-    return {"<": "&lt;", ">": "&gt;", '"': "&quot;"}.get(found[0], f"&#{ord(found[0])};")
+def _on_one_line(text: str) -> str:
+    return " ".join(text.split())
 
 
-def _ways(prompt: str, ends: "re.Pattern[str]") -> Iterator[str]:
+def _ways(prompt: str, ends: str) -> Iterator[str]:
     """Yield the ways to escape a prompt for a tag, the plainest first.
 
     Args:
         prompt: the prompt's text.
-        ends: what would end the tag early.
+        ends: a regular expression of what would end the tag early.
     """
-    plain = ends.sub(_entity, prompt.strip())
+    plain = encoded(prompt.strip(), ends)
     for way in (
         _BEFORE_QUOTE.sub(r"\\\g<0>", plain),
-        _BEFORE_QUOTE.sub(_entity, plain),
-        _SYMBOL.sub(_entity, prompt.strip()),
+        _BEFORE_QUOTE.sub(lambda found: entity(found[0]), plain),
+        encoded(prompt.strip(), _SYMBOL),
     ):
         yield way
-        yield " ".join(way.split())
+        yield _on_one_line(way)
 
 
 def _unwritable(prompt: str) -> SettingsInvalid:

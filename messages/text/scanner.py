@@ -21,6 +21,7 @@ from typing import Final, NamedTuple
 import regex
 
 from limner.messages.prompts import PromptMatch
+from limner.messages.text.entities import decoded_once
 from limner.messages.text.marks import MARKS, MAX_MARK
 from limner.messages.text.patterns import DEFAULT_PATTERNS, Pattern, compile_patterns
 
@@ -328,7 +329,7 @@ _ESCAPED = re.compile(r'\\(["\\])')
 
 
 def prompt_of(match: "regex.Match[str]") -> str:
-    """Return the first group that took part in a match, unescaped and trimmed."""
+    """Return the first group that took part in a match, unescaped, decoded once and trimmed."""
     text = ""
     for group in match.groups():
         if group is not None:
@@ -336,4 +337,4 @@ def prompt_of(match: "regex.Match[str]") -> str:
             break
     if "\\" in text:
         text = _ESCAPED.sub(r"\1", text)
-    return text.strip()
+    return decoded_once(text).strip()

@@ -652,3 +652,15 @@ def test_a_picture_of_a_session_that_failed_is_used_by_the_next(open_written):
     result = one.studio.illustrate_again("m", "append").get()
     assert len(result.pictures) == 2
     assert len(one.painter.prompts) == before + 1
+
+
+def test_a_rewritten_tag_is_drawn_as_it_was_meant_in_another_message(open_written):
+    meant = "a <lora:x:0.8> roof, Tom & Jerry"
+    one = open_written()
+    child = one.studio.refine(one.roof.partition(":")[0], meant)
+    text = one.studio.rewrite("m", child).get().text
+    assert "a &lt;lora:x:0.8&gt; roof, Tom & Jerry" in text
+    one.painter.prompts.clear()
+    result = one.studio.illustrate("n", text).get()
+    assert meant in one.painter.prompts
+    assert meant in [placement.prompt for placement in result.pictures]
