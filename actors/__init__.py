@@ -1,5 +1,8 @@
-"""The studio and what belongs to it. Hosts write `from limner.actors import Settings, Studio`."""
+"""The studio and what belongs to it. Hosts write `from limner import Settings, Studio`."""
 
+from pykka import Future
+
+from limner.actors.generators.protocol import Cancelled
 from limner.actors.limiter.handle import Batches, Limiter
 from limner.actors.session.stream import Stream
 from limner.actors.studio.studio import Studio
@@ -16,16 +19,21 @@ from limner.actors.system import (
     System,
     Timer,
 )
+from limner.messages.pictures import Placement
 from limner.messages.settings import Settings
+from limner.messages.tasks import Task
 
 __all__ = [
     "ActorEnded",
     "Batches",
     "Call",
     "CallReturned",
+    "Cancelled",
     "Clock",
     "Faults",
+    "Future",
     "Limiter",
+    "Placement",
     "PooledActor",
     "PooledRef",
     "Settings",
@@ -34,5 +42,6 @@ __all__ = [
     "Stream",
     "Studio",
     "System",
+    "Task",
     "Timer",
 ]

@@ -4,6 +4,7 @@ For commands only. A host that embeds Limner makes its `Settings` itself, and no
 environment variable changes them.
 """
 
+import logging
 from collections.abc import Iterator
 from os import environ
 from pathlib import Path
@@ -16,6 +17,10 @@ from pydantic_settings.exceptions import SettingsError
 
 from limner.messages.errors import SettingsInvalid
 from limner.messages.settings import Settings
+from limner.messages.unicode import shown
+from limner.messages.validation import nearest
+
+logger = logging.getLogger("limner.settings")
 
 PREFIX = "LIMNER_"
 """What the name of each environment variable begins with."""
@@ -54,7 +59,10 @@ def load_settings(config: Path | str | None = None, **overrides: Any) -> Setting
     Raises:
         SettingsInvalid: if a file that was named cannot be read, or a value that holds is out
             of its bounds; in one line, which names the variable or the file it came from.
+
+    A variable `LIMNER_…` that is no setting is told as a warning to `logging`, with the nearest.
     """
+    _tell_unknown_variables()
     values: dict[str, Any] = {}
     for name, value, where in _found(config, overrides):
         if name in values:
@@ -83,6 +91,21 @@ def _found(config: Path | str | None, overrides: dict[str, Any]) -> Iterator[tup
 def _groups_last(setting: tuple[str, Any]) -> bool:
     """Order settings so that a lane group comes after the lanes that it may stand behind."""
     return setting[0] == "lane_groups"
+
+
+def _tell_unknown_variables() -> None:
+    """Log a warning for each variable that would be a setting if there were one of its name."""
+    known = [f"{PREFIX}{name.upper()}" for name in Settings.model_fields]
+    for name in sorted(environ):
+        given = name.upper()
+        if given.startswith(PREFIX) and given != CONFIG and given not in known:
+            meant = nearest(given.removeprefix(PREFIX), Settings.model_fields)
+            question = f"; did you mean {PREFIX}{meant.upper()}?" if meant else ""
+            logger.warning(
+                "the environment variable %s is no setting, and is ignored%s",
+                shown(name, 100),
+                question,
+            )
 
 
 def _environment() -> dict[str, Any]:

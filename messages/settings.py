@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self, cast
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
@@ -11,6 +11,7 @@ from limner.messages.errors import SettingsInvalid
 from limner.messages.limiter.settings import LaneName, LaneSettings, Seconds
 from limner.messages.text.notation import Markup, Notation
 from limner.messages.text.patterns import DEFAULT_PATTERNS, compile_patterns
+from limner.messages.typed_fields import OptionalPathField, PathField, TextsField
 from limner.messages.validation import describe
 
 
@@ -24,7 +25,7 @@ class Settings(Value):
     store: str = "sqlite:///limner.db"
     """Where texts live: a SQLAlchemy URL, `memory:`, `files:DIRECTORY`, or `chat:FILE`."""
 
-    pictures: Path = Path("pictures")
+    pictures: PathField = cast("Any", Path("pictures"))
     """The directory in which pictures are kept."""
 
     pictures_url: str | None = Field(default=None, max_length=2_000)
@@ -54,13 +55,13 @@ class Settings(Value):
     to keep, such as a `min_time` that has not passed yet.
     """
 
-    patterns: tuple[str, ...] = Field(default=DEFAULT_PATTERNS, min_length=1, max_length=32)
+    patterns: TextsField = Field(default=cast("Any", DEFAULT_PATTERNS), min_length=1, max_length=32)
     """Regular expressions of prompt tags; the first group that took part is the prompt."""
 
     markup: Markup = "html"
     """How a picture is put into the text."""
 
-    events: Path | None = None
+    events: OptionalPathField = cast("Any", None)
     """The file to which the event log is appended; none by default."""
 
     deadline: Seconds = 300
@@ -132,11 +133,15 @@ class Settings(Value):
     max_picture_pixels: int = Field(default=64_000_000, ge=1, le=500_000_000)
     """Width times height of one picture, in pixels, at most."""
 
-    def __init__(self, **values: Any) -> None:
-        try:
-            super().__init__(**values)
-        except ValidationError as error:
-            raise SettingsInvalid(describe(error)) from error
+    if not TYPE_CHECKING:  # where the fields are the arguments, and an unknown one is an error
+
+        def __init__(self, *given: object, **values: Any) -> None:
+            if given:
+                raise SettingsInvalid("settings are given by name, as in Settings(slots=3)")
+            try:
+                super().__init__(**values)
+            except ValidationError as error:
+                raise SettingsInvalid(describe(error, Settings, LaneSettings)) from error
 
     @field_validator("patterns")
     @classmethod

@@ -1,8 +1,9 @@
 """Checks of a host's arguments: names, priorities, seconds, lanes and settings."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
+from difflib import get_close_matches
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from limner.messages.errors import SettingsInvalid, UnknownMessage
 
@@ -109,21 +110,35 @@ def group_of(lane: str) -> str:
     return lane.partition(":")[0]
 
 
-def describe(error: ValidationError) -> str:
-    """Return one line that says which settings are wrong, how, and what was given."""
+def describe(error: ValidationError, *models: type[BaseModel]) -> str:
+    """Return one line that says which settings are wrong, how, and what was given.
+
+    Args:
+        error: what Pydantic found.
+        models: whose fields may have been meant by a name that there is not.
+    """
     lines = []
     for fault in error.errors(include_url=False):
         name = ".".join(map(_shown, fault["loc"])) or "settings"
         given = repr(fault["input"])
         given = given if len(given) <= 80 else given[:77] + "..."
         if fault["type"] == "extra_forbidden":
-            lines.append(f"{name}: there is no such setting")
+            known = [field for model in models for field in model.model_fields]
+            meant = nearest(str(fault["loc"][-1]), known)
+            question = f"; did you mean {meant}?" if meant else ""
+            lines.append(f"{name}: there is no such setting{question}")
         elif fault["type"] == "value_error":
             lines.append(f"{name}: {fault['ctx']['error']}")
         else:
             message = fault["msg"][0].lower() + fault["msg"][1:]
             lines.append(f"{name}: {message}, not {given}")
     return "; ".join(lines)
+
+
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """Return the known name that is most like another one; `None` if none is like it."""
+    found = get_close_matches(name[:MAX_NAME].lower(), known, n=1)
+    return found[0] if found else None
 
 
 def _shown(part: int | str) -> str:

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Annotated, Any, cast
 
 import typer
-from typer.core import TyperGroup
 
+from limner.scripts.flags import Application, FlaggedGroup
 from limner.scripts.help_texts import (
     CLEAN,
     EVENTS,
@@ -30,7 +30,7 @@ from limner.scripts.help_texts import (
 USAGE_ERROR: type[Exception] = typer.BadParameter.__bases__[0]  # which typer has no public name for
 
 
-app = typer.Typer(
+app = Application(
     name="limner",
     help=LIMNER,
     add_completion=False,
@@ -142,7 +142,7 @@ DryRunOption = Annotated[
 ]
 
 
-class Bench(TyperGroup):
+class Bench(FlaggedGroup):
     """The benchmarks, each imported when it is asked for."""
 
     def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002
@@ -156,13 +156,13 @@ class Bench(TyperGroup):
         from importlib import import_module
 
         run = import_module(f"limner.scripts.bench.{cmd_name}").run
-        bench = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+        bench = Application(add_completion=False, pretty_exceptions_enable=False)
         bench.command(cmd_name)(run)
         return typer.main.get_command(bench)
 
 
 app.add_typer(
-    typer.Typer(cls=Bench, no_args_is_help=False),
+    Application(cls=Bench, no_args_is_help=False),
     name="bench",
     help="Measure Limner beside what one would write without it.",
 )
@@ -171,12 +171,9 @@ app.add_typer(
 def show_version(wanted: bool) -> None:
     """Print the version and leave."""
     if wanted:
-        from importlib.metadata import PackageNotFoundError, version
+        from limner import __version__
 
-        try:
-            print(f"limner {version('limner')}")
-        except PackageNotFoundError:
-            print("limner, run from its source without being installed")
+        print(f"limner {__version__}")
         raise typer.Exit
 
 

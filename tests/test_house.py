@@ -39,6 +39,7 @@ FLOORS = (
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 DOORS = frozenset(
     [
+        "limner",
         "limner.actors",
         "limner.actors.generators",
         "limner.actors.stores",
@@ -438,6 +439,12 @@ def test_the_rule_of_docstrings_can_fail():
     assert old_dialect('class A:\n    def f(self):\n        """Give it."""') == ["f"]
 
 
+def test_nothing_within_comes_in_by_the_door_of_hosts():
+    for module, source in SOURCES.items():
+        for name, what in imported(source):
+            assert name != "limner" or (module, what) == ("scripts.app", "__version__"), module
+
+
 def test_hosts_need_no_import_deeper_than_the_doors():
     readme = (ROOT / "README.md").read_text("utf-8")
     blocks = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
@@ -502,5 +509,5 @@ def test_every_package_is_listed_and_every_listed_one_is_there():
     setup = configparser.ConfigParser()
     setup.read(ROOT / "setup.cfg", "utf-8")
     listed = setup["options"]["packages"].split()
-    there = {f"limner.{module.rpartition('.')[0]}" for module in SOURCES}
+    there = {"limner", *(f"limner.{module.rpartition('.')[0]}" for module in SOURCES)}
     assert sorted(listed) == sorted(there)

@@ -10,33 +10,58 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
+PIP = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet"]
+SITE = "import site; print(site.getsitepackages()[0])"
 FOLDERS = ("actors", "messages", "scripts")
+DOOR = "limner"
 
 
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory):
-    """Build the wheel from a copy, so that nothing is left in the checkout."""
-    folder = tmp_path_factory.mktemp("wheel")
-    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet"]
-    tools = subprocess.run(
-        [*pip, "download", "--no-deps", "--dest", folder / "tools", "setuptools>=77"],
+def tools(tmp_path_factory):
+    """Return a folder with what builds a wheel."""
+    folder = tmp_path_factory.mktemp("tools")
+    done = subprocess.run(
+        [*PIP, "download", "--no-deps", "--dest", folder, "setuptools>=77"],
         capture_output=True,
         text=True,
         check=False,
     )
-    if tools.returncode:
+    if done.returncode:
         pytest.skip("setuptools could not be downloaded, so no wheel can be built here")
-    copy = folder / "copy"
+    return ["--no-index", "--find-links", folder]
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory):
+    """Return a copy of the checkout, so that nothing is left in the checkout itself."""
+    copy = tmp_path_factory.mktemp("copy") / "limner"
     ignored = shutil.ignore_patterns("__pycache__")
-    for name in FOLDERS:
+    for name in (*FOLDERS, DOOR):
         shutil.copytree(ROOT / name, copy / name, ignore=ignored)
     for path in ROOT.iterdir():
         if path.suffix in {".cfg", ".toml", ".md"} or path.name == "LICENSE":
             shutil.copy(path, copy)
-    from_tools = ["--no-index", "--find-links", folder / "tools"]
-    run(*pip, "wheel", "--no-deps", *from_tools, "--wheel-dir", folder, copy)
+    return copy
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory, checkout, tools):
+    folder = tmp_path_factory.mktemp("wheel")
+    run(*PIP, "wheel", "--no-deps", *tools, "--wheel-dir", folder, checkout)
     (built,) = folder.glob("limner-*.whl")
     return built
+
+
+@pytest.fixture
+def empty(tmp_path):
+    """Return the Python of an environment that has what Limner needs, and not Limner."""
+    run(sys.executable, "-m", "venv", "--without-pip", tmp_path / "empty")
+    python = tmp_path / "empty" / "bin" / "python"
+    site = Path(run(python, "-c", SITE).strip())
+    # a path is added, whose own editable installs are not read
+    needed = {str(Path(module.__file__).parent.parent) for module in (pytest, __import__("pykka"))}
+    (site / "needed.pth").write_text("\n".join(needed), "utf-8")
+    return python
 
 
 def run(*command, **options):
@@ -45,28 +70,29 @@ def run(*command, **options):
     return done.stdout
 
 
-def test_the_wheel_installs_into_an_empty_environment_and_shadows_nobody(wheel, tmp_path):
-    run(sys.executable, "-m", "venv", "--without-pip", tmp_path / "empty")
-    python = tmp_path / "empty" / "bin" / "python"
-    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet"]
-    run(*pip, "--python", python, "install", "--no-deps", "--no-index", wheel)
-    site = Path(run(python, "-c", "import site; print(site.getsitepackages()[0])").strip())
+def install(python, *what):
+    run(*PIP, "--python", python, "install", "--no-deps", *what)
+
+
+def test_the_wheel_installs_into_an_empty_environment_and_shadows_nobody(wheel, empty, tmp_path):
+    python = empty
+    install(python, "--no-index", wheel)
+    site = Path(run(python, "-c", SITE).strip())
     assert sorted(path.name for path in site.iterdir() if not path.name.endswith(".dist-info")) == [
-        "limner"
+        "limner",
+        "needed.pth",
     ]
     for name in FOLDERS:
         assert (site / "limner" / name / "py.typed").is_file()
+    assert (site / "limner" / "py.typed").is_file()
     modules = {".".join(path.relative_to(site / "limner").with_suffix("").parts)
                for path in (site / "limner").rglob("*.py")}  # fmt: skip
-    assert modules == {
+    assert modules == {"__init__", "__main__"} | {
         ".".join(path.relative_to(ROOT).with_suffix("").parts)
         for folder in FOLDERS
         for path in (ROOT / folder).rglob("*.py")
     }
 
-    # what Limner needs comes from here: a path is added, whose own editable installs are not read
-    needed = {str(Path(module.__file__).parent.parent) for module in (pytest, __import__("pykka"))}
-    (site / "needed.pth").write_text("\n".join(needed), "utf-8")
     (site / "messages").mkdir()
     (site / "messages" / "__init__.py").write_text("whose = 'somebody else'", "utf-8")
     said = run(
@@ -83,7 +109,7 @@ def test_the_wheel_installs_into_an_empty_environment_and_shadows_nobody(wheel, 
         "somebody else",
     ]
 
-    limner = [python, "-I", "-m", "limner.scripts.app"]
+    limner = [python, "-I", "-m", "limner"]
     quiet = ["simulate", "--scenario", "quiet", "--messages", "3"]
     run(*limner, *quiet, "--events", "e", cwd=tmp_path)
     run(*limner, "inspect", "e", "--html", "page.html", cwd=tmp_path)
@@ -91,6 +117,34 @@ def test_the_wheel_installs_into_an_empty_environment_and_shadows_nobody(wheel, 
     # the docstrings of settings are read from the source, which the wheel has
     assert "Pictures that are generated" in run(*limner, "settings", "slots", cwd=tmp_path)
     assert "- lane (string)" in run(*limner, "events", "slot_granted", cwd=tmp_path)
+
+
+FOUND = "import limner, limner.actors as a; print(limner.__file__, a.__file__, limner.Studio)"
+
+
+def test_an_installed_wheel_is_used_from_any_folder_and_a_checkout_in_it(
+    wheel, empty, checkout, tmp_path
+):
+    install(empty, "--no-index", wheel)
+    site = Path(run(empty, "-c", SITE).strip())
+    said = run(empty, "-c", FOUND, cwd=tmp_path).split()
+    assert said[:2] == [str(site / "limner" / "__init__.py"),
+                        str(site / "limner" / "actors" / "__init__.py")]  # fmt: skip
+    # the working folder goes first, and is whole
+    said = run(empty, "-c", FOUND, cwd=checkout).split()
+    assert said[:2] == [str(checkout / "limner" / "__init__.py"),
+                        str(checkout / "actors" / "__init__.py")]  # fmt: skip
+    assert "limner 0" in run(empty, "-m", "limner", "--version", cwd=checkout)
+    assert "limner 0" in run(empty.parent / "limner", "--version", cwd=checkout)
+
+
+def test_an_editable_install_is_used_from_any_folder(empty, checkout, tools, tmp_path):
+    install(empty, *tools, "--editable", checkout)
+    for folder in (tmp_path, checkout, checkout / "limner", checkout / "actors"):
+        said = run(empty, "-c", FOUND, cwd=folder).split()
+        assert said[:2] == [str(checkout / "limner" / "__init__.py"),
+                            str(checkout / "actors" / "__init__.py")]  # fmt: skip
+        assert "limner 0" in run(empty.parent / "limner", "--version", cwd=folder)
 
 
 SET_UP = 'root=$1; . "$root/scripts/environment"; set_up ""'

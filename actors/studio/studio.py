@@ -23,7 +23,14 @@ from limner.actors.studio.picture_calls import PictureCalls
 from limner.actors.studio.root import StudioActor
 from limner.actors.studio.stream_calls import StreamCalls
 from limner.actors.studio.text_edits import TextEdits
-from limner.actors.system import ActorEnded, Outlet, PooledFuture, System, concurrent
+from limner.actors.system import (
+    ActorEnded,
+    ConcurrentFuture,
+    Outlet,
+    PooledFuture,
+    System,
+    concurrent,
+)
 from limner.messages.errors import StudioClosed, describe
 from limner.messages.events.protocol import Subscribe, Unsubscribe
 from limner.messages.limiter.settings import LaneSettings
@@ -260,7 +267,7 @@ class Studio:
         return unsubscribe
 
     @staticmethod
-    def concurrent(future: pykka.Future[Any]) -> Any:
+    def concurrent(future: pykka.Future[R]) -> ConcurrentFuture[R]:
         """Return a `concurrent.futures.Future` for a Pykka future, for `asyncio.wrap_future`."""
         return concurrent(future)
 

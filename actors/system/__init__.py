@@ -1,5 +1,7 @@
 """What actors run on, and nothing about illustration: Pykka's contract, on shared threads."""
 
+from concurrent.futures import Future as ConcurrentFuture
+
 from limner.actors.system.actor import PooledActor
 from limner.actors.system.clock import Clock, Timer
 from limner.actors.system.future import PooledFuture, concurrent
@@ -20,6 +22,7 @@ __all__ = [
     "Call",
     "CallReturned",
     "Clock",
+    "ConcurrentFuture",
     "Faults",
     "InjectedFailure",
     "Outlet",

@@ -1,6 +1,6 @@
 """The settings of a lane, each field with its unit and bounds."""
 
-from typing import Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
 
@@ -101,11 +101,15 @@ class LaneSettings(Value):
     behind: LaneName | None = None
     """The lane whose slot a request must have too; the same for all the life of a lane."""
 
-    def __init__(self, **values: Any) -> None:
-        try:
-            super().__init__(**values)
-        except ValidationError as error:
-            raise SettingsInvalid(describe(error)) from error
+    if not TYPE_CHECKING:  # where the fields are the arguments, and an unknown one is an error
+
+        def __init__(self, *given: object, **values: Any) -> None:
+            if given:
+                raise SettingsInvalid("settings are given by name, as in LaneSettings(min_time=1)")
+            try:
+                super().__init__(**values)
+            except ValidationError as error:
+                raise SettingsInvalid(describe(error, LaneSettings)) from error
 
     @model_validator(mode="after")
     def _reservoir_is_whole(self) -> Self:

@@ -116,7 +116,9 @@ def test_a_file_that_is_named_must_be_there(monkeypatch: pytest.MonkeyPatch) -> 
 def test_a_bad_argument_is_told_by_its_name() -> None:
     with pytest.raises(SettingsInvalid, match=r"^slots: .* not 1001$"):
         load_settings(slots=1001)
-    with pytest.raises(SettingsInvalid, match=r"^slotz: there is no such setting$"):
+    with pytest.raises(
+        SettingsInvalid, match=r"^slotz: there is no such setting; did you mean slots\?$"
+    ):
         load_settings(slotz=1)
 
 
@@ -142,3 +144,32 @@ def test_what_is_no_json_is_named_by_its_variable(monkeypatch):
 def test_a_setting_of_the_lane_image_is_not_set_twice():
     with pytest.raises(SettingsInvalid, match="slots: the lane 'image' has settings of its own"):
         Settings(slots=5, lanes={"image": {"max_concurrent": 3}})
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("LIMNER_SLOTZ", "; did you mean LIMNER_SLOTS?"),
+        ("LIMNER_PICTURE_URL", "; did you mean LIMNER_PICTURES_URL?"),
+        ("limner_genrator", "; did you mean LIMNER_GENERATOR?"),
+        ("LIMNER_QWERTZUIOP", ""),
+        ("LIMNER_\x1b[2J", ""),
+    ],
+)
+def test_an_unknown_variable_is_told_with_the_nearest_name(monkeypatch, caplog, name, told):
+    monkeypatch.setenv(name, "5")
+    assert load_settings() == Settings()
+    (record,) = caplog.records
+    said = record.getMessage()
+    assert said.startswith("the environment variable ")
+    assert said.endswith(f"is no setting, and is ignored{told}")
+    assert said.isprintable()
+
+
+def test_variables_that_are_settings_are_not_told(monkeypatch, caplog):
+    Path("a.toml").write_text("slots = 5\n")
+    for name, value in {"CONFIG": "a.toml", "SLOTS": "2", "PICTURES_URL": "/p"}.items():
+        monkeypatch.setenv(f"LIMNER_{name}", value)
+    monkeypatch.setenv("OTHER_SLOTZ", "5")
+    load_settings()
+    assert not caplog.records
