@@ -21,6 +21,8 @@ from limner.actors.base import LimnerActor
 from limner.actors.event_log import EventLog
 from limner.actors.system import Outlet
 from limner.messages.errors import SettingsInvalid
+from limner.messages.events.filters import EVERYTHING, EventFilter
+from limner.messages.events.owners import NAMING_OWNERS, Owners
 from limner.messages.events.protocol import Event, Subscribe, Unsubscribe
 from limner.messages.unicode import wellformed
 
@@ -112,7 +114,8 @@ class RecorderActor(LimnerActor):
         self.seq = 0
         self.gathered_from = 1
         self.lost_from: int | None = None
-        self.outlets: dict[Outlet[Record], None] = {}
+        self.outlets: dict[Outlet[Record], EventFilter] = {}
+        self.owners = Owners()
 
     def on_receive(self, message: object) -> Any:
         """Record an event."""
@@ -120,7 +123,8 @@ class RecorderActor(LimnerActor):
             case Event():
                 self.record(message)
             case Subscribe():
-                self.outlets[message.outlet] = None
+                self.owners.add(message.owners)
+                self.outlets[message.outlet] = message.filter
             case Unsubscribe():
                 self.outlets.pop(message.outlet, None)
             case _:
@@ -158,8 +162,11 @@ class RecorderActor(LimnerActor):
         record.update(event.fields)
         if self.file is not None:
             self.lines.msg(to_json(record))
-        for outlet in self.outlets:
-            outlet.put(dict(record))
+        if event.event in NAMING_OWNERS:
+            self.owners.learn(record)
+        for outlet, events in self.outlets.items():
+            if events is EVERYTHING or events.passes(record, self.owners):
+                outlet.put(dict(record))
 
     def wall_time(self, t: int) -> str:
         """Return date and time of day at a time of the clock, as ISO 8601."""

@@ -46,12 +46,14 @@ class Placement(Value):
         prompt: the prompt's text.
         picture: the picture.
         task_id: the task that made the picture.
+        ordinal: how many prompts with this same text stood before it when it was found.
     """
 
     prompt_id: str
     prompt: str
     picture: Picture
     task_id: str
+    ordinal: int = Field(default=0, ge=0)
 
     @property
     def id(self) -> str:
@@ -70,13 +72,23 @@ class Unplaced(Value):
 
 
 class Failure(Value):
-    """A task that ended without a picture, and why. Its prompt's tag is left as it was."""
+    """A task that ended without a picture, and why. Its prompt's tag is left as it was.
+
+    Args:
+        task_id: the task.
+        prompt_id: the prompt's id in the registry.
+        prompt: the prompt's text.
+        state: `failed` or `cancelled`.
+        reason: why there is no picture, for people.
+        ordinal: how many prompts with this same text stood before it when it was found.
+    """
 
     task_id: str
     prompt_id: str
     prompt: str
     state: Literal["failed", "cancelled"]
     reason: str
+    ordinal: int = Field(default=0, ge=0)
 
 
 class Unwritten(StrEnum):

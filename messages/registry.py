@@ -114,14 +114,18 @@ class Registry(Value):
         prompts = self._by_id()
         for task, picture in finished:
             placement = Placement.trusted(
-                prompt_id=task.prompt_id, prompt=task.prompt, picture=picture, task_id=task.id
+                prompt_id=task.prompt_id,
+                prompt=task.prompt,
+                picture=picture,
+                task_id=task.id,
+                ordinal=task.ordinal,
             )
             name = placement.id
             before = links.pop(name, None)  # so that it comes last, as the newest
             state: State = "placed" if before and before.state == "placed" else "kept"
             links[name] = Link.trusted(placement=placement, state=state)
             if placement.prompt_id not in prompts:
-                prompts[placement.prompt_id] = _prompt_of(task.message_id, placement, task.ordinal)
+                prompts[placement.prompt_id] = _prompt_of(task.message_id, placement)
         return self.but(prompts=tuple(prompts.values()), links=tuple(links.values()))
 
     def settle(self, message_id: str, links: RegistryUpdate, text: str) -> "Registry":
@@ -168,13 +172,13 @@ class Registry(Value):
         return known
 
 
-def _prompt_of(message_id: str, placement: Placement, ordinal: int = 0) -> Prompt:
+def _prompt_of(message_id: str, placement: Placement) -> Prompt:
     """Return the prompt of a placement, as far as the placement tells."""
     return Prompt.trusted(
         id=placement.prompt_id,
         message_id=message_id,
         text=placement.prompt,
-        ordinal=ordinal,
+        ordinal=placement.ordinal,
         parent_id=None,
         source="streamed",
         feedback=None,

@@ -261,6 +261,7 @@ class RegenerationActor(SessionLifecycle):
             prompt=prompt.text,
             place=request.place,
             target=request.target,
+            **({} if message.owner is None else {"owner": message.owner}),
         )
         self.processor.tell(PromptDetected(task=task))
 

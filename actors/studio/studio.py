@@ -15,24 +15,17 @@ from limner.actors.generators.opening import open_generator
 from limner.actors.generators.protocol import GeneratorLike
 from limner.actors.limiter.handle import Limiter, threads_of
 from limner.actors.picture_maker import PictureMaker, lane_of
-from limner.actors.recorder import LogFile, Record, lost
+from limner.actors.recorder import LogFile
 from limner.actors.stores.opening import open_store
 from limner.actors.stores.protocol import Store
 from limner.actors.studio.client import SequencerClient
 from limner.actors.studio.picture_calls import PictureCalls
 from limner.actors.studio.root import StudioActor
 from limner.actors.studio.stream_calls import StreamCalls
+from limner.actors.studio.subscriptions import Subscriptions
 from limner.actors.studio.text_edits import TextEdits
-from limner.actors.system import (
-    ActorEnded,
-    ConcurrentFuture,
-    Outlet,
-    PooledFuture,
-    System,
-    concurrent,
-)
+from limner.actors.system import ActorEnded, ConcurrentFuture, PooledFuture, System, concurrent
 from limner.messages.errors import StudioClosed, describe
-from limner.messages.events.protocol import Subscribe, Unsubscribe
 from limner.messages.limiter.settings import LaneSettings
 from limner.messages.settings import Settings
 from limner.messages.status import StudioStatus
@@ -99,6 +92,8 @@ class Studio:
     pending = delegate_to("_texts", TextEdits.pending)
     clear = delegate_to("_texts", TextEdits.clear)
 
+    subscribe = delegate_to("_subscriptions", Subscriptions.subscribe)
+
     @classmethod
     def open(
         cls,
@@ -143,7 +138,6 @@ class Studio:
         self._own_system = system is None
         self._system = system or System()
         self._lock = self._system.lock()
-        self._outlets: dict[Outlet[Record], None] = {}
         self._ended: PooledFuture[None] = self._system.future(about="the end of the studio")
         self._log = EventLog(self._system.clock, on=file is not None)
         if self._own_system:
@@ -187,6 +181,7 @@ class Studio:
         self._streams = StreamCalls(client, settings)
         self._pictures = PictureCalls(client, settings, self._store)
         self._texts = TextEdits(client, settings)
+        self._subscriptions = Subscriptions(client, self._log)
         self.limiter = Limiter(
             limiter, self._system, settings.all_lanes, settings.lane_groups, pools, caller
         )
@@ -230,42 +225,6 @@ class Studio:
             dead_letters=system.dead_letters,
         )
 
-    def subscribe(self, callback: Callable[[Record], object]) -> Callable[[], None]:
-        """Pass every event on to a callback, from a thread of its own.
-
-        One that raises is logged and called again for the next event; one that lags loses
-        events, and is told how many by an `events_lost`.
-
-        Args:
-            callback: called with one event, as the event log has it.
-
-        Returns:
-            A function that ends it.
-
-        Raises:
-            StudioClosed: if the studio is closed.
-        """
-        outlet = self._system.outlet(callback, lost=lost)
-        client, recorder = self._client, self._log.recorder
-        assert client is not None
-        assert recorder is not None
-        with self._lock:
-            if client.closing:
-                outlet.close()
-                raise client.closed()
-            self._outlets[outlet] = None
-            recorder.deliver(Subscribe(outlet=outlet))
-            self._log.on = True
-
-        def unsubscribe() -> None:
-            with suppress(pykka.ActorDeadError):  # once it has passed on what it was told before
-                recorder.ask(Unsubscribe(outlet=outlet))
-            with self._lock:
-                self._outlets.pop(outlet, None)
-            outlet.close()
-
-        return unsubscribe
-
     @staticmethod
     def concurrent(future: pykka.Future[R]) -> ConcurrentFuture[R]:
         """Return a `concurrent.futures.Future` for a Pykka future, for `asyncio.wrap_future`."""
@@ -293,10 +252,8 @@ class Studio:
             self._system.watch(self._log.recorder, lambda _: recorded.set(None))
             with suppress(pykka.Timeout):  # a disk may hang
                 recorded.get(timeout=self.settings.grace)
-        with self._lock:
-            outlets, self._outlets = list(self._outlets), {}
-        for outlet in outlets:
-            outlet.close()
+        if self._client is not None:
+            self._subscriptions.close()
         if self._own_system:
             self._system.close(self.settings.grace)
         with self._lock:

@@ -36,6 +36,7 @@ from limner.messages.errors import (
     StudioClosed,
     describe,
 )
+from limner.messages.events.owners import SessionOwner
 from limner.messages.limiter.protocol import SessionGone
 from limner.messages.session.lifecycle import (
     ApplyNow,
@@ -50,6 +51,7 @@ from limner.messages.status import Pending
 from limner.messages.studio.protocol import (
     CloseStudio,
     FailSessions,
+    ReportOwners,
     ReportStatus,
     SessionsLeft,
     SessionsOver,
@@ -153,6 +155,8 @@ class SequencerActor(LimnerActor):
             case ReportStatus():
                 waiting = sum(queue.sessions_waiting for queue in self.queues.values())
                 return len(self.sessions), waiting
+            case ReportOwners():
+                return self.owners()
             case ReportProgress():
                 return self.regeneration_of(message.message_id)
             case ReportPending():
@@ -353,6 +357,14 @@ class SequencerActor(LimnerActor):
         if session is None or not isinstance(session.opening, Regenerate):
             return None
         return session.ref
+
+    def owners(self) -> tuple[SessionOwner, ...]:
+        """Return for whom each live session is."""
+        openings = [session.opening for session in self.sessions.values()]
+        return tuple(
+            SessionOwner(opening.session_id, opening.message_id, opening.owner)
+            for opening in openings
+        )
 
     # Edits
 

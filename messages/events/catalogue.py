@@ -189,6 +189,7 @@ TASKS = Conversation(
                 *PROMPT,
                 Field("place", Place, "Where the picture goes."),
                 Field("target", str, "The placement, failure or prompt that the place refers to."),
+                Field("owner", str, "For whom it is.", always=False),
             ),
         ),
         EventType(

@@ -5,6 +5,8 @@ from typing import Any
 from pydantic import Field, SkipValidation
 
 from limner.messages.base import Message
+from limner.messages.events.filters import EVERYTHING, EventFilter
+from limner.messages.events.owners import SessionOwner
 
 
 class Event(Message):
@@ -27,9 +29,17 @@ class Event(Message):
 
 
 class Subscribe(Message):
-    """studio → recorder: put every event into this outlet too."""
+    """studio → recorder: put events into this outlet too.
+
+    Args:
+        outlet: where to.
+        filter: which events.
+        owners: of sessions whose opening may not have been recorded.
+    """
 
     outlet: SkipValidation[Any] = Field(repr=False)
+    filter: EventFilter = EVERYTHING
+    owners: tuple[SessionOwner, ...] = ()
 
 
 class Unsubscribe(Message):

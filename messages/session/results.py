@@ -36,7 +36,11 @@ def placement_of(task: Task) -> Placement | None:
     if task.picture is None:
         return None
     return Placement.trusted(
-        prompt_id=task.prompt_id, prompt=task.prompt, picture=task.picture, task_id=task.id
+        prompt_id=task.prompt_id,
+        prompt=task.prompt,
+        picture=task.picture,
+        task_id=task.id,
+        ordinal=task.ordinal,
     )
 
 
@@ -50,6 +54,7 @@ def failure_of(task: Task) -> Failure | None:
         prompt=task.prompt,
         state="failed" if task.state is TaskState.FAILED else "cancelled",
         reason=task.reason or "",
+        ordinal=task.ordinal,
     )
 
 

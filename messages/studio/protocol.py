@@ -8,6 +8,10 @@ class CloseStudio(Message):
     """studio → root: take nothing new, wait for all sessions, then end."""
 
 
+class ReportOwners(Message):
+    """studio → sequencer: the reply is for whom each live session is."""
+
+
 class ReportStatus(Message):
     """studio → root, sequencer, limiter: asked by the edge.
 

@@ -169,4 +169,10 @@ def picture_of(
         made.data, max_bytes=settings.max_picture_bytes, max_pixels=settings.max_picture_pixels
     )
     picture = store.keep(task, made.data, picture)
-    return Placement(prompt_id=prompt.id, prompt=prompt.text, picture=picture, task_id=task.id)
+    return Placement(
+        prompt_id=prompt.id,
+        prompt=prompt.text,
+        picture=picture,
+        task_id=task.id,
+        ordinal=prompt.ordinal,
+    )

@@ -51,11 +51,12 @@ class Simulated(Audited):
     SOON = 0.25
     """Seconds that the turns of a few actors take at most."""
 
-    def __init__(self, path, studio, system):
+    def __init__(self, path, studio, system, *, heard=True):
         super().__init__(path, studio)
         self.system = system
         self.heard = []
-        studio.subscribe(self.heard.append)
+        if heard:
+            studio.subscribe(self.heard.append)
 
     @property
     def now(self):
@@ -184,6 +185,7 @@ def open_simulated(tmp_path, threads_before, seed):
             deaf=(),
             latency=None,
             audited=True,
+            heard=True,
             **settings,
         ):
             path = tmp_path / f"events-{len(opened)}.jsonl"
@@ -196,7 +198,7 @@ def open_simulated(tmp_path, threads_before, seed):
                 system=system,
             )
             stack.callback(studio.close)
-            opened.append((Simulated(path, studio, system), audited))
+            opened.append((Simulated(path, studio, system, heard=heard), audited and heard))
             return opened[-1][0]
 
         yield open_one

@@ -79,7 +79,11 @@ class Finished(NamedTuple):
         """This picture at its prompt."""
         task = self.task
         return Placement(
-            prompt_id=task.prompt_id, prompt=task.prompt, picture=self.picture, task_id=task.id
+            prompt_id=task.prompt_id,
+            prompt=task.prompt,
+            picture=self.picture,
+            task_id=task.id,
+            ordinal=task.ordinal,
         )
 
     @property

@@ -127,7 +127,7 @@ def settle(connection: Connection, message_id: str, links: RegistryUpdate, text:
 def links_of(connection: Connection, *which: ColumnElement[bool]) -> tuple[Link, ...]:
     """Return the pictures for which all conditions hold, oldest first."""
     rows = connection.execute(
-        select(pictures, prompts.c.text)
+        select(pictures, prompts.c.text, prompts.c.ordinal)
         .join_from(pictures, prompts)
         .where(*which)
         .order_by(pictures.c.sequence, pictures.c.prompt_id, pictures.c.picture_id)
@@ -145,6 +145,7 @@ def links_of(connection: Connection, *which: ColumnElement[bool]) -> tuple[Link,
                     height=row.height,
                 ),
                 task_id=row.task_id,
+                ordinal=row.ordinal,
             ),
             state=row.state,
         )
