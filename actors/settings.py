@@ -8,13 +8,14 @@ import logging
 from collections.abc import Iterator
 from os import environ
 from pathlib import Path
-from tomllib import TOMLDecodeError
 from typing import Any
 
 from pydantic import create_model
-from pydantic_settings import BaseSettings, EnvSettingsSource, TomlConfigSettingsSource
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, EnvSettingsSource
 from pydantic_settings.exceptions import SettingsError
 
+from limner.messages.configuration import MAX_BYTES, parse_json, parse_toml
 from limner.messages.errors import SettingsInvalid
 from limner.messages.settings import Settings
 from limner.messages.unicode import shown
@@ -108,17 +109,35 @@ def _tell_unknown_variables() -> None:
             )
 
 
+class _Environment(EnvSettingsSource):
+    """The environment, in which lists and objects are JSON."""
+
+    def decode_complex_value(self, field_name: str, field: FieldInfo, value: Any) -> Any:
+        """Return the value of a variable that is given as JSON.
+
+        Raises:
+            SettingsInvalid: which Pydantic takes for a `ValueError`, and names the field beside it.
+        """
+        del field
+        try:
+            return parse_json(value)
+        except SettingsInvalid as error:
+            wanted = PARSED.get(field_name, "JSON")
+            raise SettingsInvalid(
+                f"{field_name}: not {wanted}, {error} "
+                f"(from the environment variable {PREFIX}{field_name.upper()}, {value[:80]!r})"
+            ) from None
+
+
 def _environment() -> dict[str, Any]:
     try:
-        return EnvSettingsSource(_Sources, env_prefix=PREFIX, env_ignore_empty=True)()
+        return _Environment(_Sources, env_prefix=PREFIX, env_ignore_empty=True)()
     except SettingsError as error:
-        # lists and objects alone are parsed this early
-        name = next((name for name in PARSED if f'"{name}"' in str(error)), "patterns")
-        given = environ.get(f"{PREFIX}{name.upper()}", "")
+        if isinstance(error.__cause__, SettingsInvalid):
+            raise error.__cause__ from None
         raise SettingsInvalid(
-            f"{name}: not {PARSED[name]} "
-            f"(from the environment variable {PREFIX}{name.upper()}, {given[:80]!r})"
-        ) from error
+            f"settings: {shown(str(error), 300)} (from the environment)"
+        ) from None
 
 
 def _file(config: Path | str | None) -> tuple[Path | None, str]:
@@ -135,9 +154,10 @@ def _read(file: Path, named_by: str) -> dict[str, Any]:
         if not file.is_file():
             reason = "it is no file" if file.exists() else "there is no such file"
         else:
-            return TomlConfigSettingsSource(_Sources, toml_file=file).toml_data
-    except (TOMLDecodeError, UnicodeDecodeError) as error:
-        reason = f"it is no TOML: {error}"
+            with file.open("rb") as opened:
+                return parse_toml(opened.read(MAX_BYTES + 1))
+    except SettingsInvalid as error:
+        reason = str(error)
     except (OSError, ValueError) as error:
         reason = str(getattr(error, "strerror", None) or error)
     raise SettingsInvalid(f"settings file {str(file)!r}{named_by} cannot be read: {reason}")

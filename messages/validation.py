@@ -62,6 +62,9 @@ def _usable(name: object) -> bool:
     return isinstance(name, str) and 0 < len(name) <= MAX_NAME and name.isprintable()
 
 
+MAX_FAULTS = 5
+"""Faults that one error names."""
+
 MAX_SECONDS = 86_400
 """Seconds that a pause, or the wait for a batch, may take at most."""
 
@@ -118,10 +121,10 @@ def describe(error: ValidationError, *models: type[BaseModel]) -> str:
         models: whose fields may have been meant by a name that there is not.
     """
     lines = []
-    for fault in error.errors(include_url=False):
+    faults = error.errors(include_url=False)
+    for fault in faults[:MAX_FAULTS]:
         name = ".".join(map(_shown, fault["loc"])) or "settings"
-        given = repr(fault["input"])
-        given = given if len(given) <= 80 else given[:77] + "..."
+        given = _represented(fault["input"])
         if fault["type"] == "extra_forbidden":
             known = [field for model in models for field in model.model_fields]
             meant = nearest(str(fault["loc"][-1]), known)
@@ -132,7 +135,17 @@ def describe(error: ValidationError, *models: type[BaseModel]) -> str:
         else:
             message = fault["msg"][0].lower() + fault["msg"][1:]
             lines.append(f"{name}: {message}, not {given}")
+    if len(faults) > MAX_FAULTS:
+        lines.append(f"and {len(faults) - MAX_FAULTS:,} more")
     return "; ".join(lines)
+
+
+def _represented(value: object) -> str:
+    try:
+        given = repr(value)
+    except (RecursionError, ValueError):  # nested too deeply, or an integer of 5,000 digits
+        return f"what it is ({type(value).__name__})"
+    return given if len(given) <= 80 else given[:77] + "..."
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:

@@ -3,12 +3,12 @@
 from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
-from tomllib import TOMLDecodeError, loads
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, ValidationError
 
 from limner.messages.base import Value
+from limner.messages.configuration import MAX_BYTES, parse_toml
 from limner.messages.errors import SettingsInvalid
 from limner.messages.validation import describe
 from limner.scripts.simulate.limits import Calls, Lane
@@ -24,9 +24,6 @@ from limner.scripts.simulate.ranges import (
     fixed,
     ranging,
 )
-
-MAX_BYTES = 1_000_000
-"""Bytes of a scenario's file, at most."""
 
 
 class Arrivals(Value):
@@ -245,7 +242,7 @@ def load_scenario(given: str | None = None, overrides: Sequence[str] = ()) -> Sc
 def _read(given: str) -> dict[str, Any]:
     try:
         if given in names():
-            return loads((FOLDER / f"{given}.toml").read_text("utf-8"))
+            return parse_toml((FOLDER / f"{given}.toml").read_bytes())
         path = Path(given)
         if not path.is_file():
             raise SettingsInvalid(
@@ -254,28 +251,31 @@ def _read(given: str) -> dict[str, Any]:
             )
         if path.stat().st_size > MAX_BYTES:
             raise SettingsInvalid(f"scenario {given!r} has more than {MAX_BYTES:,} bytes")
-        return loads(path.read_text("utf-8"))
-    except (TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SettingsInvalid(f"scenario {given!r} is no TOML: {error}") from None
+        data = path.read_bytes()
     except OSError as error:
         reason = error.strerror or error
         raise SettingsInvalid(f"scenario {given!r} cannot be read: {reason}") from None
+    try:
+        return parse_toml(data)
+    except SettingsInvalid as error:
+        raise SettingsInvalid(f"scenario {given!r} cannot be read: {error}") from None
 
 
 def _put(values: dict[str, Any], override: str) -> None:
     name, equals, text = override.partition("=")
     *path, last = name.strip().split(".")
+    if not equals:
+        raise SettingsInvalid(
+            f"--set {override!r:.200}: write NAME=VALUE, such as faults.host_edits=0.1"
+        )
+    given: dict[str, Any]
     try:
-        if not equals:
-            raise SettingsInvalid(
-                f"--set {override!r}: write NAME=VALUE, such as faults.host_edits=0.1"
-            )
-        given = loads(f"value = {text}")
-        if len(given) > 1:
-            raise SettingsInvalid(f"--set {override!r}: give one value")
-        value = given["value"]
-    except TOMLDecodeError:
-        value = text.strip()
+        given = parse_toml(f"value = {text}".encode("utf-8", "surrogatepass"))
+    except SettingsInvalid:
+        given = {"value": text.strip()}
+    if len(given) > 1:
+        raise SettingsInvalid(f"--set {override!r:.200}: give one value")
+    value = given["value"]
     for part in path:
         within = values.setdefault(part, {})
         if not isinstance(within, dict):

@@ -137,7 +137,7 @@ def test_a_lane_group_may_stand_behind_a_lane_of_the_same_file_or_environment(
 
 def test_what_is_no_json_is_named_by_its_variable(monkeypatch):
     monkeypatch.setenv("LIMNER_LANES", "nope")
-    with pytest.raises(SettingsInvalid, match="lanes: not a JSON object of lanes .*LIMNER_LANES"):
+    with pytest.raises(SettingsInvalid, match="lanes: not a JSON object of lanes, .*LIMNER_LANES"):
         load_settings()
 
 
@@ -173,3 +173,30 @@ def test_variables_that_are_settings_are_not_told(monkeypatch, caplog):
     monkeypatch.setenv("OTHER_SLOTZ", "5")
     load_settings()
     assert not caplog.records
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("PATTERNS", "[" * 9000),
+        ("LANES", '{"a":' * 9000),
+        ("LANE_GROUPS", "[" * 90 + "]" * 90),
+        ("SLOTS", "9" * 9000),
+    ],
+)
+def test_a_nested_or_huge_variable_is_told_in_one_line(monkeypatch, name, value):
+    monkeypatch.setenv(f"LIMNER_{name}", value)
+    with pytest.raises(SettingsInvalid) as caught:
+        load_settings()
+    assert f"(from the environment variable LIMNER_{name}" in str(caught.value)
+    assert len(str(caught.value)) < 500
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "content", ["lanes=" + "[" * 9000, "a." * 9000 + "a=1", "slots=" + "9" * 9000, "#" * 2_000_000]
+)
+def test_a_nested_or_huge_file_is_told_in_one_line(content):
+    Path("limner.toml").write_text(content)
+    with pytest.raises(SettingsInvalid, match=r"^settings file 'limner\.toml' cannot be read: "):
+        load_settings()

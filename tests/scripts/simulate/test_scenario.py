@@ -55,6 +55,8 @@ def test_a_file_is_read_and_options_go_before_it(tmp_path):
         ("[lane]\nmin_time = nan", "lane.min_time"),
         ("[arrivals]\nhours = [1, 2]", "arrivals.hours"),
         ("messages = ", "is no TOML"),
+        ("messages = " + "[" * 9000, "is nested too deeply"),
+        ("a." * 9000 + "a=1", "is nested too deeply"),
         ("\x00\x01", "is no TOML"),
     ],
 )
