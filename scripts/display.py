@@ -9,6 +9,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from limner.messages.unicode import shown
@@ -166,7 +167,8 @@ class Panel(Lines):
     def begin(self, name: str) -> None:
         """Start the live display."""
         self._name = shown(name)
-        self._live.start()
+        with suppress(OSError):  # the terminal may be closed at any time, and the work goes on
+            self._live.start()
 
     def show_event(self, record: Record) -> None:
         """Count an event; the next frame shows it."""
@@ -178,7 +180,8 @@ class Panel(Lines):
         now = time.monotonic()
         if now >= self._due:
             self._due = now + REFRESH
-            self._live.refresh()
+            with suppress(OSError):
+                self._live.refresh()
 
     def render(self) -> Any:
         """Return one frame."""
@@ -204,7 +207,8 @@ class Panel(Lines):
 
     def close(self) -> None:
         """Remove the live display."""
-        self._live.stop()
+        with suppress(OSError):
+            self._live.stop()
 
 
 def open_display(slots: int, *, quiet: bool) -> Display:

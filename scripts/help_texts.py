@@ -33,8 +33,10 @@ saves what it has open over what is on the disk. Its page shows pictures from it
 from beside the chat: --pictures says which folder they go to, LIMNER_PICTURES_URL how the chat \
 refers to it.
 
-Ctrl-C writes what is finished by then; a second Ctrl-C writes nothing. A setting that no option \
-gives is taken from the environment (LIMNER_SLOTS=2), then from a TOML file (slots = 2).
+Ctrl-C writes what is finished by then; a second Ctrl-C writes nothing. What came through a pipe \
+is written also where its session fails, then without pictures; a byte that is not UTF-8 becomes \
+U+FFFD. A setting that no option gives is taken from the environment (LIMNER_SLOTS=2), then from \
+a TOML file (slots = 2).
 
 Exit status: 0 all illustrated, 1 failed, 2 wrong use or input, 3 written but some pictures are \
 missing, 130 interrupted.

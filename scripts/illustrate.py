@@ -7,6 +7,7 @@ thread reads. So a signal is handled whatever else is being waited for.
 from concurrent.futures import Future
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any
@@ -14,12 +15,21 @@ from typing import Any
 from limner.actors import Settings, Stream, Studio
 from limner.actors.settings import load_settings
 from limner.actors.stores import MemoryStore, PictureFiles, Store
-from limner.messages.errors import LimnerError, StreamClosed
+from limner.messages.errors import LimnerError, SessionCancelled, StreamClosed
 from limner.messages.pictures import Illustrated
+from limner.messages.unicode import shown
 from limner.scripts.display import Display, open_display
 from limner.scripts.paths import Paths, choose_paths
+from limner.scripts.pipes import PipedFileStore, PipedText, version_at
 from limner.scripts.reading import Reader, Source, check_rate, open_source
-from limner.scripts.report import deliver, report_error
+from limner.scripts.report import (
+    DONE,
+    INCOMPLETE,
+    INTERRUPTED,
+    deliver,
+    deliver_plain,
+    report_error,
+)
 from limner.scripts.revise.chat import Wanted, illustrate_chat
 from limner.scripts.revise.document import is_chat
 from limner.scripts.signals import handling_signals
@@ -83,26 +93,101 @@ def illustrate(
         check_rate(rate, in_place=paths.in_place)
         text = opened.whole(settings.max_text) if opened.regular and rate is None else None
         display = open_display(settings.slots, quiet=quiet)
+        if not opened.regular:
+            return illustrate_pipe(opened, paths, settings, rate, display)
         illustration = Illustration(opened, display)
-        try:
-            with closing(open_store(paths)) as store:
-                result = illustration.run(settings, store, paths.message_id, text=text, rate=rate)
-        finally:
-            display.close()
-        interrupted = illustration.interrupts > 0
-        return deliver(result, paths, settings, display, interrupted=interrupted)
+        with handling_signals(illustration.interrupt):
+            result = run(illustration, settings, open_store(paths, None), paths, text, rate)
+        return deliver(result, paths, settings, display, interrupted=illustration.interrupts > 0)
     except LimnerError as error:
         return report_error(error, display)
 
 
-def open_store(paths: Paths) -> Store:
+def illustrate_pipe(
+    source: Source, paths: Paths, settings: Settings, rate: float | None, display: Display
+) -> int:
+    """Illustrate what comes through a pipe, and return the exit status.
+
+    All that comes is written, with the pictures that are finished, whatever ends the session; only
+    a second interrupt writes nothing.
+
+    Raises:
+        SessionCancelled: at a second interrupt, or at one before any text has come.
+        LimnerError: if the studio cannot be opened, before any text was read.
+    """
+    settings = settings.model_copy(update={"write_at_deadline": True})
+    piped = PipedText(settings.max_text)
+    illustration = Illustration(source, display, piped)
+    version = version_at(paths.output)
+    with handling_signals(illustration.interrupt):
+        try:
+            result = run(illustration, settings, open_store(paths, piped), paths, None, rate)
+        except Exception as error:
+            if not piped.characters or isinstance(error, SessionCancelled):
+                raise
+            display.error(shown(str(error), 500))
+            tell_pipe(illustration, settings, display)
+            status = deliver_plain(piped.text, paths, version, display)
+            if not isinstance(error, LimnerError):
+                raise
+            return INTERRUPTED if illustration.interrupts else status
+        whole = tell_pipe(illustration, settings, display)
+        result = result.but(text=result.text + (piped.rest if paths.output is None else ""))
+        status = deliver(result, paths, settings, display, interrupted=illustration.interrupts > 0)
+        if not whole and status == DONE:
+            return INCOMPLETE
+        return status
+
+
+def tell_pipe(illustration: "Illustration", settings: Settings, display: Display) -> bool:
+    """Print what was not as it should be with a pipe, and return whether all of it was read."""
+    source, piped = illustration.source, illustration.piped
+    if source.invalid is not None:
+        number, first = source.invalid
+        were = "byte that is not UTF-8 was" if number == 1 else "bytes that are not UTF-8 were"
+        display.error(f"{source.name}: {number:,} {were} replaced by U+FFFD; the first: {first}")
+    if illustration.error is not None:
+        display.error(shown(str(illustration.error), 500))
+    if piped is not None and piped.too_long:
+        rest = piped.characters - settings.max_text
+        display.error(
+            f"{source.name} has more than the {settings.max_text:,} characters that "
+            f"Settings.max_text (LIMNER_MAX_TEXT) allows; {rest:,} more are written as they came"
+        )
+    if illustration.idle:
+        display.error(
+            f"no text came for {settings.idle_timeout:g} s (LIMNER_IDLE_TIMEOUT); what came "
+            "before is written"
+        )
+    return not (illustration.error or illustration.idle or (piped and piped.too_long))
+
+
+def open_store(paths: Paths, piped: PipedText | None) -> Store:
     """Return the store that the text and its pictures go to."""
     files = PictureFiles(paths.pictures, paths.pictures_url)
     if paths.output is None:
         return MemoryStore(files)
+    if piped is not None:
+        return PipedFileStore(paths.output.parent, files, piped)
     from limner.actors.stores import FileStore
 
     return FileStore(paths.output.parent, files)
+
+
+def run(
+    illustration: "Illustration",
+    settings: Settings,
+    store: Store,
+    paths: Paths,
+    text: str | None,
+    rate: float | None,
+) -> Illustrated:
+    """Run an illustration with a store, and close the store and the display."""
+    try:
+        with closing(store):
+            return illustration.run(settings, store, paths.message_id, text=text, rate=rate)
+    finally:
+        illustration.display.close()
 
 
 class Illustration:
@@ -111,14 +196,29 @@ class Illustration:
     Args:
         source: what is read.
         display: shows the progress.
+        piped: keeps what is read, if it cannot be read again.
+
+    Attributes:
+        interrupts: how often it was interrupted.
+        error: what ended the reading early.
+        idle: whether the stream was ended since no text came for too long.
     """
 
-    def __init__(self, source: Source, display: Display) -> None:
+    def __init__(self, source: Source, display: Display, piped: PipedText | None = None) -> None:
+        self.source = source
+        self.display = display
+        self.piped = piped
         self.interrupts = 0
-        self._source = source
-        self._display = display
-        self._error: LimnerError | None = None
+        self.error: LimnerError | None = None
+        self.idle = False
+        self._read = False
+        self._settled = False
+        self._failed = False
         self._events: SimpleQueue[Any] = SimpleQueue()
+
+    def interrupt(self) -> None:
+        """Write what is finished; the second time, write nothing. For handlers of signals."""
+        self._events.put(Interrupted())
 
     def run(
         self,
@@ -139,65 +239,82 @@ class Illustration:
             rate: characters a second to read at most.
 
         Raises:
-            LimnerError: what the studio or the reading raised.
+            LimnerError: what the studio raised, or the reading of a file that can be read again.
         """
         put = self._events.put
-        with (
-            handling_signals(lambda: put(Interrupted())),
-            Studio.open(settings, store=store) as studio,
-        ):
-            self._display.begin(self._source.name)
+        with Studio.open(settings, store=store) as studio:
+            self.display.begin(self.source.name)
             studio.subscribe(put)
             stream = studio.stream(message_id)
             future: Future[Illustrated] = Studio.concurrent(stream.future)
             future.add_done_callback(lambda _: put(Settled()))
-            reader = Reader(
-                self._source, stream.feed, lambda error: put(SourceEnded(error)), rate=rate
-            )
+            piped = self.piped
+            feed = stream.feed if piped is None else partial(piped.feed, stream=stream.feed)
+            reader = Reader(self.source, feed, lambda error: put(SourceEnded(error)), rate=rate)
             if text is None:
                 reader.start()
             else:
                 stream.feed(text)
                 stream.finish()
-            while self._next(stream):
-                pass
+            while not self._over:
+                self._next(stream, future)
             reader.stop()
         # the studio is closed, so every event of it is here
         while not self._events.empty():
             if isinstance(record := self._events.get(), dict):
-                self._display.show_event(record)
-        if self._error is not None:
-            raise self._error
+                self.display.show_event(record)
+        if self.error is not None and piped is None:
+            raise self.error
         return future.result()
 
-    def _next(self, stream: Stream) -> bool:
-        """Handle the next event, and return whether more are to come."""
+    @property
+    def _over(self) -> bool:
+        """Whether the session has ended, and no text is to come that would be lost."""
+        waits = self._failed and not (self._read or self.interrupts)
+        return self._settled and not waits
+
+    def _next(self, stream: Stream, future: "Future[Illustrated]") -> None:
+        """Handle the next event."""
         try:
-            event = self._events.get(timeout=self._display.interval)
+            event = self._events.get(timeout=self.display.interval)
         except Empty:
             event = None
         match event:
             case Settled():
-                return False
+                self._settle(future)
             case SourceEnded(error=None):
+                self._read = True
                 stream.finish()
             case SourceEnded(error=StreamClosed()):
                 pass  # something else has ended it, and reports that
             case SourceEnded(error=error):
-                self._error = error
-                stream.cancel()
+                self._read = True
+                self.error = error
+                if self.piped is None:
+                    stream.cancel()
+                else:
+                    stream.finish()
             case Interrupted():
                 self._interrupt(stream)
             case dict():
-                self._display.show_event(event)
-        self._display.refresh(stream.characters)
-        return True
+                self.display.show_event(event)
+        self.display.refresh(stream.characters)
+
+    def _settle(self, future: "Future[Illustrated]") -> None:
+        """Note the end of the session; a pipe is read on after one that failed."""
+        self._settled = True
+        if self.piped is None or self._read or self.interrupts:
+            return
+        self._failed = future.exception() is not None
+        self.idle = not self._failed
+        if self._failed:
+            self.display.error("the session has failed; the text is read to its end all the same")
 
     def _interrupt(self, stream: Stream) -> None:
         """Write what is finished; the second time, or if no text has come, write nothing."""
         self.interrupts += 1
         if self.interrupts == 1 and stream.characters:
-            self._display.note("interrupted: writing what is finished; again to write nothing")
+            self.display.note("interrupted: writing what is finished; again to write nothing")
             stream.interrupt()
-        else:
+        elif not self._settled:
             stream.cancel()

@@ -25,11 +25,16 @@ class Source:
     Args:
         descriptor: of the open file or pipe.
         name: what the user calls it.
+
+    Attributes:
+        regular: whether it is a regular file, which can be read again.
+        invalid: how many U+FFFD stand for bytes that were not UTF-8, and the first such byte.
     """
 
     def __init__(self, descriptor: int, name: str) -> None:
         self.descriptor = descriptor
         self.name = name
+        self.invalid: tuple[int, str] | None = None
         try:
             self.regular = stat.S_ISREG(os.fstat(descriptor).st_mode)
         except OSError as error:
@@ -38,27 +43,41 @@ class Source:
     def chunks(self) -> Iterator[str]:
         """Yield the text in pieces, each as soon as it was read; newlines stay as they are.
 
+        Of a pipe, whose text cannot be read again, each byte that is not UTF-8 becomes U+FFFD, and
+        `invalid` says so.
+
         Raises:
-            Unusable: if it cannot be read, or is not UTF-8.
+            Unusable: if it cannot be read, or is a regular file that is not UTF-8.
         """
-        decoder = codecs.getincrementaldecoder("utf-8")()
-        read, block = 0, b" "
+        pending, read, block = b"", 0, b" "
         while block:
-            begun = len(decoder.getstate()[0])  # bytes of a character that is not whole yet
             try:
                 block = os.read(self.descriptor, BLOCK)
-                text = decoder.decode(block, final=not block)
-            except UnicodeDecodeError as error:
-                at = read - begun + error.start
-                raise Unusable(
-                    f"{self.name} is not UTF-8 text: byte 0x{error.object[error.start]:02x} at "
-                    f"offset {at:,}; convert it, for instance with iconv"
-                ) from error
             except OSError as error:
                 raise Unusable(f"{self.name} cannot be read: {error.strerror}") from error
-            read += len(block)
+            pending += block
+            text, used = self._decoded(pending, read, final=not block)
+            pending = pending[used:]  # a character that is not whole yet
+            read += used
             if text:
                 yield text
+
+    def _decoded(self, data: bytes, offset: int, *, final: bool) -> tuple[str, int]:
+        """Return the text of bytes, and how many of them it is of."""
+        try:
+            return codecs.utf_8_decode(data, "strict", final)
+        except UnicodeDecodeError as error:
+            byte = f"byte 0x{data[error.start]:02x} at offset {offset + error.start:,}"
+            if self.regular:
+                raise Unusable(
+                    f"{self.name} is not UTF-8 text: {byte}; convert it, for instance with iconv"
+                ) from error
+            text, used = codecs.utf_8_decode(data, "replace", final)
+            first = self.invalid[1] if self.invalid else byte
+            # all that was put in; those that were there already are three bytes each
+            number = text.count("\ufffd") - data[:used].count("\ufffd".encode())
+            self.invalid = (self.invalid[0] if self.invalid else 0) + number, first
+            return text, used
 
     def whole(self, max_text: int) -> str:
         """Return the whole text.
@@ -172,6 +191,8 @@ class Reader:
             chunks = paced(chunks, self._rate, self._stopped)
         try:
             for chunk in chunks:
+                if self._stopped.is_set():
+                    return
                 self._feed(chunk)
         except LimnerError as error:
             self._ended(error)

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
+from pathlib import Path
 
 import pykka
 
@@ -16,9 +17,11 @@ from limner.messages.errors import (
     UnknownPicture,
 )
 from limner.messages.pictures import Illustrated
+from limner.messages.registry import Version
 from limner.messages.unicode import shown
 from limner.scripts.display import Display
 from limner.scripts.paths import Paths
+from limner.scripts.pipes import save
 from limner.scripts.reading import Unusable
 from limner.scripts.signals import HEARING, Step
 
@@ -48,11 +51,48 @@ def deliver(
     for trouble in troubles:
         display.error(trouble)
     if paths.output is None and not print_text(result.text, display):
+        keep_text(result.text, None, None, display)
         return FAILED
     tell_written(result, paths, settings, display)
     if interrupted:
         return INTERRUPTED
     return INCOMPLETE if is_incomplete(result) else DONE
+
+
+def deliver_plain(text: str, paths: Paths, version: Version | None, display: Display) -> int:
+    """Print or write a text that cannot be read again, without pictures; return the exit status.
+
+    Args:
+        text: the text.
+        paths: where it goes.
+        version: of the output when the text began to come.
+        display: says where it went.
+    """
+    if paths.output is None and print_text(text, display):
+        display.error("the text was printed as it came, without pictures")
+        return INCOMPLETE
+    return keep_text(text, paths.output, version, display)
+
+
+def keep_text(text: str, output: Path | None, version: Version | None, display: Display) -> int:
+    """Write a text to a file, so that it is not lost; return the exit status.
+
+    Args:
+        text: the text.
+        output: where it should go; standard output, which cannot be written, if `None`.
+        version: of that file when the text began to come.
+        display: says where it went.
+    """
+    try:
+        there = save(text, output, version)
+    except OSError as error:
+        display.error(f"the text could not be kept anywhere: {error.strerror or error}")
+        return FAILED
+    if there == output:
+        display.error(f"{shown(str(there), 300)} has the text as it came, without pictures")
+        return INCOMPLETE
+    display.error(f"the text is kept in {shown(str(there), 300)}")
+    return FAILED
 
 
 def tell_written(result: Illustrated, paths: Paths, settings: Settings, display: Display) -> None:

@@ -1,4 +1,7 @@
-"""Ctrl-C and requests to terminate (SIGINT, SIGTERM), handled between two steps of a program."""
+"""Ctrl-C, requests to terminate and a closed terminal, handled between two steps of a program.
+
+These are SIGINT, SIGTERM and SIGHUP.
+"""
 
 import signal
 import sys
@@ -14,6 +17,9 @@ Python handles a signal between two steps of the main thread. A signal that come
 begins is handled when the wait ends.
 """
 
+HANGUP: signal.Signals | None = getattr(signal, "SIGHUP", None)
+"""The signal of a terminal that is closed; `None` on Windows, which has none."""
+
 Step = Callable[[], None]
 """Is called between two steps, and raises `KeyboardInterrupt` if there was an interrupt."""
 
@@ -22,21 +28,30 @@ Step = Callable[[], None]
 def handling_signals(on_signal: Callable[[], object]) -> Iterator[None]:
     """Call `on_signal` at each SIGINT and SIGTERM; the third one ends the process.
 
+    A SIGHUP counts as the first of them, and never as a second: a terminal that is closed sends it
+    more than once, often beside a SIGTERM, and nobody is there who could mean it.
+
     Args:
         on_signal: is called in the main thread, between any two steps of it, also of its own.
     """
     before: dict[signal.Signals, Any] = {}
     received = 0
+    hung_up = False
 
-    def handle(_number: int, _frame: FrameType | None) -> None:
-        nonlocal received
-        received += 1
-        on_signal()
+    def handle(number: int, _frame: FrameType | None) -> None:
+        nonlocal received, hung_up
+        first = not (received or hung_up)
+        if number == HANGUP:
+            hung_up = True
+        else:
+            received += 1
+        if first or (received > 1 and number != HANGUP):
+            on_signal()
         if received == 2:
             for handled in before:
-                signal.signal(handled, signal.SIG_DFL)
+                signal.signal(handled, signal.SIG_IGN if handled == HANGUP else signal.SIG_DFL)
 
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGTERM, *(() if HANGUP is None else (HANGUP,))):
         # a process that was started with a signal ignored, by nohup or a shell's &, ignores it
         if signal.getsignal(number) is not signal.SIG_IGN:
             before[number] = signal.signal(number, handle)

@@ -24,7 +24,11 @@ def clear_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def reset_signals() -> None:
-    for number in (signal.SIGINT, signal.SIGTERM):  # which a shell's & may have had ignored
+    for number in (
+        signal.SIGINT,
+        signal.SIGTERM,
+        signal.SIGHUP,
+    ):  # which a shell's & may have had ignored
         signal.signal(number, signal.SIG_DFL)
 
 
