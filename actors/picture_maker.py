@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 from limner.actors.generators.checking import check_picture
 from limner.actors.generators.protocol import Generator
@@ -21,6 +22,27 @@ MARGIN = 20_000
 
 class SlotLapsed(Exception):
     """The slot expired before a thread was free to use it."""
+
+
+class Made(NamedTuple):
+    """A picture that a generator has made.
+
+    Args:
+        picture: what it is; its URL is still empty.
+        data: its bytes.
+        at: when it was made, in microseconds of the system's clock.
+    """
+
+    picture: Picture
+    data: bytes
+    at: int
+
+
+class Unkept(NamedTuple):
+    """A picture that the store has not kept, and what it raised."""
+
+    made: Made
+    error: BaseException
 
 
 def lane_of(generator: object) -> object:
@@ -45,6 +67,9 @@ class PictureMaker:
         clock: against which a slot expires.
         lane: the lane in which the calls of the generator stand.
         pool: the threads that they run on; `None` if neither they nor the store ever block.
+
+    Attributes:
+        kept_at: when the store has kept a picture last, in microseconds of the clock.
     """
 
     def __init__(
@@ -63,6 +88,7 @@ class PictureMaker:
         self.clock = clock
         self.lane = lane
         self.pool = pool
+        self.kept_at = -1
 
     def begin(
         self, task: Task, grant: SlotGranted, log_event: Callable[..., None], call: Call
@@ -92,20 +118,43 @@ class PictureMaker:
             return task
         return task.but(prompt=styled(task.prompt, tags, self.settings.common_tags_position))
 
-    def make(self, task: Task, call: Call) -> Picture:
+    def make(self, task: Task, call: Call) -> Picture | Unkept:
         """Make the picture of a task, and keep it.
+
+        From when it is made, `call.reached` is the `Made` picture.
+
+        Returns:
+            The picture with its URL; what was made, if the store has not kept it.
 
         Raises:
             GenerationFailed: if what the generator returned is no picture within bounds.
         """
-        made = self.generator.generate(self.in_style(task), call)
-        if not isinstance(made, PictureBytes):
+        given = self.generator.generate(self.in_style(task), call)
+        if not isinstance(given, PictureBytes):
             raise GenerationFailed(
-                f"the generator gave {type(made).__name__}, not PictureBytes", retryable=False
+                f"the generator gave {type(given).__name__}, not PictureBytes", retryable=False
             )
         picture = check_picture(
-            made.data,
+            given.data,
             max_bytes=self.settings.max_picture_bytes,
             max_pixels=self.settings.max_picture_pixels,
         )
-        return self.store.keep(task, made.data, picture)
+        made = call.reached = Made(picture, given.data, self.clock.now)
+        return self.keep(task, made)
+
+    def keep_again(self, task: Task, made: Made, call: Call) -> Picture | Unkept:
+        """Keep a picture that was made before; as `make` does."""
+        call.reached = made
+        return self.keep(task, made)
+
+    def keep(self, task: Task, made: Made) -> Picture | Unkept:
+        """Keep a picture that was made, and return it with its URL, or why it is not kept."""
+        try:
+            kept: object = self.store.keep(task, made.data, made.picture)
+        except (Exception, SystemExit) as error:  # noqa: BLE001  # the store may be any code
+            return Unkept(made, error)
+        if not isinstance(kept, Picture):
+            gave = f"the store's keep gave {type(kept).__name__}, not a Picture"
+            return Unkept(made, TypeError(gave))
+        self.kept_at = self.clock.now
+        return kept

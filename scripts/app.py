@@ -489,7 +489,7 @@ def inspect(
         str | None, typer.Option(metavar="ID", help="Tell the story of this task.")
     ] = None,
     check: Annotated[
-        bool, typer.Option("--check", help="Audit the log: whether I1 to I8 hold.")
+        bool, typer.Option("--check", help="Audit the log: whether its invariants hold.")
     ] = False,
     follow: Annotated[
         bool, typer.Option("--follow", help="Show the log live, while it is written.")

@@ -135,7 +135,7 @@ class LimiterActor(LimnerActor):
             case UpdateLane():
                 lanes.update(message.lane, message.settings, now, refill=message.refill)
             case PauseLane():
-                lanes.pause(message.lane, message.seconds, now)
+                lanes.pause(message.lane, message.seconds, now, reason=message.reason)
             case ResumeLane():
                 lanes.resume(message.lane, now)
             case EndLane():

@@ -33,7 +33,7 @@ from limner.messages.session.lifecycle import (
     SessionEnded,
     SessionOutcome,
 )
-from limner.messages.session.processing import CancelTasks, WindDown
+from limner.messages.session.processing import CancelTasks, StudioCloses, WindDown
 from limner.messages.session.writing import CancelWrite, TextWritten, WriteFailed, WriteSkipped
 
 
@@ -86,6 +86,9 @@ class SessionLifecycle(MessageActor):
                 self.read_overdue()
             case CancelSession():
                 self.writer.tell(CancelWrite())
+            case StudioCloses():
+                if not self.over:
+                    self.processor.tell(message)
             case TextWritten():
                 self.end("written", result=message.result)
             case WriteSkipped():

@@ -4,21 +4,21 @@ Hears `PromptDetected` and `PromptWithdrawn` from the monitor or a regeneration 
 `MessageLoaded`, `CancelTasks` and `WindDown` from the session, `SlotGranted`, `SlotRevoked`,
 `SlotExpired` and `RequestDropped` from the limiter, `CallReturned` from the workers; tells the
 limiter `RequestSlot`, `WithdrawRequest` and `ReleaseSlot`, the writer, or the regeneration
-session, `TaskSettled`. Started by the
-session; ends by itself after `WindDown`, once its last call is back.
+session, `TaskSettled`. What it does with a picture that the store does not keep is in `keeping`.
+Started by the session; ends by itself after `WindDown`, once its last call is back.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from limner.actors.base import MessageActor
 from limner.actors.context import StudioContext
-from limner.actors.picture_maker import SlotLapsed
-from limner.actors.system import Call, CallReturned, PooledRef, Timer
+from limner.actors.picture_maker import SlotLapsed, Unkept
+from limner.actors.session.keeping import KeepingActor
+from limner.actors.session.work import Work
+from limner.actors.system import Call, CallReturned, PooledRef
 from limner.messages.errors import describe, may_be_retried
 from limner.messages.limiter.backpressure import has_failed, retry_after
 from limner.messages.limiter.protocol import (
@@ -38,42 +38,22 @@ from limner.messages.session.processing import (
     CallTimedOut,
     CancelTasks,
     GraceEnded,
+    KeepDue,
+    KeepOverdue,
     PromptDetected,
     PromptWithdrawn,
     RetryDue,
+    StudioCloses,
     TaskSettled,
     WindDown,
 )
 from limner.messages.session.writing import MessageLoaded
 from limner.messages.tasks import Task, TaskEnd, TaskState
 
-UNBEGUN = Attempt()
 REVOKED = "its slot was revoked for an active request"
 
 
-@dataclass(slots=True)
-class Work:
-    """A task and what is under way for it.
-
-    Args:
-        task: what is known of its picture.
-        attempt: what is out for it.
-        call: of the generator, while the attempt has one.
-        timer: for a retry, a timeout or a grace.
-    """
-
-    task: Task
-    attempt: Attempt = UNBEGUN
-    call: Call | None = None
-    timer: Timer | None = None
-
-    @property
-    def over(self) -> bool:
-        """Whether the task has settled and nothing is out for it."""
-        return self.task.state.final and self.attempt.over
-
-
-class ProcessorActor(MessageActor):
+class ProcessorActor(KeepingActor):
     """Brings each task of one message to its end."""
 
     role = "processor"
@@ -86,12 +66,8 @@ class ProcessorActor(MessageActor):
         limiter: PooledRef[Any],
         outcomes_to: PooledRef[Any],
     ) -> None:
-        super().__init__(context.log, opening)
-        self.settings = context.settings
-        self.maker = context.maker
-        self.limiter = limiter
+        super().__init__(context, opening, limiter=limiter)
         self.outcomes_to = outcomes_to
-        self.works: dict[str, Work] = {}
         self.kept: dict[str, Picture] | None = None
         self.ending = False
 
@@ -120,6 +96,12 @@ class ProcessorActor(MessageActor):
                 self.grace_ended(message)
             case RetryDue():
                 self.retry_due(message)
+            case KeepDue():
+                self.keep_due(message)
+            case KeepOverdue():
+                self.keep_overdue(message)
+            case StudioCloses():
+                self.hurry_keeping()
             case CancelTasks():
                 self.cancel_all(message.reason)
             case WindDown():
@@ -202,6 +184,9 @@ class ProcessorActor(MessageActor):
         work = self.works[message.task_id]
         if not work.attempt.holds(message.slot_id) or work.attempt.revoked:
             return
+        if work.attempt.state is AttemptState.KEEPING:
+            self.give_slot_back(work)
+            return
         work.attempt = work.attempt.revoke()
         if work.task.state.final:
             return  # its call was asked to come back before
@@ -216,10 +201,15 @@ class ProcessorActor(MessageActor):
         work = self.works[message.task_id]
         if not work.attempt.holds(message.slot_id):
             return
+        if work.attempt.state is AttemptState.KEEPING:
+            self.give_slot_back(work)
+            return
         if work.call is not None:
-            if not work.call.abandon():
+            if not self.abandon(work):
                 return  # it came back just now: its CallReturned is in the mailbox
-            self.log_event("call_abandoned", task_id=work.task.id, attempt=work.task.attempts)
+            if self.hold_unkept(work, "it had not kept the picture when the slot's lease ended"):
+                self.give_slot_back(work)
+                return
         generating = work.task.state is TaskState.GENERATING
         self.give_back(work, over=work.task.state.final)
         if generating:
@@ -260,7 +250,7 @@ class ProcessorActor(MessageActor):
                 ReleaseSlot(slot_id=attempt.grant.slot_id, failed=failed, retry_after=retry_after)
             )
         work.attempt = attempt.release(over=over)
-        work.call = work.timer = None
+        work.call = work.timer = work.made = None
 
     # Calls
 
@@ -285,14 +275,19 @@ class ProcessorActor(MessageActor):
                 CallTimedOut(task_id=task.id, attempt=task.attempts),
             )
 
-    def log_late(self, call: Call, picture: Picture) -> None:
+    def log_late(self, call: Call, made: Picture | Unkept) -> None:
         """Log a picture that nobody waited for any more. Runs on the call's own thread too."""
-        self.log_event("generation_late", task_id=call.tag, picture_id=picture.id)
+        if isinstance(made, Picture):
+            self.log_event("generation_late", task_id=call.tag, picture_id=made.id)
 
     def call_returned(self, returned: CallReturned) -> None:
         """Release the slot, and settle the task or try again."""
         work = self.works[returned.call.tag]
         if returned.call is not work.call:
+            return
+        unkept = self.unkept(work, returned)
+        if unkept is not None:
+            self.not_kept(work, unkept)
             return
         task, error, attempt = work.task, returned.error, work.attempt
         failed, pause = self.backend_verdict(attempt, error)
@@ -326,7 +321,11 @@ class ProcessorActor(MessageActor):
     def call_timed_out(self, message: CallTimedOut) -> None:
         """Ask a call to stop that takes too long."""
         work = self.works[message.task_id]
-        if work.call is not None and work.task.attempts == message.attempt:
+        if work.call is None or work.task.attempts != message.attempt:
+            return
+        if work.call.reached is not None and work.attempt.state is AttemptState.CALLING:
+            self.await_first_keep(work, work.call.reached)
+        else:
             self.stop_call(work, timed_out=True)
 
     def stop_call(self, work: Work, *, timed_out: bool = False) -> None:
@@ -348,9 +347,10 @@ class ProcessorActor(MessageActor):
         work = self.works[message.task_id]
         if work.call is None or work.task.attempts != message.attempt:
             return
-        if not work.call.abandon():
+        if not self.abandon(work):
             return  # it came back just now: its CallReturned is in the mailbox
-        self.log_event("call_abandoned", task_id=work.task.id, attempt=message.attempt)
+        if self.hold_unkept(work, f"it has not come back in {self.settings.grace:g} s"):
+            return
         attempt, settled = work.attempt, work.task.state.final
         self.give_back(work, over=settled, failed=True if attempt.timed_out else None)
         match attempt.end_of_call(settled=settled, lapsed=False):
@@ -420,6 +420,9 @@ class ProcessorActor(MessageActor):
     def cancel(self, work: Work, reason: str, end: TaskEnd | None = None) -> None:
         """Settle a task as cancelled at once; its call has the grace to come back."""
         if work.task.state.final:
+            return
+        if work.keeping is not None:
+            self.cancel_keeping(work, reason, end)
             return
         if work.call is None:
             self.give_back(work, over=True)

@@ -32,9 +32,24 @@ class Call(Flag):
 
     The function gets the call as its argument. `is_set()` and `wait(seconds)` tell the function
     whether the call was cancelled or abandoned, so that it returns early.
+
+    Attributes:
+        reached: what the function has set, if anything: a part of its result that is there before
+            it returns. It may be read at any time, also once the call is abandoned.
     """
 
-    __slots__ = ("_guard", "begun", "function", "late", "over", "pool", "ref", "tag", "thread")
+    __slots__ = (
+        "_guard",
+        "begun",
+        "function",
+        "late",
+        "over",
+        "pool",
+        "reached",
+        "ref",
+        "tag",
+        "thread",
+    )
 
     def __init__(
         self,
@@ -54,6 +69,7 @@ class Call(Flag):
         self.tag = tag
         self.late = late
         self.thread: object = None
+        self.reached: Any = None
         self.over = False
 
     def cancel(self) -> None:

@@ -47,6 +47,7 @@ from limner.messages.session.lifecycle import (
     SessionEnded,
     WithdrawSession,
 )
+from limner.messages.session.processing import StudioCloses
 from limner.messages.status import Pending
 from limner.messages.studio.protocol import (
     CloseStudio,
@@ -275,6 +276,8 @@ class SequencerActor(LimnerActor):
         ref = actor.start(self.context, opening, sequencer=self.actor_ref, limiter=self.limiter)
         session = LiveSession(opening, ref, {ref})
         self.sessions[opening.message_id] = self.session_of[ref] = session
+        if self.closing:
+            ref.tell(StudioCloses())
 
     def cancel(self, operation: Operation, why: CancelReason) -> None:
         """Fail the future of what will not be done."""
@@ -430,6 +433,9 @@ class SequencerActor(LimnerActor):
         """Refuse what is new, hold nothing, and end once all is written."""
         self.closing = True
         self.reconciler.stop()
+        for session in self.sessions.values():
+            if session.ended is None:
+                session.ref.tell(StudioCloses())
         for message_id, queue in list(self.queues.items()):
             queue.close()
             self.carry_out(message_id)

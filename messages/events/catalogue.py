@@ -234,6 +234,24 @@ TASKS = Conversation(
             (*OF_TASK, Field("delay", float, "How long it pauses.", unit="seconds")),
         ),
         EventType(
+            "keep_failed",
+            "A picture is made, and the store has not kept it; its bytes are held, and keeping is "
+            "tried again.",
+            ("processor",),
+            (
+                *OF_TASK,
+                PICTURE_ID,
+                Field("reason", str, "The error of the store."),
+                Field("tries", int, "How many tries to keep it have failed."),
+                Field(
+                    "delay",
+                    float | None,
+                    "How long until the next try; null if it is given up.",
+                    unit="seconds",
+                ),
+            ),
+        ),
+        EventType(
             "call_abandoned",
             "A call did not come back in time; nobody waits for it any more.",
             ("processor", "caller"),
@@ -351,7 +369,7 @@ LANES = Conversation(
                 Field(
                     "seconds", float | None, "How long; null until it is resumed.", unit="seconds"
                 ),
-                Field("reason", str, "Why, if not the host but its back end asked.", always=False),
+                Field("reason", str, "Why, if it was not the host that asked.", always=False),
             ),
         ),
         EventType(

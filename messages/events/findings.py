@@ -28,7 +28,7 @@ class Violation(NamedTuple):
     """A rule that does not hold, and the events that prove it.
 
     Args:
-        rule: `I1` to `I8`.
+        rule: its name, such as `I1`.
         text: what is wrong, in one sentence that may be shown.
         seqs: numbers of the events that prove it, ascending; `PROOF` at most.
         run: the how-manieth run of the log it is in, from 1.

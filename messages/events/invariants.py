@@ -1,4 +1,4 @@
-"""The audit of an event log: whether the invariants I1 to I8 hold, from the log alone.
+"""The audit of an event log: whether its invariants hold, from the log alone.
 
 - I1: a session has exactly one `session_ended`, and at most one `text_written`.
 - I2: `text_written` comes after `session_sealed`, and after `task_settled` of each sealed task.
@@ -9,8 +9,10 @@
 - I6: `placed` and `unplaced` of a `text_written` are exactly the session's completed tasks.
 - I7: each `generation_started` names a slot that is out.
 - I8: `seq` has no gap and no repeat, except for an `events_lost` that names the gap.
+- I13: no `generation_started` of a task comes after its `keep_failed` or `generation_completed`:
+  a picture that was made is not generated again, whatever becomes of keeping it.
 
-`session_rules` checks I1, I2 and I6, `lane_rules` I3, I4, I5 and I7.
+`session_rules` checks I1, I2 and I6, `lane_rules` I3, I4, I5 and I7, `picture_rules` I13.
 
 One pass, in memory bounded by what is open. Of what has ended, only the last `REMEMBERED` names
 are kept, to name the earlier event when one comes again; that it came again is noticed anyway, as
@@ -28,6 +30,7 @@ from dataclasses import dataclass
 
 from limner.messages.events.findings import Uncheckable, Violation, Violations, show
 from limner.messages.events.lane_rules import LaneRules
+from limner.messages.events.picture_rules import PictureRules
 from limner.messages.events.record import Record
 from limner.messages.events.session_rules import SessionRules
 
@@ -74,7 +77,7 @@ class Audit:
         self._closed: int | None
         self._session_rules: SessionRules
         self._lane_rules: LaneRules
-        self._checks: dict[str, Callable[[Record, int], None]]
+        self._checks: dict[str, tuple[Callable[[Record, int], None], ...]]
         self._begin()
 
     def feed(self, event: Record) -> None:
@@ -85,8 +88,7 @@ class Audit:
             if seq != self._next or name in NUMBERING:
                 self._number(event, seq, name)
             self._next = seq + 1
-            check = self._checks.get(name)
-            if check is not None:
+            for check in self._checks.get(name, ()):
                 check(event, seq)
         except Uncheckable as error:
             self._session_rules.unreadable(error, event, seq)
@@ -113,11 +115,12 @@ class Audit:
         self._closed = None
         self._session_rules = SessionRules(self._violations)
         self._lane_rules = LaneRules(self._violations)
-        self._checks = {
-            **self._session_rules.checks,
-            **self._lane_rules.checks,
-            "studio_closed": self._close,
-        }
+        self._checks = {"studio_closed": (self._close,)}
+        # a rule that cannot be checked ends the checks of an event, so those that never are come
+        # first
+        for rules in (PictureRules(self._violations), self._session_rules, self._lane_rules):
+            for name, check in rules.checks.items():
+                self._checks[name] = (*self._checks.get(name, ()), check)
 
     def _begin_run(self) -> None:
         if self._violations.run:

@@ -99,6 +99,7 @@ class Spans:
             "generation_started": self._generation_started,
             "generation_completed": self._generation_ended,
             "generation_failed": self._generation_ended,
+            "keep_failed": self._generation_ended,
             "call_abandoned": self._generation_ended,
             "generation_retried": self._generation_retried,
         }

@@ -22,6 +22,8 @@ class PauseLane(Message):
 
     lane: str
     seconds: float | None = Field(default=None, gt=0)
+    reason: str | None = None
+    """Why, if not the host asked: then the pause ends no earlier than one that there is."""
 
 
 class ResumeLane(Message):

@@ -114,11 +114,28 @@ class LaneSet:
             self._chain.check(lane)
         self._settle(now)
 
-    def pause(self, name: str, seconds: float | None, now: int) -> None:
-        """Grant nothing in a lane for some seconds; until it is resumed, if `None`."""
+    def pause(
+        self, name: str, seconds: float | None, now: int, *, reason: str | None = None
+    ) -> None:
+        """Grant nothing in a lane for some seconds; until it is resumed, if `None`.
+
+        Args:
+            name: of the lane.
+            seconds: how long.
+            now: the time.
+            reason: why, if not the host asked; then a pause that is longer stays as it is.
+        """
         lane = self._lane(name, now)
-        lane.pause(None if seconds is None else now + round(seconds * MICROSECONDS))
-        self._steps.append(LaneStep("lane_paused", lane, {"seconds": seconds}))
+        fields: dict[str, object] = {"seconds": seconds}
+        if seconds is None:
+            lane.pause()
+        elif reason is None:
+            lane.pause(now + round(seconds * MICROSECONDS))
+        else:
+            lane.pause_at_least(now + round(seconds * MICROSECONDS))
+        if reason is not None:
+            fields["reason"] = reason
+        self._steps.append(LaneStep("lane_paused", lane, fields))
         self._conclude(self._chain.settle(lane, now), now)
 
     def resume(self, name: str, now: int) -> None:

@@ -25,6 +25,8 @@ class AttemptState(StrEnum):
     """A slot, and a call of the generator."""
     STOPPING = "stopping"
     """A slot, and a call that was asked to come back."""
+    KEEPING = "keeping"
+    """A finished picture that the store has not kept yet, and mostly the slot it was made on."""
     BACKING_OFF = "backing off"
     """Nothing: a slot is requested again after a while."""
     OVER = "over"
@@ -36,15 +38,19 @@ TRANSITIONS = MappingProxyType(
         AttemptState.IDLE: {AttemptState.WAITING, AttemptState.BACKING_OFF, AttemptState.OVER},
         AttemptState.WAITING: {AttemptState.HOLDING, AttemptState.IDLE, AttemptState.OVER},
         AttemptState.HOLDING: {AttemptState.CALLING, AttemptState.IDLE, AttemptState.OVER},
-        AttemptState.CALLING: {AttemptState.STOPPING, AttemptState.IDLE, AttemptState.OVER},
-        AttemptState.STOPPING: {AttemptState.IDLE, AttemptState.OVER},
+        AttemptState.CALLING: {
+            AttemptState.STOPPING,
+            AttemptState.KEEPING,
+            AttemptState.IDLE,
+            AttemptState.OVER,
+        },
+        AttemptState.STOPPING: {AttemptState.KEEPING, AttemptState.IDLE, AttemptState.OVER},
+        AttemptState.KEEPING: {AttemptState.OVER},
         AttemptState.BACKING_OFF: {AttemptState.WAITING, AttemptState.IDLE, AttemptState.OVER},
         AttemptState.OVER: set[AttemptState](),
     }
 )
 """From each state, the states that may follow it."""
-
-WITH_SLOT = frozenset([AttemptState.HOLDING, AttemptState.CALLING, AttemptState.STOPPING])
 
 
 class CallEnd(StrEnum):
@@ -144,13 +150,34 @@ class Attempt(NamedTuple):
         self._check(AttemptState.STOPPING)
         return self._replace(state=AttemptState.STOPPING, timed_out=timed_out)
 
+    def keep(self) -> "Attempt":
+        """Return the attempt with a finished picture that is to be kept; its slot stays.
+
+        So there are never more such pictures in memory than slots, unless slots were taken back.
+
+        Raises:
+            ValueError: if no call is under way.
+        """
+        self._check(AttemptState.KEEPING)
+        return self._replace(state=AttemptState.KEEPING, timed_out=False)
+
+    def give_slot_back(self) -> "Attempt":
+        """Return the attempt without a slot, while its picture is still to be kept.
+
+        Raises:
+            ValueError: if no picture is to be kept.
+        """
+        if self.state is not AttemptState.KEEPING:
+            raise ValueError(f"an attempt that is {self.state} needs its slot, or has none")
+        return self._replace(grant=None)
+
     def revoke(self) -> "Attempt":
         """Return the attempt with its slot revoked: the next request goes first.
 
         Raises:
-            ValueError: if no slot is held, or it was revoked before.
+            ValueError: if no slot is held, or it was revoked before, or its call has ended.
         """
-        if not self.has_slot or self.revoked:
+        if not self.has_slot or self.revoked or self.state is AttemptState.KEEPING:
             raise ValueError(f"no slot can be revoked of an attempt that is {self.state}")
         return self._replace(revoked=True, revocations=self.revocations + 1)
 
@@ -187,7 +214,7 @@ class Attempt(NamedTuple):
     @property
     def has_slot(self) -> bool:
         """Whether a slot is held."""
-        return self.state in WITH_SLOT
+        return self.grant is not None
 
     @property
     def over(self) -> bool:

@@ -46,6 +46,24 @@ class RetryDue(Message):
     task_id: str
 
 
+class StudioCloses(Message):
+    """sequencer → session → processor: wait for the store no longer than the grace."""
+
+
+class KeepDue(Message):
+    """processor's timer → processor: try again to keep a picture that is held."""
+
+    task_id: str
+    tries: int
+
+
+class KeepOverdue(Message):
+    """processor's timer → processor: the store takes too long to keep a picture."""
+
+    task_id: str
+    tries: int
+
+
 class TaskSettled(Message):
     """processor → writer: a task is in a final state."""
 

@@ -76,6 +76,7 @@ class Summary:
             "generation_started": self._generation_started,
             "generation_completed": self._generation_completed,
             "generation_failed": self._generation_failed,
+            "keep_failed": self._generation_failed,
             "call_abandoned": self._generation_failed,
             "events_lost": self._events_lost,
             **self._slots.takes,
@@ -313,6 +314,7 @@ SLOTS = {
 
 TROUBLE = {
     "failed generations": "generation_failed",
+    "pictures not kept at once": "keep_failed",
     "abandoned calls": "call_abandoned",
     "late pictures": "generation_late",
     "write conflicts": "write_conflicted",

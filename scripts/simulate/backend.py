@@ -2,7 +2,7 @@
 
 import struct
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from threading import Lock
 from time import sleep
 from typing import Any
@@ -54,6 +54,9 @@ class Backend:
         params: of the run.
         draws: the source of its random numbers.
         waits: whether calls sleep for their latency; a simulated system adds that itself.
+
+    Attributes:
+        redrawn: the tasks that got a second picture, though they were given one in time.
     """
 
     def __init__(self, params: Parameters, draws: Draws, *, waits: bool) -> None:
@@ -62,6 +65,8 @@ class Backend:
         self._latency = params.generation
         self._waits = waits
         self._down = 0
+        self._drawn: set[str] = set()
+        self.redrawn: list[str] = []
         self._pictures = [_picture(number) for number in range(NUMBER_OF_PICTURES)]
 
     def microseconds(self) -> int | None:
@@ -80,6 +85,8 @@ class Backend:
             raise GenerationFailed("the prompt is refused", retryable=False)
         if self._chance("generation_rubbish"):
             return _rubbish(int(self._chance.draw() * 4))
+        if not cancelled.is_set():
+            (self.redrawn.append if task.id in self._drawn else self._drawn.add)(task.id)
         return self._pictures[task.seed % NUMBER_OF_PICTURES]
 
     def answer(self, number: int) -> int:
@@ -123,12 +130,17 @@ class FaultyStore:
         params: of the run.
         draws: the source of its random numbers.
         waits: whether calls sleep for their latency.
+
+    Attributes:
+        hang: blocks for as long as a call that hangs; a simulated system sets its own.
     """
 
     def __init__(self, params: Parameters, draws: Draws, *, waits: bool) -> None:
         self.inner = MemoryStore()
         self.loaded: set[str] = set()
+        self.hang: Callable[[], None] = lambda: sleep(FOR_EVER)
         self._chance = Chance(params, draws, "store")
+        self._keeps = Chance(params, draws, "keep")
         self._latency = params.store
         self._waits = waits
 
@@ -166,6 +178,11 @@ class FaultyStore:
     def keep(self, task: Task, data: bytes, picture: Picture) -> Picture:
         """Keep a picture."""
         self._fail("keep")
+        if self._keeps("keep_fails"):
+            raise StoreFailed("no space is left for a picture")
+        if self._keeps("keep_hangs"):
+            self.hang()
+            raise StoreFailed("the store came back much too late")
         return self.inner.keep(task, data, picture)
 
     def kept(self, message_id: str) -> Mapping[str, Picture]:

@@ -28,10 +28,13 @@ class Promptness:
     Args:
         settings: of the studio.
         timers_late: whether timers may be late.
+        keeps_hang: whether the store may not come back when it is to keep a picture.
     """
 
-    def __init__(self, settings: Settings, *, timers_late: bool) -> None:
+    def __init__(self, settings: Settings, *, timers_late: bool, keeps_hang: bool = False) -> None:
         self._settings = settings
+        self._keep_timeout = min(settings.store_timeout, settings.generation_timeout)
+        self._hang = self._keep_timeout if keeps_hang else 0
         self._late = LATENESS if timers_late else 0
         self._begin(0)
 
@@ -84,6 +87,11 @@ class Promptness:
 
     def _met(self, *key: Hashable) -> None:
         self._expected.pop(key, None)
+
+    def _met_all(self, task: str) -> None:
+        """Expect nothing of a task any more, but that it returns its slots."""
+        for kind in ("retry", "keep", "call"):
+            self._met(kind, task)
 
     def _lane(self, event: Record, name: str, now: int) -> Iterator[str]:
         if name == "lane_opened":
@@ -216,6 +224,14 @@ class Promptness:
             what = f"{slot} is out though its task does not use it"
             self._expect(("slot", slot), now, seconds, 1 if seconds else 0, what)
 
+    def _expect_keep(self, task: str, now: int, delay: float) -> None:
+        """Expect another try to keep a picture; until then the task has its slot."""
+        self._met("call", task)
+        for slot in self._slots.get(task, ()):
+            self._met("slot", slot)
+        what = f"task {task} does not try again to keep its picture"
+        self._expect(("keep", task), now, delay + self._keep_timeout, 2, what)
+
     def _session(self, event: Record, name: str, now: int, session: str) -> None:
         settings, task = self._settings, event.get("task_id", "")
         if name == "session_opened":
@@ -231,9 +247,12 @@ class Promptness:
             case "generation_started":
                 self._met("use", event["slot_id"])
                 what = f"the call for task {task} does not end"
-                seconds = settings.generation_timeout + settings.grace
+                seconds = settings.generation_timeout + settings.grace + self._hang
                 self._expect(("call", task), now, seconds, 2, what)
+            case "keep_failed" if event["delay"] is not None and not tasks.get(task):
+                self._expect_keep(task, now, event["delay"])
             case "generation_completed" | "generation_failed" | "call_abandoned":
+                self._met("keep", task)
                 self._met("call", task)
                 self._expect_returned(task, now, settings.grace)
             case "generation_retried":
@@ -241,8 +260,7 @@ class Promptness:
                 self._expect(("retry", task), now, event["delay"], 1, what)
             case "task_settled":
                 tasks[task] = True
-                self._met("retry", task)
-                self._met("call", task)
+                self._met_all(task)
                 self._expect_returned(task, now, settings.grace)
             case "session_sealed":
                 self._sealed[session] = set(event["tasks"])
@@ -251,8 +269,7 @@ class Promptness:
                 self._expect(("deadline", session), now, seconds, 3, what)
             case "session_ended":
                 for task_id in self._tasks.pop(session, ()):
-                    self._met("call", task_id)
-                    self._met("retry", task_id)
+                    self._met_all(task_id)
                     self._expect_returned(task_id, now, 0)
                 self._owners.pop(session, None)
                 self._sealed.pop(session, None)

@@ -19,7 +19,7 @@ from limner.actors.system import Faults, SimulationStuck
 from limner.messages.events.invariants import Audit, Verdict
 from limner.messages.events.record import parse
 from limner.scripts.inspect.summary import Summary
-from limner.scripts.simulate.backend import Backend, FaultyStore
+from limner.scripts.simulate.backend import FOR_EVER, Backend, FaultyStore
 from limner.scripts.simulate.calls import unanswered
 from limner.scripts.simulate.draws import Draws
 from limner.scripts.simulate.expectations import left_set
@@ -145,7 +145,11 @@ def simulate(
     system = System(threads=HOST_THREADS) if real else _simulated(seed, params, backend, store)
     with tempfile.TemporaryDirectory(prefix="limner-") as folder, _quiet():
         path = events or Path(folder) / "events.jsonl"
-        late = Promptness(params.settings, timers_late=params.faults["timer_late"] > 0)
+        late = Promptness(
+            params.settings,
+            timers_late=params.faults["timer_late"] > 0,
+            keeps_hang=params.faults["keep_hangs"] > 0,
+        )
         run = _Run(path, None if real else late, forgets=events is None and not real)
         try:
             world = World(system, params, draws, path, backend, store)
@@ -165,7 +169,7 @@ def _simulated(
         return store.microseconds() if of_the_store else backend.microseconds()
 
     rates = params.faults
-    return SimulatedSystem(
+    system = SimulatedSystem(
         seed,
         latency=latency,
         faults=Faults(
@@ -181,6 +185,13 @@ def _simulated(
         ),
         max_turns=TURNS_A_MESSAGE * (params.scenario.messages + 100),
     )
+
+    def hang() -> None:
+        with suppress(pykka.Timeout):
+            system.future(about="a store that hangs").get(timeout=FOR_EVER)
+
+    store.hang = hang
+    return system
 
 
 class _Run:
@@ -256,6 +267,8 @@ class _Run:
             problems.append("the event log is incomplete: it does not end with studio_closed")
         system = world.system
         simulated = system if isinstance(system, SimulatedSystem) else None
+        if simulated:  # on real threads a call may be given up in the moment in which it ends
+            problems += [f"task {task} was drawn twice" for task in world.backend.redrawn]
         return Report(
             seed=seed,
             problems=problems[:MAX_PROBLEMS],

@@ -176,6 +176,10 @@ class Faults(Value):
     """Of chunks: it is sent twice."""
     host_opens_twice: Rate = fixed(0)
     """Of messages: it is opened from two threads."""
+    keep_fails: Rate = fixed(0)
+    """Of pictures that are to be kept: the store raises."""
+    keep_hangs: Rate = fixed(0)
+    """Of pictures that are to be kept: the store does not come back."""
 
 
 class Scenario(Value):

@@ -6,7 +6,7 @@ SLOT_ENDS = {"slot_released", "slot_revoked", "slot_expired"}
 
 
 def violations(events, *, closed=True):
-    """Return a line for each violation of I1 to I8."""
+    """Return a line for each violation of I1 to I8 and I13."""
     found = []
     by_session = defaultdict(list)
     for event in events:
@@ -20,9 +20,14 @@ def violations(events, *, closed=True):
         if names["text_written"] > 1:
             found.append(f"I1 {session}: {names['text_written']} text_written")
         settled = {}
+        made = set()
         sealed = None
         for event in own:
             match event["event"]:
+                case "generation_completed" | "keep_failed":
+                    made.add(event["task_id"])
+                case "generation_started" if event["task_id"] in made:
+                    found.append(f"I13 {session}: {event['task_id']} is generated again")
                 case "session_sealed":
                     sealed = set(event["tasks"])
                 case "task_settled":

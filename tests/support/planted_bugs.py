@@ -160,7 +160,7 @@ BUGS = (
         "grace-without-end",
         "A call that was cancelled is waited for without end.",
         "ProcessorActor.grace_ended",
-        "if not work.call.abandon():",
+        "if not self.abandon(work):",
         "if not work.call.over:",
     ),
     # --- timers
@@ -265,6 +265,21 @@ BUGS = (
         "MonitorActor.seal",
         'if reason == "interrupted":\n    self.processor.tell(CancelTasks(reason=reason))\nreturn',
         'if reason == "interrupted":\n    self.processor.tell(CancelTasks(reason=reason))',
+    ),
+    # --- keeping
+    Bug(
+        "unkept-picture-drawn-again",
+        "A picture that the store has not kept is thrown away and generated anew.",
+        "ProcessorActor.call_returned",
+        "self.not_kept(work, unkept)",
+        "self.give_back(work)\nself.retry_or_fail(work, 'not kept', retryable=True)",
+    ),
+    Bug(
+        "hung-keep-waited-for",
+        "A store that does not come back from keeping a picture is waited for without a bound.",
+        "KeepingActor.keep_overdue",
+        "self.not_kept(work, Unkept(made, error), hung=True)",
+        "pass",
     ),
     # --- sessions and what they run on
     Bug(

@@ -957,3 +957,29 @@ def test_a_violation_is_one_line_with_rule_sentence_numbers_and_run(bases):
     assert one.run == 2
     name = events[one.seqs[0] - 1]["session_id"]
     assert str(one) == f"I1 session {name} ends twice (seq {one.seqs[0]}, {one.seqs[1]}, run 2)"
+
+
+@pytest.mark.parametrize("made", ["keep_failed", "generation_completed"])
+def test_a_picture_that_was_made_is_not_generated_again(made):
+    events = [
+        {"event": "studio_opened"},
+        {"event": "session_opened", "session_id": "s"},
+        {"event": made, "session_id": "s", "task_id": "t"},
+        {"event": "generation_started", "session_id": "s", "task_id": "other", "slot_id": "1"},
+        {"event": "generation_started", "session_id": "s", "task_id": "t", "slot_id": "1"},
+        {"event": "session_ended", "session_id": "s", "outcome": "failed"},
+        {"event": "generation_started", "session_id": "s", "task_id": "t", "slot_id": "1"},
+    ]
+    events = [{"seq": seq, "t": 0, **event} for seq, event in enumerate(events, 1)]
+    found = [one for one in verdict(events).violations if one.rule == "I13"]
+    assert [one.seqs for one in found] == [(3, 5)]
+
+
+def test_a_late_picture_does_not_forbid_the_call_that_replaces_it():
+    events = [
+        {"event": "studio_opened"},
+        {"event": "generation_late", "session_id": "s", "task_id": "t"},
+        {"event": "generation_started", "session_id": "s", "task_id": "t", "slot_id": "1"},
+    ]
+    events = [{"seq": seq, "t": 0, **event} for seq, event in enumerate(events, 1)]
+    assert "I13" not in {one.rule for one in verdict(events).violations}

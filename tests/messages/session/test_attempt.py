@@ -13,6 +13,7 @@ from limner.messages.session.gathering import GatherState
 IDLE, WAITING, HOLDING = AttemptState.IDLE, AttemptState.WAITING, AttemptState.HOLDING
 CALLING, STOPPING = AttemptState.CALLING, AttemptState.STOPPING
 BACKING_OFF, OVER = AttemptState.BACKING_OFF, AttemptState.OVER
+KEEPING = AttemptState.KEEPING
 
 WITH_SLOT = {HOLDING, CALLING, STOPPING}
 ALLOWED = {
@@ -22,7 +23,9 @@ ALLOWED = {
     "call": {HOLDING: CALLING},
     "stop": {CALLING: STOPPING},
     "time out": {CALLING: STOPPING},
-    "release": {state: IDLE for state in AttemptState if state is not OVER},
+    "keep": {CALLING: KEEPING, STOPPING: KEEPING},
+    "give slot back": {KEEPING: KEEPING},
+    "release": {state: IDLE for state in AttemptState if state not in {KEEPING, OVER}},
     "end": dict.fromkeys(AttemptState, OVER),
     "back off": {IDLE: BACKING_OFF},
 }
@@ -35,6 +38,8 @@ COURSES = (
     ["request", "hold", "call", "time out", "release", "back off"],
     ["request", "hold", "call", "revoke", "stop", "release"],
     ["request", "hold", "revoke", "release"],
+    ["request", "hold", "call", "keep", "end"],
+    ["request", "hold", "call", "revoke", "stop", "keep", "give slot back"],
 )
 histories = st.lists(
     st.one_of(st.sampled_from(ACTIONS).map(lambda action: [action]), st.sampled_from(COURSES)),
@@ -64,6 +69,10 @@ def act(attempt: Attempt, action: str, now: int) -> Attempt:
             return attempt.stop(timed_out=True)
         case "release" | "end":
             return attempt.release(over=action == "end")
+        case "keep":
+            return attempt.keep()
+        case "give slot back":
+            return attempt.give_slot_back()
         case "back off":
             return attempt.back_off()
         case _:
@@ -96,7 +105,7 @@ def test_an_attempt_goes_from_state_to_state_by_the_table_alone(history):
         assert (after and after.state) == to
         if to is not None and to is not before.state:
             assert to in TRANSITIONS[before.state]
-        if to is before.state:
+        if to is before.state and action != "give slot back":
             assert after == before
 
 
@@ -149,6 +158,10 @@ def test_what_an_attempt_tells_is_what_was_done(history):
                 late = True
             case "revoke":
                 revoked = True
+            case "keep":
+                late = False
+            case "give slot back":
+                slot = None
             case "release" | "end":
                 slot = request = None
             case "back off":
