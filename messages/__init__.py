@@ -16,6 +16,7 @@ from limner.messages.pictures import (
 from limner.messages.prompts import Prompt, PromptMatch, TagOwner
 from limner.messages.registry import Link, Registry, RegistryUpdate, Version
 from limner.messages.session.tally import Tally
+from limner.messages.session_status import SessionStatus, StateEntered, TaskStatus
 from limner.messages.settings import Settings
 from limner.messages.status import LaneStatus, Pending, Progress, StudioStatus
 from limner.messages.tasks import Task, TaskEnd, TaskState
@@ -50,7 +51,9 @@ __all__ = [
     "PromptScanner",
     "Registry",
     "RegistryUpdate",
+    "SessionStatus",
     "Settings",
+    "StateEntered",
     "StudioStatus",
     "TagOwner",
     "Tally",
@@ -58,6 +61,7 @@ __all__ = [
     "TaskEnd",
     "TaskPlace",
     "TaskState",
+    "TaskStatus",
     "Unplaced",
     "Unwritten",
     "Version",

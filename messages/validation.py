@@ -1,5 +1,6 @@
 """Checks of a host's arguments: names, priorities, seconds, lanes and settings."""
 
+import re
 from collections.abc import Collection, Iterable
 from difflib import get_close_matches
 
@@ -21,7 +22,7 @@ def message_id_of(given: object) -> str:
     Raises:
         UnknownMessage: if it is anything else.
     """
-    if not _usable(given):
+    if not is_name(given):
         raise UnknownMessage(
             f"a message id is 1 to {MAX_NAME} printable characters, not {given!r:.80}"
         )
@@ -36,11 +37,27 @@ def owner_of(given: object) -> str | None:
     """
     if given is None:
         return None
-    if not _usable(given):
+    if not is_name(given):
         raise SettingsInvalid(
             f"an owner is 1 to {MAX_NAME} printable characters, not {given!r:.80}"
         )
     return str(given)
+
+
+_TASK = re.compile(r"[0-9a-f]{20}")
+
+
+def task_id_of(given: object) -> str:
+    """Check a task's id, and return it: 20 hexadecimal digits.
+
+    Raises:
+        SettingsInvalid: if it is anything else.
+    """
+    if not isinstance(given, str) or not _TASK.fullmatch(given):
+        raise SettingsInvalid(
+            f"a task's id is 20 hexadecimal digits, as events name it, not {given!r:.80}"
+        )
+    return given
 
 
 def priority_of(given: object) -> int:
@@ -58,7 +75,8 @@ def priority_of(given: object) -> int:
     return number
 
 
-def _usable(name: object) -> bool:
+def is_name(name: object) -> bool:
+    """Return whether this can be the name of a message or an owner."""
     return isinstance(name, str) and 0 < len(name) <= MAX_NAME and name.isprintable()
 
 

@@ -1,10 +1,10 @@
 """The limiter: all generation of all messages passes it.
 
-Hears `RequestSlot`, `WithdrawRequest` and `ReleaseSlot` from processors and from the caller of
-hosts' calls, `SessionGone` and `HostCallsGone` from the root, commands and questions about its
-lanes from the edge. Tells whoever requested a slot `SlotGranted`, `SlotRevoked`, `SlotExpired` and
-`RequestDropped`. Started and ended by the root, once a studio. If it fails, all sessions fail and
-the studio closes.
+Hears `RequestSlot`, `PrioritiseRequest`, `WithdrawRequest` and `ReleaseSlot` from processors and
+from the caller of hosts' calls, `SessionGone` and `HostCallsGone` from the root, commands and
+questions about its lanes from the edge. Tells whoever requested a slot `SlotGranted`,
+`SlotRevoked`, `SlotExpired` and `RequestDropped`. Started and ended by the root, once a studio. If
+it fails, all sessions fail and the studio closes.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ from limner.messages.limiter.lane_set import LaneSet
 from limner.messages.limiter.protocol import (
     HostCallsGone,
     LaneChecked,
+    PrioritiseRequest,
     ReleaseSlot,
     RequestDropped,
     RequestSlot,
@@ -69,6 +70,9 @@ RETURNED = frozenset(["slot_released", "slot_revoked"])
 
 LISTING = frozenset(["slot_requested", "slot_granted"])
 """The events that list the requests of a batch."""
+
+PRIORITISED = frozenset(["slot_requested", "request_prioritised"])
+"""The events that name the request's priority."""
 
 CIRCUITS: dict[State, Literal["open", "resting", "probing"]] = {
     "closed": "open",
@@ -124,6 +128,8 @@ class LimiterActor(LimnerActor):
                 lanes.release(message, now)
             case WithdrawRequest():
                 lanes.withdraw(message.request_id, now)
+            case PrioritiseRequest():
+                lanes.prioritise(message.name, message.priority, now)
             case LaneChecked():
                 self.timers.pop(message.lane, None)
                 lanes.check(message.lane, now)
@@ -177,6 +183,8 @@ class LimiterActor(LimnerActor):
         if slot is not None and event in RETURNED:
             if event == "slot_released":
                 self.average_held(name, now - slot.granted_at)
+            return
+        if event == "request_prioritised":
             return
         requester = request.reply_to if holder is None else holder.request.reply_to
         if requester is None:
@@ -304,10 +312,10 @@ def event_of(step: Step, now: int) -> Event:
         fields["slot_id"] = slot.id
         if name == "slot_asked_back":
             fields["wanted"] = slot.revoked_for
-    if name == "slot_requested":
+    if name in PRIORITISED:
         fields["priority"] = request.priority
-        if request.owner is not None:
-            fields["owner"] = request.owner
+    if name == "slot_requested" and request.owner is not None:
+        fields["owner"] = request.owner
     if drop is not None:
         fields["reason"] = drop.reason
     if request.requests and name in LISTING:

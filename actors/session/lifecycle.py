@@ -1,10 +1,10 @@
 """What both kinds of session share: their actors, the read of the store, the deadline, the end.
 
-Hears `TextWritten`, `WriteSkipped` and `WriteFailed` from the writer, `CancelSession` from the
-sequencer, `CallReturned` and `LoadOverdue` of its read, `ActorEnded` of the actors that it
-started; tells the writer `CancelWrite` and `DeadlinePassed`, the processor `CancelTasks` and
-`WindDown`, the sequencer `SessionEnded`, once. Ends with its actors: if one of them fails, so does
-the session.
+Hears `TextWritten`, `WriteSkipped` and `WriteFailed` from the writer, `CancelSession` and
+`SetPriority` from the sequencer, `ReportSession` from the edge, `CallReturned` and `LoadOverdue` of
+its read, `ActorEnded` of the actors that it started; tells the writer `CancelWrite` and
+`DeadlinePassed`, the processor `CancelTasks`, `SetPriority` and `WindDown`, the sequencer
+`SessionEnded`, once. Ends with its actors: if one of them fails, so does the session.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from limner.messages.errors import (
     StoreFailed,
     describe,
 )
+from limner.messages.session.control import ReportSession, SetPriority
 from limner.messages.session.lifecycle import (
     CancelSession,
     DeadlinePassed,
@@ -73,6 +74,16 @@ class SessionLifecycle(MessageActor):
     def loaded(self, value: Any) -> None:
         """Use what was read from the store."""
 
+    @property
+    @abstractmethod
+    def sealed(self) -> bool:
+        """Whether no more text comes, or no more requests."""
+
+    def set_priority(self, message: SetPriority) -> None:
+        """Set another priority of the session and of all that is open."""
+        self.opening = self.opening.but(priority=message.priority)
+        self.processor.tell(message)
+
     @abstractmethod
     def end_input(self, why: str) -> None:
         """Stop taking text, or requests."""
@@ -89,6 +100,10 @@ class SessionLifecycle(MessageActor):
             case StudioCloses():
                 if not self.over:
                     self.processor.tell(message)
+            case SetPriority():
+                self.set_priority(message)
+            case ReportSession():
+                return self.sealed, self.processor
             case TextWritten():
                 self.end("written", result=message.result)
             case WriteSkipped():
@@ -116,7 +131,11 @@ class SessionLifecycle(MessageActor):
         """
         self.children += 1
         self.processor = ProcessorActor.start(
-            self.context, self.opening, limiter=self.limiter, outcomes_to=outcomes_to
+            self.context,
+            self.opening,
+            limiter=self.limiter,
+            outcomes_to=outcomes_to,
+            sequencer=self.sequencer,
         )
 
     def read_store(self, read: Callable[[], Any]) -> None:

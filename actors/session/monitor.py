@@ -1,8 +1,8 @@
 """The monitor: text in, prompts out, totals sealed at the end.
 
-Hears `TextStreamed` from the host's stream and takes what lies there; tells the processor
-`PromptDetected` and `PromptWithdrawn`, the writer `StreamSealed`, the session `SessionSealed`.
-Started and ended by the session.
+Hears `TextStreamed` from the host's stream and takes what lies there, and `SetPriority` from the
+session; tells the processor `PromptDetected`, `PromptWithdrawn` and `SetPriority`, the writer
+`StreamSealed`, the session `SessionSealed`. Started and ended by the session.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from limner.actors.context import StudioContext
 from limner.actors.session.stream import Stream
 from limner.actors.system import PooledRef, Timer
 from limner.messages.prompts import Prompt, PromptMatch
+from limner.messages.session.control import SetPriority
 from limner.messages.session.lifecycle import OpenStream
 from limner.messages.session.processing import CancelTasks, PromptDetected, PromptWithdrawn
 from limner.messages.session.streaming import (
@@ -85,6 +86,9 @@ class MonitorActor(MessageActor):
                 self.take_all()
             case IdleChecked():
                 self.check_idle()
+            case SetPriority():
+                self.opening = self.opening.but(priority=message.priority)
+                self.processor.tell(message)
             case _:
                 return super().on_receive(message)
         return None

@@ -1,11 +1,13 @@
 """The processor: prompt, slot, generation, outcome, for every prompt of a message.
 
 Hears `PromptDetected` and `PromptWithdrawn` from the monitor or a regeneration session,
-`MessageLoaded`, `CancelTasks` and `WindDown` from the session, `SlotGranted`, `SlotRevoked`,
+`MessageLoaded`, `CancelTasks`, `WithdrawTasks`, `SetPriority` and `WindDown` from the session,
+`ReportTasks` and `CancelTask` from the edge, `SlotGranted`, `SlotRevoked`,
 `SlotExpired` and `RequestDropped` from the limiter, `CallReturned` from the workers; tells the
-limiter `RequestSlot`, `WithdrawRequest` and `ReleaseSlot`, the writer, or the regeneration
-session, `TaskSettled`. What it does with a picture that the store does not keep is in `keeping`.
-Started by the session; ends by itself after `WindDown`, once its last call is back.
+limiter `RequestSlot`, `PrioritiseRequest`, `WithdrawRequest` and `ReleaseSlot`, the writer, or the
+regeneration session, `TaskSettled`, the sequencer `TasksEnded` in the end. What it does with a
+picture that the store does not keep is in `keeping`. Started by the session; ends by itself after
+`WindDown`, once its last call is back.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ from limner.actors.system import Call, CallReturned, PooledRef
 from limner.messages.errors import describe, may_be_retried
 from limner.messages.limiter.backpressure import has_failed, retry_after
 from limner.messages.limiter.protocol import (
+    PrioritiseRequest,
     ReleaseSlot,
     RequestDropped,
     RequestSlot,
@@ -33,6 +36,13 @@ from limner.messages.limiter.protocol import (
 from limner.messages.pictures import Picture
 from limner.messages.session.attempt import Attempt, AttemptState, CallEnd
 from limner.messages.session.backoff import backoff
+from limner.messages.session.control import (
+    CancelTask,
+    ReportTasks,
+    SetPriority,
+    TasksEnded,
+    WithdrawTasks,
+)
 from limner.messages.session.lifecycle import Opening, ReportProgress
 from limner.messages.session.processing import (
     CallTimedOut,
@@ -65,11 +75,21 @@ class ProcessorActor(KeepingActor):
         *,
         limiter: PooledRef[Any],
         outcomes_to: PooledRef[Any],
+        sequencer: PooledRef[Any],
     ) -> None:
         super().__init__(context, opening, limiter=limiter)
+        self.sequencer = sequencer
         self.outcomes_to = outcomes_to
         self.kept: dict[str, Picture] | None = None
         self.ending = False
+
+    def on_stop(self) -> None:
+        """Leave the tasks to the sequencer, which is asked for them from now on."""
+        self.sequencer.tell(TasksEnded(tasks=tuple(work.task for work in self.works.values())))
+
+    def on_failure(self, *_: object) -> None:
+        """Leave the tasks, as at any end."""
+        self.on_stop()
 
     def on_receive(self, message: object) -> Any:
         """Handle one message, and end once the last call is back."""
@@ -107,6 +127,15 @@ class ProcessorActor(KeepingActor):
             case WindDown():
                 self.ending = True
                 self.cancel_all("the session has ended")
+            case SetPriority():
+                self.prioritise(message.priority)
+            case WithdrawTasks():
+                for name in sorted(message.task_ids):
+                    self.cancel(self.works[name], message.reason, TaskEnd.WITHDRAWN)
+            case CancelTask():
+                return self.cancel_one(message)
+            case ReportTasks():
+                return tuple(work.task for work in self.works.values())
             case ReportProgress():
                 return dict(Counter(work.task.state.value for work in self.works.values()))
             case _:
@@ -416,6 +445,27 @@ class ProcessorActor(KeepingActor):
         """Settle what is open as cancelled."""
         for work in self.works.values():
             self.cancel(work, reason)
+
+    def cancel_one(self, message: CancelTask) -> bool:
+        """Settle one task as cancelled; return whether it was open."""
+        work = self.works.get(message.task_id)
+        if work is None or work.task.state.final:
+            return False
+        self.cancel(work, message.reason)
+        return True
+
+    def prioritise(self, priority: int) -> None:
+        """Set another priority of all open tasks, with what they wait for or hold."""
+        for work in self.works.values():
+            if work.task.state.final or work.task.priority == priority:
+                continue
+            work.task = work.task.but(priority=priority)
+            attempt = work.attempt
+            name = attempt.request_id
+            if attempt.grant is not None:
+                name = attempt.grant.slot_id
+            if name is not None:
+                self.limiter.tell(PrioritiseRequest(name=name, priority=priority))
 
     def cancel(self, work: Work, reason: str, end: TaskEnd | None = None) -> None:
         """Settle a task as cancelled at once; its call has the grace to come back."""

@@ -1,11 +1,11 @@
 """The session that regenerates: requests for one message gather, and are written together.
 
 Started by the sequencer, in place of a session that streams. Hears `Regenerate`, `ApplyNow`,
-`WithdrawSession` and `EditsOver` from the sequencer, whom it tells `AwaitEdits` before it reads;
-`TaskSettled` from its processor, which it passes on to its writer; and what every session hears,
-see `lifecycle`. Tells the processor `PromptDetected`, the writer `RequestsSealed`. Gathers until
-nothing new was requested for a while and all is settled; what comes after that is of the next
-session.
+`WithdrawSession`, `TakeBackRequest` and `EditsOver` from the sequencer, whom it tells `AwaitEdits`
+before it reads; `TaskSettled` from its processor, which it passes on to its writer; and what every
+session hears, see `lifecycle`. Tells the processor `PromptDetected` and `WithdrawTasks`, the writer
+`RequestsSealed`. Gathers until nothing new was requested for a while and all is settled; what comes
+after that is of the next session.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from limner.actors.stores.protocol import keeps_registry
 from limner.actors.system import Timer
 from limner.messages.errors import SessionCancelled, UnknownMessage, describe
 from limner.messages.picture_requests import PictureRequest
+from limner.messages.session.control import SetPriority, TakeBackRequest, WithdrawTasks
 from limner.messages.session.gathering import GatherState
 from limner.messages.session.lifecycle import (
     ApplyNow,
@@ -57,6 +58,11 @@ class RegenerationActor(SessionLifecycle):
 
     opening: Regenerate
 
+    @property
+    def sealed(self) -> bool:
+        """Whether requests that come now are for the next session."""
+        return not self.state.takes_requests
+
     def __init__(self, *args: Any, **named: Any) -> None:
         super().__init__(*args, **named)
         self.state = GatherState.GATHERING
@@ -66,6 +72,9 @@ class RegenerationActor(SessionLifecycle):
         self.requests: dict[str, PictureRequest] = {}
         self.targets: set[str] = set()
         self.requests_per_prompt: Counter[str] = Counter()
+        self.tasks_of: dict[str, list[str]] = {}  # by the request's name
+        self.taken_back: set[str] = set()
+        self.asked: dict[str, Regenerate] = {}  # by name, with its priority now
         self.unsettled: set[str] = set()
         self.over_limit: list[str] = []
         self.wait_number = 0
@@ -92,6 +101,8 @@ class RegenerationActor(SessionLifecycle):
                 self.writer.tell(message)
             case WithdrawSession():
                 self.withdraw(message)
+            case TakeBackRequest():
+                self.take_back(message.name)
             case EditsOver():
                 if not self.over:
                     self.read_store(self.load)
@@ -116,6 +127,7 @@ class RegenerationActor(SessionLifecycle):
             self.state = GatherState.CLOSED
             return
         self.heard.add(message.session_id)
+        self.asked[message.session_id] = message
         self.unread.append(message)
         self.wait_anew()
         if not self.reading_count:
@@ -167,6 +179,26 @@ class RegenerationActor(SessionLifecycle):
         elif message.sealed_too:
             self.withdrawal_error = withdrawal_error
             self.writer.tell(CancelWrite())
+
+    def take_back(self, name: str) -> None:
+        """Leave a request out, unless it has sealed; what was finished for it is kept."""
+        if name not in self.heard or not self.state.takes_requests:
+            return
+        what = f"the regeneration of {self.message_id!r} was cancelled: it was taken back"
+        self.taken_back.add(name)
+        tasks = self.tasks_of.get(name, [])
+        self.log_event("request_taken_back", tasks=tasks)
+        open_tasks = self.unsettled.intersection(tasks)
+        if open_tasks:
+            self.processor.tell(WithdrawTasks(task_ids=open_tasks, reason="it was taken back"))
+        self.asked[name].future.fail_if_pending(SessionCancelled(what))
+
+    def set_priority(self, message: SetPriority) -> None:
+        """Set another priority of the session, and of the requests that are still to be read."""
+        super().set_priority(message)
+        self.asked = {
+            name: request.but(priority=message.priority) for name, request in self.asked.items()
+        }
 
     # Reading
 
@@ -224,7 +256,9 @@ class RegenerationActor(SessionLifecycle):
         self.seal_if_settled()
 
     def begin(self, entry: Resolved) -> None:
-        """Request the pictures, or refuse this request alone."""
+        """Request the pictures, or refuse this request alone; one that was taken back is over."""
+        if entry.message.session_id in self.taken_back:
+            return
         if entry.error is not None:
             self.log_event("regeneration_refused", reason=describe(entry.error))
             entry.message.future.fail_if_pending(entry.error)
@@ -236,7 +270,7 @@ class RegenerationActor(SessionLifecycle):
             if not request.once or request.target not in self.targets
         ]
         for request in requests[:most]:
-            self.request_picture(request, entry.message)
+            self.request_picture(request, self.asked[entry.message.session_id])
         self.over_limit += [request.prompt.text for request in requests[most:]]
 
     def request_picture(self, request: PictureRequest, message: Regenerate) -> None:
@@ -252,6 +286,7 @@ class RegenerationActor(SessionLifecycle):
         )
         self.requests_per_prompt[prompt.id] += 1
         self.requests[task.id] = request
+        self.tasks_of.setdefault(message.session_id, []).append(task.id)
         self.targets.add(request.target)
         self.unsettled.add(task.id)
         self.log_event(
@@ -292,6 +327,9 @@ class RegenerationActor(SessionLifecycle):
                 reason=reason,
                 over_limit=tuple(self.over_limit),
                 requests=self.requests,
+                taken_back=frozenset(
+                    task for name in self.taken_back for task in self.tasks_of.get(name, ())
+                ),
             )
         )
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from limner.actors.session.lifecycle import SessionLifecycle
 from limner.actors.session.monitor import MonitorActor
+from limner.messages.session.control import SetPriority
 from limner.messages.session.lifecycle import DeadlinePassed, OpenStream
 from limner.messages.session.streaming import SessionSealed
 from limner.messages.session.writing import MessageLoaded
@@ -19,6 +20,20 @@ class SessionActor(SessionLifecycle):
     """Brings one streamed message from its opening to its end."""
 
     opening: OpenStream
+
+    @property
+    def sealed(self) -> bool:
+        """Whether no more text comes."""
+        ended: bool = self.opening.stream.ended
+        return ended
+
+    def set_priority(self, message: SetPriority) -> None:
+        """Set another priority of the session, and of all its prompts.
+
+        The monitor tells the processor, after the prompts that it has found before.
+        """
+        self.opening = self.opening.but(priority=message.priority)
+        self.monitor.tell(message)
 
     def on_start(self) -> None:
         """Start writer, processor and monitor, and read what the store holds."""

@@ -55,9 +55,11 @@ class Stream:
         sequencer: PooledRef[Any],
         max_text: int,
         system: System,
+        owner: str | None = None,
     ) -> None:
         self.session_id = session_id
         self.message_id = message_id
+        self.owner = owner
         self.future: PooledFuture[Illustrated] = system.future(about=self)
         self.processor: PooledRef[Any] | None = None
         self._sequencer = sequencer

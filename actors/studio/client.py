@@ -23,6 +23,7 @@ class SequencerClient:
         self.system = system
         self.lock = system.lock()
         self.closing = False
+        self.over = False
         self.cause: BaseException | None = None
         self._owed: dict[PooledFuture[Any], None] = {}
         self._streams: dict[str, Stream] = {}
@@ -45,9 +46,24 @@ class SequencerClient:
         with self.lock:
             self.send_locked(message, future)
 
-    def send_locked(self, message: Any, future: PooledFuture[Any] | None = None) -> None:
-        """Send as `send` does, while the lock is held."""
-        self.check_open()
+    def send_locked(
+        self,
+        message: Any,
+        future: PooledFuture[Any] | None = None,
+        *,
+        while_closing: bool = False,
+    ) -> None:
+        """Send as `send` does, while the lock is held.
+
+        Args:
+            message: what.
+            future: that the sequencer is to set.
+            while_closing: whether it may be sent while the studio closes, too.
+        """
+        if while_closing:
+            self.check_not_over()
+        else:
+            self.check_open()
         if future is not None:
             self._owed[future] = None
             future.when_done(partial(self._owed.pop, future, None))
@@ -57,6 +73,19 @@ class SequencerClient:
         """Raise `StudioClosed` if the studio is closed."""
         if self.closing:
             raise self.closed()
+
+    def check_not_over(self) -> None:
+        """Raise `StudioClosed` if the studio has ended; not while it closes."""
+        if self.over:
+            raise self.closed()
+
+    def streams(self, *, message_id: str | None = None, owner: str | None = None) -> list[Stream]:
+        """Return the streams whose sessions have not ended, of a message or an owner, if given."""
+        return [
+            stream
+            for stream in self._streams.values()
+            if message_id in (None, stream.message_id) and owner in (None, stream.owner)
+        ]
 
     def open_stream(self, stream: Stream, opening: Any) -> None:
         """Tell the sequencer of a stream, while the lock is held."""
@@ -88,7 +117,7 @@ class SequencerClient:
     def fail_all(self, cause: BaseException | None) -> None:
         """Fail what can never come any more: the studio has ended, perhaps with a cause."""
         with self.lock:
-            self.closing, self.cause = True, cause
+            self.closing, self.over, self.cause = True, True, cause
             streams, owed = list(self._streams.values()), list(self._owed)
         for stream in streams:
             stream.end("the studio is closed")

@@ -7,10 +7,13 @@ from typing import Any
 
 import pykka
 
+from limner.actors.session.joined_stream import JoinedStream
 from limner.actors.session.stream import Stream, plain
 from limner.actors.studio.client import SequencerClient
 from limner.actors.system import PooledRef
+from limner.messages.errors import MessageBusy
 from limner.messages.pictures import Illustrated
+from limner.messages.session.control import SetPriority
 from limner.messages.session.lifecycle import OpenStream, ReportProgress
 from limner.messages.settings import Settings
 from limner.messages.status import Progress
@@ -30,31 +33,47 @@ class StreamCalls:
         self._settings = settings
 
     def stream(
-        self, message_id: str, *, owner: str | None = None, priority: str | int = "active"
+        self, message_id: str, *, owner: str | None = None, priority: str | int | None = None
     ) -> Stream:
-        """Open a message that is about to be streamed; while it streams, return the same object.
+        """Open a message that is about to be streamed; while it streams, join it.
 
         If the message's session is sealed and not yet ended, the new one begins after it; text
-        may be fed at once.
+        may be fed at once. Who joins a stream that another call has opened gets a handle of its
+        own: it feeds and ends the same stream, and its `cancel` is refused.
 
         Args:
             message_id: the host's name for the message, 1 to 200 characters.
-            owner: on whose behalf, up to 200 characters.
-            priority: `active`, `background`, or 0 (first) to 9.
+            owner: on whose behalf, up to 200 characters. Who joins may leave it out.
+            priority: `active`, `background`, or 0 (first) to 9; `active` by default. Given for a
+                stream that is joined, it is that stream's from now on.
 
         Raises:
             UnknownMessage: if the id cannot be one.
             SettingsInvalid: if owner or priority cannot be one.
+            MessageBusy: if the message is being streamed for another owner.
             StudioClosed: if the studio is closed.
         """
-        opening = self._opening(message_id, owner, priority)
+        opening = self._opening(message_id, owner, "active" if priority is None else priority)
         with self._client.lock:
             stream = self._client.stream_of(message_id)
             if stream is not None and not stream.ended:
-                return stream
+                return self._join(stream, opening, moves=priority is not None)
             self._client.open_stream(opening.stream, opening)
         new: Stream = opening.stream
         return new
+
+    def _join(self, stream: Stream, opening: OpenStream, *, moves: bool) -> Stream:
+        """Return one more handle of a stream; set its priority, if one was given."""
+        if opening.owner not in (None, stream.owner):
+            raise MessageBusy(
+                f"message {stream.message_id!r} is being streamed for another owner; "
+                "it can be opened again once that has ended"
+            )
+        if moves:
+            self._client.send_locked(
+                SetPriority(message_id=stream.message_id, priority=opening.priority)
+            )
+        return JoinedStream(stream)
 
     def illustrate(
         self,
@@ -110,10 +129,11 @@ class StreamCalls:
     def _opening(self, message_id: str, owner: str | None, priority: str | int) -> OpenStream:
         client = self._client
         session_id = client.system.new_id()
+        owner = owner_of(owner)
         return OpenStream(
             session_id=session_id,
             message_id=message_id_of(message_id),
-            owner=owner_of(owner),
+            owner=owner,
             priority=priority_of(priority),
             stream=Stream(
                 session_id,
@@ -121,5 +141,6 @@ class StreamCalls:
                 sequencer=client.sequencer,
                 max_text=self._settings.max_text,
                 system=client.system,
+                owner=owner,
             ),
         )

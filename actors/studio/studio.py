@@ -19,18 +19,19 @@ from limner.actors.recorder import LogFile
 from limner.actors.stores.opening import open_store
 from limner.actors.stores.protocol import Store
 from limner.actors.studio.client import SequencerClient
+from limner.actors.studio.control_calls import ControlCalls
 from limner.actors.studio.picture_calls import PictureCalls
 from limner.actors.studio.root import StudioActor
 from limner.actors.studio.stream_calls import StreamCalls
 from limner.actors.studio.subscriptions import Subscriptions
 from limner.actors.studio.text_edits import TextEdits
 from limner.actors.system import ActorEnded, ConcurrentFuture, PooledFuture, System, concurrent
-from limner.messages.errors import StudioClosed, describe
+from limner.messages.errors import LimnerError, StudioClosed, describe
 from limner.messages.limiter.settings import LaneSettings
 from limner.messages.settings import Settings
 from limner.messages.status import StudioStatus
 from limner.messages.studio.protocol import CloseStudio, ReportStatus
-from limner.messages.validation import check_lane, group_of
+from limner.messages.validation import check_lane, group_of, is_name
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -48,14 +49,31 @@ def delegate_to(
     Args:
         part: the attribute of the studio that holds it.
         method: of its class; gives the studio's method its signature and docstring.
+
+    A call that is refused is an event, too.
     """
 
     @wraps(method)
     def call(studio: Studio, /, *args: P.args, **kwargs: P.kwargs) -> R:
         bound: Callable[P, R] = getattr(getattr(studio, part), method.__name__)
-        return bound(*args, **kwargs)
+        try:
+            return bound(*args, **kwargs)
+        except (LimnerError, TypeError) as error:
+            given = args[0] if args else kwargs.get("message_id")
+            studio._log_refused(method.__name__, given, error)  # noqa: SLF001
+            raise
 
     return call
+
+
+OF_A_MESSAGE = frozenset(
+    [
+        *("stream", "illustrate", "progress", "regenerate", "illustrate_again", "retry", "apply"),
+        *("registry", "remove", "edit", "rewrite", "reconcile", "hold", "release", "pending"),
+        *("clear", "wait", "cancel", "prioritise", "tasks"),
+    ]
+)
+"""The calls whose first argument is a message's id."""
 
 
 class Studio:
@@ -74,6 +92,15 @@ class Studio:
     stream = delegate_to("_streams", StreamCalls.stream)
     illustrate = delegate_to("_streams", StreamCalls.illustrate)
     progress = delegate_to("_streams", StreamCalls.progress)
+
+    sessions = delegate_to("_control", ControlCalls.sessions)
+    tasks = delegate_to("_control", ControlCalls.tasks)
+    task = delegate_to("_control", ControlCalls.task)
+    wait = delegate_to("_control", ControlCalls.wait)
+    cancel = delegate_to("_control", ControlCalls.cancel)
+    cancel_task = delegate_to("_control", ControlCalls.cancel_task)
+    cancel_all = delegate_to("_control", ControlCalls.cancel_all)
+    prioritise = delegate_to("_control", ControlCalls.prioritise)
 
     regenerate = delegate_to("_pictures", PictureCalls.regenerate)
     illustrate_again = delegate_to("_pictures", PictureCalls.illustrate_again)
@@ -182,6 +209,7 @@ class Studio:
         self._pictures = PictureCalls(client, settings, self._store)
         self._texts = TextEdits(client, settings)
         self._subscriptions = Subscriptions(client, self._log)
+        self._control = ControlCalls(client)
         self.limiter = Limiter(
             limiter, self._system, settings.all_lanes, settings.lane_groups, pools, caller
         )
@@ -274,6 +302,20 @@ class Studio:
         self._ended.set(None)
         if self._client is not None:  # it was made just now, and has not seen the end
             self._client.fail_all(ended.reason)
+
+    def _log_refused(self, call: str, given: object, error: Exception) -> None:
+        """Log that a call was refused; `given` is its first argument, of whatever kind."""
+        named: dict[str, Any] = {}
+        if call in OF_A_MESSAGE and is_name(given):
+            named["message_id"] = given
+        self._log.tell(
+            StudioActor.role,
+            "call_refused",
+            call=call,
+            error=type(error).__name__,
+            reason=describe(error),
+            **named,
+        )
 
     def _dead_letter(self, receiver: str, message: object) -> None:
         if receiver != "RecorderActor":

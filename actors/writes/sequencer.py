@@ -1,8 +1,9 @@
 """The sequencer: the one owner of each message's order.
 
 Hears `OpenStream`, `Regenerate`, `ApplyNow`, `EditText`, `HoldWrites`, `ReleaseWrites`,
-`ClearWrites`, `ReportPending`, `CancelSession`, `ReportProgress` and `ReportStatus` from hosts;
-`RequestTurn` from writers, `AwaitEdits` and `SessionEnded` from sessions, `EditEnded` from edits,
+`ClearWrites`, `ReportPending`, `CancelSession`, `ReportProgress` and `ReportStatus` from hosts, and
+all of `messages/session/control.py` that is for it; `TasksEnded` from processors, `RequestTurn`
+from writers, `AwaitEdits` and `SessionEnded` from sessions, `EditEnded` from edits,
 `ReconcileDue` from its timers, `ActorEnded` of all that it started; `CloseStudio` and
 `FailSessions` from the root. Starts a session or an edit when its `MessageQueue` says that it may
 begin; tells writers `TurnGiven`, regeneration sessions what they gather, the limiter `SessionGone`,
@@ -30,7 +31,9 @@ from limner.actors.writes.live_session import (
     resolve,
 )
 from limner.actors.writes.reconciler import Reconciler
+from limner.actors.writes.session_control import SessionControl, answer_all, answer_message
 from limner.messages.errors import (
+    MessageBusy,
     SessionCancelled,
     StoreFailed,
     StudioClosed,
@@ -38,6 +41,16 @@ from limner.messages.errors import (
 )
 from limner.messages.events.owners import SessionOwner
 from limner.messages.limiter.protocol import SessionGone
+from limner.messages.session.control import (
+    AwaitSession,
+    CancelAll,
+    CancelMessage,
+    ReportSessions,
+    ReportTask,
+    SetPriority,
+    TakeBackRequest,
+    TasksEnded,
+)
 from limner.messages.session.lifecycle import (
     ApplyNow,
     CancelSession,
@@ -84,8 +97,11 @@ from limner.messages.writes.steps import (
     NothingToApply,
     Operation,
     PassOn,
+    Prioritise,
+    Refuse,
     SealNow,
     Step,
+    TakeBack,
     WithdrawRegeneration,
 )
 
@@ -102,6 +118,10 @@ OfOneMessage = (
     | HoldWrites
     | ReleaseWrites
     | CancelSession
+    | AwaitSession
+    | CancelMessage
+    | TakeBackRequest
+    | SetPriority
 )
 OF_ONE_MESSAGE = get_args(OfOneMessage)
 
@@ -124,6 +144,7 @@ class SequencerActor(LimnerActor):
         self.session_of: dict[PooledRef[Any], LiveSession] = {}
         self.edits: dict[PooledRef[Any], EditText] = {}
         self.reconciler = Reconciler(context.settings, self.system, self.actor_ref)
+        self.control = SessionControl(self.sessions, self.queues)
         self.closing = False
         self.cause: BaseException | None = None
 
@@ -160,6 +181,14 @@ class SequencerActor(LimnerActor):
                 return self.owners()
             case ReportProgress():
                 return self.regeneration_of(message.message_id)
+            case ReportSessions():
+                return self.control.records(message.message_id)
+            case ReportTask():
+                return self.control.history.task(message.task_id)
+            case TasksEnded():
+                self.control.history.add(message.tasks)
+            case CancelAll():
+                self.cancel_all(message)
             case ReportPending():
                 message.future.set_if_pending(self.pending(message.message_id))
             case ClearWrites():
@@ -199,6 +228,15 @@ class SequencerActor(LimnerActor):
                 self.release(message.message_id)
             case CancelSession():
                 queue.cancel_stream(message.session_id)
+            case AwaitSession():
+                self.control.wait(message.message_id, message.future)
+            case CancelMessage():
+                meant = queue.cancel(lambda _: True)
+                answer_message(message.future, message.message_id, meant)
+            case TakeBackRequest():
+                queue.take_back(message.name)
+            case SetPriority():
+                queue.prioritise(message.priority)
 
     def queue(self, message_id: str) -> MessageQueue:
         """Return the queue of a message, made anew if it has none."""
@@ -248,6 +286,13 @@ class SequencerActor(LimnerActor):
                 opening = self.sessions[message_id].opening
                 cancellation = CancelSession(message_id=message_id, session_id=opening.session_id)
                 self.sessions[message_id].ref.tell(cancellation)
+            case TakeBack():
+                take_back = TakeBackRequest(message_id=message_id, name=step.name)
+                self.sessions[message_id].ref.tell(take_back)
+            case Prioritise():
+                self.prioritise(self.sessions[message_id], step.priority)
+            case Refuse():
+                self.refuse(step.edit)
             case BeginEdit():
                 ref = EditActor.start(self.context, step.edit, sequencer=self.actor_ref)
                 self.edits[ref] = step.edit
@@ -259,6 +304,34 @@ class SequencerActor(LimnerActor):
                 step.request.future.set_if_pending(None)
             case ConfirmHold():
                 step.future.set_if_pending(None)
+
+    def cancel_all(self, message: CancelAll) -> None:
+        """Cancel the sessions and requests of an owner, or of everybody."""
+        meant: list[OpenStream | Regenerate] = []
+        for message_id, queue in list(self.queues.items()):
+            meant += queue.cancel(lambda opening: message.owner in (None, opening.owner))
+            self.carry_out(message_id)
+        answer_all(message.future, meant)
+
+    def prioritise(self, session: LiveSession, priority: int) -> None:
+        """Tell a session its priority from now on."""
+        opening = session.opening = session.opening.but(priority=priority)
+        self.log_event(
+            "session_prioritised",
+            session_id=opening.session_id,
+            message_id=opening.message_id,
+            priority=priority,
+        )
+        session.ref.tell(SetPriority(message_id=opening.message_id, priority=priority))
+
+    def refuse(self, edit: EditText) -> None:
+        """Fail the future of what cannot be done while its message is busy."""
+        error = MessageBusy(
+            f"message {edit.message_id!r} has a session, or a write that waits or is held; "
+            "wait for its end, or cancel it first"
+        )
+        self.log_write_event("edit_failed", **names_of(edit), reason=describe(error))
+        edit.future.fail_if_pending(error)
 
     def begin_session(self, opening: OpenStream | Regenerate) -> None:
         """Start the session of a message that has none."""
@@ -350,6 +423,7 @@ class SequencerActor(LimnerActor):
         ended = session.ended or failed_end(opening, session.reason)
         self.limiter.tell(SessionGone(session_id=opening.session_id))
         report_end(self.log, opening, ended)
+        self.control.session_over(ended)
         del self.sessions[opening.message_id]
         self.queue(opening.message_id).session_terminated(ended)
         self.carry_out(opening.message_id)

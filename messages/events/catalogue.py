@@ -91,6 +91,17 @@ STUDIO = Conversation(
             (Field("cause", str | None, "The failure that closed it; null if the host did."),),
         ),
         EventType(
+            "call_refused",
+            "A host's call was refused at once, and nothing has come of it.",
+            ("studio",),
+            (
+                MESSAGE_ID.optional,
+                Field("call", str, "Name of the call."),
+                Field("error", str, "Class of the error that it raised."),
+                Field("reason", str, "The error."),
+            ),
+        ),
+        EventType(
             "actor_failed",
             "An actor has failed and is stopped.",
             (),
@@ -135,6 +146,12 @@ SESSIONS = Conversation(
                 Field("priority", int, "Priority of its requests, from 0 (first) to 9."),
                 Field("kind", str, "`stream`, or `regeneration` of a stored message."),
             ),
+        ),
+        EventType(
+            "session_prioritised",
+            "The session has another priority from now on, and so has what it waits for.",
+            ("studio",),
+            (*OF_SESSION, Field("priority", int, "From 0 (first) to 9.")),
         ),
         EventType(
             "session_sealed",
@@ -203,6 +220,12 @@ TASKS = Conversation(
             "A regeneration was cancelled before its session took it.",
             ("studio",),
             (MESSAGE_ID, Field("reason", str, "Why it was cancelled.")),
+        ),
+        EventType(
+            "request_taken_back",
+            "A request of a regeneration is not wanted any more; the others are.",
+            ("session",),
+            (*OF_SESSION, Field("tasks", list[str], "The tasks that it had so far.")),
         ),
         EventType(
             "generation_started",
@@ -295,6 +318,12 @@ REQUESTS = Conversation(
                 Field("owner", str, "For whom it is.", always=False),
                 BATCH,
             ),
+        ),
+        EventType(
+            "request_prioritised",
+            "The waiting request has another priority from now on.",
+            ("limiter",),
+            (*REQUEST, Field("priority", int, "From 0 (first) to 9.")),
         ),
         EventType(
             "slot_granted",

@@ -14,7 +14,7 @@ from limner.messages.limiter.overflow import overflow
 from limner.messages.limiter.preemption import Preemptions
 from limner.messages.limiter.protocol import RequestSlot
 from limner.messages.limiter.refusal import Refusal
-from limner.messages.limiter.request_queue import QueuedRequest, RequestQueue
+from limner.messages.limiter.request_queue import ACTIVE, QueuedRequest, RequestQueue
 from limner.messages.limiter.reservoir import MICROSECONDS, Reservoir
 from limner.messages.limiter.settings import LaneSettings
 
@@ -180,6 +180,27 @@ class Lane:
             return None
         self._preemptions.remove(request_id)
         return queued.request
+
+    def prioritise(self, name: str, priority: int) -> RequestSlot | None:
+        """Change the priority of a request that waits, or of a slot that is out.
+
+        Slots that were revoked for a request that is not active any more go to whichever request
+        is next as they come back.
+
+        Args:
+            name: the id of the request or slot.
+            priority: from now on.
+
+        Returns:
+            The request; `None` if it does not wait. A slot that is out stays out.
+        """
+        slot = self.leases.slots.get(name)
+        if slot is not None:
+            slot.request = slot.request.but(priority=priority)
+        request = self._queue.prioritise(name, priority)
+        if request is not None and priority > ACTIVE:
+            self._preemptions.remove(name)
+        return request
 
     def release(self, slot_id: str) -> Slot | None:
         """Return a slot to the lane; `None` if it is not out (any more)."""

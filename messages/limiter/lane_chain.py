@@ -121,6 +121,32 @@ class LaneChain:
         lane = self._holders.lanes.get(request_id)
         return lane if lane is not None and self._withdraw(lane, request_id) else None
 
+    def prioritise(self, name: str, priority: int) -> Lane | None:
+        """Change the priority of a request or slot; `settle` follows if it waits.
+
+        A request that is offered upstream is offered anew, as old as before. Of a slot, those
+        upstream with it change too.
+
+        Args:
+            name: the id of the request or slot.
+            priority: from now on.
+
+        Returns:
+            The lane of a request that waits; `None` if it has that priority, or does not wait.
+        """
+        lane = self._holders.lanes.get(name)
+        if lane is None:
+            return None
+        request = lane.prioritise(name, priority)
+        if request is not None:
+            self._retract(lane, name)
+            self._steps.append(Step("request_prioritised", lane, request))
+            return lane
+        while (upstream := self._upstream_slot.get(name)) is not None:
+            upstream_lane, name = upstream
+            upstream_lane.prioritise(name, priority)
+        return None
+
     def end_session(self, session_id: str | None, now: int) -> None:
         """End all that a session holds or waits for; for `None`, of hosts' calls. `settle` follows.
 

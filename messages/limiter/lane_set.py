@@ -79,6 +79,18 @@ class LaneSet:
         if lane is not None:
             self._conclude(self._chain.settle(lane, now), now)
 
+    def prioritise(self, name: str, priority: int, now: int) -> None:
+        """Change the priority of a request that waits, or of a slot that is out.
+
+        Args:
+            name: the id of the request or slot; one that is over is ignored.
+            priority: from now on.
+            now: the time.
+        """
+        lane = self._chain.prioritise(name, priority)
+        if lane is not None:
+            self._conclude(self._chain.settle(lane, now), now)
+
     def end_session(self, session_id: str | None, now: int) -> None:
         """End all that a session holds or waits for; for `None`, all of hosts' own calls."""
         self._chain.end_session(session_id, now)

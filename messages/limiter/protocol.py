@@ -82,6 +82,18 @@ class WithdrawRequest(Message):
     request_id: str
 
 
+class PrioritiseRequest(Message):
+    """processor → limiter: change the priority of a request that waits, or of a slot that is out.
+
+    Args:
+        name: the id of the request or slot; one that is over is ignored.
+        priority: from now on, 0 (first) to 9.
+    """
+
+    name: str
+    priority: int = Field(ge=0, le=9)
+
+
 class SessionGone(Message):
     """root → limiter: a session's actors have ended; end all that it holds or waits for."""
 

@@ -179,20 +179,11 @@ class RequestQueue:
         queued = QueuedRequest(request, -self._number if again else self._number, now)
         self._by_priority[priority][request.request_id] = queued
         self._weights[priority] += request.weight
-        owner = self._owners.get(request.owner)
-        if owner is None:
-            owner = self._owners[request.owner] = _Owner(request.owner)
-            owner.blocked = blocked
-        owner.waiting += 1
-        queue = owner.queues.get(priority)
-        if queue is None:
-            queue = owner.queues[priority] = _OwnerQueue(owner, priority)
-            self._queues += 1
+        queue = self._queue_for(request, blocked=blocked)
         if again:
             queue.requests.appendleft(queued)
         else:
             queue.requests.append(queued)
-        self.size += 1
         if queue.requests[0] is queued:
             self._rank_head(queue, now)
         return queued
@@ -203,6 +194,48 @@ class RequestQueue:
         if queued is not None and (queue := self._unlink(queued)) is not None:
             self._rank_head(queue, max(queue.since, queue.requests[0].queued_at))
         return queued
+
+    def prioritise(self, request_id: str, priority: int) -> RequestSlot | None:
+        """Change the priority of a request that waits; return it as it is then.
+
+        It goes to its place among its owner's requests of that priority, by when each came. If it
+        is the head there, it keeps its age, or takes over the turn of the head before it.
+
+        Args:
+            request_id: of the request.
+            priority: from now on.
+
+        Returns:
+            The request; `None` if it does not wait, or has that priority already.
+        """
+        queued = self.get(request_id)
+        if queued is None or queued.request.priority == priority:
+            return None
+        blocked = self._owners[queued.request.owner].blocked
+        left = self._unlink(queued)
+        if left is not None:
+            self._rank_head(left, max(left.since, left.requests[0].queued_at))
+        request = queued.request.but(priority=priority)
+        moved = QueuedRequest(request, queued.number, queued.queued_at)
+        by_id = self._by_priority[priority]
+        later = []
+        for other in reversed(by_id.values()):
+            if other.queued_at <= moved.queued_at:
+                break
+            later.append(other.request.request_id)
+        by_id[request_id] = moved
+        for name in reversed(later):
+            by_id.move_to_end(name)
+        self._weights[priority] += request.weight
+        queue = self._queue_for(request, blocked=blocked)
+        since = queue.since if queue.requests else moved.queued_at
+        place = len(queue.requests)
+        while place and queue.requests[place - 1].number > moved.number:
+            place -= 1
+        queue.requests.insert(place, moved)
+        if place == 0:
+            self._rank_head(queue, since)
+        return request
 
     def take(self, queued: QueuedRequest, now: int) -> None:
         """Remove a request that is granted; its owner's next one is then the last to be."""
@@ -274,6 +307,25 @@ class RequestQueue:
             owner.blocked = is_full(owner.name)
             for queue in owner.queues.values():
                 self._push(queue)
+
+    def _queue_for(self, request: RequestSlot, *, blocked: bool) -> _OwnerQueue:
+        """Return the queue that one more request is added to, and count that request.
+
+        Args:
+            request: which.
+            blocked: whether its owner is blocked, if nothing of that owner waits yet.
+        """
+        owner = self._owners.get(request.owner)
+        if owner is None:
+            owner = self._owners[request.owner] = _Owner(request.owner)
+            owner.blocked = blocked
+        owner.waiting += 1
+        self.size += 1
+        queue = owner.queues.get(request.priority)
+        if queue is None:
+            queue = owner.queues[request.priority] = _OwnerQueue(owner, request.priority)
+            self._queues += 1
+        return queue
 
     def _unlink(self, queued: QueuedRequest) -> _OwnerQueue | None:
         """Remove a request; return its queue if another one is the head of it now."""

@@ -42,6 +42,8 @@ class RequestsSealed(TotalsSealed):
 
     Args:
         requests: what each task is for, by its id, in their order.
+        taken_back: the tasks of requests that were taken back; their pictures go into no text.
     """
 
     requests: Mapping[str, PictureRequest]
+    taken_back: frozenset[str] = frozenset()

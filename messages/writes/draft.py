@@ -21,8 +21,12 @@ from limner.messages.session.totals import RequestsSealed, StreamSealed
 from limner.messages.settings import Settings
 from limner.messages.tasks import Task
 from limner.messages.text.compose import Composed, compose
+from limner.messages.text.marks import marked
 from limner.messages.text.revise import revise
 from limner.messages.writes.protocol import EditText
+
+TAKEN_BACK = "its request was taken back"
+"""Why a picture is in no text."""
 
 ReadRegistry = Callable[[], Registry]
 """Reads what the store knows of the message; may block."""
@@ -127,7 +131,12 @@ def regeneration_draft(
         tasks: the session's, each in a final state.
         settings: how prompts and pictures stand in the text.
     """
-    outcomes = outcomes_of(totals, tasks)
+    outcomes = outcomes_of(totals, (task for task in tasks if task.id not in totals.taken_back))
+    unwanted = tuple(
+        placement
+        for task in tasks
+        if task.id in totals.taken_back and (placement := placement_of(task)) is not None
+    )
 
     def compose_on(stored: str | None, registry: ReadRegistry) -> Composed:
         if stored is None:
@@ -135,12 +144,25 @@ def regeneration_draft(
                 text="",
                 unplaced=tuple(
                     Unplaced(placement=outcome.placement, reason=UNWRITTEN[Unwritten.GONE])
-                    for outcome in outcomes
+                    for outcome in outcomes_of(totals, tasks)
                     if outcome.placement is not None
                 ),
             )
-        return revise(
+        composed = revise(
             stored, outcomes, registry(), message_id=message_id, notation=settings.notation
+        )
+        if not unwanted:
+            return composed
+        stand = marked(composed.text)
+        return composed.but(
+            unplaced=(
+                *composed.unplaced,
+                *(Unplaced(placement=placement, reason=TAKEN_BACK) for placement in unwanted),
+            ),
+            removed=(
+                *composed.removed,
+                *(placement.id for placement in unwanted if placement.id not in stand),
+            ),
         )
 
     def update(composed: Composed) -> RegistryUpdate:

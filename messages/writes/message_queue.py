@@ -15,6 +15,8 @@ The rules, which a test holds against a plain reading of them:
 - Requests that come after their session has sealed are the first of the next one. When that session
   has ended they are passed on, or cancelled if a stream waits by then or they were cleared.
 - A session has an answer for the request that it was opened for, whatever it has heard.
+- A request that is taken back is told to the session that may have it, and is of no later one.
+- A message is forgotten only while nothing else is asked for of it; what comes then waits.
 - While writes are held none begins; what is under way goes on, and pictures go on being made.
 - Once the studio has failed nothing begins.
 - Duplicate, late and unknown reports are ignored.
@@ -26,7 +28,13 @@ from collections.abc import Callable
 from typing import Any
 
 from limner.messages.registry import Version
-from limner.messages.session.lifecycle import ApplyNow, OpenStream, Regenerate, SessionEnded
+from limner.messages.session.lifecycle import (
+    ApplyNow,
+    Opening,
+    OpenStream,
+    Regenerate,
+    SessionEnded,
+)
 from limner.messages.writes.protocol import EditText
 from limner.messages.writes.steps import (
     Answer,
@@ -40,9 +48,12 @@ from limner.messages.writes.steps import (
     LetRead,
     NothingToApply,
     PassOn,
+    Prioritise,
+    Refuse,
     Request,
     SealNow,
     Step,
+    TakeBack,
     WithdrawRegeneration,
 )
 
@@ -74,6 +85,7 @@ class MessageQueue:
         "_cleared",
         "_closing",
         "_failed",
+        "_forgetting",
         "_holds",
         "_order",
         "_passed_on",
@@ -100,7 +112,8 @@ class MessageQueue:
         self._order: list[EditText | OpenStream | Turn] = []
         self._requests: tuple[Request, ...] = ()
         self._passed_on: dict[str, Request] = {}
-        self._cleared: frozenset[str] = frozenset()
+        self._cleared: dict[str, CancelReason] = {}
+        self._forgetting = False
         self._session_finished = self._withdrawn = self._closing = self._failed = False
         self._written: Version | None = None
         self._awaited: set[str] | None = None
@@ -160,6 +173,88 @@ class MessageQueue:
                 self._begin_next()
                 return
 
+    def cancel(self, is_meant: Callable[[Opening], bool]) -> tuple[OpenStream | Regenerate, ...]:
+        """Cancel streams and requests, whether their session has begun or not; edits stay.
+
+        Args:
+            is_meant: whether a stream or a request is to be cancelled.
+
+        Returns:
+            Those that were meant. One that is being written is among them, and is written.
+        """
+        session = self.session
+        meant: list[OpenStream | Regenerate] = []
+        if isinstance(session, OpenStream) and not self._session_finished and is_meant(session):
+            self.steps.append(CancelStream())
+            meant.append(session)
+        elif isinstance(session, Regenerate):
+            meant += self._cancel_gathering(session, is_meant)
+        for request in self._requests:
+            if isinstance(request, Regenerate) and is_meant(request):
+                self._cancel(request, CancelReason.BY_CALL)
+                meant.append(request)
+        self._requests = tuple(request for request in self._requests if request not in meant)
+        for operation in self._order:
+            if isinstance(operation, OpenStream) and is_meant(operation):
+                self.steps.append(Cancel(operation, CancelReason.BY_CALL))
+                meant.append(operation)
+        self._order = [operation for operation in self._order if operation not in meant]
+        self._begin_next()
+        return tuple(meant)
+
+    def _cancel_gathering(
+        self, session: Regenerate, is_meant: Callable[[Opening], bool]
+    ) -> list[Regenerate]:
+        """Cancel requests that a session has; the whole session if they are all it has."""
+        wanted = [
+            request
+            for name, request in self._passed_on.items()
+            if isinstance(request, Regenerate) and name not in self._cleared
+        ]
+        meant = [request for request in wanted if is_meant(request)]
+        if len(meant) < len(wanted) or self._session_finished:
+            for request in meant:
+                self.take_back(request.session_id)
+        elif meant:
+            self._withdraw(session.session_id, CancelReason.BY_CALL)
+            self._cleared |= {request.session_id: CancelReason.BY_CALL for request in meant}
+        return meant
+
+    def take_back(self, name: str) -> None:
+        """Cancel one request for pictures; one that its session has sealed stays."""
+        for request in self._requests:
+            if isinstance(request, Regenerate) and request.session_id == name:
+                self._requests = tuple(other for other in self._requests if other is not request)
+                self._cancel(request, CancelReason.BY_CALL)
+                return
+        if name in self._passed_on and name not in self._cleared:
+            self._cleared |= {name: CancelReason.BY_CALL}
+            self.steps.append(TakeBack(name))
+
+    def prioritise(self, priority: int) -> None:
+        """Set the priority of the session and of all that waits for one, 0 (first) to 9."""
+        if self.session is not None and not self._session_finished:
+            self.session = self.session.but(priority=priority)
+            self.steps.append(Prioritise(priority))
+        self._order = [
+            operation.but(priority=priority) if isinstance(operation, OpenStream) else operation
+            for operation in self._order
+        ]
+        self._requests = tuple(_with_priority(request, priority) for request in self._requests)
+        self._passed_on = {
+            name: _with_priority(request, priority) for name, request in self._passed_on.items()
+        }
+
+    def forget(self, edit: EditText) -> None:
+        """Begin to forget the message, unless anything of it is under way, waits, or is held."""
+        if self._closing:
+            self.steps.append(Cancel(edit, CancelReason.STUDIO_CLOSED))
+        elif not self.idle:
+            self.steps.append(Refuse(edit))
+        else:
+            self.edit, self.writing, self._forgetting = edit, edit.edit_id, True
+            self.steps.append(BeginEdit(edit))
+
     def hold(self, future: Any) -> None:
         """Begin no write until `release`; a studio that closes holds nothing."""
         self.held = not self._closing
@@ -184,11 +279,8 @@ class MessageQueue:
         """
         gathering = self.gathering(is_pending)
         if gathering and isinstance(self.session, Regenerate):
-            self.steps.append(WithdrawRegeneration(CancelReason.CLEARED, sealed_too=True))
-            if self.writing != self.session.session_id:
-                self._withdrawn = True
-                self._remove_turn()
-        self._cleared |= {request.session_id for request in gathering}
+            self._withdraw(self.session.session_id, CancelReason.CLEARED)
+        self._cleared |= {request.session_id: CancelReason.CLEARED for request in gathering}
         self._cancel_requests(CancelReason.CLEARED)
         edits = [operation for operation in self._order if isinstance(operation, EditText)]
         self._order = [
@@ -279,12 +371,12 @@ class MessageQueue:
             elif self._failed:
                 self._cancel(request, CancelReason.STUDIO_CLOSED)
             elif name in self._cleared:
-                self._cancel(request, CancelReason.CLEARED)
+                self._cancel(request, self._cleared[name])
             elif self._streams_wait:
                 self._cancel(request, CancelReason.OVERTAKEN)
             else:
                 late.append(request)
-        self.session, self._passed_on, self._cleared = None, {}, frozenset()
+        self.session, self._passed_on, self._cleared = None, {}, {}
         self._session_finished = self._withdrawn = False
         self._requests = (*late, *self._requests)
         self._begin_next()
@@ -302,7 +394,11 @@ class MessageQueue:
             self._written = written
         self.writing = self.edit = None
         self._edit_is_over(edit_id)
-        self._advance()
+        if self._forgetting:
+            self._forgetting = False
+            self._begin_next()
+        else:
+            self._advance()
 
     # What it is like
 
@@ -326,6 +422,14 @@ class MessageQueue:
         """How many streams and requests wait for a session of their own."""
         return len(self._requests) + sum(
             isinstance(operation, OpenStream) for operation in self._order
+        )
+
+    @property
+    def openings(self) -> tuple[OpenStream | Regenerate, ...]:
+        """What waits for a session of its own, in its order."""
+        return (
+            *(operation for operation in self._order if isinstance(operation, OpenStream)),
+            *(request for request in self._requests if isinstance(request, Regenerate)),
         )
 
     def gathering(self, is_pending: Callable[[Regenerate], bool]) -> list[Regenerate]:
@@ -380,7 +484,7 @@ class MessageQueue:
 
     def _begin_next(self) -> None:
         """Begin the next session, if there is none; and the next write, if it may begin."""
-        if self.session is None:
+        if self.session is None and not self._forgetting:
             place = self._first_stream()
             if place < len(self._order):
                 opening = self._order[place]
@@ -423,6 +527,13 @@ class MessageQueue:
         else:
             self.steps.append(Cancel(request, reason))
 
+    def _withdraw(self, session_id: str, reason: CancelReason) -> None:
+        """Tell the regeneration session to write nothing, unless it writes already."""
+        self.steps.append(WithdrawRegeneration(reason, sealed_too=True))
+        if self.writing != session_id:
+            self._withdrawn = True
+            self._remove_turn()
+
     def _remove_turn(self) -> None:
         self._order = [operation for operation in self._order if not isinstance(operation, Turn)]
 
@@ -437,3 +548,7 @@ class MessageQueue:
         if self._awaited is not None:
             self._awaited = None
             self.steps.append(LetRead())
+
+
+def _with_priority(request: Request, priority: int) -> Request:
+    return request.but(priority=priority) if isinstance(request, Regenerate) else request

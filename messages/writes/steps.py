@@ -19,6 +19,7 @@ class CancelReason(StrEnum):
     CLEARED = "they were cleared"
     OVERTAKEN = "a stream of it was opened"
     BY_ITS_STREAM = "it was cancelled"
+    BY_CALL = "a call has cancelled it"
     STUDIO_CLOSED = "the studio is closed"
 
 
@@ -50,6 +51,18 @@ class WithdrawRegeneration(NamedTuple):
     sealed_too: bool = False
 
 
+class TakeBack(NamedTuple):
+    """Tell the regeneration session that one request is not wanted any more."""
+
+    name: str
+
+
+class Prioritise(NamedTuple):
+    """Tell the session its priority from now on."""
+
+    priority: int
+
+
 class LetRead(NamedTuple):
     """Tell the regeneration session that it may read the text."""
 
@@ -70,6 +83,12 @@ class GiveTurn(NamedTuple):
 
 class BeginEdit(NamedTuple):
     """Start an edit."""
+
+    edit: EditText
+
+
+class Refuse(NamedTuple):
+    """Fail the future of what cannot be done while the message is busy."""
 
     edit: EditText
 
@@ -105,10 +124,13 @@ Step = (
     | PassOn
     | SealNow
     | WithdrawRegeneration
+    | TakeBack
+    | Prioritise
     | LetRead
     | CancelStream
     | GiveTurn
     | BeginEdit
+    | Refuse
     | Cancel
     | Answer
     | NothingToApply

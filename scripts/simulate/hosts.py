@@ -157,7 +157,7 @@ class HostActor(PooledActor):
             case End.INTERRUPT:
                 self.wait_for(self.stream.interrupt())
             case End.CANCEL:
-                self.stream.cancel()
+                self.cancel(self.stream)
                 self.wait_for(self.stream.future)
             case End.FINISH_WITH_TEXT:
                 self.wait_for(self.stream.finish(self.plan.text))
@@ -190,7 +190,14 @@ class HostActor(PooledActor):
             self.stream.interrupt()
         if self.stream is not None and plan.end is End.FINISH_THEN_CANCEL:
             with suppress(StudioClosed):
-                self.stream.cancel()
+                self.cancel(self.stream)
+
+    def cancel(self, stream: Stream) -> None:
+        """Cancel the message; by the studio's call, if another host has opened the stream."""
+        try:
+            stream.cancel()
+        except MessageBusy:
+            self.world.studio.cancel(self.plan.message_id)
 
     def put(self, text: str) -> None:
         """Write into the store directly, without Limner."""

@@ -282,6 +282,22 @@ class PlainLane:
             if self.turn_of[wait.line][0] is wait:
                 self.note_next(wait.line, self.turn_of[wait.line][1], keeps=True)
 
+    def prioritise(self, request):
+        """A request that waits has another priority: it keeps its age, or takes over a turn."""
+        (place,) = (
+            place
+            for place, wait in enumerate(self.waiting)
+            if wait.request.request_id == request.request_id
+        )
+        before = self.waiting[place]
+        moved = self.waiting[place] = Wait(request, before.number, before.asked)
+        was_next, since, _ = self.turn_of[before.line]
+        if was_next is before:
+            self.note_next(before.line, since, keeps=True)
+        if self.next_requests()[moved.line] is moved:
+            _, since, _ = self.turn_of.get(moved.line, (None, moved.asked, None))
+            self.note_next(moved.line, since, keeps=True)
+
     def release(self, request_id):
         self.leases = [slot for slot in self.leases if slot.request.request_id != request_id]
 

@@ -13,6 +13,7 @@ from support.lane_model import Out, PlainLane, Wait, first_after, micros
 from limner.messages.limiter.lane_set import LaneSet
 from limner.messages.limiter.protocol import ReleaseSlot, RequestSlot
 from limner.messages.limiter.refusal import Refusal
+from limner.messages.limiter.request_queue import ACTIVE
 from limner.messages.limiter.settings import LaneSettings
 from limner.messages.validation import group_of
 
@@ -177,6 +178,11 @@ class SeenLanes:
                     self.ended(lane, step, root)
                 case "request_withdrawn":
                     self.ended(lane, step, root)
+                case "request_prioritised":
+                    assert self.ends[name, request.request_id] is None, "I5"
+                    lane.prioritise(request)
+                    if request.priority > ACTIVE:
+                        lane.claims.discard(request.request_id)
                 case "slot_asked_back":
                     self.asked_back(lane, step, root, now)
                 case event if event in BACK:

@@ -52,7 +52,7 @@ def test_a_text_without_prompts_is_written_at_once(open_simulated):
 def test_a_duplicate_open_is_the_same_session_and_an_open_after_the_seal_the_next(open_simulated):
     one = open_simulated(seconds=60)
     first = one.studio.stream("m")
-    assert one.studio.stream("m") is first
+    assert one.studio.stream("m").session_id == first.session_id
     with pytest.raises(MessageBusy):
         one.studio.illustrate("m", "x")
     first.feed('<!--img-prompt="first"-->')

@@ -232,6 +232,23 @@ class LanesAndModel(RuleBasedStateMachine):
             self.lanes.release(ReleaseSlot(slot_id=name, failed=True, retry_after=1), self.now)
             assert self.lanes.take_steps() == []
 
+    @precondition(lambda self: self.model.own)
+    @rule(index=which, priority=priorities)
+    def prioritise(self, index, priority):
+        roots = list(self.model.own)
+        root = roots[index % len(roots)]
+        slot = self.model.known.get(root)
+        self.call(self.lanes.prioritise, root if slot is None else slot.id, priority)
+        if slot is not None and root in self.model.own:
+            for lane in self.model.own[root].chain():
+                (out,) = (
+                    slot.request
+                    for slot in self.lanes.lanes[lane.name].leases
+                    if self.model.roots.of(slot.request) == root
+                )
+                assert out == lane.of(root).request.but(priority=priority)
+                lane.of(root).request = out
+
     @rule(session=st.sampled_from("st"))
     def end_session(self, session):
         self.call(self.lanes.end_session, session)
