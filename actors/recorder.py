@@ -24,10 +24,13 @@ from limner.messages.errors import SettingsInvalid
 from limner.messages.events.filters import EVERYTHING, EventFilter
 from limner.messages.events.owners import NAMING_OWNERS, Owners
 from limner.messages.events.protocol import Event, Subscribe, Unsubscribe
+from limner.messages.events.record import may_begin_log
 from limner.messages.unicode import wellformed
 
 logger = logging.getLogger("limner")
 Record = dict[str, Any]
+FIRST_LINE = 2**20
+"""Bytes of a file that are read to tell whether it is an event log."""
 GATHER = 256
 """Lines that are written together at most."""
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -40,7 +43,7 @@ class LogFile:
         path: of the file; it is appended to, on a line of its own if the last one was cut.
 
     Raises:
-        SettingsInvalid: if it cannot be opened.
+        SettingsInvalid: if it cannot be opened, or holds something else than events.
     """
 
     def __init__(self, path: Path) -> None:
@@ -49,6 +52,13 @@ class LogFile:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._file = path.open("a+b", buffering=0)
             if self._file.seek(0, SEEK_END):
+                self._file.seek(0)
+                if not may_begin_log(self._file.read(FIRST_LINE).partition(b"\n")[0]):
+                    self._file.close()
+                    raise SettingsInvalid(
+                        f"events: {str(path)!r} holds something else than events, and is left as "
+                        "it is; name another file"
+                    )
                 self._file.seek(-1, SEEK_END)
                 if self._file.read(1) != b"\n":
                     self._lines.append(b"\n")

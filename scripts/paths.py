@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import quote
 
+from limner.actors.stores.sillytavern.line_file import beside
 from limner.messages.settings import Settings
 from limner.messages.text.notation import Markup
 from limner.scripts.reading import Unusable
@@ -67,6 +68,7 @@ def choose_paths(
     in_place = file is not None and _check_output(file, source, named=output is not None)
     paths = _paths(source, file, pictures, settings)
     _check_directory(paths.pictures, "--pictures")
+    check_events(settings.events, source, paths)
     return replace(paths, in_place=in_place)
 
 
@@ -84,9 +86,50 @@ def existing_paths(
     Raises:
         Unusable: if the file cannot be written.
     """
+    paths = replace(_paths(file, Path(file), pictures, settings), in_place=True)
     if writes:
         _check_output(Path(file), file, named=True)
-    return replace(_paths(file, Path(file), pictures, settings), in_place=True)
+        check_events(settings.events, file, paths)
+    return paths
+
+
+def check_events(events: Path | None, source: str, paths: Paths) -> None:
+    """Check that the event log is none of the files that a command reads or writes.
+
+    What a file holds is checked when the log is opened; this is about files that are empty, or not
+    there yet.
+
+    Args:
+        events: the file of the event log, if there is one.
+        source: what is read.
+        paths: where the text and its pictures go.
+
+    Raises:
+        Unusable: if it is one of them.
+    """
+    if events is None:
+        return
+    files = {} if source == "-" else {"source": Path(source)}
+    if paths.output is not None:
+        files["output"] = paths.output
+        files["copy of the chat as it was"] = beside(paths.output, "", ".bak")
+    folder = Path() if paths.output is None else paths.output.parent
+    meant = os.path.realpath(events)
+    for what, file in files.items():
+        if os.path.realpath(file) == meant or _same(file, events):
+            raise Unusable(
+                f"--events {str(events)!r} is the {what}, which the log would be appended to; "
+                "name another file"
+            )
+    if events.name.casefold().startswith(RESERVED) and _same(events.parent, folder):
+        raise Unusable(f"--events {str(events)!r} is one of Limner's own files; name another")
+
+
+def _same(one: Path, other: Path) -> bool:
+    try:
+        return one.samefile(other)
+    except (OSError, ValueError):  # one of them is not there
+        return False
 
 
 def _paths(source: str, file: Path | None, pictures: Path | None, settings: Settings) -> Paths:

@@ -1,5 +1,6 @@
 """One line of an event log, as it was read: whatever stands in it."""
 
+import re
 from typing import Any
 
 import orjson
@@ -68,3 +69,19 @@ def parse(line: bytes) -> Record | None:
     except (ValueError, KeyError, TypeError):
         pass
     return None
+
+
+def may_begin_log(line: bytes) -> bool:
+    """Check whether a file that begins with a line may be an event log.
+
+    Args:
+        line: the first one, or its beginning; empty if the file is.
+
+    Returns:
+        True for an event, for the beginning of one, which a crash or a full disk may have left, and
+        for an empty line, which is written after such a beginning.
+    """
+    return not line.strip(b"\r\n") or _CUT.match(line) is not None or parse(line) is not None
+
+
+_CUT = re.compile(rb'\{ ?"seq": ?[0-9]')

@@ -17,7 +17,7 @@ from time import monotonic
 from typing import Any
 
 from limner.messages.errors import LimnerError, SettingsInvalid
-from limner.messages.events.record import parse
+from limner.messages.events.record import may_begin_log
 from limner.messages.unicode import shown
 from limner.scripts.display import tell
 from limner.scripts.signals import Step, interrupted_between_steps
@@ -112,7 +112,7 @@ def empty_log(events: Path) -> None:
             raise SettingsInvalid(f"--events {str(events)!r} is not a file")
         with events.open("rb") as file:
             line = file.readline(1_000_000)
-        if line and parse(line) is None:
+        if not may_begin_log(line):
             raise SettingsInvalid(
                 f"--events {str(events)!r} is there already and no event log; "
                 "remove it, or name another file"

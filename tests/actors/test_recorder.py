@@ -87,6 +87,45 @@ def test_a_log_that_cannot_be_opened_is_refused_in_one_line(tmp_path):
         Studio.open(Settings(events=tmp_path), store=MemoryStore(), generator=Instant())
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"my notes",
+        b'{"user_name": "You", "chat_metadata": {}}\n{"mes": "x"}\n',
+        b"\x89PNG\r\n\x1a\n",
+        b"SQLite format 3\0",
+        b'{"event": "x"}\n',
+        b" ",
+        b"[1]\n",
+    ],
+)
+def test_a_file_that_holds_something_else_is_no_log(tmp_path, content):
+    path = tmp_path / "notes.txt"
+    path.write_bytes(content)
+    with pytest.raises(SettingsInvalid, match=r"notes.txt' holds something else than events"):
+        Studio.open(Settings(events=path), store=MemoryStore(), generator=Instant())
+    assert path.read_bytes() == content
+
+
+def test_the_database_is_no_log(tmp_path):
+    path = tmp_path / "chat.db"
+    with pytest.raises(SettingsInvalid, match="holds something else than events"):
+        Studio.open(Settings(store=f"sqlite:///{path}", events=path))
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"\n", b'{"seq":1', b'{"seq":1,"t":0.0,"eve\n{"seq": 2}\n']
+)
+def test_a_log_that_a_full_disk_has_cut_is_appended_to(tmp_path, content):
+    path = tmp_path / "events.jsonl"
+    path.write_bytes(content)
+    for _ in range(2):
+        with Studio.open(Settings(events=path), store=MemoryStore(), generator=Instant()):
+            pass
+    names = [event["event"] for event in lines(path) if event and "event" in event]
+    assert names.count("studio_opened") == 2
+
+
 def test_an_event_has_its_time_in_microseconds_and_who_said_it(open_simulated):
     one = open_simulated()
     one.let_pass(86_400)
