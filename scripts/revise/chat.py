@@ -9,7 +9,6 @@ import pykka
 
 from limner.actors import Studio
 from limner.actors.stores import PictureFiles
-from limner.actors.stores.sillytavern.line_file import beside
 from limner.messages.picture_requests import AgainMode
 from limner.messages.pictures import Illustrated
 from limner.messages.settings import Settings
@@ -24,7 +23,13 @@ from limner.scripts.reading import Unusable
 from limner.scripts.report import DONE, INCOMPLETE, few
 from limner.scripts.revise.batch import Batch, Job, conclude, tell_removed
 from limner.scripts.revise.copying import copy_file
-from limner.scripts.revise.document import Document, check_copy, opened, pictures_in
+from limner.scripts.revise.document import (
+    Document,
+    check_copy,
+    opened,
+    pictures_in,
+    tell_backup,
+)
 
 
 @dataclass(frozen=True)
@@ -101,8 +106,6 @@ def illustrate_chat(
         check_copy(paths.output)
         copy_file(source, paths.output)
     broken: list[str] = []
-    untouched = beside(paths.output, "", ".bak")
-    was_there = untouched.exists()
     with opened(paths, settings, chat=True, backup=wanted.backup and paths.in_place) as document:
         check_messages(str(paths.output), wanted.messages)
         display = open_display(settings.slots, quiet=quiet)
@@ -115,8 +118,7 @@ def illustrate_chat(
             display.close()
         for line in few(broken):
             display.error(line)
-        if untouched.exists() and not was_there:
-            display.note(f"kept    {shown(str(untouched), 300)}, the chat as it was")
+        tell_backup(document, display)
         tell_removed(batch.results, display)
         if batch.results or batch.errors or batch.interrupts:
             return conclude(batch, document, display) or (INCOMPLETE if broken else DONE)

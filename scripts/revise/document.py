@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import cast
 
 from limner.actors.stores import PictureFiles, RegistryStore
+from limner.actors.stores.sillytavern.line_file import backup_of
 from limner.messages.errors import StoreFailed, TextTooLong
 from limner.messages.pictures import Picture
 from limner.messages.registry import Registry
@@ -16,6 +17,7 @@ from limner.messages.settings import Settings
 from limner.messages.sillytavern.header import read_registries
 from limner.messages.sillytavern.lines import BrokenLine, members
 from limner.messages.unicode import shown
+from limner.scripts.display import Display
 from limner.scripts.paths import Paths
 from limner.scripts.reading import Unusable, open_source
 
@@ -34,12 +36,14 @@ class Document:
         store: reads and writes the file.
         chat: whether it is a chat, whose messages are named by their lines.
         settings: the ones in force.
+        backup: where the file will be kept as it was, at its first change; `None` if it is not.
     """
 
     paths: Paths
     store: RegistryStore
     chat: bool
     settings: Settings
+    backup: Path | None = None
 
     @property
     def name(self) -> str:
@@ -123,7 +127,8 @@ def opened(
             change.
 
     Raises:
-        Unusable, TextTooLong, StoreFailed: if it cannot be read.
+        Unusable: if it cannot be read, or something that is no file is where it would be kept.
+        TextTooLong, StoreFailed: if it cannot be read.
     """
     file = paths.output
     assert file is not None
@@ -131,10 +136,13 @@ def opened(
     if "markup" not in settings.model_fields_set:
         settings = settings.model_copy(update={"markup": paths.markup})
     store: RegistryStore
+    untouched: Path | None = None
     if chat:
         from limner.actors.stores.sillytavern.chat_file import ChatFileStore
 
-        store = ChatFileStore(file, pictures, backup=backup and not _registered(file))
+        backup = backup and not _registered(file)
+        untouched = new_backup(file) if backup else None
+        store = ChatFileStore(file, pictures, backup=backup)
     else:
         from limner.actors.stores import FileStore
 
@@ -142,9 +150,37 @@ def opened(
         open_source(str(file)).whole(settings.max_text)
         store = FileStore(file.parent, pictures)
     try:
-        yield Document(paths, store, chat, settings)
+        yield Document(paths, store, chat, settings, untouched)
     finally:
         store.close()
+
+
+def new_backup(file: Path) -> Path | None:
+    """Return where a file will be kept as it was; `None` if a file is there already.
+
+    Raises:
+        Unusable: if something that is no file is there.
+    """
+    try:
+        untouched = backup_of(file)
+    except StoreFailed as error:
+        raise Unusable(str(error)) from error
+    return None if untouched.is_file() else untouched
+
+
+def tell_backup(document: Document, display: Display) -> None:
+    """Print where a file was kept as it was, if that was done."""
+    if document.backup is not None and document.backup.is_file():
+        kind = "the chat" if document.chat else "the text"
+        display.note(f"kept    {shown(_near(document.backup), 300)}, {kind} as it was")
+
+
+def _near(path: Path) -> str:
+    """Return a path as a person would write it: relative where it is below the working folder."""
+    try:
+        return str(path.relative_to(Path.cwd()))
+    except (ValueError, OSError):
+        return str(path)
 
 
 def pictures_in(chat: Path) -> list[Picture]:

@@ -31,6 +31,7 @@ from limner.actors.stores.sillytavern.line_file import (
     LineFile,
     Lines,
     Signature,
+    backup_of,
     beside,
     signature,
 )
@@ -63,11 +64,14 @@ class ChatFileStore:
             there is one already.
 
     Raises:
-        StoreFailed: if there is no such file, or it is no chat.
+        StoreFailed: if there is no such file, or it is no chat, or something that is no file
+            stands where the untouched file would be kept.
     """
 
     def __init__(self, path: Path | str, pictures: PictureFiles, *, backup: bool = True) -> None:
         self._file = LineFile(path)
+        if backup:
+            backup_of(self._file.path)
         self._pictures = pictures
         self._backup = backup
         self._journal = Journal(beside(self._file.path, ".limner-", ".kept"))

@@ -71,6 +71,21 @@ def beside(path: Path, before: str, after: str) -> Path:
     return path.with_name(f"{before}{path.name}{after}")
 
 
+def backup_of(path: Path) -> Path:
+    """Return where a file is kept as it was: `NAME.bak` beside it, or beside what it links to.
+
+    Raises:
+        StoreFailed: if something that is no file stands there, so that nothing could be kept.
+    """
+    untouched = beside(Path(os.path.realpath(path)), "", ".bak")
+    if os.path.lexists(untouched) and not untouched.is_file():
+        raise StoreFailed(
+            f"{untouched} is no file, so {path.name} cannot be kept there as it was, and is not "
+            "changed; move it away first"
+        )
+    return untouched
+
+
 class Line(NamedTuple):
     """A line with its line end, where it begins, and what is to take its place."""
 
@@ -218,11 +233,10 @@ class LineFile:
             VersionConflict: if it has changed; nothing is replaced then.
             StoreFailed: if it cannot be written.
         """
-        untouched = beside(self.path, "", ".bak")
         try:
             if not os.access(self.path, os.W_OK):
                 raise StoreFailed(f"{self.path} is write-protected")
-            if backup and not os.path.lexists(untouched):
+            if backup and not (untouched := backup_of(self.path)).is_file():
                 self._put(untouched, lines, ())
             self._put(self.path, lines, edits)
         except OSError as error:
