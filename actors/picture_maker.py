@@ -111,6 +111,19 @@ class PictureMaker:
             seed=task.seed,
         )
 
+    def describe(self, picture: Picture) -> dict[str, str]:
+        """Return what an event tells of a picture: how a text refers to it, and where it is."""
+        told = {"url": picture.url, "media_type": picture.media_type}
+        path_of = getattr(self.store, "picture_path", None)
+        if path_of is not None:
+            try:
+                path = path_of(picture)
+            except Exception:  # noqa: BLE001  # a host's store; the picture is kept all the same
+                path = None
+            if path is not None:
+                told["path"] = str(path)
+        return told
+
     def in_style(self, task: Task) -> Task:
         """Return a task as the generator gets it: with the tags that all pictures have."""
         tags = self.settings.common_tags

@@ -178,7 +178,7 @@ class MonitorActor(MessageActor):
         self.log_event(
             "prompt_detected", task_id=task.id, prompt_id=task.prompt_id, prompt=task.prompt
         )
-        self.processor.tell(PromptDetected(task=task))
+        self.processor.tell(PromptDetected(task=task, outcomes=(self.stream.outcomes,)))
 
     def withdraw(self, key: Key) -> None:
         """Withdraw a task: the text no longer holds its prompt."""

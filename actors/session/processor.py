@@ -1,13 +1,13 @@
 """The processor: prompt, slot, generation, outcome, for every prompt of a message.
 
-Hears `PromptDetected` and `PromptWithdrawn` from the monitor or a regeneration session,
-`MessageLoaded`, `CancelTasks`, `WithdrawTasks`, `SetPriority` and `WindDown` from the session,
-`ReportTasks` and `CancelTask` from the edge, `SlotGranted`, `SlotRevoked`,
-`SlotExpired` and `RequestDropped` from the limiter, `CallReturned` from the workers; tells the
-limiter `RequestSlot`, `PrioritiseRequest`, `WithdrawRequest` and `ReleaseSlot`, the writer, or the
-regeneration session, `TaskSettled`, the sequencer `TasksEnded` in the end. What it does with a
-picture that the store does not keep is in `keeping`. Started by the session; ends by itself after
-`WindDown`, once its last call is back.
+Hears `PromptDetected` and `PromptWithdrawn` from the monitor or a regeneration session, also
+`PictureAwaited` from the latter, `MessageLoaded`, `CancelTasks`, `WithdrawTasks`, `SetPriority` and
+`WindDown` from the session, `ReportTasks` and `CancelTask` from the edge, `SlotGranted`,
+`SlotRevoked`, `SlotExpired` and `RequestDropped` from the limiter, `CallReturned` from the workers;
+tells the limiter `RequestSlot`, `PrioritiseRequest`, `WithdrawRequest` and `ReleaseSlot`, the
+writer, or the regeneration session, `TaskSettled`, the sequencer `TasksEnded` in the end. What it
+does with a picture that the store does not keep is in `keeping`. Started by the session; ends by
+itself after `WindDown`, once its last call is back.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from typing import Any
 from limner.actors.context import StudioContext
 from limner.actors.picture_maker import SlotLapsed, Unkept
 from limner.actors.session.keeping import KeepingActor
+from limner.actors.session.outcomes import Outcomes
 from limner.actors.session.work import Work
 from limner.actors.system import Call, CallReturned, PooledRef
 from limner.messages.errors import describe, may_be_retried
@@ -50,6 +51,7 @@ from limner.messages.session.processing import (
     GraceEnded,
     KeepDue,
     KeepOverdue,
+    PictureAwaited,
     PromptDetected,
     PromptWithdrawn,
     RetryDue,
@@ -57,6 +59,7 @@ from limner.messages.session.processing import (
     TaskSettled,
     WindDown,
 )
+from limner.messages.session.results import failure_of, placement_of
 from limner.messages.session.writing import MessageLoaded
 from limner.messages.tasks import Task, TaskEnd, TaskState
 
@@ -95,7 +98,9 @@ class ProcessorActor(KeepingActor):
         """Handle one message, and end once the last call is back."""
         match message:
             case PromptDetected():
-                self.begin(message.task)
+                self.begin(message.task, message.outcomes)
+            case PictureAwaited():
+                self.tell_too(self.works[message.task_id], message.outcomes)
             case PromptWithdrawn():
                 self.cancel(self.works[message.task_id], "withdrawn", TaskEnd.WITHDRAWN)
             case MessageLoaded():
@@ -137,7 +142,7 @@ class ProcessorActor(KeepingActor):
             case ReportTasks():
                 return tuple(work.task for work in self.works.values())
             case ReportProgress():
-                return dict(Counter(work.task.state.value for work in self.works.values()))
+                return self.states()
             case _:
                 return super().on_receive(message)
         if self.ending and all(work.over for work in self.works.values()):
@@ -146,11 +151,11 @@ class ProcessorActor(KeepingActor):
 
     # Slots
 
-    def begin(self, task: Task) -> None:
+    def begin(self, task: Task, outcomes: tuple[Outcomes, ...] = ()) -> None:
         """Use a kept picture, or request a slot at once."""
         if task.id in self.works:
             return
-        work = self.works[task.id] = Work(task)
+        work = self.works[task.id] = Work(task, outcomes=outcomes)
         if self.kept and task.prompt_id in self.kept:
             self.complete(work, self.kept.pop(task.prompt_id), kept=True)
             return
@@ -307,7 +312,8 @@ class ProcessorActor(KeepingActor):
     def log_late(self, call: Call, made: Picture | Unkept) -> None:
         """Log a picture that nobody waited for any more. Runs on the call's own thread too."""
         if isinstance(made, Picture):
-            self.log_event("generation_late", task_id=call.tag, picture_id=made.id)
+            told = self.maker.describe(made)
+            self.log_event("generation_late", task_id=call.tag, picture_id=made.id, **told)
 
     def call_returned(self, returned: CallReturned) -> None:
         """Release the slot, and settle the task or try again."""
@@ -328,6 +334,9 @@ class ProcessorActor(KeepingActor):
                 task_id=task.id,
                 picture_id=returned.value.id,
                 attempt=task.attempts,
+                prompt=task.prompt,
+                **self.maker.describe(returned.value),
+                **self.counts(TaskState.COMPLETED),
             )
             self.complete(work, returned.value)
             return
@@ -484,19 +493,51 @@ class ProcessorActor(KeepingActor):
         """Settle a task with its picture."""
         work.attempt = work.attempt.release(over=True)
         work.task = work.task.to(TaskState.COMPLETED, at=self.system.clock.now, picture=picture)
-        self.tell_settled(work.task, **({"kept": True} if kept else {}))
+        self.tell_settled(work, **({"kept": True} if kept else {}))
 
     def settle(self, work: Work, state: TaskState, reason: str, end: TaskEnd | None = None) -> None:
         """Settle a task without a picture."""
         work.task = work.task.to(state, at=self.system.clock.now, reason=reason, end=end)
-        self.tell_settled(work.task)
+        self.tell_settled(work)
 
-    def tell_settled(self, task: Task, **fields: Any) -> None:
-        """Report to the writer, or the regeneration session, that a task has settled; log it."""
+    def tell_settled(self, work: Work, **fields: Any) -> None:
+        """Tell hosts and the writer, or the regeneration session, that a task has settled."""
+        task = work.task
         self.log_event(
             "task_settled", task_id=task.id, state=task.state.value, reason=task.reason, **fields
         )
+        for outcomes in work.outcomes:
+            self.tell_host(task, outcomes)
         self.outcomes_to.tell(TaskSettled(task=task))
+
+    @staticmethod
+    def tell_host(task: Task, outcomes: Outcomes) -> None:
+        """Tell a host of a picture, or why there is none; nothing of one that was withdrawn."""
+        outcome = placement_of(task) or failure_of(task)
+        if outcome is not None:
+            outcomes.put(outcome)
+
+    def tell_too(self, work: Work, outcomes: Outcomes) -> None:
+        """Tell another call of the host of a task, too; at once if it has settled."""
+        work.outcomes += (outcomes,)
+        if work.task.state.final:
+            self.tell_host(work.task, outcomes)
+
+    def states(self) -> Counter[str]:
+        """Return how many tasks are in each state, without those that were withdrawn."""
+        tasks = (work.task for work in self.works.values())
+        return Counter(task.state.value for task in tasks if task.end is not TaskEnd.WITHDRAWN)
+
+    def counts(self, next_state: TaskState) -> dict[str, int]:
+        """Return what an event tells of the message's tasks, one of which enters a state now."""
+        states = self.states()
+        total = states.total()
+        states[next_state.value] += 1
+        return {
+            "finished": states[TaskState.COMPLETED.value],
+            "failed": states[TaskState.FAILED.value],
+            "total": total,
+        }
 
     def log_failure(self, task: Task, reason: str, *, final: bool) -> None:
         """Log that a call of the generator gave no picture."""

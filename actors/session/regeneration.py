@@ -3,7 +3,8 @@
 Started by the sequencer, in place of a session that streams. Hears `Regenerate`, `ApplyNow`,
 `WithdrawSession`, `TakeBackRequest` and `EditsOver` from the sequencer, whom it tells `AwaitEdits`
 before it reads; `TaskSettled` from its processor, which it passes on to its writer; and what every
-session hears, see `lifecycle`. Tells the processor `PromptDetected` and `WithdrawTasks`, the writer
+session hears, see `lifecycle`. Tells the processor `PromptDetected`, `PictureAwaited` and
+`WithdrawTasks`, the writer
 `RequestsSealed`. Gathers until nothing new was requested for a while and all is settled; what comes
 after that is of the next session.
 """
@@ -28,7 +29,12 @@ from limner.messages.session.lifecycle import (
     SettleDue,
     WithdrawSession,
 )
-from limner.messages.session.processing import CancelTasks, PromptDetected, TaskSettled
+from limner.messages.session.processing import (
+    CancelTasks,
+    PictureAwaited,
+    PromptDetected,
+    TaskSettled,
+)
 from limner.messages.session.streaming import SealReason
 from limner.messages.session.totals import RequestsSealed
 from limner.messages.session.writing import CancelWrite, MessageLoaded, WriteSkipped
@@ -264,14 +270,22 @@ class RegenerationActor(SessionLifecycle):
             entry.message.future.fail_if_pending(entry.error)
             return
         most = self.settings.max_prompts_per_message
-        requests = [
-            request
-            for request in entry.requests
-            if not request.once or request.target not in self.targets
-        ]
+        requests = []
+        for request in entry.requests:
+            if request.once and request.target in self.targets:
+                self.await_too(request.target, entry.message)
+            else:
+                requests.append(request)
         for request in requests[:most]:
             self.request_picture(request, self.asked[entry.message.session_id])
         self.over_limit += [request.prompt.text for request in requests[most:]]
+
+    def await_too(self, target: str, message: Regenerate) -> None:
+        """Tell a call of the picture that another one has requested for the same target."""
+        if message.outcomes is None:
+            return
+        task_id = next(name for name, known in self.requests.items() if known.target == target)
+        self.processor.tell(PictureAwaited(task_id=task_id, outcomes=message.outcomes))
 
     def request_picture(self, request: PictureRequest, message: Regenerate) -> None:
         """Request one picture."""
@@ -298,7 +312,8 @@ class RegenerationActor(SessionLifecycle):
             target=request.target,
             **({} if message.owner is None else {"owner": message.owner}),
         )
-        self.processor.tell(PromptDetected(task=task))
+        outcomes = () if message.outcomes is None else (message.outcomes,)
+        self.processor.tell(PromptDetected(task=task, outcomes=outcomes))
 
     # Sealing
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pykka
 
+from limner.actors.session.outcomes import Outcomes
 from limner.actors.system import PooledFuture, PooledRef, System
 from limner.messages.errors import (
     AlreadyWritten,
@@ -14,7 +16,7 @@ from limner.messages.errors import (
     StudioClosed,
     TextTooLong,
 )
-from limner.messages.pictures import Illustrated
+from limner.messages.pictures import Failure, Illustrated, Placement
 from limner.messages.session.lifecycle import CancelSession
 from limner.messages.session.streaming import (
     StreamEnded,
@@ -61,6 +63,7 @@ class Stream:
         self.message_id = message_id
         self.owner = owner
         self.future: PooledFuture[Illustrated] = system.future(about=self)
+        self.outcomes = Outcomes(system, self.future, self)
         self.processor: PooledRef[Any] | None = None
         self._sequencer = sequencer
         self._max_text = max_text
@@ -174,6 +177,22 @@ class Stream:
             reply.fail(AlreadyWritten(f"message {self.message_id!r} is written already"))
         else:
             reply.set(None)
+
+    def pictures(self, timeout: float | None = None) -> Iterator[Placement | Failure]:
+        """Iterate over the message's pictures as they finish, each a `Placement` or a `Failure`.
+
+        It begins with those that are finished already, and ends once the session has ended, also
+        with its studio; then `finish` returns a future that is done. Any thread may iterate, and
+        several at once. What `Studio.stream` says of `on_picture` holds here too.
+
+        Args:
+            timeout: seconds to wait for the next one at most; without bound if `None`.
+
+        Returns:
+            An iterator, whose `next` raises `pykka.Timeout` if none comes in time. Nothing is lost
+            by that: the same iterator goes on where it was.
+        """
+        return self.outcomes.read(timeout)
 
     def attach(self, monitor: PooledRef[Any]) -> None:
         """Attach the monitor that takes the text, beginning with what lies here already."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from limner.actors.picture_maker import Made
+from limner.actors.session.outcomes import Outcomes
 from limner.actors.system import Call, Timer
 from limner.messages.session.attempt import Attempt
 from limner.messages.session.keeping import Keeping
@@ -24,6 +25,7 @@ class Work:
         timer: for a retry, a timeout or a grace.
         made: its picture, if the store has failed to keep it.
         keeping: what became of the tries to keep it.
+        outcomes: where hosts are told of it.
     """
 
     task: Task
@@ -32,6 +34,7 @@ class Work:
     timer: Timer | None = None
     made: Made | None = None
     keeping: Keeping | None = None
+    outcomes: tuple[Outcomes, ...] = ()
 
     @property
     def over(self) -> bool:

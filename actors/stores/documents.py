@@ -39,11 +39,13 @@ seen too. `limner.actors.stores.conformance.suite` shows whether such a store ke
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from pydantic import ValidationError
 
 from limner.actors.stores.file_version import version_of
+from limner.actors.stores.picture_files import PictureFiles
 from limner.messages.errors import StoreFailed, VersionConflict
 from limner.messages.pictures import Picture
 from limner.messages.prompts import Prompt
@@ -195,6 +197,11 @@ class DocumentStore(ABC):
         picture = self._pictures.put(picture, data)
         self._change(task.message_id, lambda text, known: (text, known.keep(task, picture)))
         return picture
+
+    def picture_path(self, picture: Picture) -> Path | None:
+        """Return the file in which a picture that was kept here is; `None` if it is in none."""
+        pictures = self._pictures
+        return pictures.path(picture) if isinstance(pictures, PictureFiles) else None
 
     def kept(self, message_id: str) -> Mapping[str, Picture]:
         """Return the newest picture of each prompt that is kept but in no text yet, by prompt id.

@@ -1,6 +1,7 @@
 """A store in memory: for standard output, tests and benchmarks."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from threading import Lock
 
 from limner.actors.stores.picture_files import PictureFiles
@@ -91,6 +92,10 @@ class MemoryStore:
             self._finished.setdefault(task.message_id, []).append((task, known))
             self._index(task.message_id, task.prompt_id, known.id)
         return known
+
+    def picture_path(self, picture: Picture) -> Path | None:
+        """Return the file in which a kept picture is; `None` if it is in memory alone."""
+        return self._files.path(picture) if self._files else None
 
     def kept(self, message_id: str) -> Mapping[str, Picture]:
         """Return each prompt's newest picture that is kept but in no text yet, by prompt id."""

@@ -52,7 +52,7 @@ class PictureFiles:
         Raises:
             StoreFailed: if the id or media type can name no file, or it cannot be written.
         """
-        path = self.directory / _file_name(picture)
+        path = self.path(picture)
         try:
             if not (path.is_file() and path.stat().st_size == len(data)):
                 self._write(path, data)
@@ -61,6 +61,14 @@ class PictureFiles:
             reason = error.strerror or str(error)
             raise StoreFailed(f"picture {path} cannot be written: {reason}") from error
         return picture.model_copy(update={"url": self._prefix + path.name})
+
+    def path(self, picture: Picture) -> Path:
+        """Return where the bytes of a picture are, if it was put here.
+
+        Raises:
+            StoreFailed: if the id or media type can name no file.
+        """
+        return self.directory / _file_name(picture)
 
     def lost(self, picture: Picture) -> bool:
         """Return whether the file of a picture that was put here is gone."""

@@ -15,7 +15,8 @@ class Store(Protocol):
     They are called on worker threads, several at one time. Every method may block. A store whose
     attribute `blocks` is false says that none does; then they are not called on worker threads.
     Any exception but those named here counts as a failure of the store. `RegistryStore` adds the
-    methods that regenerating, refining and reconciling need. The suite in
+    methods that regenerating, refining and reconciling need. A store may also have a method
+    `picture_path(picture)`, which returns the file of a kept picture; events name it. The suite in
     `limner.actors.stores.conformance` shows whether a store keeps these promises.
     """
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from functools import partial
 from typing import Any
+from weakref import WeakSet
 
+from limner.actors.session.outcomes import OnPicture, Outcome, Outcomes
 from limner.actors.session.stream import Stream
-from limner.actors.system import PooledFuture, PooledRef, System
+from limner.actors.system import Outlet, PooledFuture, PooledRef, System, close_all
 from limner.messages.errors import MessageBusy, StudioClosed
 
 
@@ -28,6 +30,7 @@ class SequencerClient:
         self._owed: dict[PooledFuture[Any], None] = {}
         self._streams: dict[str, Stream] = {}
         self._newest: dict[str, Stream] = {}
+        self._callbacks: WeakSet[Outlet[Outcome]] = WeakSet()  # gone once they are called no more
 
     def future(self, about: str) -> PooledFuture[Any]:
         """Return a future, named by what it is about."""
@@ -93,6 +96,18 @@ class SequencerClient:
         self._streams[stream.session_id] = self._newest[stream.message_id] = stream
         stream.future.when_done(partial(self._forget, stream))
         self.sequencer.deliver(opening)
+
+    def call_back(self, outcomes: Outcomes, on_picture: OnPicture | None) -> None:
+        """Call a host's function with the outcomes, if there is one; not while the lock is held."""
+        if on_picture is not None and (outlet := outcomes.pass_to(on_picture)) is not None:
+            with self.lock:
+                self._callbacks.add(outlet)
+
+    def finish_callbacks(self) -> None:
+        """Wait a few seconds at most until hosts' functions were called with all outcomes."""
+        with self.lock:
+            outlets = list(self._callbacks)
+        close_all(outlets)
 
     def stream_of(self, message_id: str) -> Stream | None:
         """Return the stream of a message that was opened last, unless its session has ended."""

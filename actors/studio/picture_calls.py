@@ -7,6 +7,7 @@ from typing import get_args
 
 import pykka
 
+from limner.actors.session.outcomes import OnPicture, Outcomes, check_on_picture
 from limner.actors.session.stream import plain
 from limner.actors.stores.protocol import RegistryStore, Store, keeps_registry
 from limner.actors.studio.client import SequencerClient
@@ -49,6 +50,7 @@ class PictureCalls:
         prompt: str | Prompt | None = None,
         owner: str | None = None,
         priority: str | int = "active",
+        on_picture: OnPicture | None = None,
     ) -> pykka.Future[Illustrated]:
         """Request one more picture; those requested for one message are written together.
 
@@ -66,6 +68,8 @@ class PictureCalls:
                 picture is there.
             owner: on whose behalf, up to 200 characters.
             priority: `active`, `background`, or 0 (first) to 9.
+            on_picture: called with the picture as it finishes, a `Placement`, or a `Failure` if
+                there is none, as `Studio.stream` does; not with those that other calls asked for.
 
         Raises:
             MessageBusy: if the message is being streamed.
@@ -89,7 +93,7 @@ class PictureCalls:
         def resolve(editor: MarkEditor) -> tuple[PictureRequest]:
             return (requests.request_one(editor, target, mode, prompt),)
 
-        return self._regenerate(message_id, resolve, owner, priority)
+        return self._regenerate(message_id, resolve, owner, priority, on_picture)
 
     def illustrate_again(
         self,
@@ -99,6 +103,7 @@ class PictureCalls:
         only_missing: bool = False,
         owner: str | None = None,
         priority: str | int = "active",
+        on_picture: OnPicture | None = None,
     ) -> pykka.Future[Illustrated]:
         """Request one more picture of every prompt of a stored message.
 
@@ -110,6 +115,8 @@ class PictureCalls:
                 the picture takes that mark's place.
             owner: on whose behalf.
             priority: `active`, `background`, or 0 (first) to 9.
+            on_picture: called with each of these pictures as it finishes, as `regenerate` does;
+                also with one that is not drawn twice since another call has asked for it.
 
         Raises:
             MessageBusy, UnknownMessage, SettingsInvalid, StudioClosed: as `regenerate` does.
@@ -118,17 +125,29 @@ class PictureCalls:
             known = ", ".join(get_args(AgainMode))
             raise SettingsInvalid(f"mode: one of {known}, not {mode!r:.80}")
         resolve = partial(requests.request_all, mode=mode, only_missing=only_missing)
-        return self._regenerate(message_id, resolve, owner, priority)
+        return self._regenerate(message_id, resolve, owner, priority, on_picture)
 
     def retry(
-        self, message_id: str, *, owner: str | None = None, priority: str | int = "active"
+        self,
+        message_id: str,
+        *,
+        owner: str | None = None,
+        priority: str | int = "active",
+        on_picture: OnPicture | None = None,
     ) -> pykka.Future[Illustrated]:
         """Retry what has left the mark of a failure; a success takes the mark's place.
+
+        Args:
+            message_id: whose.
+            owner: on whose behalf.
+            priority: `active`, `background`, or 0 (first) to 9.
+            on_picture: called with each of these pictures as it finishes, as `illustrate_again`
+                does.
 
         Raises:
             MessageBusy, UnknownMessage, SettingsInvalid, StudioClosed: as `regenerate` does.
         """
-        return self._regenerate(message_id, requests.request_retries, owner, priority)
+        return self._regenerate(message_id, requests.request_retries, owner, priority, on_picture)
 
     def apply(self, message_id: str, *, wait: bool = True) -> pykka.Future[Illustrated | None]:
         """Apply what gathers: write once all that was requested is settled.
@@ -213,11 +232,19 @@ class PictureCalls:
         return self._registry_store().registry(message_id_of(message_id))
 
     def _regenerate(
-        self, message_id: str, resolve: Resolver, owner: str | None, priority: str | int
+        self,
+        message_id: str,
+        resolve: Resolver,
+        owner: str | None,
+        priority: str | int,
+        on_picture: OnPicture | None,
     ) -> pykka.Future[Illustrated]:
         self._registry_store()
+        callback = check_on_picture(on_picture)
         message_id = message_id_of(message_id)
-        future = self._client.future(f"a regeneration of message {message_id!r}")
+        about = f"a regeneration of message {message_id!r}"
+        future = self._client.future(about)
+        outcomes = callback and Outcomes(self._client.system, future, about)
         message = Regenerate(
             session_id=self._client.system.new_id(),
             message_id=message_id,
@@ -225,7 +252,10 @@ class PictureCalls:
             priority=priority_of(priority),
             resolve=resolve,
             future=future,
+            outcomes=outcomes,
         )
+        if outcomes is not None:
+            self._client.call_back(outcomes, callback)
         with self._client.lock:
             self._client.check_not_streamed(
                 message_id, "its pictures can be regenerated once it is complete"

@@ -282,6 +282,7 @@ class Studio:
                 recorded.get(timeout=self.settings.grace)
         if self._client is not None:
             self._subscriptions.close()
+            self._client.finish_callbacks()
         if self._own_system:
             self._system.close(self.settings.grace)
         with self._lock:

@@ -10,7 +10,7 @@ import pykka
 from limner.actors.event_log import EventLog
 from limner.actors.recorder import Record, lost
 from limner.actors.studio.client import SequencerClient
-from limner.actors.system import Outlet
+from limner.actors.system import Outlet, close_all
 from limner.messages.events.filters import filter_of
 from limner.messages.events.owners import SessionOwner
 from limner.messages.events.protocol import Subscribe, Unsubscribe
@@ -86,8 +86,7 @@ class Subscriptions:
         """End them all, once they have been told of everything."""
         with self._lock:
             outlets, self._outlets = list(self._outlets), {}
-        for outlet in outlets:
-            outlet.close()
+        close_all(outlets)
 
     def _owners(self) -> tuple[SessionOwner, ...]:
         """Return for whom the live sessions are."""

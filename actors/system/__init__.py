@@ -5,7 +5,7 @@ from concurrent.futures import Future as ConcurrentFuture
 from limner.actors.system.actor import PooledActor
 from limner.actors.system.clock import Clock, Timer
 from limner.actors.system.future import PooledFuture, concurrent
-from limner.actors.system.outlet import Outlet
+from limner.actors.system.outlet import Outlet, close_all
 from limner.actors.system.reference import PooledRef
 from limner.actors.system.simulation import (
     Faults,
@@ -33,6 +33,7 @@ __all__ = [
     "SimulationStuck",
     "System",
     "Timer",
+    "close_all",
     "concurrent",
     "current_system",
 ]

@@ -98,10 +98,14 @@ class System:
         return PooledFuture()
 
     def outlet(
-        self, callback: Callable[[T], object], *, lost: Callable[[T, T, int], T]
+        self,
+        callback: Callable[[T], object],
+        *,
+        lost: Callable[[T, T, int], T] | None = None,
+        capacity: int | None = 10_000,
     ) -> Outlet[T]:
         """Make an outlet to a callback, which is called outside of all actors."""
-        return Outlet(callback, lost=lost, name=self.name)
+        return Outlet(callback, lost=lost, capacity=capacity, name=self.name)
 
     def lock(self) -> AbstractContextManager[Any]:
         """Return a plain lock, for code that host threads call."""

@@ -35,6 +35,11 @@ OF_SESSION_OR_HOST = (SESSION_ID.optional, MESSAGE_ID.optional)
 
 ATTEMPT = Field("attempt", int, "Which call of the generator for this task it is, from 1.")
 PICTURE_ID = Field("picture_id", str, "The picture, by a hash of its bytes.")
+PICTURE = (
+    Field("url", str, "How a text refers to the picture.", always=False),
+    Field("media_type", str, "What it is, such as `image/png`.", always=False),
+    Field("path", str, "Its file, if the store keeps it in one.", always=False),
+)
 PROMPT = (
     Field("prompt_id", str, "The prompt."),
     Field("prompt", str, "Text of the prompt."),
@@ -237,7 +242,21 @@ TASKS = Conversation(
             "generation_completed",
             "A call of the generator has made a picture, which is kept.",
             ("processor",),
-            (*OF_TASK, PICTURE_ID, ATTEMPT),
+            (
+                *OF_TASK,
+                PICTURE_ID,
+                ATTEMPT,
+                *PICTURE,
+                PROMPT[1].optional,
+                Field("finished", int, "Tasks of the session with their picture.", always=False),
+                Field("failed", int, "Tasks of the session that have failed.", always=False),
+                Field(
+                    "total",
+                    int,
+                    "Tasks of the session so far, without what was withdrawn.",
+                    always=False,
+                ),
+            ),
         ),
         EventType(
             "generation_failed",
@@ -284,7 +303,7 @@ TASKS = Conversation(
             "generation_late",
             "A call that nobody waited for has made a picture, which is kept.",
             ("processor",),
-            (*OF_TASK, PICTURE_ID),
+            (*OF_TASK, PICTURE_ID, *PICTURE),
         ),
         EventType(
             "task_settled",

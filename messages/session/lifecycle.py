@@ -39,10 +39,12 @@ class Regenerate(Opening):
         resolve: returns the requests, once text and registry are known; must leave the text's
             editor as it is.
         future: of what the session gives.
+        outcomes: where the host is told of what becomes of them; `None` if it does not ask.
     """
 
     resolve: SkipValidation[Resolver] = Field(repr=False)
     future: SkipValidation[Any] = Field(repr=False)
+    outcomes: SkipValidation[Any] = Field(default=None, repr=False)
 
 
 class ApplyNow(Message):

@@ -1,13 +1,35 @@
 """Prompts: monitor, session → processor; its timers; outcomes: processor → writer."""
 
+from typing import Any
+
+from pydantic import Field, SkipValidation
+
 from limner.messages.base import Message
 from limner.messages.tasks import Task
 
 
 class PromptDetected(Message):
-    """A tag has closed in the text: make its picture."""
+    """A tag has closed in the text: make its picture.
+
+    Args:
+        task: what to make.
+        outcomes: where its outcome is told to hosts.
+    """
 
     task: Task
+    outcomes: SkipValidation[tuple[Any, ...]] = Field(default=(), repr=False)
+
+
+class PictureAwaited(Message):
+    """session → processor: another call awaits the picture of a task that there is already.
+
+    Args:
+        task_id: of which task.
+        outcomes: where its outcome is told, too.
+    """
+
+    task_id: str
+    outcomes: SkipValidation[Any] = Field(repr=False)
 
 
 class PromptWithdrawn(Message):

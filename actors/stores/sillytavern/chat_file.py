@@ -170,6 +170,10 @@ class ChatFileStore:
         self._append(Row.kept(task, picture))
         return picture
 
+    def picture_path(self, picture: Picture) -> Path:
+        """Return the file in which a picture that was kept here is."""
+        return self._pictures.path(picture)
+
     def kept(self, message_id: str) -> Mapping[str, Picture]:
         """Return the newest picture of each prompt that is kept but in no text yet, by prompt id.
 

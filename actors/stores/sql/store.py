@@ -1,6 +1,7 @@
 """Texts and their registry in one SQL database: SQLite in a file, PostgreSQL, or another."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from sqlalchemy import URL, select, update
 
@@ -103,6 +104,10 @@ class SqlStore:
         with self._database.writing() as connection:
             registry.keep(connection, task, picture)
         return picture
+
+    def picture_path(self, picture: Picture) -> Path:
+        """Return the file in which a picture that was kept here is."""
+        return self._pictures.path(picture)
 
     def kept(self, message_id: str) -> Mapping[str, Picture]:
         """Return the newest picture of each prompt that is kept but in no text yet, by prompt id.

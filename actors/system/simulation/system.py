@@ -94,6 +94,10 @@ class SimulatedOutlet(Outlet[T]):
         finally:
             self._flowing = False
 
+    def finish(self) -> None:
+        """Accept nothing more; what was put in is passed on after the turn."""
+        self._closed = True
+
     def close(self, timeout: float = 5) -> None:  # noqa: ARG002
         """Accept nothing more; pass on all that was put in."""
         self._closed = True
@@ -197,7 +201,8 @@ class SimulatedSystem(System):
         self,
         callback: Callable[[T], object],
         *,
-        lost: Callable[[T, T, int], T],  # noqa: ARG002  # time stands still for a callback
+        lost: Callable[[T, T, int], T] | None = None,  # noqa: ARG002  # time stands still for it
+        capacity: int | None = 10_000,  # noqa: ARG002
     ) -> Outlet[T]:
         """Make an outlet to a callback, which is called between turns."""
         return SimulatedOutlet(callback, self)
