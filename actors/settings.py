@@ -18,6 +18,7 @@ from pydantic_settings.exceptions import SettingsError
 from limner.messages.configuration import MAX_BYTES, parse_json, parse_toml
 from limner.messages.errors import SettingsInvalid
 from limner.messages.settings import Settings
+from limner.messages.text.tolerant import PATTERN_SETS
 from limner.messages.unicode import shown
 from limner.messages.validation import nearest
 
@@ -33,7 +34,7 @@ DEFAULT_FILE = Path("limner.toml")
 """The file that is read if none is named, and if it is there."""
 
 PARSED = {
-    "patterns": "a JSON list of texts",
+    "patterns": "a JSON list of texts, nor one of " + ", ".join(PATTERN_SETS),
     "lanes": "a JSON object of lanes",
     "lane_groups": "a JSON object of lane groups",
 }
@@ -110,7 +111,7 @@ def _tell_unknown_variables() -> None:
 
 
 class _Environment(EnvSettingsSource):
-    """The environment, in which lists and objects are JSON."""
+    """The environment, in which lists and objects are JSON, and patterns may have a name."""
 
     def decode_complex_value(self, field_name: str, field: FieldInfo, value: Any) -> Any:
         """Return the value of a variable that is given as JSON.
@@ -119,6 +120,8 @@ class _Environment(EnvSettingsSource):
             SettingsInvalid: which Pydantic takes for a `ValueError`, and names the field beside it.
         """
         del field
+        if field_name == "patterns" and value.strip() in PATTERN_SETS:
+            return value.strip()
         try:
             return parse_json(value)
         except SettingsInvalid as error:

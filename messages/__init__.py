@@ -13,7 +13,7 @@ from limner.messages.pictures import (
     Unplaced,
     Unwritten,
 )
-from limner.messages.prompts import Prompt, PromptMatch, TagOwner
+from limner.messages.prompts import NearMiss, NearMissKind, Prompt, PromptMatch, TagOwner
 from limner.messages.registry import Link, Registry, RegistryUpdate, Version
 from limner.messages.session.tally import Tally
 from limner.messages.session_status import SessionStatus, StateEntered, TaskStatus
@@ -22,12 +22,15 @@ from limner.messages.status import LaneStatus, Pending, Progress, StudioStatus
 from limner.messages.tasks import Task, TaskEnd, TaskState
 from limner.messages.text.clean import clean
 from limner.messages.text.compose import Composed, compose
+from limner.messages.text.near_misses import find_near_misses
 from limner.messages.text.notation import Markup, Notation
 from limner.messages.text.patterns import DEFAULT_PATTERNS, Pattern, compile_patterns
 from limner.messages.text.scanner import PromptScanner, find_prompts
+from limner.messages.text.tolerant import TOLERANT_PATTERNS
 
 __all__ = [
     "DEFAULT_PATTERNS",
+    "TOLERANT_PATTERNS",
     "AgainMode",
     "Composed",
     "Failure",
@@ -39,6 +42,8 @@ __all__ = [
     "Link",
     "Markup",
     "Mode",
+    "NearMiss",
+    "NearMissKind",
     "Notation",
     "Pattern",
     "Pending",
@@ -69,5 +74,6 @@ __all__ = [
     "clean",
     "compile_patterns",
     "compose",
+    "find_near_misses",
     "find_prompts",
 ]

@@ -6,6 +6,7 @@ from typing import Literal
 from pydantic import Field
 
 from limner.messages.base import Value
+from limner.messages.prompts import NearMiss
 
 
 class PictureBytes(Value):
@@ -116,6 +117,8 @@ class Illustrated(Value):
         failures: the tasks that ended without a picture.
         over_limit: prompts past `Settings.max_prompts_per_message`, which were not requested.
         dropped_patterns: patterns that took longer than `Settings.pattern_timeout` on this text.
+        near_misses: places of a streamed text that look like a prompt tag and are none; the first
+            20.
         removed: ids of placements that were taken out of the text, or that another program had
             taken out, and that are not put back.
         written: whether the text was written.
@@ -132,6 +135,7 @@ class Illustrated(Value):
     failures: tuple[Failure, ...] = ()
     over_limit: tuple[str, ...] = ()
     dropped_patterns: tuple[str, ...] = ()
+    near_misses: tuple[NearMiss, ...] = ()
     removed: tuple[str, ...] = ()
     written: bool = True
     reason: str | None = None

@@ -1,6 +1,6 @@
 """Prompts: as they stand in a text, as the registry has them, and which prompt owns which tag."""
 
-from typing import Literal
+from typing import Final, Literal
 
 from pydantic import Field
 
@@ -8,6 +8,44 @@ from limner.messages.base import Value
 from limner.messages.ids import child_id, prompt_id
 
 Source = Literal["streamed", "manual", "model"]
+
+NearMissKind = Literal[
+    "entities",
+    "dashes",
+    "space",
+    "name",
+    "case",
+    "separator",
+    "quotes",
+    "inner-quotes",
+    "slash",
+    "end",
+    "element",
+    "empty",
+    "too-long",
+    "unclosed",
+    "pattern",
+]
+"""In what a text differs from a prompt tag."""
+
+NEAR_MISSES: Final[dict[NearMissKind, str]] = {
+    "entities": "&lt; and &gt; for < and >",
+    "dashes": "other dashes than <!--",
+    "space": "a space within its beginning",
+    "name": "another name than img-prompt",
+    "case": "capital letters in its name",
+    "separator": "no = after its name",
+    "quotes": 'other quotes than "',
+    "inner-quotes": 'a quote within the prompt that is not written \\"',
+    "slash": "a / before its end",
+    "end": "another end than its beginning asks for",
+    "element": "the prompt between two tags",
+    "empty": "no prompt between its quotes",
+    "too-long": "more characters than Settings.max_tag allows",
+    "unclosed": "no end after its prompt",
+    "pattern": "a form that the patterns in use do not name",
+}
+"""What each kind of near miss has, for people."""
 
 
 class PromptMatch(Value):
@@ -26,6 +64,31 @@ class PromptMatch(Value):
     start: int = Field(ge=0)
     end: int = Field(ge=0)
     ordinal: int = Field(ge=0)
+
+
+class NearMiss(Value):
+    """A place in a text that looks like a prompt tag and is none.
+
+    Args:
+        text: what stands there, cut to 80 characters.
+        start: where it begins, in characters.
+        line: the line in which it begins, from 1.
+        column: the character of that line with which it begins, from 1.
+        kinds: in what it differs from a prompt tag.
+        tolerated: whether `Settings(patterns="tolerant")` takes it for a prompt tag.
+    """
+
+    text: str
+    start: int = Field(ge=0)
+    line: int = Field(ge=1)
+    column: int = Field(ge=1)
+    kinds: tuple[NearMissKind, ...]
+    tolerated: bool
+
+    @property
+    def reason(self) -> str:
+        """In what it differs, for people."""
+        return "; ".join(NEAR_MISSES[kind] for kind in self.kinds)
 
 
 class Prompt(Value):

@@ -11,6 +11,7 @@ from limner.messages.errors import SettingsInvalid
 from limner.messages.limiter.settings import LaneName, LaneSettings, Seconds
 from limner.messages.text.notation import Markup, Notation
 from limner.messages.text.patterns import DEFAULT_PATTERNS, compile_patterns
+from limner.messages.text.tolerant import with_named
 from limner.messages.typed_fields import OptionalPathField, PathField, TextsField
 from limner.messages.validation import describe
 
@@ -56,7 +57,9 @@ class Settings(Value):
     """
 
     patterns: TextsField = Field(default=cast("Any", DEFAULT_PATTERNS), min_length=1, max_length=32)
-    """Regular expressions of prompt tags; the first group that took part is the prompt."""
+    """Regular expressions of prompt tags; the first group that took part is the prompt. The name
+    `tolerant`, alone or in the list, stands for patterns that also take tags that are nearly the
+    default ones (other quotes, dashes, case, spaces, `&lt;`); `default` for the default ones."""
 
     markup: Markup = "html"
     """How a picture is put into the text."""
@@ -142,6 +145,11 @@ class Settings(Value):
                 super().__init__(**values)
             except ValidationError as error:
                 raise SettingsInvalid(describe(error, Settings, LaneSettings)) from error
+
+    @field_validator("patterns", mode="before")
+    @classmethod
+    def _named_patterns(cls, given: Any) -> Any:
+        return with_named(given)
 
     @field_validator("patterns")
     @classmethod

@@ -93,7 +93,7 @@ PatternOption = Annotated[
         "--pattern",
         metavar="REGEX",
         help="What a prompt tag looks like, in place of the usual three; its first group is"
-        " the prompt. May be repeated.",
+        " the prompt. May be repeated. The name tolerant takes what is nearly one of the three.",
     ),
 ]
 GeneratorOption = Annotated[

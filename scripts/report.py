@@ -17,6 +17,7 @@ from limner.messages.errors import (
     UnknownPicture,
 )
 from limner.messages.pictures import Illustrated
+from limner.messages.prompts import NearMiss
 from limner.messages.registry import Version
 from limner.messages.unicode import shown
 from limner.scripts.display import Display
@@ -30,6 +31,12 @@ DONE, FAILED, MISUSED, INCOMPLETE, INTERRUPTED = 0, 1, 2, 3, 130
 
 MISUSES = (SettingsInvalid, Unusable, UnknownMessage, UnknownPicture, TextTooLong)
 """Errors in how a command was used, or in the file that it was used on."""
+
+TOLERANT = (
+    'to have pictures of such tags, write them as <!--img-prompt="..."-->, '
+    "or use --pattern tolerant (LIMNER_PATTERNS=tolerant)"
+)
+"""What to do about near misses."""
 
 MAX_NAMED = 20
 """Pictures that are named for each kind of trouble."""
@@ -48,8 +55,9 @@ def deliver(
         display.error(f"nothing was written: {shown(str(result.reason), 300)}")
         return FAILED
     troubles = list(name_troubles(result, settings, failures=not display.names_failures))
-    for trouble in troubles:
+    for trouble in (*troubles, *name_near_misses(result.near_misses)):
         display.error(trouble)
+    tell_tolerant(result.near_misses, display)
     if paths.output is None and not print_text(result.text, display):
         keep_text(result.text, None, None, display)
         return FAILED
@@ -203,6 +211,28 @@ def name_troubles(result: Illustrated, settings: Settings, *, failures: bool) ->
             for pattern in result.dropped_patterns
         ]
     )
+
+
+def name_near_misses(near_misses: Sequence[NearMiss], name: str = "") -> Iterator[str]:
+    """Yield a line for each place that looks like a prompt tag and is none, and what to do.
+
+    Args:
+        near_misses: the places, of one text.
+        name: what each line begins with, for one text of several.
+    """
+    yield from few(
+        [
+            f"{name}line {near_miss.line}, column {near_miss.column}: {shown(near_miss.text)!r} "
+            f"looks like a prompt tag, but has {near_miss.reason}"
+            for near_miss in near_misses
+        ]
+    )
+
+
+def tell_tolerant(near_misses: Iterable[NearMiss], display: Display) -> None:
+    """Print which patterns take near misses for prompt tags, if they do."""
+    if any(near_miss.tolerated for near_miss in near_misses):
+        display.error(TOLERANT)
 
 
 def few(lines: Sequence[str]) -> Iterator[str]:

@@ -13,7 +13,7 @@ from limner.actors.base import MessageActor
 from limner.actors.context import StudioContext
 from limner.actors.session.stream import Stream
 from limner.actors.system import PooledRef, Timer
-from limner.messages.prompts import Prompt, PromptMatch
+from limner.messages.prompts import NearMiss, Prompt, PromptMatch
 from limner.messages.session.control import SetPriority
 from limner.messages.session.lifecycle import OpenStream
 from limner.messages.session.processing import CancelTasks, PromptDetected, PromptWithdrawn
@@ -28,6 +28,7 @@ from limner.messages.session.streaming import (
 )
 from limner.messages.session.totals import StreamSealed
 from limner.messages.tasks import Task
+from limner.messages.text.near_misses import find_near_misses
 from limner.messages.text.scanner import PromptScanner
 from limner.messages.unicode import wellformed
 
@@ -212,6 +213,7 @@ class MonitorActor(MessageActor):
         self.log_event("session_sealed", reason=reason, tasks=sorted(self.told))
         if reason != "complete":
             self.processor.tell(CancelTasks(reason=reason))
+        near_misses = self.near_misses()
         self.session.tell(SessionSealed(reason=reason))
         self.writer.tell(
             StreamSealed(
@@ -221,8 +223,27 @@ class MonitorActor(MessageActor):
                 matches=tuple(self.matches),
                 over_limit=tuple(text for text, _ in self.over_limit),
                 dropped_patterns=tuple(self.dropped),
+                near_misses=near_misses,
             )
         )
+
+    def near_misses(self) -> tuple[NearMiss, ...]:
+        """Return what looks like a tag in the whole text and is none, and log it.
+
+        Nothing if a pattern was dropped, since its tags are not all known then.
+        """
+        if self.dropped:
+            return ()
+        found = find_near_misses(
+            self.text(), self.matches, self.settings.patterns, max_tag=self.settings.max_tag
+        )
+        if found:
+            self.log_event(
+                "near_misses_found",
+                starts=[near_miss.start for near_miss in found],
+                kinds=[" ".join(near_miss.kinds) for near_miss in found],
+            )
+        return found
 
     def text(self) -> str:
         """Return the text so far."""

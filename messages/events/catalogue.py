@@ -203,6 +203,16 @@ TASKS = Conversation(
             (*OF_SESSION, Field("pattern", str, "The regular expression.")),
         ),
         EventType(
+            "near_misses_found",
+            "Places of the finished text look like prompt tags and are none; the first 20.",
+            ("monitor",),
+            (
+                *OF_SESSION,
+                Field("starts", list[int], "Where each begins.", unit="characters"),
+                Field("kinds", list[str], "In what each differs from a tag, separated by spaces."),
+            ),
+        ),
+        EventType(
             "picture_wanted",
             "A regeneration asks for one more picture, and a task for it begins.",
             ("session",),

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from limner.messages.base import Message
 from limner.messages.picture_requests import PictureRequest
-from limner.messages.prompts import PromptMatch
+from limner.messages.prompts import NearMiss, PromptMatch
 from limner.messages.session.streaming import SealReason
 
 
@@ -30,11 +30,13 @@ class StreamSealed(TotalsSealed):
         text: the whole text.
         matches: the prompts in it.
         dropped_patterns: patterns that were given up since they took too long.
+        near_misses: places that look like a prompt tag and are none.
     """
 
     text: str
     matches: tuple[PromptMatch, ...] = ()
     dropped_patterns: tuple[str, ...] = ()
+    near_misses: tuple[NearMiss, ...] = ()
 
 
 class RequestsSealed(TotalsSealed):

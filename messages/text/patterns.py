@@ -9,11 +9,12 @@ import regex
 from limner.messages.errors import SettingsInvalid
 
 DEFAULT_PATTERNS: tuple[str, ...] = (
-    r'<!--img-prompt="([^"\\]*(?:\\[\s\S][^"\\]*)*)"-->',
-    r'<img-prompt="([^"\\]*(?:\\[\s\S][^"\\]*)*)">',
-    r'<img_prompt="([^"\\]*(?:\\[\s\S][^"\\]*)*)">',
+    r'<!--img-prompt="([^"\\]*(?:\\[\s\S][^"\\]*)*)"\s*-->',
+    r'<img-prompt="([^"\\]*(?:\\[\s\S][^"\\]*)*)"\s*>',
+    r'<img_prompt="([^"\\]*(?:\\[\s\S][^"\\]*)*)"\s*>',
 )
-"""A comment and two tags. Within the quotes, `\\"` is a quote, and there may be line ends."""
+"""A comment and two tags. Within the quotes, `\\"` is a quote, and there may be line ends; before
+the end there may be white space."""
 
 MAX_SOURCE = 1_000
 """Characters of one pattern."""
@@ -66,6 +67,8 @@ def _compile(source: str) -> Pattern:
 def _read(source: str) -> Pattern:
     if not 0 < len(source) <= MAX_SOURCE:
         raise _Unusable(f"has {len(source):,} characters; give it 1 to {MAX_SOURCE:,}")
+    if literal := _JAVASCRIPT.fullmatch(source):
+        raise _Unusable(_without_slashes(literal["pattern"], literal["flags"].lower()))
     try:
         compiled = regex.compile(source, regex.VERSION0)
     except (regex.error, ValueError, OverflowError, RecursionError) as error:
@@ -74,6 +77,21 @@ def _read(source: str) -> Pattern:
     if not compiled.groups:
         raise _Unusable("has no group; put parentheses around the part that is the prompt")
     return Pattern(source, compiled, opener, closer, plain)
+
+
+_JAVASCRIPT = re.compile(r"\s*/(?P<pattern>.+)/(?P<flags>[dgimsuvyDGIMSUVY]{0,8})\s*", re.DOTALL)
+"""A regular expression as JavaScript writes it."""
+
+
+def _without_slashes(pattern: str, flags: str) -> str:
+    """Return what is wrong with a pattern between slashes, and what to write in place of it."""
+    shown = pattern if len(pattern) <= 80 else pattern[:77] + "..."
+    kept = "".join(flag for flag in "ims" if flag in flags)
+    how = f", and the part that {kept!r} is for as (?{kept}:...)" if kept else ""
+    return (
+        f"stands between slashes, as in JavaScript; write {shown!r}{how} "
+        "(or \\/ for a slash with which every tag begins)"
+    )
 
 
 class _Unusable(Exception):

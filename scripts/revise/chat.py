@@ -1,8 +1,9 @@
 """`limner illustrate` on a chat: its messages are illustrated in place or in a copy."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from pathlib import Path
 
 import pykka
@@ -11,8 +12,10 @@ from limner.actors import Studio
 from limner.actors.stores import PictureFiles
 from limner.messages.picture_requests import AgainMode
 from limner.messages.pictures import Illustrated
+from limner.messages.prompts import NearMiss
 from limner.messages.settings import Settings
 from limner.messages.text.mark_editor import MarkEditor
+from limner.messages.text.near_misses import find_near_misses
 from limner.messages.text.prompt_tags import PromptTags
 from limner.messages.text.reconcile import reconcile
 from limner.messages.text.regenerate import request_all
@@ -20,7 +23,7 @@ from limner.messages.unicode import shown
 from limner.scripts.display import Display, open_display
 from limner.scripts.paths import Paths, choose_paths
 from limner.scripts.reading import Unusable
-from limner.scripts.report import DONE, INCOMPLETE, few
+from limner.scripts.report import DONE, INCOMPLETE, few, name_near_misses, tell_tolerant
 from limner.scripts.revise.batch import Batch, Job, conclude, tell_removed
 from limner.scripts.revise.copying import copy_file
 from limner.scripts.revise.document import (
@@ -106,18 +109,20 @@ def illustrate_chat(
         check_copy(paths.output)
         copy_file(source, paths.output)
     broken: list[str] = []
+    near_misses: dict[str, tuple[NearMiss, ...]] = {}
     with opened(paths, settings, chat=True, backup=wanted.backup and paths.in_place) as document:
         check_messages(str(paths.output), wanted.messages)
         display = open_display(settings.slots, quiet=quiet)
         tell_lost(paths, source, display)
         batch = Batch(display)
         try:
-            jobs = find_jobs(document, wanted, broken)
+            jobs = find_jobs(document, wanted, broken, near_misses)
             batch.run(document.name, document.settings, document.store, jobs)
         finally:
             display.close()
         for line in few(broken):
             display.error(line)
+        tell_near_misses(near_misses, document, display)
         tell_backup(document, display)
         tell_removed(batch.results, display)
         if batch.results or batch.errors or batch.interrupts:
@@ -126,8 +131,19 @@ def illustrate_chat(
         return INCOMPLETE if broken else DONE
 
 
-def find_jobs(document: Document, wanted: Wanted, broken: list[str]) -> Iterator[Job]:
+def find_jobs(
+    document: Document,
+    wanted: Wanted,
+    broken: list[str],
+    near_misses: dict[str, tuple[NearMiss, ...]],
+) -> Iterator[Job]:
     """Yield a job for each message that needs pictures.
+
+    Args:
+        document: the chat.
+        wanted: which messages.
+        broken: gets a line for each message that cannot be read.
+        near_misses: gets what looks like a prompt tag and is none, by the message's id.
 
     Raises:
         StoreFailed, TextTooLong: if the chat cannot be read.
@@ -141,7 +157,11 @@ def find_jobs(document: Document, wanted: Wanted, broken: list[str]) -> Iterator
         if only and message_id not in only:
             continue
         registry = document.store.registry(message_id)
-        editor = MarkEditor(PromptTags(text, registry, message_id=message_id, notation=notation))
+        tags = PromptTags(text, registry, message_id=message_id, notation=notation)
+        near_misses[message_id] = find_near_misses(
+            text, tags.matches, notation.patterns, max_tag=notation.max_tag
+        )
+        editor = MarkEditor(tags)
         requested = bool(request_all(editor, mode, only_missing=only_missing))
         stripped = only_missing and bool(
             reconcile(text, registry, message_id=message_id, notation=notation).placed
@@ -164,6 +184,26 @@ def request_pictures(
     if requested:
         futures.append(studio.illustrate_again(message_id, mode, only_missing=only_missing))
     return futures
+
+
+def tell_near_misses(
+    near_misses: Mapping[str, Sequence[NearMiss]], document: Document, display: Display
+) -> None:
+    """Print what looks like a prompt tag and is none.
+
+    Args:
+        near_misses: those of each message, by its id.
+        document: the chat.
+        display: prints it.
+    """
+    lines = [
+        line
+        for message_id, found in near_misses.items()
+        for line in name_near_misses(found, f"{document.called(message_id)}, ")
+    ]
+    for line in few(lines):
+        display.error(line)
+    tell_tolerant(chain.from_iterable(near_misses.values()), display)
 
 
 def tell_lost(paths: Paths, source: str, display: Display) -> None:

@@ -7,6 +7,8 @@ import pytest
 from limner.actors.settings import load_settings
 from limner.messages.errors import SettingsInvalid
 from limner.messages.settings import Settings
+from limner.messages.text.patterns import DEFAULT_PATTERNS
+from limner.messages.text.tolerant import TOLERANT_PATTERNS
 
 
 @pytest.fixture(autouse=True)
@@ -52,6 +54,18 @@ def test_a_list_in_the_environment_is_json_and_a_path_is_text(
     assert settings.events == Path("log.jsonl")
 
 
+def test_the_environment_and_a_file_may_name_the_tolerant_patterns(monkeypatch):
+    Path("limner.toml").write_text('patterns = ["tolerant", "<draw (.*?)>"]\n')
+    assert load_settings().patterns == (*TOLERANT_PATTERNS, "<draw (.*?)>")
+    Path("limner.toml").write_text('patterns = "tolerant"\n')
+    assert load_settings().patterns == TOLERANT_PATTERNS
+    monkeypatch.setenv("LIMNER_PATTERNS", " default ")
+    assert load_settings().patterns == DEFAULT_PATTERNS
+    monkeypatch.setenv("LIMNER_PATTERNS", '["tolerant"]')
+    assert load_settings().patterns == TOLERANT_PATTERNS
+    assert load_settings(patterns=("default",)).patterns == DEFAULT_PATTERNS
+
+
 def test_an_empty_variable_counts_as_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LIMNER_SLOTS", "")
     assert load_settings() == Settings()
@@ -71,6 +85,8 @@ def test_a_bad_value_that_something_stronger_replaces_is_no_error(
         ("MARKUP", "latex", "markup: "),
         ("PATTERNS", "<draw", "patterns: not a JSON list of texts"),
         ("PATTERNS", '["<draw"]', "pattern '<draw' has no group"),
+        ("PATTERNS", '["/<(a)>/g"]', "stands between slashes"),
+        ("PATTERNS", "lenient", "patterns: not a JSON list of texts, nor one of default, tolerant"),
         ("MIN_TIME", "nan", "min_time: input should be a finite number"),
     ],
 )
@@ -89,6 +105,7 @@ def test_a_bad_value_of_the_environment_is_told_with_its_variable(
     ("content", "told"),
     [
         (b"slots = 0", "slots: input should be greater than or equal to 1, not 0"),
+        (b"patterns = 'lenient'", "patterns: a list of regular expressions, or 'default' or"),
         (b"slot = 1", "slot: there is no such setting"),
         (b"slots =", "it is no TOML"),
         (b"slots = \xff", "it is no TOML"),

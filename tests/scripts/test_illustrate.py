@@ -55,6 +55,42 @@ def events(path: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in Path(path).read_text().splitlines()]
 
 
+# near misses
+
+
+def test_what_is_nearly_a_tag_is_told_with_its_place(capsys):
+    Path("a.md").write_text(f"One\n{tag('a cat')} <!-- img-prompt='a lamp' -->\n")
+    assert run(["illustrate", "a.md"]) == 0
+    told = [line for line in capsys.readouterr().err.splitlines() if line.startswith("limner:")]
+    assert len(told) == 2
+    assert "line 2, column 27: \"<!-- img-prompt='a lamp' -->\" looks like a prompt tag" in told[0]
+    assert told[0].endswith('but has a space within its beginning; other quotes than "')
+    assert "--pattern tolerant (LIMNER_PATTERNS=tolerant)" in told[1]
+
+
+def test_what_is_nearly_a_tag_is_drawn_when_asked_for(capsys):
+    Path("a.md").write_text("One <!-- img-prompt='a lamp' -->\n")
+    assert run(["illustrate", "-q", "a.md", "--pattern", "tolerant"]) == 0
+    assert "data-limner" in Path("a.illustrated.md").read_text()
+    assert not capsys.readouterr().err
+
+
+def test_what_is_no_tag_for_any_pattern_has_no_advice(capsys):
+    Path("a.md").write_text('One <img-prompt="a lamp\n')
+    assert run(["illustrate", "-q", "a.md"]) == 0
+    (told,) = capsys.readouterr().err.splitlines()
+    assert "line 1, column 5: '<img-prompt=\"a lamp' looks like a prompt tag" in told
+    assert told.endswith("but has no end after its prompt")
+
+
+def test_a_pattern_of_javascript_is_refused_with_what_to_write(capsys):
+    Path("a.md").write_text("One")
+    assert run(["illustrate", "a.md", "--pattern", "/<pic (.*?)>/g"]) == 2
+    assert "stands between slashes, as in JavaScript; write '<pic (.*?)>'" in (
+        capsys.readouterr().err
+    )
+
+
 # files
 
 

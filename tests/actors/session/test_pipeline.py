@@ -127,6 +127,30 @@ def test_a_pattern_that_runs_away_is_given_up_and_the_rest_goes_on(open_studio):
     assert len(one.events("pattern_dropped")) == 1
 
 
+def test_what_is_nearly_a_tag_is_in_the_result_and_in_the_log(open_studio):
+    one = open_studio()
+    text = "One <img-prompt=\"a\">\ntwo <!-- img-prompt='b' -->"
+    for result in (
+        one.studio.illustrate("m", text).get(timeout=WAIT),
+        fed(one.studio.stream("n"), text).interrupt().get(timeout=WAIT),
+    ):
+        (near,) = result.near_misses
+        assert (near.line, near.column, near.kinds) == (2, 5, ("space", "quotes"))
+    assert [event["kinds"] for event in one.events("near_misses_found")] == [["space quotes"]] * 2
+
+
+def fed(stream, text):
+    stream.feed(text)
+    return stream
+
+
+def test_the_tolerant_patterns_draw_what_is_nearly_a_tag(open_studio):
+    one = open_studio(patterns="tolerant")
+    result = one.studio.illustrate("m", "<!-- IMG-prompt=&quot;a lamp&quot; ->").get(timeout=WAIT)
+    assert [placement.prompt for placement in result.pictures] == ["a lamp"]
+    assert not result.near_misses
+
+
 def test_a_subscriber_that_fails_or_lags_harms_nobody(open_studio, story):
     one = open_studio()
     heard, stuck = [], threading.Event()

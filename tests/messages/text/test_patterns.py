@@ -102,9 +102,9 @@ def test_every_match_begins_with_the_opener_and_ends_with_the_closer(left, inner
 @pytest.mark.parametrize(
     ("source", "opener", "closer"),
     [
-        (DEFAULT_PATTERNS[0], '<!--img-prompt="', '"-->'),
-        (DEFAULT_PATTERNS[1], '<img-prompt="', '">'),
-        (DEFAULT_PATTERNS[2], '<img_prompt="', '">'),
+        (DEFAULT_PATTERNS[0], '<!--img-prompt="', "-->"),
+        (DEFAULT_PATTERNS[1], '<img-prompt="', ">"),
+        (DEFAULT_PATTERNS[2], '<img_prompt="', ">"),
         (r"\{\{img:(.*?)\}\}", "{{img:", "}}"),
         ("{{(.*?)}}", "{{", "}}"),
         ("<pic>((?:(?!</pic>).)*)</pic>", "<pic>", "</pic>"),
@@ -146,6 +146,12 @@ def test_the_longest_literal_at_either_end_is_found(source, opener, closer):
         ("<(?|(a)|(b))>", "has (?|", "take it out"),
         ("<(a)(?#)(*SKIP)>", "has (?#", "take it out"),
         ("<(?x: a )(b)>", "has (?x", "take it out"),
+        ("/<(a)>/", "stands between slashes", "write '<(a)>' (or"),
+        ("/<(a)>/g", "stands between slashes", "write '<(a)>' (or"),
+        (" /<(a)>/dgy\n", "stands between slashes", "write '<(a)>' (or"),
+        ("/^<(a)>$|x/IS", "stands between slashes", "'is' is for as (?is:...)"),
+        (r"/<(a)\/b>/gim", "stands between slashes", "'im' is for as (?im:...)"),
+        ("/<(" + "a" * 200 + ")>/v", "stands between slashes", "write '<(aaa"),
         ("", "has 0 characters", "1 to 1,000"),
         ("<(" + "a" * MAX_SOURCE + ")>", "has 1,004 characters", "1 to 1,000"),
     ],
@@ -159,6 +165,12 @@ def test_a_pattern_that_cannot_be_used_is_refused_by_name(source, reason, remedy
     assert remedy in said
     assert "\n" not in said
     assert len(said) < 300
+
+
+@pytest.mark.parametrize("source", [r"\/img (.*?)\/", "/img (.*?) end/ed", "/(a) b"])
+def test_a_tag_may_begin_or_end_with_a_slash(source):
+    (pattern,) = compile_patterns((source,))
+    assert pattern.opener.startswith("/")
 
 
 @pytest.mark.parametrize(

@@ -32,9 +32,24 @@ OPENERS = ("<img", "![", "<span", "[⚠", "<!--data-limner")
 # Each with the text that it begins with, by hand: the slow reading looks at no other start. Then
 # tags of it, which the drawn texts are made of, whole and in parts.
 PATTERNS = {
-    DEFAULT_PATTERNS[0]: ("<!--img-prompt=", '<!--img-prompt="a"-->', '<!--img-prompt="\\"-->"-->'),
-    DEFAULT_PATTERNS[1]: ("<img-prompt=", '<img-prompt="a \\" x">', '<img-prompt="\\\\">'),
-    DEFAULT_PATTERNS[2]: ("<img_prompt=", '<img_prompt=" ">', '<img_prompt="a\n">'),
+    DEFAULT_PATTERNS[0]: (
+        "<!--img-prompt=",
+        '<!--img-prompt="a"-->',
+        '<!--img-prompt="\\"-->"-->',
+        '<!--img-prompt="a" \n-->',
+    ),
+    DEFAULT_PATTERNS[1]: (
+        "<img-prompt=",
+        '<img-prompt="a \\" x">',
+        '<img-prompt="\\\\">',
+        '<img-prompt="a>" >',
+    ),
+    DEFAULT_PATTERNS[2]: (
+        "<img_prompt=",
+        '<img_prompt=" ">',
+        '<img_prompt="a\n">',
+        '<img_prompt="a"\t>',
+    ),
     r"\{(.*?)\}": ("{", "{x}", "{}"),
     r"\{\{(.*?)\}\}": ("{{", "{{x}}", "{{}}}"),
     r"\{\{\{([^}]+)\}\}\}": ("{{{", "{{{a}}}"),
@@ -210,6 +225,14 @@ def test_a_tag_is_found_from_the_character_that_closes_it():
     assert [scanner.feed(char) for char in tag[:-1]] == [[]] * (len(tag) - 1)
     (match,) = scanner.feed(tag[-1])
     assert (match.text, match.tag, match.start) == ('a "big" cat,\nasleep', tag, 0)
+
+
+@pytest.mark.parametrize("end", ['" -->', '"\n-->', '"\t \r\n-->'])
+def test_white_space_may_stand_before_the_end_of_a_tag(end):
+    scanner, tag = PromptScanner(), f'<!--img-prompt="a lamp{end}'
+    assert [scanner.feed(char) for char in tag[:-1]] == [[]] * (len(tag) - 1)
+    (match,) = scanner.feed(tag[-1])
+    assert (match.text, match.tag) == ("a lamp", tag)
 
 
 def test_the_same_prompt_again_has_the_next_ordinal():

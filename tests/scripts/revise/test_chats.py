@@ -56,6 +56,21 @@ def test_illustrating_again_draws_only_what_is_missing(capsys):
     assert "wanted  a cat" not in capsys.readouterr().err
 
 
+def test_what_is_nearly_a_tag_is_told_with_its_message(capsys):
+    file = chat()
+    near = json.dumps(message("More\n<IMG-prompt='a cow'>"))
+    file.write_bytes(file.read_bytes() + f"{near}\r\n".encode())
+    for arguments in ([], ["--message", "7"]):
+        assert run(["illustrate", "-q", "chat.jsonl", *arguments]) == 0
+        told = capsys.readouterr().err.splitlines()
+        assert told[0].startswith("limner: chat.jsonl:7, line 2, column 1: ")
+        assert "capital letters" in told[0]
+        assert "--pattern tolerant" in told[1]
+    assert run(["illustrate", "-q", "chat.jsonl", "--pattern", "tolerant"]) == 0
+    assert pictures(file, 7) == [1]
+    assert not capsys.readouterr().err
+
+
 def test_what_was_stripped_is_put_back_and_not_drawn_again(capsys):
     file = chat()
     assert run(["illustrate", "-q", "chat.jsonl", "--message", "2"]) == 0
