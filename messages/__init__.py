@@ -1,6 +1,7 @@
 """The values of Limner, and pure functions on them. Hosts import from here."""
 
 from limner.messages.errors import LimnerError
+from limner.messages.generator_settings import GeneratorSettings
 from limner.messages.limiter.control import LaneReport, TaskPlace, WaitingRequest
 from limner.messages.limiter.settings import LaneSettings
 from limner.messages.picture_requests import AgainMode, Mode
@@ -34,6 +35,7 @@ __all__ = [
     "AgainMode",
     "Composed",
     "Failure",
+    "GeneratorSettings",
     "Illustrated",
     "LaneReport",
     "LaneSettings",

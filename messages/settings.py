@@ -8,6 +8,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 
 from limner.messages.base import Value
 from limner.messages.errors import SettingsInvalid
+from limner.messages.generator_settings import GeneratorName, GeneratorSettings
 from limner.messages.limiter.settings import LaneName, LaneSettings, Seconds
 from limner.messages.text.notation import Markup, Notation
 from limner.messages.text.patterns import DEFAULT_PATTERNS, compile_patterns
@@ -33,7 +34,14 @@ class Settings(Value):
     """How a text refers to that directory; by default, as `pictures` is written."""
 
     generator: str = "sketch"
-    """What makes pictures: `sketch` draws them offline, `instant` returns a constant one."""
+    """What makes pictures: `sketch` draws them offline, `instant` returns a constant one, a name of
+    `generators`, `module:callable`, or `exec:COMMAND {prompt} {output}`, an argument list that is
+    given to no shell."""
+
+    generators: Mapping[GeneratorName, GeneratorSettings] = Field(
+        default_factory=dict, max_length=1_000
+    )
+    """Generators by name, each with what it stands for."""
 
     slots: int = Field(default=3, ge=1, le=1_000)
     """Pictures that are generated at one time at most, over all messages."""

@@ -101,7 +101,8 @@ GeneratorOption = Annotated[
     typer.Option(
         "--generator",
         metavar="NAME",
-        help="What makes the pictures: sketch draws them here, instant gives a constant one."
+        help="What makes the pictures: sketch draws them here, instant gives a constant one,"
+        " module:callable, 'exec:COMMAND {prompt} {output}', or a name of \\[generators.NAME]."
         " By default sketch.",
     ),
 ]
@@ -128,7 +129,7 @@ ConfigOption = Annotated[
     typer.Option(
         "--config",
         metavar="FILE",
-        help="A TOML file of settings."
+        help="A TOML file of settings, which may also say what runs."
         " By default LIMNER_CONFIG, or limner.toml in the working folder.",
     ),
 ]

@@ -36,7 +36,8 @@ refers to it.
 Ctrl-C writes what is finished by then; a second Ctrl-C writes nothing. What came through a pipe \
 is written also where its session fails, then without pictures; a byte that is not UTF-8 becomes \
 U+FFFD. A setting that no option gives is taken from the environment (LIMNER_SLOTS=2), then from \
-a TOML file (slots = 2).
+a TOML file (slots = 2), then from your own ~/.config/limner/config.toml. A limner.toml that lies \
+in the working folder may choose a generator that you have configured, and not say what runs.
 
 Exit status: 0 all illustrated, 1 failed, 2 wrong use or input, 3 written but some pictures are \
 missing, 130 interrupted.

@@ -2,11 +2,14 @@
 
 import inspect
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
+from limner.actors.generators import command, imported
 from limner.actors.generators.instant import Instant
 from limner.actors.generators.protocol import Cancelled, Generator, GeneratorLike
 from limner.actors.generators.sketch.sketch import Sketch
 from limner.messages.errors import SettingsInvalid
+from limner.messages.generator_settings import GeneratorSettings
 from limner.messages.pictures import PictureBytes
 from limner.messages.tasks import Task
 
@@ -14,8 +17,9 @@ NAMED: Mapping[str, Callable[[], Generator]] = {"sketch": Sketch, "instant": Ins
 """The generators that can be given by name."""
 
 UNDERSTOOD = (
-    f"use {' or '.join(repr(name) for name in NAMED)}, an object with generate(task, cancelled), "
-    "or a callable of that shape"
+    f"use {' or '.join(repr(name) for name in NAMED)}, 'module:callable', 'exec:COMMAND {{prompt}} "
+    "{output}', a name of [generators], an object with generate(task, cancelled), or a callable of"
+    " that shape"
 )
 
 
@@ -37,20 +41,43 @@ class Called:
         return self._call(task, cancelled)
 
 
-def open_generator(given: str | GeneratorLike) -> Generator:
+class InLane:
+    """A generator whose calls stand in another lane than its own."""
+
+    def __init__(self, generator: Generator, lane: str) -> None:
+        self._generator = generator
+        self.lane = lane
+        self.blocks = getattr(generator, "blocks", True)
+
+    def __repr__(self) -> str:
+        return f"{self._generator!r} in {self.lane}"
+
+    def generate(self, task: Task, cancelled: Cancelled) -> PictureBytes:
+        """Call the generator."""
+        return self._generator.generate(task, cancelled)
+
+
+def open_generator(
+    given: str | GeneratorLike, tables: Mapping[str, GeneratorSettings] | None = None
+) -> Generator:
     """Return the generator that a name or an object stands for.
 
     Args:
-        given: `"sketch"`, `"instant"`, an object with `generate(task, cancelled)`, or a plain
-            callable of that shape. It may block, and is called on several threads at one time.
+        given: `"sketch"`, `"instant"`, a name of `tables`, `"module:callable"`,
+            `"exec:COMMAND {prompt} {output}"`, an object with `generate(task, cancelled)`, or a
+            plain callable of that shape. It may block, and is called on several threads at one
+            time.
+        tables: generators by name, as `Settings.generators` has them.
 
     Raises:
         SettingsInvalid: if it is none of these; the message lists what is understood.
     """
     if isinstance(given, str):
-        if given not in NAMED:
-            raise SettingsInvalid(f"generator: there is no {_shown(given)}; {UNDERSTOOD}")
-        return NAMED[given]()
+        table = (tables or {}).get(given)
+        if table is None:
+            return _open_named(given)
+        generator = _open_named(table.use, table.folder)
+        return generator if table.lane is None else InLane(generator, table.lane)
     if isinstance(given, type):
         raise SettingsInvalid(
             f"generator: {given.__name__} is a class; give an object of it, {given.__name__}(…)"
@@ -64,6 +91,21 @@ def open_generator(given: str | GeneratorLike) -> Generator:
     if not callable(call):
         raise SettingsInvalid(f"generator: {_shown(given)} makes no pictures; {UNDERSTOOD}")
     return given if isinstance(given, Generator) else Called(given)
+
+
+def _open_named(name: str, folder: Path | None = None) -> Generator:
+    if name in NAMED:
+        return NAMED[name]()
+    if name.startswith(command.PREFIX):
+        return command.Command(name.removeprefix(command.PREFIX), folder)
+    if imported.FORM.fullmatch(name):
+        return open_generator(imported.import_generator(name, folder))
+    raise SettingsInvalid(f"generator: there is no {_shown(name)}; {UNDERSTOOD}")
+
+
+def runs_code(name: str) -> bool:
+    """Return whether to open a generator by this name imports a module, or runs a command."""
+    return name.startswith(command.PREFIX) or imported.FORM.fullmatch(name) is not None
 
 
 def _shown(given: object) -> str:

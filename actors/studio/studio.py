@@ -153,7 +153,9 @@ class Studio:
         system: System | None,
     ) -> None:
         self.settings = settings
-        made = open_generator(settings.generator if generator is None else generator)
+        made = open_generator(
+            settings.generator if generator is None else generator, settings.generators
+        )
         lane = check_lane(lane_of(made), settings.all_lanes, settings.lane_groups)
         self._own_store = store is None or isinstance(store, str)
         self._store = open_store(

@@ -1,4 +1,4 @@
-"""`limner settings`: all settings of a studio and of a lane, read from their models."""
+"""`limner settings`: all settings of a studio, a lane and a generator, from their models."""
 
 import ast
 import inspect
@@ -10,6 +10,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from limner.messages.generator_settings import GeneratorSettings
 from limner.messages.limiter.settings import LaneSettings
 from limner.messages.settings import Settings
 from limner.scripts.reference.printing import (
@@ -22,10 +23,15 @@ from limner.scripts.reference.printing import (
     wrapped,
 )
 
-MODELS: dict[str, type[BaseModel]] = {"studio": Settings, "lane": LaneSettings}
+MODELS: dict[str, type[BaseModel]] = {
+    "studio": Settings,
+    "lane": LaneSettings,
+    "generator": GeneratorSettings,
+}
 TITLES = {
     "studio": "Settings of a studio: slots = 2 in limner.toml, LIMNER_SLOTS=2 in the environment",
     "lane": "Settings of a lane: max_concurrent = 2 under [lanes.NAME] or [lane_groups.NAME]",
+    "generator": "Settings of a generator that has a name: use = 'instant' under [generators.NAME]",
 }
 BOUNDS = (
     *("minimum", "exclusiveMinimum", "maximum", "minLength", "maxLength"),
@@ -42,7 +48,7 @@ class Setting:
 
     Args:
         name: of the setting.
-        of: `studio` or `lane`.
+        of: `studio`, `lane` or `generator`.
         type: in JSON's words.
         unit: of a number; `None` if it is a plain count or no number.
         bounds: of a value, in the words of JSON Schema.
@@ -126,7 +132,8 @@ def type_name(schema: dict[str, Any]) -> str:
     if kind == "array":
         return f"array of {type_name(schema['items'])}"
     if kind == "object":
-        return "object of lane settings by name"
+        of = "generator" if "GeneratorSettings" in str(schema) else "lane"
+        return f"object of {of} settings by name"
     return kind
 
 

@@ -11,6 +11,7 @@ from pydantic import TypeAdapter
 from support.command_line import COMMAND, completed
 
 from limner.messages.events.catalogue import EVENTS
+from limner.messages.generator_settings import GeneratorSettings
 from limner.messages.limiter.settings import LaneSettings
 from limner.messages.settings import Settings
 from limner.scripts.app import run
@@ -79,10 +80,11 @@ def test_an_event_is_json_by_its_name(capsys):
 # --- settings ---
 
 
-def test_each_setting_of_both_models_is_there_with_its_docstring():
+def test_each_setting_of_each_model_is_there_with_its_docstring():
     assert [setting.name for setting in SETTINGS] == [
         *Settings.model_fields,
         *LaneSettings.model_fields,
+        *GeneratorSettings.model_fields,
     ]
     for setting in SETTINGS:
         assert setting.meaning.endswith("."), setting.name
