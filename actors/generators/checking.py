@@ -11,6 +11,7 @@ from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
+from limner.actors.generators.jpeg_end import lacks_only_its_end
 from limner.messages.errors import GenerationFailed
 from limner.messages.ids import picture_id
 from limner.messages.pictures import Picture
@@ -20,6 +21,12 @@ MAX_FRAMES = 1_000
 
 MAX_SCANS = 200
 """Scans of a progressive JPEG, at most; each costs a decoder as much as a whole picture."""
+
+PNG_MARK = b"\x89PNG\r\n\x1a\n"
+
+BESIDE_PIXELS = frozenset([b"tEXt", b"zTXt", b"iTXt", b"iCCP", b"eXIf"])
+"""Chunks of a PNG that say something about it. Pillow unpacks them, and refuses the picture if
+that makes more than a MiB; no pixel depends on them."""
 
 CACHED = 64
 """Pictures whose check is cached."""
@@ -72,13 +79,45 @@ def _decoded(data: bytes, name: str, max_pixels: int) -> tuple[Picture, int]:
     if opener is GifImageFile and not data.rstrip(b"\0\r\n ").endswith(b";"):
         raise GenerationFailed(f"the picture is cut off after {len(data):,} bytes")
     try:
-        width, height, pixels = _decode(opener, data, max_pixels)
+        if opener is PngImageFile:
+            width, height, pixels = _decode(opener, _without_texts(data), max_pixels)
+        else:
+            width, height, pixels = _decode(opener, data, max_pixels)
     except GenerationFailed:
         raise
+    except _Unfinished as unfinished:
+        width, height = unfinished.size
+        pixels = width * height
+        if not lacks_only_its_end(data):
+            raise GenerationFailed(
+                f"the picture is cut off after {len(data):,} bytes"
+            ) from unfinished
     except Exception as error:
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise GenerationFailed(f"the picture is broken or cut off: {reason}") from error
     return Picture(id=name, url="", media_type=media_type, width=width, height=height), pixels
+
+
+class _Unfinished(Exception):
+    """A JPEG could not be read to its end. Its header is sound, and its size within bounds."""
+
+    def __init__(self, size: tuple[int, int]) -> None:
+        super().__init__()
+        self.size = size
+
+
+def _without_texts(data: bytes) -> bytes:
+    """Return a PNG without the chunks on which no pixel depends; a broken one as it is."""
+    kept, at, start = [], len(PNG_MARK), 0
+    while at + 12 <= len(data):
+        end = at + 12 + int.from_bytes(data[at : at + 4], "big")
+        if end > len(data):
+            break
+        if data[at + 4 : at + 8] in BESIDE_PIXELS:
+            kept.append(data[start:at])
+            start = end
+        at = end
+    return b"".join((*kept, data[start:])) if kept else data
 
 
 def _decode(opener: type[ImageFile], data: bytes, max_pixels: int) -> tuple[int, int, int]:
@@ -101,12 +140,17 @@ def _decode(opener: type[ImageFile], data: bytes, max_pixels: int) -> tuple[int,
                     break
             pixels += image.width * image.height
             _bound(pixels, max_pixels)
-            image.load()
+            try:
+                image.load()
+            except OSError as error:
+                if opener is JpegImageFile:
+                    raise _Unfinished((width, height)) from error
+                raise
     return width, height, pixels
 
 
 def _kind(data: bytes) -> tuple[type[ImageFile], str]:
-    if data.startswith(b"\x89PNG\r\n\x1a\n"):
+    if data.startswith(PNG_MARK):
         return PngImageFile, "image/png"
     if data.startswith(b"\xff\xd8\xff"):
         return JpegImageFile, "image/jpeg"

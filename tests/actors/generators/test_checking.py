@@ -88,8 +88,9 @@ def test_a_picture_that_is_cut_off_is_refused_unless_it_loses_no_pixel(form):
     assert all(failed.retryable and "\n" not in str(failed) for failed in refused)
     # the marks at the end of a file, behind its last pixel, are all that may be missing
     assert all(length >= len(data) - 24 for length in passed)
+    end = b"\xff\xd9" if form.startswith("jpeg") else b""
     for length in passed:
-        assert frames(data[:length]) == frames(data)
+        assert frames(data[:length] + end) == frames(data)
 
 
 def frames(data: bytes) -> list[bytes]:
@@ -211,3 +212,76 @@ def test_many_threads_may_check_at_one_time():
 def test_what_instant_gives_is_a_picture():
     data = Instant()._picture.data
     assert check_picture(data, **BOUNDS).media_type == "image/png"
+
+
+def png_with(*chunks: tuple[bytes, bytes]) -> bytes:
+    """Return a sound PNG with further chunks before its pixels, and behind them."""
+    data = FORMS["png"]
+    more = b"".join(
+        struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+        for kind, body in chunks
+    )
+    at = data.index(b"IDAT") - 4
+    end = data.index(b"IEND") - 4
+    return data[:at] + more + data[at:end] + more + data[end:]
+
+
+LARGE = zlib.compress(bytes(3 << 20), 9)
+
+
+@pytest.mark.parametrize(
+    "chunks",
+    [
+        [(b"zTXt", b"workflow\0\0" + LARGE)],
+        [(b"iTXt", b"parameters\0\1\0\0\0" + LARGE)],
+        [(b"iCCP", b"profile\0\0" + LARGE)],
+        [(b"tEXt", b"prompt\0" + b"x" * 400_000)] * 200,
+        [(b"zTXt", b"broken\0\0no zlib")],
+        [(b"eXIf", b"no exif")],
+    ],
+)
+def test_what_stands_beside_the_pixels_of_a_png_refuses_none(chunks):
+    data = png_with(*chunks)
+    picture = check_picture(data, max_bytes=1 << 28, max_pixels=1_000_000)
+    assert (picture.id, picture.width) == (picture_id(data), 24)
+    with pytest.raises(GenerationFailed, match="broken or cut off"):
+        check_picture(data[: data.index(b"IDAT") + 30], max_bytes=1 << 28, max_pixels=1_000_000)
+
+
+JPEGS = {
+    "plain": FORMS["jpeg"],
+    "in passes": FORMS["jpeg in passes"],
+    "grey": encoded("JPEG", noise().convert("L")),
+    "large": encoded("JPEG", noise(3, (97, 61)), quality=95, subsampling=0),
+    "in passes, large": encoded("JPEG", noise(3, (97, 61)), quality=95, progressive=True),
+    "with restarts": encoded("JPEG", noise(2, (80, 80)), restart_marker_blocks=2),
+    "flat": encoded("JPEG", Image.new("RGB", (40, 40), (1, 2, 3))),
+}
+
+
+@pytest.mark.parametrize("form", JPEGS)
+def test_a_jpeg_without_an_end_marker_has_all_its_pixels(form):
+    data = JPEGS[form]
+    assert data.endswith(b"\xff\xd9")
+    for without in (data[:-2], data[:-1]):
+        assert check_picture(without, **BOUNDS).media_type == "image/jpeg"
+
+
+@pytest.mark.parametrize("form", JPEGS)
+def test_a_jpeg_that_lacks_a_pixel_is_cut_off(form):
+    data = JPEGS[form]
+    whole = frames(data)
+    for length in {*range(len(data) - 60, len(data) - 2), *range(0, len(data) - 60, 37)}:
+        try:
+            check_picture(data[:length], **BOUNDS)
+        except GenerationFailed:
+            continue
+        assert frames(data[:length] + b"\xff\xd9") == whole, length
+
+
+def test_the_bounds_hold_for_a_jpeg_without_an_end_too():
+    with pytest.raises(GenerationFailed, match="384 pixels, more than 383"):
+        check_picture(FORMS["jpeg"][:-2], max_bytes=1 << 20, max_pixels=383)
+    passes = FORMS["jpeg"][:-2] + b"\xff\xda\x00\x02" * 300
+    with pytest.raises(GenerationFailed, match="200 passes"):
+        check_picture(passes, **BOUNDS)
