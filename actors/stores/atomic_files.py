@@ -2,18 +2,17 @@
 
 import errno
 import os
-import re
 from collections.abc import Iterable
-from itertools import count
+from contextlib import suppress
 from pathlib import Path
 
-_NAME = re.compile(r"\.limner-\d+-\d+\.tmp")
+from limner.actors.stores.processes import owner_of, temporary_name
+
 _LEFT_OVER = 3_600
-"""Seconds after which a temporary file is taken for one of a process that was killed."""
+"""Seconds after which a temporary file is taken for one of a process that was killed, if its name
+does not tell."""
 
 _BINARY: int = getattr(os, "O_BINARY", 0)
-
-_counter = count()
 
 
 def make_directory(directory: Path) -> None:
@@ -63,7 +62,7 @@ def write_temporary(
         OSError: if it cannot be written; nothing is left then.
     """
     while True:
-        path = directory / f".limner-{os.getpid()}-{next(_counter)}.tmp"
+        path = directory / temporary_name()
         try:
             descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _BINARY, 0o666)
         except FileExistsError:  # of a killed process that had our number
@@ -82,19 +81,30 @@ def write_temporary(
     return path
 
 
-def sweep(directory: Path, now: Path) -> None:
+def sweep(directory: Path, now: Path | None = None) -> None:
     """Remove temporary files that killed processes left in a directory.
 
+    A file is removed at once if its name tells that its process is gone. One whose name does not
+    tell that, such as of another host, is removed once it is an hour old. Those of living
+    processes stay. What cannot be looked at or removed is left.
+
     Args:
-        directory: where to look.
+        directory: where to look; it may be missing.
         now: a file in it that was written just now: both ages are by the file system's
-            clock, whichever machine or container wrote them.
+            clock, whichever machine or container wrote them. Without it no age is known.
     """
-    oldest = now.stat().st_mtime - _LEFT_OVER
-    with os.scandir(directory) as entries:
-        for entry in entries:
-            try:
-                if _NAME.fullmatch(entry.name) and entry.stat().st_mtime < oldest:
-                    Path(entry.path).unlink()
-            except OSError:  # another process swept it, or it is not ours to remove
-                continue
+    with suppress(OSError):
+        oldest = None if now is None else now.stat().st_mtime - _LEFT_OVER
+        with os.scandir(directory) as entries:
+            for entry in entries:
+                with suppress(OSError):  # another process swept it, or it is not ours to remove
+                    if _is_left_over(entry, oldest):
+                        Path(entry.path).unlink()
+
+
+def _is_left_over(entry: os.DirEntry[str], oldest: float | None) -> bool:
+    if not entry.name.startswith(".limner-"):
+        return False
+    modified = entry.stat(follow_symlinks=False).st_mtime
+    owner = owner_of(entry.name, modified)
+    return owner == "gone" or (owner == "unknown" and oldest is not None and modified < oldest)

@@ -57,6 +57,7 @@ class FileStore:
         self._opening = Lock()
         self._renaming = Lock()
         self._swept = False
+        sweep(self._directory)
 
     def load(self, message_id: str) -> tuple[str, Version] | None:
         """Return a file's text and its version, or `None` if there is no such file.

@@ -36,6 +36,7 @@ class PictureFiles:
             prefix = quote(os.fsencode(given.as_posix()))
         self._prefix = prefix if prefix.endswith("/") or prefix == "" else prefix + "/"
         self._swept = False
+        sweep(self.directory)
 
     def put(self, picture: Picture, data: bytes) -> Picture:
         """Keep a picture's bytes; when this returns, they outlive a power cut.

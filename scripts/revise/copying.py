@@ -5,7 +5,7 @@ import stat
 from functools import partial
 from pathlib import Path
 
-from limner.actors.stores.atomic_files import make_directory, sync_directory, write_temporary
+from limner.actors.stores.atomic_files import make_directory, sweep, sync_directory, write_temporary
 from limner.messages.errors import StoreFailed
 
 BLOCK = 1 << 18
@@ -21,6 +21,7 @@ def copy_file(source: str, target: Path) -> None:
     try:
         mode = stat.S_IMODE(target.stat().st_mode) if target.exists() else None
         make_directory(target.parent)
+        sweep(target.parent)
         with Path(source).open("rb") as file:
             blocks = iter(partial(file.read, BLOCK), b"")
             temporary = write_temporary(target.parent, blocks, mode=mode)

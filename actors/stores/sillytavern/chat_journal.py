@@ -9,14 +9,19 @@ import os
 import secrets
 from hashlib import blake2b
 from pathlib import Path
-from typing import BinaryIO
+from stat import S_ISREG
+from typing import BinaryIO, cast
 
 from pydantic import ValidationError
 
 from limner.actors.stores.atomic_files import sync_directory
+from limner.messages.errors import StoreFailed
 from limner.messages.sillytavern.header import Merged, Row
 
-_FLAGS: int = os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0)
+# a named pipe is opened at once by the last of them, instead of waiting for its other end
+_ALWAYS: int = getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)
+_READ: int = os.O_RDONLY | _ALWAYS
+_APPEND: int = os.O_RDWR | os.O_CREAT | _ALWAYS
 
 
 class Journal:
@@ -41,9 +46,11 @@ class Journal:
 
         Raises:
             OSError: if the file cannot be read.
+            StoreFailed: if something else than a file stands in its place.
         """
         try:
-            content = self.path.read_bytes()
+            with self._opened(_READ, "rb") as file:
+                content = file.read()
         except FileNotFoundError:
             return [], None
         whole = content[: content.rfind(b"\n") + 1]
@@ -64,9 +71,9 @@ class Journal:
 
         Raises:
             OSError: if it cannot be written.
+            StoreFailed: if something else than a file stands in its place.
         """
-        descriptor = os.open(self.path, _FLAGS, 0o666)
-        with os.fdopen(descriptor, "r+b") as file:
+        with self._opened(_APPEND, "r+b") as file:
             whole = _whole(file)
             file.truncate(whole)
             file.seek(whole)
@@ -74,9 +81,18 @@ class Journal:
                 file.write(f'{{"journal":"{secrets.token_hex(8)}"}}\n'.encode())
             file.write(row.model_dump_json(exclude_defaults=True).encode() + b"\n")
             file.flush()
-            os.fsync(descriptor)
+            os.fsync(file.fileno())
         if whole == 0:
             sync_directory(self.path.parent)
+
+    def _opened(self, flags: int, mode: str) -> BinaryIO:
+        descriptor = os.open(self.path, flags, 0o666)
+        if S_ISREG(os.fstat(descriptor).st_mode):
+            return cast("BinaryIO", os.fdopen(descriptor, mode))
+        os.close(descriptor)
+        raise StoreFailed(
+            f"{self.path} is a directory, a pipe or a device, not a file of Limner's: move it away"
+        )
 
     def clear(self) -> None:
         """Remove the file, whose rows have been merged.

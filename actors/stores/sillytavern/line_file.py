@@ -5,7 +5,7 @@ import stat
 import sys
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from hashlib import blake2b
 from pathlib import Path
 from threading import Lock
@@ -153,23 +153,55 @@ class Lines:
             start += len(block)
 
 
+def take_lock(descriptor: int, timeout: float) -> bool:
+    """Take the lock of an open directory, and return whether it was free in time.
+
+    A file system that has no locks counts as one where it is free.
+
+    Args:
+        descriptor: of the directory.
+        timeout: seconds to wait.
+    """
+    if sys.platform == "win32":
+        return True
+    idle, waited, pause = Lock(), 0.0, 0.001
+    idle.acquire()
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if waited >= timeout:
+                return False
+        except OSError:  # some network file systems have no locks
+            return True
+        else:
+            return True
+        pause = min(2 * pause, 0.05, timeout - waited)
+        idle.acquire(timeout=pause)  # nobody releases it, so this is a pause
+        waited += pause
+
+
 class LineFile:
     """A file of lines that is there already.
 
     Args:
         path: the file; a symbolic link is followed once, now.
+        timeout: seconds to wait for another user of the file, above 0; for a thread of this process
+            and for another process, each.
 
     Raises:
         StoreFailed: if it can be no path.
     """
 
-    def __init__(self, path: Path | str) -> None:
+    def __init__(self, path: Path | str, *, timeout: float = 10) -> None:
         try:
             self.path = Path(os.path.realpath(path))
         except ValueError:
             raise StoreFailed(f"{str(path)[:200]!r} is no path of a file") from None
+        self._timeout = timeout
         self._lock = Lock()
         self._swept = False
+        sweep(self.path.parent)
         self._ended: tuple[Signature | None, Sequence[int]] = None, ()
 
     @contextmanager
@@ -201,8 +233,13 @@ class LineFile:
         """Lock the file against other threads and, where the system can, other processes.
 
         The lock is on the directory, so that no file of it is left behind.
+
+        Raises:
+            StoreFailed: if another user of it holds the lock for too long.
         """
-        with self._lock:
+        if not self._lock.acquire(timeout=self._timeout):
+            raise self._stayed_locked()
+        try:
             if sys.platform == "win32":
                 yield
                 return
@@ -212,11 +249,19 @@ class LineFile:
                 yield
                 return
             try:
-                with suppress(OSError):  # some network file systems have no locks
-                    fcntl.flock(descriptor, fcntl.LOCK_EX)
+                if not take_lock(descriptor, self._timeout):
+                    raise self._stayed_locked()
                 yield
             finally:
                 os.close(descriptor)
+        finally:
+            self._lock.release()
+
+    def _stayed_locked(self) -> StoreFailed:
+        return StoreFailed(
+            f"{self.path} stayed locked by another user of it, such as a limner that was stopped, "
+            f"for {self._timeout:g} s"
+        )
 
     def replace(self, lines: Lines, edits: Sequence[Line], *, backup: bool) -> None:
         """Replace lines, atomically, if the file has not changed since it was opened.

@@ -126,6 +126,11 @@ class Database:
             raise StoreFailed(f"{self.name}: its directory cannot be made: {reason}") from error
         if path.is_dir():
             raise StoreFailed(f"{self.name} is a directory")
+        for end in ("", "-wal", "-journal", "-shm"):
+            file = path.with_name(path.name + end)
+            if file.exists() and not file.is_file():
+                # SQLite would wait for the other end of a pipe
+                raise StoreFailed(f"{self.name}: {file} is a directory, a pipe or a device")
 
     def _see_whether_writable(self) -> None:
         file = Path(self._url.database or "")
@@ -143,6 +148,9 @@ class Database:
         options: dict[str, Any] = {"hide_parameters": True, "pool_timeout": self._timeout}
         if self._lock is None:
             options["pool_pre_ping"] = True
+        if self._url.get_driver_name() == "psycopg" and "connect_timeout" not in self._url.query:
+            # psycopg takes whole seconds, 2 or more
+            options["connect_args"] = {"connect_timeout": max(2, round(self._timeout))}
         try:
             engine = create_engine(self._url, **options)
         except ImportError as error:

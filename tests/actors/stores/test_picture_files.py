@@ -1,6 +1,7 @@
 """Pictures are files that are whole, durable, and named by nothing that anybody typed."""
 
 import os
+import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from limner.actors.stores import PictureFiles, atomic_files
+from limner.actors.stores import PictureFiles, processes
 from limner.messages.errors import StoreFailed
 from limner.messages.pictures import Picture
 
@@ -198,9 +199,11 @@ def test_leftovers_of_killed_processes_are_removed_and_those_of_living_ones_are_
 
 
 def test_a_leftover_with_the_name_of_our_next_temporary_is_no_obstacle(tmp_path: Path) -> None:
-    number = next(atomic_files._counter)
+    head, number, tail = re.fullmatch(
+        r"(\.limner-\d+-)(\d+)(-.*)", processes.temporary_name()
+    ).groups()
     for following in (1, 2):
-        (tmp_path / f".limner-{os.getpid()}-{number + following}.tmp").touch()
+        (tmp_path / f"{head}{int(number) + following}{tail}").touch()
     PictureFiles(tmp_path).put(picture(), b"bytes")
     assert (tmp_path / "0a1b.png").read_bytes() == b"bytes"
 
