@@ -17,7 +17,7 @@ from limner.scripts.app import app
 ROOT = Path(__file__).resolve().parent.parent
 SETUP = configparser.ConfigParser()
 SETUP.read(ROOT / "setup.cfg", "utf-8")
-NAMES = {"pillow": "PIL"}
+NAMES = {"pillow": "PIL", "markdown-it-py": "markdown_it"}
 """What is imported under another name than it is installed."""
 
 
@@ -98,7 +98,7 @@ def imports_of(*folders):
     return {
         name.partition(".")[0]
         for folder in folders
-        for path in (ROOT / folder).rglob("*.py")
+        for path in [*(ROOT / folder).rglob("*.py"), *[ROOT / folder][: folder.endswith(".py")]]
         for node in ast.walk(ast.parse(path.read_text("utf-8")))
         for name in (
             [alias.name for alias in node.names]
@@ -115,18 +115,25 @@ def required(text):
     return {NAMES.get(name, name.replace("-", "_")) for name in names}
 
 
+def extras(*names):
+    return {each for name in names for each in required(SETUP["options.extras_require"][name])}
+
+
 def test_nothing_is_required_that_is_never_imported():
     needed = required(SETUP["options"]["install_requires"])
     assert needed <= imports_of("limner", "actors", "messages")
-    assert required(SETUP["options.extras_require"]["cli"]) <= imports_of("scripts")
+    assert extras("cli") <= imports_of("scripts")
 
 
 def test_nothing_is_imported_that_is_not_required():
     everywhere = required(SETUP["options"]["install_requires"])
     own = {"limner", *sys.stdlib_module_names}
     assert not imports_of("limner", "actors", "messages") - own - everywhere - {"psycopg"}
-    cli = required(SETUP["options.extras_require"]["cli"])
-    assert not imports_of("scripts") - own - everywhere - cli
+    assert not imports_of("scripts") - own - everywhere - extras("cli") - extras("web", "dev")
+    commands = {path.name for path in (ROOT / "scripts").iterdir()} - {"examples"}
+    assert (
+        not imports_of(*(f"scripts/{name}" for name in commands)) - own - everywhere - extras("cli")
+    )
 
 
 HOST = """\
