@@ -4,6 +4,9 @@ import html
 import re
 from html.entities import html5
 
+PASSES = 16
+"""How often a text is decoded at most: other programs encode a text a few times."""
+
 _ENTITY = re.compile(r"&([A-Za-z][0-9A-Za-z]{0,31};|#[0-9]{1,7};|#[xX][0-9A-Fa-f]{1,6};)")
 
 
@@ -18,6 +21,24 @@ def decoded_once(text: str) -> str:
         text: the text of a prompt, as it stands in its tag.
     """
     return _ENTITY.sub(_character, text) if "&" in text else text
+
+
+def decoded(text: str) -> str:
+    """Decode the HTML entities of a text until nothing changes, 16 times at most.
+
+    The result is the same however often another program has encoded or decoded the text.
+    """
+    for _ in range(PASSES):
+        plain = html.unescape(text) if "&" in text else text
+        if plain == text:
+            break
+        text = plain
+    return text
+
+
+def canonical(text: str) -> str:
+    """Return a prompt's text as it is compared: decoded, all white space as single spaces."""
+    return " ".join(decoded(text).split())
 
 
 def entity(character: str) -> str:

@@ -93,7 +93,7 @@ class MarkEditor:
         self.cut = cut
         end = self.text.find("\n")
         self._newline = "\r\n" if end > 0 and self.text[end - 1] == "\r" else "\n"
-        self.marks = find_marks(tags.text, tags.matches)
+        self.marks = tags.marks
         self.present: dict[str, list[Mark]] = {}
         """The whole marks of the text, by their ids."""
         self.leftovers: dict[str, list[Mark]] = {}
@@ -106,26 +106,22 @@ class MarkEditor:
         self._refused: dict[str, str] = {}  # why, by their ids
         self._ids: set[str] = set()
         self._on_own_line: set[int] = set()  # where the marks on lines of their own begin
-        self.tag_before: dict[str, int] = {}
+        self.tag_before = tags.tag_before
         """By each mark's id, the index of the tag that it first stands beside, whoever owns it."""
         self.beside = self._marks_beside()
         """For each tag, the marks beside it that are of its owner's pictures and failures."""
 
     def _marks_beside(self) -> tuple[tuple[Mark, ...], ...]:
-        starts = {found.start: found for found in self.marks}
         beside = []
-        for at, match in enumerate(self.tags.matches):
-            own = []
+        for at, (match, marks) in enumerate(
+            zip(self.tags.matches, self.tags.marks_after, strict=True)
+        ):
             end = match.end
-            while found := starts.get(end) or starts.get(_next_line(self.text, end)):
+            for found in marks:
                 if found.start > end and found.markup == "markdown":
                     self._on_own_line.add(found.start)
-                if found.kind != "leftover":
-                    self.tag_before.setdefault(found.id, at)
-                if self.tags.index(found.prompt_id) == at:
-                    own.append(found)
                 end = found.end
-            beside.append(tuple(own))
+            beside.append(tuple(found for found in marks if self.tags.index(found.prompt_id) == at))
         return tuple(beside)
 
     def put(self, at: int, rank: Rank, item: Placement | Failure) -> None:
@@ -281,11 +277,6 @@ class MarkEditor:
                 out.write_whole(item.written)
         out.write(text[done:])
         return "".join(out.pieces), positions
-
-
-def _next_line(text: str, at: int) -> int:
-    """Return where the next line begins if a line ends at `at`, else `at` itself."""
-    return at + (2 if text.startswith("\r\n", at) else text.startswith("\n", at))
 
 
 class _Output:

@@ -1,6 +1,5 @@
 """The prompt tags of a text, and which prompt owns each."""
 
-import html
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
@@ -9,13 +8,12 @@ from limner.messages.errors import SettingsInvalid
 from limner.messages.ids import prompt_id
 from limner.messages.prompts import Prompt, PromptMatch, TagOwner
 from limner.messages.registry import Registry
-from limner.messages.text.entities import decoded_once, encoded, entity
+from limner.messages.text.entities import canonical, decoded_once, encoded, entity
+from limner.messages.text.marks import Mark, find_marks
 from limner.messages.text.notation import Notation
 from limner.messages.text.patterns import compile_patterns
 from limner.messages.text.scanner import find_prompts, prompt_of
-
-PASSES = 16
-"""How often a text is decoded at most: other programs encode a text a few times."""
+from limner.messages.text.tag_owners import History, TagWithMarks, assign_owners
 
 _ENDS_EARLY = "[<>]|(?<=-)-"
 _ENDS_ATTRIBUTE = """[<>="'`]|(?<=-)-"""
@@ -23,29 +21,12 @@ _SYMBOL = r"[!-%'-/:<-@[-`{-~]"
 _BEFORE_QUOTE = re.compile(r'["\\]')
 
 
-def decoded(text: str) -> str:
-    """Decode the HTML entities of a text until nothing changes, 16 times at most.
-
-    The result is the same however often another program has encoded or decoded the text.
-    """
-    for _ in range(PASSES):
-        plain = html.unescape(text) if "&" in text else text
-        if plain == text:
-            break
-        text = plain
-    return text
-
-
-def canonical(text: str) -> str:
-    """Return a prompt's text as it is compared: decoded, all white space as single spaces."""
-    return _on_one_line(decoded(text))
-
-
 class PromptTags:
     """The prompt tags of a text, and which prompt owns each.
 
-    A tag belongs to the prompt that `Registry.claims` names for it; any other tag to the prompt
-    that its text and ordinal name.
+    A tag belongs to the prompt of a mark directly after it that has the tag's text, since another
+    program may have removed an equal tag before it. Any other tag belongs to the prompt that
+    `Registry.claims` names for it, else to the prompt that its text and ordinal name.
 
     Args:
         text: the text, which UTF-8 can carry.
@@ -73,11 +54,81 @@ class PromptTags:
         self.notation = notation
         self.matches = tuple(_found(text, notation) if matches is None else matches)
         claims = self._claimed()
-        self.owners = tuple(
+        owners = tuple(
             claims.get((match.text, match.ordinal)) or self._default(match)
             for match in self.matches
         )
+        self.owners = self._confirmed(owners)
         """For each of `matches`, the id of the prompt that owns it."""
+
+    @cached_property
+    def marks(self) -> list[Mark]:
+        """The marks of the text, in its order."""
+        return find_marks(self.text, self.matches)
+
+    @cached_property
+    def marks_after(self) -> tuple[tuple[Mark, ...], ...]:
+        """For each tag the marks directly after it, each directly after the one before.
+
+        Each may be on a line of its own.
+        """
+        starts = {found.start: found for found in self.marks}
+        after = []
+        for match in self.matches:
+            marks = []
+            end = match.end
+            while found := starts.get(end) or starts.get(next_line(self.text, end)):
+                marks.append(found)
+                end = found.end
+            after.append(tuple(marks))
+        return tuple(after)
+
+    @cached_property
+    def tag_before(self) -> dict[str, int]:
+        """By each mark's id, the index of the tag that it first stands beside, whoever owns it."""
+        before: dict[str, int] = {}
+        for at, marks in enumerate(self.marks_after):
+            for found in marks:
+                if found.kind != "leftover":
+                    before.setdefault(found.id, at)
+        return before
+
+    @cached_property
+    def first_beside(self) -> tuple[tuple[str, ...], ...]:
+        """For each tag the ids of the marks, leftovers too, that stand first beside it."""
+        first: list[list[str]] = [[] for _ in self.matches]
+        seen: set[str] = set()
+        for at, marks in enumerate(self.marks_after):
+            for found in marks:
+                if found.id not in seen:
+                    seen.add(found.id)
+                    first[at].append(found.id)
+        return tuple(map(tuple, first))
+
+    @cached_property
+    def with_marks(self) -> tuple[TagWithMarks, ...]:
+        """For each tag its text, and the prompts whose marks stand beside it."""
+        return tuple(
+            TagWithMarks(
+                match.text,
+                match.ordinal,
+                canonical(match.text),
+                tuple(name.partition(":")[0] for name in names),
+            )
+            for match, names in zip(self.matches, self.first_beside, strict=True)
+        )
+
+    def _confirmed(self, owners: tuple[str, ...]) -> tuple[str, ...]:
+        """Return the owners, where marks directly after the tags may name others."""
+        if not self.registry.prompts or "data-limner" not in self.text:
+            return owners
+        for owner, names in zip(owners, self.first_beside, strict=True):
+            prompts = {name.partition(":")[0] for name in names}
+            if owner not in prompts and not prompts.isdisjoint(self.known):
+                history = History(self.registry)
+                came = dict(enumerate(owners))
+                return tuple(assign_owners(self.with_marks, came, history, self.message_id))
+        return owners
 
     def owner_of(self, match: PromptMatch) -> str:
         """Return the id of the prompt that owns a tag."""
@@ -228,7 +279,7 @@ class PromptTags:
         for prompt in self.registry.prompts:
             tags = alike.get(canonical(prompt.text), ())
             ordinal = claimed.get(prompt.id, prompt.ordinal)
-            if ordinal < len(tags):
+            if ordinal < len(tags) and self.owners[tags[ordinal]] not in self.known:
                 found[prompt.id] = tags[ordinal]
         return self._nearest(found)
 
@@ -294,6 +345,11 @@ class PromptTags:
             start += len(group) - len(group.lstrip())
             end -= len(group) - len(group.rstrip())
             yield match.tag[:start], match.tag[end:]
+
+
+def next_line(text: str, at: int) -> int:
+    """Return where the next line begins if a line ends at `at`, else `at` itself."""
+    return at + (2 if text.startswith("\r\n", at) else text.startswith("\n", at))
 
 
 def _found(text: str, notation: Notation) -> list[PromptMatch]:

@@ -12,11 +12,11 @@ import regex
 from limner.messages.errors import UnknownPicture
 from limner.messages.prompts import Prompt
 from limner.messages.registry import Registry
+from limner.messages.text.images import standing
 from limner.messages.text.mark_editor import MarkEditor
 from limner.messages.text.marks import Mark
 from limner.messages.text.notation import Notation
 from limner.messages.text.prompt_tags import PromptTags
-from limner.messages.text.reconcile import standing
 
 State = Literal["stands", "unmarked", "missing", "kept", "pending", "past"]
 """The state of a picture: it stands in the text; it stands there without Limner's mark; another

@@ -280,3 +280,23 @@ def test_an_old_claim_takes_no_tag_from_the_one_that_has_its_text():
     claim = TagOwner(prompt_id=child.id, text="&lt;", ordinal=0)
     tags = tags_of(tag("&lt;") + tag("&amp;lt;"), registry.add(child).but(claims=(claim,)))
     assert tags.owners[1] == child.id != tags.owners[0]
+
+
+def test_a_mark_directly_after_a_tag_claims_the_tag():
+    text = f"{tag('cat')} a {tag('cat')} b"
+    registry, (one, two) = known(text)
+    shown = put(text, [placement(two)], notation=BOTH).text
+    left = shown.partition(" a ")[2]
+    assert tags_of(left, registry).owners == (two.id,)
+    assert tags_of(left, registry).index(one.id) is None
+    assert tags_of(f"{tag('cat')} {left}", registry).owners == (one.id, two.id)
+    assert tags_of(f"{left} {tag('cat')}", registry).owners == (two.id, one.id)
+    assert tags_of(left).owners == (one.id,)  # of whom nothing is known, as another message's
+
+
+def test_a_mark_of_the_owners_history_leaves_the_tag_to_the_owner():
+    registry, (cat,) = known(tag("cat"))
+    child = cat.refined("cat", source="manual", feedback="again")
+    claim = TagOwner(prompt_id=child.id, text="cat", ordinal=0)
+    text = put(tag("cat"), [placement(cat)], notation=BOTH).text
+    assert tags_of(text, registry.add(child).but(claims=(claim,))).owners == (child.id,)

@@ -33,6 +33,7 @@ from limner.messages.text.reconcile import (
     ENCODED,
     NO_TEXT,
     PROMPT_ENCODED,
+    SHOWS_ANOTHER,
     STRANGER,
     address,
     reconcile,
@@ -340,3 +341,76 @@ def test_reconciling_puts_back_what_is_gone_once_and_changes_nothing_else(case, 
 def test_the_mark_of_a_failure_is_no_picture():
     text = put(TEXT, [A], [failure(CAT), failure(DOG)], notation=HTML).text
     assert standing(MarkEditor(PromptTags(text, message_id="m")), [A, B]) == {A.id}
+
+
+def equal_tags(count, notation, text="cat"):
+    """Return pieces of a text, each an equal tag with a picture, and the text's registry."""
+    bare = "".join(f"{number} {tag(text)}\n\n" for number in range(count))
+    found = [Prompt.of("m", match) for match in scan(bare, notation)]
+    placed = [
+        placement(prompt, bytes([65 + number]), url=f"p/{number}.png")
+        for number, prompt in enumerate(found)
+    ]
+    composed = put(bare, placed, notation=notation)
+    registry = Registry().settle("m", RegistryUpdate(prompts=(*found,), placed=composed.placed), "")
+    pieces = re.split(r"(?<=\n\n)", composed.text)[:count]
+    return pieces, placed, registry
+
+
+def without_name(piece):
+    return re.sub(r"<!--data-limner.*?-->| data-limner=\S*", "", piece)
+
+
+def leftover(piece):
+    return re.sub(r" src=[^>]*>|!\[cat\]\([^)]*\)", lambda found: ">" * ("src" in found[0]), piece)
+
+
+@pytest.mark.parametrize("markup", ["html", "markdown"])
+@pytest.mark.parametrize("gone", [0, 1, 2])
+@pytest.mark.parametrize("change", [str, without_name, leftover])
+def test_of_equal_tags_one_deleted_leaves_the_others_alone(markup, gone, change):
+    notation = Notation(markup=markup)
+    pieces, placed, registry = equal_tags(3, notation)
+    left = [piece for number, piece in enumerate(pieces) if number != gone]
+    result = reconciled("".join(map(change, left)), registry, notation)
+    whole = left if change is leftover else map(change, left)
+    assert result.text == "".join(whole)
+    assert [entry.placement for entry in result.unplaced] == [placed[gone]]
+    assert result.unplaced[0].reason in {SHOWS_ANOTHER, NO_PROMPT}
+
+
+@settings(max_examples=200)
+@given(st.data(), st.sampled_from(["html", "markdown"]), st.sampled_from(["cat", "a & b", "a <b>"]))
+def test_no_tag_gets_a_second_picture_that_nobody_asked_for(data, markup, said):
+    notation = Notation(markup=markup)
+    pieces, placed, registry = equal_tags(4, notation, said)
+    order = data.draw(st.permutations(range(4)))[: data.draw(st.integers(1, 4))]
+    strip = data.draw(st.sets(st.sampled_from(order)))
+    names = {number: placed[number].id for number in range(4)}
+    text = ""
+    for number in order:
+        stripped = remove(pieces[number], names[number], notation=notation)
+        text += stripped if number in strip else pieces[number]
+    result = reconciled(text, registry, notation)
+    tags = PromptTags(result.text, registry, message_id="m", notation=notation)
+    for marks, number in zip(tags.marks_after, order, strict=True):
+        assert len(marks) <= 1
+        assert number in strip or [mark.id for mark in marks] == [names[number]]
+    again = reconciled(result.text, registry, notation)
+    assert (again.text, again.placed) == (result.text, ())
+
+
+def test_several_pictures_that_were_asked_for_all_come_back():
+    _, (one, *_), registry = equal_tags(2, HTML)
+    more = one.but(picture=one.picture.but(id="f" * 32, url="p/more.png"))
+    registry = registry.settle("m", RegistryUpdate(placed=(more,)), "")
+    text = f"0 {tag('cat')}\n\n1 {tag('cat')}\n\n"
+    result = reconciled(text, registry)
+    counts = [len(marks) for marks in PromptTags(result.text, message_id="m").marks_after]
+    assert counts == [2, 1]
+
+
+def test_a_picture_beside_a_tag_of_another_text_keeps_no_picture_away():
+    text = TEXT.replace(" z", f"{written(A, HTML)[1]} z")  # the cat's picture was moved to the dog
+    dog = placement(DOG, b"d", url="p/d.png")
+    assert reconciled(text, registry_of(A, dog)).placed == (dog,)
