@@ -41,20 +41,32 @@ class StudioStatus(Value):
     dead_letters: int
 
 
+ProgressState = Literal[
+    "streaming", "settling", "regenerating", "written", "failed", "cancelled", "unknown"
+]
+"""How far a message is. `streaming`: it takes text. `settling`: it is complete, and not yet
+written. `regenerating`: pictures of its text are drawn again. `written`: its last session has
+ended, and its text is in the store. `failed`: its last session has failed or timed out.
+`cancelled`: its last session was cancelled, or the message is gone from the store. `unknown`: there
+never was such a message, or nothing is left of it."""
+
+
 class Progress(Value):
-    """How far the live session of a message is.
+    """How far a message is: its live session, or the last one that has ended.
+
+    Tasks that were withdrawn, since the text has lost their prompts, are not counted.
 
     Args:
         message_id: the message.
-        state: `streaming`, `settling` (sealed, not yet written), `regenerating`, or `none` (no
-            live session).
+        state: how far it is.
         characters: how many characters have been streamed.
-        detected, queued, generating, completed, failed, cancelled: how many tasks are in
-            each state.
+        detected, queued, generating, completed, failed, cancelled: how many tasks of the session
+            are in each state. Of a message that only the store knows: how many pictures and marks
+            of failures it has.
     """
 
     message_id: str
-    state: Literal["streaming", "settling", "regenerating", "none"]
+    state: ProgressState
     characters: int = 0
     detected: int = 0
     queued: int = 0
@@ -62,6 +74,23 @@ class Progress(Value):
     completed: int = 0
     failed: int = 0
     cancelled: int = 0
+
+    @property
+    def finished(self) -> int:
+        """How many tasks have their picture; the same as `completed`."""
+        return self.completed
+
+    @property
+    def total(self) -> int:
+        """How many tasks there are so far; `finished`, `failed` and `cancelled` are over."""
+        return (
+            self.detected
+            + self.queued
+            + self.generating
+            + self.completed
+            + self.failed
+            + self.cancelled
+        )
 
 
 class Pending(Value):

@@ -44,6 +44,7 @@ from limner.messages.session.control import (
     TasksEnded,
     WithdrawTasks,
 )
+from limner.messages.session.ended_messages import counts_of
 from limner.messages.session.lifecycle import Opening, ReportProgress
 from limner.messages.session.processing import (
     CallTimedOut,
@@ -525,8 +526,7 @@ class ProcessorActor(KeepingActor):
 
     def states(self) -> Counter[str]:
         """Return how many tasks are in each state, without those that were withdrawn."""
-        tasks = (work.task for work in self.works.values())
-        return Counter(task.state.value for task in tasks if task.end is not TaskEnd.WITHDRAWN)
+        return counts_of(work.task for work in self.works.values())
 
     def counts(self, next_state: TaskState) -> dict[str, int]:
         """Return what an event tells of the message's tasks, one of which enters a state now."""

@@ -1,9 +1,6 @@
-"""The studio's calls that open a message's stream, and tell how far a message is."""
+"""The studio's calls that open a message's stream."""
 
 from __future__ import annotations
-
-from contextlib import suppress
-from typing import Any
 
 import pykka
 
@@ -11,13 +8,11 @@ from limner.actors.session.joined_stream import JoinedStream
 from limner.actors.session.outcomes import OnPicture, check_on_picture
 from limner.actors.session.stream import Stream, plain
 from limner.actors.studio.client import SequencerClient
-from limner.actors.system import PooledRef
 from limner.messages.errors import MessageBusy
 from limner.messages.pictures import Illustrated
 from limner.messages.session.control import SetPriority
-from limner.messages.session.lifecycle import OpenStream, ReportProgress
+from limner.messages.session.lifecycle import OpenStream
 from limner.messages.settings import Settings
-from limner.messages.status import Progress
 from limner.messages.validation import message_id_of, owner_of, priority_of
 
 
@@ -123,34 +118,6 @@ class StreamCalls:
             self._client.open_stream(opening.stream, opening)
         self._client.call_back(opening.stream.outcomes, callback)
         return future
-
-    def progress(self, message_id: str) -> Progress:
-        """Return how far a message is: tasks by state, and characters streamed."""
-        with self._client.lock:
-            stream = self._client.stream_of(message_id)
-        if stream is None:
-            return self._regenerating(message_id)
-        try:
-            processor = stream.processor
-            counts: Any = {} if processor is None else processor.ask(ReportProgress())
-        except pykka.ActorDeadError:
-            counts = {}
-        return Progress(
-            message_id=message_id,
-            state="settling" if stream.ended else "streaming",
-            characters=stream.characters,
-            **counts,
-        )
-
-    def _regenerating(self, message_id: str) -> Progress:
-        """Return how far the regenerations of a message are that is not being streamed."""
-        report = ReportProgress(message_id=message_id)
-        with suppress(pykka.ActorDeadError):
-            session: PooledRef[Any] | None = self._client.sequencer.ask(report)
-            if session is not None:
-                counts = session.ask(report).ask(report)
-                return Progress(message_id=message_id, state="regenerating", **counts)
-        return Progress(message_id=message_id, state="none")
 
     def _opening(self, message_id: str, owner: str | None, priority: str | int) -> OpenStream:
         client = self._client

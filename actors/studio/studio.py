@@ -21,6 +21,7 @@ from limner.actors.stores.protocol import Store
 from limner.actors.studio.client import SequencerClient
 from limner.actors.studio.control_calls import ControlCalls
 from limner.actors.studio.picture_calls import PictureCalls
+from limner.actors.studio.progress_calls import ProgressCalls
 from limner.actors.studio.root import StudioActor
 from limner.actors.studio.stream_calls import StreamCalls
 from limner.actors.studio.subscriptions import Subscriptions
@@ -91,7 +92,8 @@ class Studio:
 
     stream = delegate_to("_streams", StreamCalls.stream)
     illustrate = delegate_to("_streams", StreamCalls.illustrate)
-    progress = delegate_to("_streams", StreamCalls.progress)
+    progress = delegate_to("_progress", ProgressCalls.progress)
+    text = delegate_to("_progress", ProgressCalls.text)
 
     sessions = delegate_to("_control", ControlCalls.sessions)
     tasks = delegate_to("_control", ControlCalls.tasks)
@@ -208,6 +210,7 @@ class Studio:
         if self._ended.done:  # the root has failed before there was anybody to tell
             client.fail_all(self._cause)
         self._streams = StreamCalls(client, settings)
+        self._progress = ProgressCalls(client, self._store)
         self._pictures = PictureCalls(client, settings, self._store)
         self._texts = TextEdits(client, settings)
         self._subscriptions = Subscriptions(client, self._log)

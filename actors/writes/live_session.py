@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, field
 from typing import Any
 
 from limner.actors.event_log import EventLog
@@ -27,6 +28,7 @@ class LiveSession:
         writer: who waits for its turn.
         ended: how it ended, once it has reported that.
         reason: why its actor failed, if it sent no `SessionEnded`.
+        counts: how many of its tasks are in each state, once its processor has ended.
     """
 
     opening: OpenStream | Regenerate
@@ -35,6 +37,7 @@ class LiveSession:
     writer: Address | None = None
     ended: SessionEnded | None = None
     reason: BaseException | None = None
+    counts: Counter[str] = field(default_factory=Counter)
 
 
 def failed_end(opening: OpenStream | Regenerate, reason: BaseException | None) -> SessionEnded:

@@ -51,6 +51,7 @@ from limner.messages.session.control import (
     TakeBackRequest,
     TasksEnded,
 )
+from limner.messages.session.ended_messages import EndedMessages, counts_of, progress_of
 from limner.messages.session.lifecycle import (
     ApplyNow,
     CancelSession,
@@ -61,7 +62,7 @@ from limner.messages.session.lifecycle import (
     WithdrawSession,
 )
 from limner.messages.session.processing import StudioCloses
-from limner.messages.status import Pending
+from limner.messages.status import Pending, Progress
 from limner.messages.studio.protocol import (
     CloseStudio,
     FailSessions,
@@ -145,6 +146,7 @@ class SequencerActor(LimnerActor):
         self.edits: dict[PooledRef[Any], EditText] = {}
         self.reconciler = Reconciler(context.settings, self.system, self.actor_ref)
         self.control = SessionControl(self.sessions, self.queues)
+        self.ended = EndedMessages()
         self.closing = False
         self.cause: BaseException | None = None
 
@@ -180,13 +182,13 @@ class SequencerActor(LimnerActor):
             case ReportOwners():
                 return self.owners()
             case ReportProgress():
-                return self.regeneration_of(message.message_id)
+                return self.progress_of(message.message_id)
             case ReportSessions():
                 return self.control.records(message.message_id)
             case ReportTask():
                 return self.control.history.task(message.task_id)
             case TasksEnded():
-                self.control.history.add(message.tasks)
+                self.tasks_ended(message)
             case CancelAll():
                 self.cancel_all(message)
             case ReportPending():
@@ -424,24 +426,39 @@ class SequencerActor(LimnerActor):
         self.limiter.tell(SessionGone(session_id=opening.session_id))
         report_end(self.log, opening, ended)
         self.control.session_over(ended)
+        self.ended.add(opening, ended, session.counts)
         del self.sessions[opening.message_id]
         self.queue(opening.message_id).session_terminated(ended)
         self.carry_out(opening.message_id)
 
-    def regeneration_of(self, message_id: str) -> PooledRef[Any] | None:
-        """Return the session that regenerates pictures of a message, if one does."""
+    def tasks_ended(self, message: TasksEnded) -> None:
+        """Remember the tasks of a session, and how many of them ended how."""
+        self.control.history.add(message.tasks)
+        if message.tasks:
+            session = self.sessions.get(message.tasks[0].message_id)
+            if session is not None:
+                session.counts = counts_of(message.tasks)
+
+    def progress_of(self, message_id: str) -> PooledRef[Any] | Progress | None:
+        """Return how a message has ended, or the session that regenerates pictures of it.
+
+        `None` if neither is known.
+        """
         session = self.sessions.get(message_id)
         if session is None or not isinstance(session.opening, Regenerate):
-            return None
+            return self.ended.progress(message_id)
+        if session.ended is not None:
+            return progress_of(session.opening, session.ended, session.counts)
         return session.ref
 
     def owners(self) -> tuple[SessionOwner, ...]:
-        """Return for whom each live session is."""
+        """Return for whom each live session is, then for whom the last one of each message was."""
         openings = [session.opening for session in self.sessions.values()]
-        return tuple(
+        live = tuple(
             SessionOwner(opening.session_id, opening.message_id, opening.owner)
             for opening in openings
         )
+        return live + self.ended.owners()[::-1]  # what is newer counts
 
     # Edits
 

@@ -95,7 +95,8 @@ class CancelSession(Message):
 class ReportProgress(Message):
     """studio → sequencer, session, processor: asked by the edge.
 
-    The reply is whom to ask next; of the processor, how many tasks are in each state.
+    The reply is whom to ask next, or a `Progress` if the message's session has ended; of the
+    processor, how many tasks are in each state.
     """
 
     message_id: str = ""

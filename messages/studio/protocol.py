@@ -9,7 +9,7 @@ class CloseStudio(Message):
 
 
 class ReportOwners(Message):
-    """studio → sequencer: the reply is for whom each live session is."""
+    """studio → sequencer: the reply is for whom each session is, the newest of a message first."""
 
 
 class ReportStatus(Message):

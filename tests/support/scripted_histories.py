@@ -66,6 +66,10 @@ ABOUT = {
 """What the text holds that a step is about."""
 OF_OPEN = frozenset(["interrupt", "cancel", "clear", "apply", "pending", "progress", "hold"])
 """Steps that are about something that has no outcome yet."""
+NO_TASKS = dict.fromkeys(
+    ("characters", "detected", "queued", "generating", "completed", "failed", "cancelled"), 0
+)
+"""What is recorded of a message without a live session: the histories tell of live ones."""
 ALL = "all prompts"
 
 
@@ -436,7 +440,10 @@ class History:
         self.rest()
 
     def progress(self, message, step):
-        step["answer"] = self.studio.progress(message.name).model_dump(mode="json")
+        answer = self.studio.progress(message.name)
+        if answer.state not in {"streaming", "settling", "regenerating"}:
+            answer = type(answer).trusted(message_id=message.name, state="none", **NO_TASKS)
+        step["answer"] = answer.__dict__
         self.rest()
 
     def refine(self, message, step):

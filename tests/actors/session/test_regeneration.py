@@ -479,7 +479,7 @@ def test_a_failure_leaves_a_mark_that_a_retry_takes_the_place_of(open_written):
 
 def test_the_progress_of_regenerations_can_be_asked_for(open_written):
     one = open_written()
-    assert one.studio.progress("m").state == "none"
+    assert one.studio.progress("m").state == "written"
     one.painter.seconds = {"a street": 60}
     one.studio.regenerate("m", one.roof)
     future = one.studio.regenerate("m", one.street)
@@ -488,7 +488,7 @@ def test_the_progress_of_regenerations_can_be_asked_for(open_written):
     assert progress.state == "regenerating"
     assert (progress.completed, progress.generating) == (1, 1)
     future.get()
-    assert one.studio.progress("m").state == "none"
+    assert one.studio.progress("m").state == "written"
 
 
 def test_a_tag_that_says_the_same_comes_to_be_held_by_the_refined_prompt(open_written):
