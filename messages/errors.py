@@ -1,18 +1,76 @@
 """The errors that Limner raises. Each says what was wrong and what to do."""
 
+import re
 from collections.abc import Iterable
+from typing import NamedTuple
 
 from limner.messages.unicode import wellformed
 
+MASK = "***"
+"""What stands in the place of a password or a key."""
+
+_NAMES = "api-?key|key|token|secret|passw(?:or)?d|pwd|sig(?:nature)?|auth|credential|session"
+_MASKED = (
+    (re.compile(r"(://)[^/\s@?#]{1,500}@"), rf"\g<1>{MASK}@"),
+    (
+        re.compile(rf"(?i)([?&;][\w.-]{{0,40}}(?:{_NAMES})[\w.-]{{0,40}}=)[^&\s#;'\"<>]+"),
+        rf"\g<1>{MASK}",
+    ),
+    (
+        re.compile(r"(/bot\d+:|/webhooks/\d+/|/services/\w{1,40}/\w{1,40}/)[\w-]{16,}"),
+        rf"\g<1>{MASK}",
+    ),
+    (re.compile(r"(?i)\b(bearer|basic) [\w.~+/-]{8,}=*"), rf"\g<1> {MASK}"),
+)
+"""Passwords and keys in URLs: before the host, in the query, in the paths of bots' and hooks'
+addresses; and those of an `Authorization` header."""
+
+
+class Reason(NamedTuple):
+    """Why a call failed, in two wordings.
+
+    Args:
+        public: for everybody, also for readers of the text: only `GenerationFailed`'s own words, or
+            a general sentence. The text of any other exception may hold a URL with a key.
+        full: for the log, with keys and passwords masked.
+    """
+
+    public: str
+    full: str
+
+
+def reason_of(error: BaseException, *, what: str = "the generator") -> Reason:
+    """Return why a call failed, for everybody and for the log.
+
+    Args:
+        error: that was raised.
+        what: was called; it begins the general sentence.
+    """
+    full = describe(error)
+    if isinstance(error, GenerationFailed):
+        return Reason(full, full)
+    kind = wellformed(type(error).__name__)[:80]
+    return Reason(f"{what} failed ({kind}); the event log says more", full)
+
+
+def masked(text: str) -> str:
+    """Return a text without the passwords and keys that stand in its URLs."""
+    for pattern, instead in _MASKED:
+        text = pattern.sub(instead, text)
+    return text
+
 
 def describe(error: BaseException | None, *, limit: int = 500) -> str:
-    """Return one line of at most `limit` characters that describes an exception, whatever it is."""
+    """Return one line of at most `limit` characters that describes an exception, whatever it is.
+
+    Passwords and keys in URLs are masked.
+    """
     try:
         said = str(error)
     except Exception:  # noqa: BLE001  # `__str__` may be any code
         said = "(it cannot say what it was)"
     name = "" if isinstance(error, LimnerError) else f"{type(error).__name__}: "
-    line = " ".join(wellformed(name + said).split())
+    line = masked(" ".join(wellformed((name + said)[: 20 * limit]).split()))
     return line if len(line) <= limit else line[: limit - 1] + "…"
 
 
@@ -130,6 +188,10 @@ class SessionFailed(LimnerError):
         super().__init__(message)
         self.cause = cause
         self.__cause__ = cause
+
+
+class CloseRefused(LimnerError, RuntimeError):
+    """`close` was called by what it would wait for, such as a future's callback or a generator."""
 
 
 class StudioClosed(LimnerError):

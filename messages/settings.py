@@ -9,7 +9,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from limner.messages.base import Value
 from limner.messages.errors import SettingsInvalid
 from limner.messages.generator_settings import GeneratorName, GeneratorSettings
-from limner.messages.limiter.settings import LaneName, LaneSettings, Seconds
+from limner.messages.limiter.settings import LaneName, LaneSettings, Patience, Seconds
 from limner.messages.text.notation import Markup, Notation
 from limner.messages.text.patterns import DEFAULT_PATTERNS, compile_patterns
 from limner.messages.text.tolerant import with_named
@@ -52,9 +52,13 @@ class Settings(Value):
     lease: float = Field(default=600, ge=0.1, le=86_400, allow_inf_nan=False)
     """Seconds that one generation may hold its slot before the limiter takes it back."""
 
+    circuit_patience: Patience = 2
+    """Probes in a row that fail before pictures fail that wait for a back end that is down; `None`
+    lets them wait until their session's deadline."""
+
     lanes: Mapping[LaneName, LaneSettings] = Field(default_factory=dict, max_length=1_000)
-    """Further lanes by name. The lane `image` is made of `slots`, `min_time`, `lease`, `grace` and
-    `preempt`. If `image` is named here, `slots`, `min_time`, `lease` and `preempt` may not be set.
+    """Further lanes by name. The lane `image` is made of `slots`, `min_time`, `lease`, `grace`,
+    `preempt` and `circuit_patience`. If `image` is named here, none of them but `grace` may be set.
     """
 
     lane_groups: Mapping[LaneName, LaneSettings] = Field(default_factory=dict, max_length=1_000)
@@ -78,7 +82,7 @@ class Settings(Value):
     deadline: Seconds = 300
     """Seconds from a session's seal to its write at most."""
 
-    write_at_deadline: bool = False
+    write_at_deadline: bool = True
     """Whether a session past its deadline writes what is finished; else it fails unwritten."""
 
     idle_timeout: Seconds | None = None
@@ -168,7 +172,8 @@ class Settings(Value):
     @model_validator(mode="after")
     def _lanes_stand(self) -> Self:
         if "image" in self.lanes:
-            for name in sorted({"slots", "min_time", "lease", "preempt"} & self.model_fields_set):
+            own = {"slots", "min_time", "lease", "preempt", "circuit_patience"}
+            for name in sorted(own & self.model_fields_set):
                 there = "max_concurrent" if name == "slots" else name
                 raise ValueError(
                     f"{name}: the lane 'image' has settings of its own; set its {there} instead"
@@ -207,6 +212,7 @@ class Settings(Value):
             lease=self.lease,
             grace=self.grace,
             preempt=self.preempt,
+            circuit_patience=self.circuit_patience,
         )
 
     @property

@@ -4,6 +4,8 @@ from typing import Literal
 
 from limner.messages.base import Value
 
+LaneState = Literal["open", "paused", "resting", "probing", "draining", "stopped"]
+
 
 class LaneStatus(Value):
     """One lane of the limiter at one moment.
@@ -12,11 +14,19 @@ class LaneStatus(Value):
         out: the summed weight of the slots that are out.
         max_concurrent: the summed weight that may be out; `None` is no limit.
         waiting: how many requests wait.
+        state: `open`, `paused`, `resting` (its circuit is open, since its back end has failed
+            again and again), `probing` (one call goes, to see whether it still fails), `draining`
+            or `stopped`.
+        failures: how many calls in a row have failed, of those that the circuit breaker counts.
+        last_error: how the last one of them failed; `None` if the last call has not failed.
     """
 
     out: int
     max_concurrent: int | None
     waiting: int
+    state: LaneState = "open"
+    failures: int = 0
+    last_error: str | None = None
 
 
 class StudioStatus(Value):

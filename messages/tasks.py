@@ -58,6 +58,9 @@ class TaskEnd(StrEnum):
     WITHDRAWN = "withdrawn"
     """Cancelled since its prompt is no longer in the text. That is no failure."""
 
+    DEADLINE = "deadline"
+    """Cancelled since its session's deadline has passed. A picture that comes later is wanted."""
+
 
 class Task(Value):
     """One request for one picture. Immutable: `to` returns the task in its next state.

@@ -276,12 +276,13 @@ class CallerActor(LimnerActor):
         scheduled = self.calls.get(name)
         if scheduled is None:
             return
-        error = returned.error
+        error, failed = returned.error, host_call_failed(returned.error)
         if scheduled.slot_id is not None:
             self.limiter.tell(
                 ReleaseSlot.trusted(
                     slot_id=scheduled.slot_id,
-                    failed=host_call_failed(error),
+                    failed=failed,
+                    error=errors.reason_of(error, what="the call") if error and failed else None,
                     retry_after=None if error is None else retry_after(error, self.log.wall),
                 )
             )

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 from collections import Counter
 from itertools import chain
-from typing import Any, Literal
+from logging import getLogger
+from typing import Any
 
 from limner.actors.base import LimnerActor
 from limner.actors.event_log import EventLog
@@ -48,9 +49,11 @@ from limner.messages.limiter.protocol import (
 from limner.messages.limiter.reservoir import MICROSECONDS
 from limner.messages.limiter.settings import LaneSettings
 from limner.messages.limiter.steps import LaneStep, Step
-from limner.messages.status import LaneStatus
+from limner.messages.status import LaneState, LaneStatus
 from limner.messages.studio.protocol import ReportStatus
 from limner.messages.validation import group_of
+
+logger = getLogger("limner")
 
 LEARNING = 0.1
 """The share of the last slot in the moving average of how long slots are held."""
@@ -74,7 +77,7 @@ LISTING = frozenset(["slot_requested", "slot_granted"])
 PRIORITISED = frozenset(["slot_requested", "request_prioritised"])
 """The events that name the request's priority."""
 
-CIRCUITS: dict[State, Literal["open", "resting", "probing"]] = {
+CIRCUITS: dict[State, LaneState] = {
     "closed": "open",
     "open": "resting",
     "half-open": "probing",
@@ -99,6 +102,7 @@ class LimiterActor(LimnerActor):
         self.ends: dict[str, list[Any]] = {}
         self.counts: dict[str, Counter[str]] = {}
         self.held_for: dict[str, float] = {}
+        self.failing: set[str] = set()
         self.host_calls_gone = False
 
     def on_start(self) -> None:
@@ -152,7 +156,7 @@ class LimiterActor(LimnerActor):
             case StateOf():
                 return self.place_of(message.task_id)
             case ReportStatus():
-                return {name: status_of(lane) for name, lane in lanes.lanes.items()}
+                return {name: status_of(lane, now) for name, lane in lanes.lanes.items()}
             case _:
                 return super().on_receive(message)
         self.tell_all(now)
@@ -220,10 +224,25 @@ class LimiterActor(LimnerActor):
         name = step.lane.name
         self.log_event(step.event, lane=name, at=now, **step.fields)
         match step.event:
+            case "circuit_open" if name not in self.failing:
+                self.failing.add(name)
+                settings = step.lane.settings
+                logger.warning(
+                    "lane %s: its circuit is open after %d failures in a row, and a call is tried "
+                    "again in %g s; last error: %s",
+                    name,
+                    step.fields["failures"],
+                    settings.circuit_seconds,
+                    step.fields.get("error", "unknown"),
+                )
+            case "circuit_closed" if name in self.failing:
+                self.failing.discard(name)
+                logger.warning("lane %s: its back end works again", name)
             case "lane_drained":
                 for done in self.ends.pop(name, ()):
                     done.set_if_pending(None)
             case "lane_dropped":
+                self.failing.discard(name)
                 _, timer = self.timers.pop(name, (0, None))
                 if timer is not None:
                     timer.cancel()
@@ -248,10 +267,12 @@ class LimiterActor(LimnerActor):
         if lane is None:
             lane = Lane(name, self.lanes.groups[group_of(name)], now)
         counts = self.counts.get(name, Counter())
-        circuit: State = "closed" if lane.circuit is None else lane.circuit.state
+        status = status_of(lane, now)
         return LaneReport(
             settings=lane.settings,
-            state=lane.ending or ("paused" if lane.paused(now) else CIRCUITS[circuit]),
+            state=status.state,
+            failures=status.failures,
+            last_error=status.last_error,
             counts={
                 "waiting": lane.waiting,
                 "out": len(lane.leases),
@@ -333,10 +354,16 @@ def event_of(step: Step, now: int) -> Event:
     )
 
 
-def status_of(lane: Lane) -> LaneStatus:
+def status_of(lane: Lane, now: int) -> LaneStatus:
     """Return the summary of a lane that `Studio.status` has."""
+    circuit = lane.circuit
+    failures = 0 if circuit is None else circuit.failures_in_a_row
+    state = CIRCUITS["closed" if circuit is None else circuit.state]
     return LaneStatus(
         out=lane.leases.weight,
         max_concurrent=lane.settings.max_concurrent,
         waiting=lane.waiting,
+        state=lane.ending or ("paused" if lane.paused(now) else state),
+        failures=failures,
+        last_error=lane.last_error.full if failures and lane.last_error is not None else None,
     )

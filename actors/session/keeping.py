@@ -217,7 +217,7 @@ class KeepingActor(MessageActor):
         """Settle a task whose picture is not kept, and try a last time, within the grace."""
         assert work.keeping is not None
         self.give_slot_back(work)
-        if end is None:
+        if end in {None, TaskEnd.DEADLINE}:
             self.settle(work, TaskState.FAILED, f"{work.keeping.failure} ({why})")
         else:
             self.settle(work, TaskState.CANCELLED, why, end)

@@ -36,6 +36,7 @@ from limner.messages.session.lifecycle import (
 )
 from limner.messages.session.processing import CancelTasks, StudioCloses, WindDown
 from limner.messages.session.writing import CancelWrite, TextWritten, WriteFailed, WriteSkipped
+from limner.messages.tasks import TaskEnd
 
 
 class SessionLifecycle(MessageActor):
@@ -171,7 +172,8 @@ class SessionLifecycle(MessageActor):
     def pass_deadline(self, message: DeadlinePassed) -> None:
         """Write what is finished, or nothing, as the settings say."""
         if self.settings.write_at_deadline:
-            self.processor.tell(CancelTasks(reason="the deadline has passed"))
+            reason = f"it was not finished {self.settings.deadline:g} s after the text's end"
+            self.processor.tell(CancelTasks(reason=reason, end=TaskEnd.DEADLINE))
         else:
             self.writer.tell(message)
 

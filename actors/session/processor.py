@@ -5,9 +5,9 @@ Hears `PromptDetected` and `PromptWithdrawn` from the monitor or a regeneration 
 `WindDown` from the session, `ReportTasks` and `CancelTask` from the edge, `SlotGranted`,
 `SlotRevoked`, `SlotExpired` and `RequestDropped` from the limiter, `CallReturned` from the workers;
 tells the limiter `RequestSlot`, `PrioritiseRequest`, `WithdrawRequest` and `ReleaseSlot`, the
-writer, or the regeneration session, `TaskSettled`, the sequencer `TasksEnded` in the end. What it
-does with a picture that the store does not keep is in `keeping`. Started by the session; ends by
-itself after `WindDown`, once its last call is back.
+writer, or the regeneration session, `TaskSettled`, the sequencer `PictureLate`, and `TasksEnded` in
+the end. What it does with a picture that the store does not keep is in `keeping`. Started by the
+session; ends by itself after `WindDown`, once its last call is back.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from limner.actors.session.keeping import KeepingActor
 from limner.actors.session.outcomes import Outcomes
 from limner.actors.session.work import Work
 from limner.actors.system import Call, CallReturned, PooledRef
-from limner.messages.errors import describe, may_be_retried
+from limner.messages.errors import Reason, may_be_retried, reason_of
 from limner.messages.limiter.backpressure import has_failed, retry_after
 from limner.messages.limiter.protocol import (
     PrioritiseRequest,
@@ -63,6 +63,7 @@ from limner.messages.session.processing import (
 from limner.messages.session.results import failure_of, placement_of
 from limner.messages.session.writing import MessageLoaded
 from limner.messages.tasks import Task, TaskEnd, TaskState
+from limner.messages.writes.protocol import PictureLate
 
 REVOKED = "its slot was revoked for an active request"
 
@@ -85,6 +86,7 @@ class ProcessorActor(KeepingActor):
         self.sequencer = sequencer
         self.outcomes_to = outcomes_to
         self.kept: dict[str, Picture] | None = None
+        self.late: set[str] = set()
         self.ending = False
 
     def on_stop(self) -> None:
@@ -129,7 +131,7 @@ class ProcessorActor(KeepingActor):
             case StudioCloses():
                 self.hurry_keeping()
             case CancelTasks():
-                self.cancel_all(message.reason)
+                self.cancel_all(message.reason, message.end)
             case WindDown():
                 self.ending = True
                 self.cancel_all("the session has ended")
@@ -265,6 +267,7 @@ class ProcessorActor(KeepingActor):
         *,
         over: bool = False,
         failed: bool | None = None,
+        error: Reason | None = None,
         retry_after: float | None = None,
     ) -> None:
         """Release all that is out for a task: slot, request, call, timer.
@@ -273,6 +276,7 @@ class ProcessorActor(KeepingActor):
             work: the task.
             over: whether it has settled, so that nothing will be out for it again.
             failed: whether its back end failed; `None` if its call does not tell.
+            error: how its call failed.
             retry_after: seconds for which the back end asks to be left alone.
         """
         if work.timer is not None:
@@ -282,7 +286,12 @@ class ProcessorActor(KeepingActor):
             self.limiter.tell(WithdrawRequest(request_id=attempt.request_id))
         if attempt.grant is not None:
             self.limiter.tell(
-                ReleaseSlot(slot_id=attempt.grant.slot_id, failed=failed, retry_after=retry_after)
+                ReleaseSlot(
+                    slot_id=attempt.grant.slot_id,
+                    failed=failed,
+                    error=error if failed else None,
+                    retry_after=retry_after,
+                )
             )
         work.attempt = attempt.release(over=over)
         work.call = work.timer = work.made = None
@@ -312,9 +321,22 @@ class ProcessorActor(KeepingActor):
 
     def log_late(self, call: Call, made: Picture | Unkept) -> None:
         """Log a picture that nobody waited for any more. Runs on the call's own thread too."""
-        if isinstance(made, Picture):
-            told = self.maker.describe(made)
-            self.log_event("generation_late", task_id=call.tag, picture_id=made.id, **told)
+        if not isinstance(made, Picture):
+            return
+        told = self.maker.describe(made)
+        self.log_event("generation_late", task_id=call.tag, picture_id=made.id, **told)
+        self.late.add(call.tag)
+        self.report_late(self.works[call.tag].task)
+
+    def report_late(self, task: Task) -> None:
+        """Have a late picture placed, if its task has failed or its session's deadline has passed.
+
+        The task may settle on the actor's own thread while its picture comes on the call's thread:
+        each side calls this after its own change, so that one of them sees both.
+        """
+        wanted = task.state is TaskState.FAILED or task.end is TaskEnd.DEADLINE
+        if wanted and task.id in self.late:
+            self.sequencer.tell(PictureLate(message_id=task.message_id))
 
     def call_returned(self, returned: CallReturned) -> None:
         """Release the slot, and settle the task or try again."""
@@ -328,7 +350,10 @@ class ProcessorActor(KeepingActor):
         task, error, attempt = work.task, returned.error, work.attempt
         failed, pause = self.backend_verdict(attempt, error)
         settles = task.state.final or error is None
-        self.give_back(work, over=settles, failed=failed, retry_after=pause)
+        reason = None if error is None else reason_of(error)
+        if attempt.timed_out:
+            reason = self.timeout_reason()
+        self.give_back(work, over=settles, failed=failed, error=reason, retry_after=pause)
         if error is None and not task.state.final:
             self.log_event(
                 "generation_completed",
@@ -355,7 +380,8 @@ class ProcessorActor(KeepingActor):
                 self.retry_or_fail(work, self.timeout_reason(), retryable=True)
             case CallEnd.FAILED:
                 assert error is not None
-                self.retry_or_fail(work, describe(error), retryable=may_be_retried(error))
+                assert reason is not None
+                self.retry_or_fail(work, reason, retryable=may_be_retried(error))
 
     def call_timed_out(self, message: CallTimedOut) -> None:
         """Ask a call to stop that takes too long."""
@@ -391,7 +417,8 @@ class ProcessorActor(KeepingActor):
         if self.hold_unkept(work, f"it has not come back in {self.settings.grace:g} s"):
             return
         attempt, settled = work.attempt, work.task.state.final
-        self.give_back(work, over=settled, failed=True if attempt.timed_out else None)
+        failed = True if attempt.timed_out else None
+        self.give_back(work, over=settled, failed=failed, error=self.timeout_reason())
         match attempt.end_of_call(settled=settled, lapsed=False):
             case CallEnd.LATE:
                 pass
@@ -415,15 +442,15 @@ class ProcessorActor(KeepingActor):
 
     # Tasks
 
-    def retry_or_fail(self, work: Work, reason: str, *, retryable: bool) -> None:
+    def retry_or_fail(self, work: Work, reason: Reason, *, retryable: bool) -> None:
         """Try again later, or settle the task as failed."""
         task = work.task
         calls = work.attempt.failures(task.attempts)
         final = not retryable or calls >= self.settings.attempts
-        self.log_failure(task, reason, final=final)
+        self.log_failure(task, reason.full, final=final)
         if final:
             work.attempt = work.attempt.release(over=True)
-            self.settle(work, TaskState.FAILED, reason)
+            self.settle(work, TaskState.FAILED, reason.public)
             return
         delay = backoff(
             task.attempts,
@@ -431,7 +458,7 @@ class ProcessorActor(KeepingActor):
             limit=self.settings.backoff_max,
             jitter=self.system.random("backoff").random(),
         )
-        work.task = task.to(TaskState.QUEUED, at=self.system.clock.now, reason=reason)
+        work.task = task.to(TaskState.QUEUED, at=self.system.clock.now, reason=reason.public)
         work.attempt = work.attempt.back_off()
         self.log_event("generation_retried", task_id=task.id, delay=round(delay, 6))
         work.timer = self.system.clock.after(delay, self.actor_ref, RetryDue(task_id=task.id))
@@ -446,15 +473,15 @@ class ProcessorActor(KeepingActor):
     def requeue(self, work: Work, reason: str) -> None:
         """Queue a task that has lost its slot, unless it has had all its attempts."""
         if work.attempt.failures(work.task.attempts) >= self.settings.attempts:
-            self.retry_or_fail(work, reason, retryable=False)
+            self.retry_or_fail(work, Reason(reason, reason), retryable=False)
             return
         work.task = work.task.to(TaskState.QUEUED, at=self.system.clock.now, reason=reason)
         self.request(work)
 
-    def cancel_all(self, reason: str) -> None:
+    def cancel_all(self, reason: str, end: TaskEnd | None = None) -> None:
         """Settle what is open as cancelled."""
         for work in self.works.values():
-            self.cancel(work, reason)
+            self.cancel(work, reason, end)
 
     def cancel_one(self, message: CancelTask) -> bool:
         """Settle one task as cancelled; return whether it was open."""
@@ -488,6 +515,8 @@ class ProcessorActor(KeepingActor):
             self.give_back(work, over=True)
         else:
             self.stop_call(work)
+        if end is TaskEnd.DEADLINE and work.task.reason:
+            reason = f"{reason}; before that: {work.task.reason}"
         self.settle(work, TaskState.CANCELLED, reason, end)
 
     def complete(self, work: Work, picture: Picture, *, kept: bool = False) -> None:
@@ -500,6 +529,7 @@ class ProcessorActor(KeepingActor):
         """Settle a task without a picture."""
         work.task = work.task.to(state, at=self.system.clock.now, reason=reason, end=end)
         self.tell_settled(work)
+        self.report_late(work.task)
 
     def tell_settled(self, work: Work, **fields: Any) -> None:
         """Tell hosts and the writer, or the regeneration session, that a task has settled."""
@@ -549,6 +579,7 @@ class ProcessorActor(KeepingActor):
             final=final,
         )
 
-    def timeout_reason(self) -> str:
+    def timeout_reason(self) -> Reason:
         """Return why a call that took too long has failed."""
-        return f"the generator took longer than {self.settings.generation_timeout:g} s"
+        reason = f"the generator took longer than {self.settings.generation_timeout:g} s"
+        return Reason(reason, reason)

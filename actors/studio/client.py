@@ -113,6 +113,12 @@ class SequencerClient:
         """Return the stream of a message that was opened last, unless its session has ended."""
         return self._newest.get(message_id)
 
+    @property
+    def open_streams(self) -> list[Stream]:
+        """The streams whose sessions have not ended."""
+        with self.lock:
+            return list(self._streams.values())
+
     def check_not_streamed(self, message_id: str, instead: str) -> None:
         """Raise `MessageBusy` if a message is being streamed; `instead` tells what to do."""
         stream = self._newest.get(message_id)

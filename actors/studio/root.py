@@ -1,10 +1,10 @@
 """The root of a studio's actors: starts the shared actors, supervises them, and closes.
 
-Hears `CloseStudio` from the edge, `SessionsOver` or `SessionsLeft` from the sequencer, `ActorEnded`
-from all that it started; tells the sequencer `CloseStudio` or `FailSessions`, the limiter
-`HostCallsGone`. Started by the studio. Starts recorder, limiter, caller and sequencer, and ends
-them in reverse. If one of them fails, all sessions fail with the cause, and the studio
-closes.
+Hears `CloseStudio` and `InterruptSessions` from the edge, which it passes on to the sequencer,
+`SessionsOver` or `SessionsLeft` from the sequencer, `ActorEnded` from all that it started; tells
+the sequencer `FailSessions`, the limiter `HostCallsGone`. Started by the studio. Starts recorder,
+limiter, caller and sequencer, and ends them in reverse. If one of them fails, all sessions fail
+with the cause, and the studio closes.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from limner.messages.session.lifecycle import OpenStream, Regenerate, SessionEnd
 from limner.messages.studio.protocol import (
     CloseStudio,
     FailSessions,
+    InterruptSessions,
     ReportStatus,
     SessionsLeft,
     SessionsOver,
@@ -64,7 +65,7 @@ class StudioActor(LimnerActor):
     def on_receive(self, message: object) -> Any:
         """Handle one message."""
         match message:
-            case CloseStudio():
+            case CloseStudio() | InterruptSessions():
                 self.sequencer.tell(message)
             case SessionsOver():
                 self.over = True

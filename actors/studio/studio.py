@@ -9,15 +9,17 @@ from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
 import pykka
 
+from limner.actors.base import LimnerActor
 from limner.actors.context import StudioContext
 from limner.actors.event_log import EventLog
 from limner.actors.generators.opening import open_generator
-from limner.actors.generators.protocol import GeneratorLike
+from limner.actors.generators.protocol import Generator, GeneratorLike
 from limner.actors.limiter.handle import Limiter, threads_of
 from limner.actors.picture_maker import PictureMaker, lane_of
 from limner.actors.recorder import LogFile
 from limner.actors.stores.opening import open_store
 from limner.actors.stores.protocol import Store
+from limner.actors.studio import close_at_exit
 from limner.actors.studio.client import SequencerClient
 from limner.actors.studio.control_calls import ControlCalls
 from limner.actors.studio.picture_calls import PictureCalls
@@ -26,12 +28,19 @@ from limner.actors.studio.root import StudioActor
 from limner.actors.studio.stream_calls import StreamCalls
 from limner.actors.studio.subscriptions import Subscriptions
 from limner.actors.studio.text_edits import TextEdits
-from limner.actors.system import ActorEnded, ConcurrentFuture, PooledFuture, System, concurrent
-from limner.messages.errors import LimnerError, StudioClosed, describe
+from limner.actors.system import (
+    ActorEnded,
+    ConcurrentFuture,
+    PooledFuture,
+    System,
+    concurrent,
+    context,
+)
+from limner.messages.errors import CloseRefused, LimnerError, StudioClosed, describe
 from limner.messages.limiter.settings import LaneSettings
 from limner.messages.settings import Settings
 from limner.messages.status import StudioStatus
-from limner.messages.studio.protocol import CloseStudio, ReportStatus
+from limner.messages.studio.protocol import CloseStudio, InterruptSessions, ReportStatus
 from limner.messages.validation import check_lane, group_of, is_name
 
 P = ParamSpec("P")
@@ -165,18 +174,44 @@ class Studio:
             pictures=settings.pictures,
             pictures_url=settings.pictures_url,
         )
-        file = None if settings.events is None else LogFile(settings.events)
         self._own_system = system is None
         self._system = system or System()
         self._lock = self._system.lock()
+        self._client: SequencerClient | None = None
+        self._cause: BaseException | None = None
         self._ended: PooledFuture[None] = self._system.future(about="the end of the studio")
-        self._log = EventLog(self._system.clock, on=file is not None)
+        self._log = EventLog(self._system.clock, on=settings.events is not None)
+        file: LogFile | None = None
+        try:
+            file = None if settings.events is None else LogFile(settings.events)
+            self._start(made, lane, file)
+        except BaseException:
+            self._leave()
+            if file is not None and self._log.recorder is None:
+                file.close()
+            raise
+        if self._system.real:
+            close_at_exit.add(self)
+
+    def _start(self, made: Generator, lane: str, file: LogFile | None) -> None:
+        """Start the studio's actors.
+
+        Args:
+            made: the generator.
+            lane: that it names.
+            file: of the event log.
+
+        Raises:
+            StudioClosed: if one of them fails at once.
+        """
+        settings = self.settings
+        name = f"-{self._system.new_id()[:8]}"  # others may be on the system
         if self._own_system:
             self._system.on_dead_letter = self._dead_letter
-        name = "" if system is None else f"-{self._system.new_id()[:8]}"  # others may be on it
+            name = ""
         pools = self._open_pools(name)
         store_pool = f"store:{name}" if getattr(self._store, "blocks", True) else None
-        context = StudioContext(
+        shared = StudioContext(
             log=self._log,
             settings=settings,
             store=self._store,
@@ -192,17 +227,12 @@ class Studio:
             edit_pool=f"store:{name}",
             host_function_pool=f"change:{name}",
         )
-        self._client: SequencerClient | None = None
-        self._cause: BaseException | None = None
-        self._root = self._system.start(StudioActor, context, file)
+        self._root = self._system.start(StudioActor, shared, file)
         self._system.watch(self._root, self._root_ended)
         try:
             limiter, caller, sequencer = self._root.ask(ReportStatus())
         except pykka.ActorDeadError:
             self._ended.get()
-            self._leave()
-            if file is not None and self._log.recorder is None:
-                file.close()
             raise StudioClosed(
                 f"the studio could not be opened: {describe(self._cause)}"
             ) from self._cause
@@ -232,6 +262,7 @@ class Studio:
             workers.open_pool(pool, threads_of(lanes.get(lane, unbounded)))
         workers.open_pool(f"store:{name}", STORE_THREADS)
         workers.open_pool(f"change:{name}", CHANGE_THREADS)
+        self._own_pools = (*pools.values(), f"store:{name}", f"change:{name}")
         return pools
 
     def status(self) -> StudioStatus:
@@ -267,7 +298,27 @@ class Studio:
         """Interrupt unfinished streams, wait for all sessions, and stop every actor and thread.
 
         Closing again waits for the same end.
+
+        Raises:
+            CloseRefused: if it is called by what it would wait for: a future's callback, a
+                generator, a host's call or change. The studio stays open.
         """
+        self._check_may_wait()
+        self._begin_close()
+        self._ended.get()
+        self._leave()
+
+    def _check_may_wait(self) -> None:
+        """Raise `CloseRefused` on a thread of the studio's own."""
+        actor = context.actor
+        own_actor = isinstance(actor, LimnerActor) and actor.log is self._log
+        if own_actor or self._system.workers.runs(self._own_pools):
+            raise CloseRefused(
+                "the studio cannot be closed from within a generator, a host's call, or a future's "
+                "callback, since closing waits for that; call close() from another thread"
+            )
+
+    def _begin_close(self) -> None:
         assert self._client is not None
         streams = self._client.close()
         if streams is not None:
@@ -275,8 +326,32 @@ class Studio:
                 if not stream.ended:
                     stream.interrupt()
             self._root.deliver(CloseStudio())
-        self._ended.get()
-        self._leave()
+
+    def close_within(self, seconds: float) -> list[str]:
+        """Close as `close` does, and wait for a bounded time; for the end of a program.
+
+        What has not ended after half of it is written with the pictures that are finished.
+
+        Args:
+            seconds: to wait at most.
+
+        Returns:
+            A few words for each streamed message that was not finished when this was called, and
+            is not written as it should be.
+        """
+        client = self._client
+        assert client is not None
+        streams = client.open_streams
+        self._begin_close()
+        for _ in range(2):
+            with suppress(pykka.Timeout):
+                self._ended.get(timeout=seconds / 2)
+                self._leave()
+                break
+            self._root.deliver(InterruptSessions())
+        return [
+            words for stream in streams if (words := close_at_exit.unfinished(stream)) is not None
+        ]
 
     def _leave(self) -> None:
         """Wait for the end of the event log, and close what the studio opened."""
@@ -290,6 +365,11 @@ class Studio:
             self._client.finish_callbacks()
         if self._own_system:
             self._system.close(self.settings.grace)
+        close_at_exit.discard(self)
+        self._close_store()
+
+    def _close_store(self) -> None:
+        """Close the store, once, if the studio has opened it."""
         with self._lock:
             closing, self._own_store = self._own_store, False
         if closing:

@@ -4,6 +4,7 @@ from concurrent.futures import Future as ConcurrentFuture
 
 from limner.actors.system.actor import PooledActor
 from limner.actors.system.clock import Clock, Timer
+from limner.actors.system.context import context
 from limner.actors.system.future import PooledFuture, concurrent
 from limner.actors.system.outlet import Outlet, close_all
 from limner.actors.system.reference import PooledRef
@@ -35,5 +36,6 @@ __all__ = [
     "Timer",
     "close_all",
     "concurrent",
+    "context",
     "current_system",
 ]

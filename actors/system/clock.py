@@ -6,6 +6,7 @@ import heapq
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 from limner.actors.system.reference import PooledRef
@@ -115,10 +116,10 @@ class Clock:
                 return timer
             first = self._timers.add(due, timer)
             if self._thread is None:
-                self._thread = threading.Thread(
-                    target=self._run, name=f"{self._name}-timer", daemon=True
-                )
-                self._thread.start()
+                thread = threading.Thread(target=self._run, name=f"{self._name}-timer", daemon=True)
+                with suppress(RuntimeError):  # the interpreter ends: none can be started any more
+                    thread.start()
+                    self._thread = thread
             elif first:
                 self._changed.notify()
         return timer

@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
@@ -186,7 +186,11 @@ class Dispatcher:
         self._started += 1
         carrier = _Carrier(self, f"{self._name}-dispatcher-{self._started}")
         self._carriers[carrier] = None
-        carrier.start()
+        try:
+            carrier.start()
+        except RuntimeError:  # the interpreter ends, and no thread can be started any more
+            del self._carriers[carrier]
+            return False
         return True
 
     def _overlook(self) -> None:
@@ -196,10 +200,12 @@ class Dispatcher:
             while self._add_if_short():
                 pass
             if self._watcher is None:
-                self._watcher = threading.Thread(
+                watcher = threading.Thread(
                     target=self._watch_over, name=f"{self._name}-watcher", daemon=True
                 )
-                self._watcher.start()
+                with suppress(RuntimeError):  # as above
+                    watcher.start()
+                    self._watcher = watcher
             self._watch.set()
 
     def _watch_over(self) -> None:

@@ -41,6 +41,9 @@ class System:
         max_threads: dispatcher threads at most, those counted that block.
     """
 
+    real = True
+    """Whether it uses threads and the time of day; a simulated one does not."""
+
     def __init__(self, name: str = "limner", *, threads: int = 1, max_threads: int = 64) -> None:
         dispatcher = Dispatcher(self, threads=threads, max_threads=max_threads, name=name)
         self._equip(name, Clock(name), Workers(name), dispatcher)

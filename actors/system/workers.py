@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from time import monotonic
 from typing import Any, NamedTuple, Protocol
 
@@ -215,12 +215,23 @@ class _Pool(Pool):
                 worker = self.parked.pop()
                 worker.woken = True
                 worker.parking.release()
-            elif len(self.threads) < self.limit:
+                return
+            if len(self.threads) < self.limit:
                 self.waking = True
                 self.started += 1
                 worker = _Worker(self, f"{self.name}-{self.started}")
                 self.threads[worker] = None
-                worker.start()
+                try:
+                    worker.start()
+                except RuntimeError:  # the interpreter ends: none can be started any more
+                    self.waking = False
+                    del self.threads[worker]
+            if self.threads:
+                return
+        while self.calls:
+            call = self.calls.popleft()
+            if call.begin(threading.current_thread()):
+                call.perform()
 
     def next_call(self, worker: _Worker) -> Call | None:
         """Return the next call, waiting for one; `None` at the end."""
@@ -292,6 +303,15 @@ class Workers:
     def abandoned(self) -> int:
         """How many threads are lost to calls that have not come back."""
         return sum(len(pool.abandoned) for pool in self._pools.values())
+
+    def runs(self, pools: Collection[str]) -> bool:
+        """Return whether the calling thread is one of those of some pools.
+
+        Args:
+            pools: their names.
+        """
+        pool = getattr(threading.current_thread(), "pool", None)
+        return pool is not None and any(self._pools.get(name) is pool for name in pools)
 
     def open_pool(self, name: str, threads: int) -> None:
         """Open a pool of at most `threads` threads, or raise its limit to them if it is open."""

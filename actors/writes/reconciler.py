@@ -49,6 +49,10 @@ class Reconciler:
         if since is not None:
             passed = (self._system.clock.now - since) / 1_000_000
             self._start(message_id, max(0.0, after - passed))
+        return self.edit(message_id)
+
+    def edit(self, message_id: str) -> EditText:
+        """Return a reconciling that nobody waits for."""
         change = partial(reconcile, message_id=message_id, notation=self._settings.notation)
         return EditText(
             edit_id=self._system.new_id(),

@@ -2,12 +2,12 @@
 
 Hears `OpenStream`, `Regenerate`, `ApplyNow`, `EditText`, `HoldWrites`, `ReleaseWrites`,
 `ClearWrites`, `ReportPending`, `CancelSession`, `ReportProgress` and `ReportStatus` from hosts, and
-all of `messages/session/control.py` that is for it; `TasksEnded` from processors, `RequestTurn`
-from writers, `AwaitEdits` and `SessionEnded` from sessions, `EditEnded` from edits,
-`ReconcileDue` from its timers, `ActorEnded` of all that it started; `CloseStudio` and
-`FailSessions` from the root. Starts a session or an edit when its `MessageQueue` says that it may
-begin; tells writers `TurnGiven`, regeneration sessions what they gather, the limiter `SessionGone`,
-the root `SessionsOver`, or `SessionsLeft` if it fails.
+all of `messages/session/control.py` that is for it; `TasksEnded` and `PictureLate` from processors,
+`RequestTurn` from writers, `AwaitEdits` and `SessionEnded` from sessions, `EditEnded` from edits,
+`ReconcileDue` from its timers, `ActorEnded` of all that it started; `CloseStudio`,
+`InterruptSessions` and `FailSessions` from the root. Starts a session or an edit when its
+`MessageQueue` says that it may begin; tells writers `TurnGiven`, regeneration sessions what they
+gather, the limiter `SessionGone`, the root `SessionsOver`, or `SessionsLeft` if it fails.
 
 Started by the root, once a studio. Ends by itself once the studio closes and nothing is left to be
 written. Sessions and edits fail alone; if it fails itself, all of them fail, and the studio closes.
@@ -66,6 +66,7 @@ from limner.messages.status import Pending, Progress
 from limner.messages.studio.protocol import (
     CloseStudio,
     FailSessions,
+    InterruptSessions,
     ReportOwners,
     ReportStatus,
     SessionsLeft,
@@ -79,6 +80,7 @@ from limner.messages.writes.protocol import (
     EditsOver,
     EditText,
     HoldWrites,
+    PictureLate,
     ReconcileDue,
     ReleaseWrites,
     ReportPending,
@@ -116,6 +118,7 @@ OfOneMessage = (
     | EditText
     | EditEnded
     | ReconcileDue
+    | PictureLate
     | HoldWrites
     | ReleaseWrites
     | CancelSession
@@ -148,6 +151,7 @@ class SequencerActor(LimnerActor):
         self.control = SessionControl(self.sessions, self.queues)
         self.ended = EndedMessages()
         self.closing = False
+        self.interrupting = False
         self.cause: BaseException | None = None
 
     def on_stop(self) -> None:
@@ -174,6 +178,8 @@ class SequencerActor(LimnerActor):
                 self.actor_ended(message)
             case CloseStudio():
                 self.close()
+            case InterruptSessions():
+                self.interrupt()
             case FailSessions():
                 self.fail(message.cause)
             case ReportStatus():
@@ -223,6 +229,8 @@ class SequencerActor(LimnerActor):
                 self.edit_ended(message)
             case ReconcileDue():
                 self.reconcile(message.message_id)
+            case PictureLate() if not self.closing:
+                queue.queue_edit(self.reconciler.edit(message.message_id))
             case HoldWrites():
                 self.log_write_event("writes_held", message_id=message.message_id)
                 queue.hold(message.future)
@@ -353,6 +361,8 @@ class SequencerActor(LimnerActor):
         self.sessions[opening.message_id] = self.session_of[ref] = session
         if self.closing:
             ref.tell(StudioCloses())
+        if self.interrupting:
+            self.interrupt_session(session)
 
     def cancel(self, operation: Operation, why: CancelReason) -> None:
         """Fail the future of what will not be done."""
@@ -531,6 +541,23 @@ class SequencerActor(LimnerActor):
             queue.close()
             self.carry_out(message_id)
         self.leave_if_done()
+
+    def interrupt(self) -> None:
+        """Have each text written with what is finished, also those whose sessions begin later."""
+        self.interrupting = True
+        for session in self.sessions.values():
+            self.interrupt_session(session)
+
+    def interrupt_session(self, session: LiveSession) -> None:
+        """Have the text of a session written with what is finished."""
+        opening = session.opening
+        if isinstance(opening, OpenStream):
+            opening.stream.interrupt()
+            return
+        future = self.system.future()
+        session.ref.tell(
+            ApplyNow(name="", message_id=opening.message_id, waits=False, future=future)
+        )
 
     def fail(self, cause: BaseException) -> None:
         """End all sessions as failed, because a shared actor has failed."""

@@ -440,7 +440,7 @@ LANES = Conversation(
             "circuit_open",
             "The lane's back end fails again and again, so the lane grants nothing for a while.",
             ("limiter",),
-            (LANE, FAILURES_IN_A_ROW),
+            (LANE, FAILURES_IN_A_ROW, Field("error", str, "The last failure.", always=False)),
         ),
         EventType(
             "circuit_half_open",

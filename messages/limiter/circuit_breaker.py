@@ -2,7 +2,8 @@
 
 After Nygard, *Release It!* (2007). While it is closed, all calls go. A number of failures in a row
 opens it, and no call goes for a while. Then it is half-open: one call goes as a probe, whose end
-closes it or opens it again. No clock: `now` is passed in, in microseconds.
+closes it or opens it again. What waits is dropped once several probes in a row have failed, so that
+nothing waits for a back end that is gone. No clock: `now` is passed in, in microseconds.
 """
 
 from typing import Literal
@@ -20,6 +21,8 @@ class Circuit:
 
     Attributes:
         failures_in_a_row: until now.
+        failed_probes: how many probes in a row have failed.
+        failed_at: when the last call has failed.
         until: `pause` after the last failure. An open circuit lets a probe go then; a closed one
             may be forgotten then.
         probe: the number of the call that goes while it is half-open.
@@ -27,6 +30,8 @@ class Circuit:
     """
 
     __slots__ = (
+        "failed_at",
+        "failed_probes",
         "failures",
         "failures_in_a_row",
         "last",
@@ -42,6 +47,8 @@ class Circuit:
         self.pause = pause
         self.state: State = "closed"
         self.failures_in_a_row = 0
+        self.failed_probes = 0
+        self.failed_at = 0
         self.until = 0
         self.probe: int | None = None
         self.last = last
@@ -74,8 +81,19 @@ class Circuit:
         self.probe = None
         if failed:
             self.failures_in_a_row += 1
-            self.until = now + self.pause
+            self.failed_at, self.until = now, now + self.pause
+            if self.state != "closed":
+                self.failed_probes += 1
             if self.state != "closed" or self.failures_in_a_row >= self.failures:
                 self.state, self.last_before_open = "open", self.last
         elif failed is not None:
-            self.state, self.failures_in_a_row = "closed", 0
+            self.state, self.failures_in_a_row, self.failed_probes = "closed", 0, 0
+
+    def gave_up_at(self, patience: int | None) -> int | None:
+        """Return when the last of too many probes has failed; `None` if they are not too many.
+
+        Args:
+            patience: how many in a row may fail, with the last one; `None` for any number.
+        """
+        given_up = patience is not None and self.state == "open" and self.failed_probes >= patience
+        return self.failed_at if given_up else None

@@ -6,6 +6,7 @@ from pydantic import Field, SkipValidation
 
 from limner.messages.base import Message, Value
 from limner.messages.limiter.settings import LaneSettings
+from limner.messages.status import LaneState
 
 
 class UpdateLane(Message):
@@ -86,6 +87,8 @@ class LaneReport(Value):
         state: `open`, `paused`, `resting` (its circuit is open, since its back end has failed
             again and again), `probing` (one call goes, to see whether it still fails), `draining`
             or `stopped`.
+        failures: how many calls in a row have failed, of those that the circuit breaker counts.
+        last_error: how the last one of them failed; `None` if the last call has not failed.
         counts: how many requests wait, how many slots are out, and how many there were of each
             other end: granted, released, revoked, expired, dropped, withdrawn.
         weight_out: summed weight of the slots that are out.
@@ -96,13 +99,15 @@ class LaneReport(Value):
     """
 
     settings: LaneSettings
-    state: Literal["open", "paused", "resting", "probing", "draining", "stopped"]
+    state: LaneState
     counts: dict[str, int]
     weight_out: int
     reservoir: int | None
     ahead: tuple[tuple[int, int], ...]
     waiting: tuple[WaitingRequest, ...]
     held_for: float | None
+    failures: int = 0
+    last_error: str | None = None
 
     def forecast(self, priority: int) -> float | None:
         """Return the seconds that a request would wait here, about; `None` if that is not known.

@@ -8,6 +8,7 @@ that does not fit yet is not passed by lighter ones behind it.
 from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
+from limner.messages.errors import Reason
 from limner.messages.limiter.circuit_breaker import Circuit
 from limner.messages.limiter.leases import Leases, Slot
 from limner.messages.limiter.overflow import overflow
@@ -28,17 +29,20 @@ class Drop(NamedTuple):
         request: which.
         refusal: why.
         lane: the name of the lane that refused it: its own, or one upstream of that.
+        detail: what more there is to say, in words for everybody.
     """
 
     request: RequestSlot
     refusal: Refusal
     lane: str
+    detail: str = ""
 
     @property
     def reason(self) -> str:
         """The refusal as prose; with the lane's name, if that is not the request's own."""
         prose: str = self.refusal.value
-        return prose if self.lane == self.request.lane else f"{prose} in lane {self.lane}"
+        where = "" if self.lane == self.request.lane else f" in lane {self.lane}"
+        return f"{prose}{where}{f': {self.detail}' if self.detail else ''}"
 
 
 class Answer(NamedTuple):
@@ -61,6 +65,7 @@ class Lane:
     Attributes:
         leases: the slots that are out.
         granted: how many slots were granted.
+        last_error: how the last call failed that counts for the circuit breaker.
         in_use: whether a request came since `lane_idle` was told last; its set of lanes keeps it.
     """
 
@@ -80,6 +85,7 @@ class Lane:
         self.paused_until: float | None = None
         self.ending: Literal["draining", "stopped"] | None = None
         self.circuit: Circuit | None = None
+        self.last_error: Reason | None = None
         self.granted = granted
         self._queue = RequestQueue(_micros(settings.ageing))
         self._reservoir = Reservoir(settings, now)
@@ -286,8 +292,12 @@ class Lane:
         return expired
 
     def drop_overdue(self, now: int) -> list[Drop]:
-        """Drop the requests that waited for `max_wait`, and those that can never fit any more."""
-        dropped: list[Drop] = []
+        """Drop the requests that waited for `max_wait`, and those that wait in vain.
+
+        In vain wait those that can never fit any more, and those that wait for a back end since
+        before `circuit_patience` probes of it failed.
+        """
+        dropped = self._drop_at_open_circuit()
         if self._reservoir.left is not None and not self.halted(now):
             self._reservoir.fill(now)
             while (head := self._queue.best()) is not None and self._never_fits(head.request):
@@ -296,6 +306,24 @@ class Lane:
             limit = now - round(self.settings.max_wait * MICROSECONDS)
             while (oldest := self._queue.oldest()) is not None and oldest.queued_at <= limit:
                 dropped.append(self._drop(oldest.request, Refusal.MAX_WAIT))
+        return dropped
+
+    def _drop_at_open_circuit(self) -> list[Drop]:
+        """Drop what waits for a back end that fails again and again, with its last error."""
+        dropped: list[Drop] = []
+        circuit = self.circuit
+        if circuit is None:
+            return dropped
+        given_up = circuit.gave_up_at(self.settings.circuit_patience)
+        if given_up is None:
+            return dropped
+        last = f", the last one: {self.last_error.public}" if self.last_error else ""
+        detail = (
+            f"the circuit of lane {self.name!r} is open after "
+            f"{circuit.failures_in_a_row} failures in a row{last}"
+        )
+        while (oldest := self._queue.oldest()) is not None and oldest.queued_at <= given_up:
+            dropped.append(self._drop(oldest.request, Refusal.CIRCUIT_OPEN, detail))
         return dropped
 
     def update(self, settings: LaneSettings, now: int, *, refill: bool = False) -> list[Drop]:
@@ -440,9 +468,9 @@ class Lane:
             penalty = 15 * self.settings.min_time or 5
         self._blocked_until = now + round(penalty * MICROSECONDS)
 
-    def _drop(self, request: RequestSlot, refusal: Refusal) -> Drop:
+    def _drop(self, request: RequestSlot, refusal: Refusal, detail: str = "") -> Drop:
         self.withdraw(request.request_id)
-        return Drop(request, refusal, self.name)
+        return Drop(request, refusal, self.name, detail)
 
     def _grant(self, request: RequestSlot, now: int, waited: int) -> Slot:
         self.granted += 1

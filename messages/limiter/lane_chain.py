@@ -28,6 +28,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from limner.messages.errors import Reason
 from limner.messages.limiter.blocked_owners import BlockedOwners
 from limner.messages.limiter.holders import Holders
 from limner.messages.limiter.lane import Drop, Lane
@@ -38,6 +39,9 @@ from limner.messages.limiter.refusal import Refusal
 from limner.messages.limiter.request_queue import QueuedRequest
 from limner.messages.limiter.steps import LaneStep, Step
 from limner.messages.limiter.topology import Topology
+
+LEASE_ENDED = Reason(*2 * ("the call held its slot for longer than its lane's lease",))
+"""How a call has failed whose slot has expired."""
 
 
 class LaneChain:
@@ -172,7 +176,7 @@ class LaneChain:
         self._offers.remove(offer)
         own = offer.queued.request
         offer.lane.withdraw(own.request_id)
-        self.drop(offer.lane, Drop(own, drop.refusal, drop.lane))
+        self.drop(offer.lane, Drop(own, drop.refusal, drop.lane, drop.detail))
 
     def check(self, lane: Lane) -> None:
         """Check a lane at the next `settle`."""
@@ -241,6 +245,8 @@ class LaneChain:
         """End the slots and requests of a lane whose time is over."""
         for slot in lane.expire_slots(now):
             failed = True if slot.revoked_for is None else None
+            if failed:
+                lane.last_error = LEASE_ENDED
             self._end_slot(lane, slot.id, failed, now, expired=slot)
         for drop in lane.drop_overdue(now):
             self.drop(lane, drop)

@@ -6,6 +6,7 @@ No clock: `now` is passed in, in microseconds.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from typing import Any
 
 from limner.messages.limiter.lane import Lane
 from limner.messages.limiter.lane_chain import LaneChain
@@ -65,6 +66,8 @@ class LaneSet:
         lane = self._chain.release(message.slot_id, message.failed, now)
         if lane is None:
             return
+        if message.error is not None:
+            lane.last_error = message.error
         if message.retry_after is not None and lane.settings.adapt:
             seconds = min(message.retry_after, lane.settings.pause_maximum)
             if seconds > 0:
@@ -253,8 +256,10 @@ class LaneSet:
         else:
             self._circuits[lane.name] = state
         failures = 0 if lane.circuit is None else lane.circuit.failures_in_a_row
-        event = f"circuit_{state.replace('-', '_')}"
-        self._steps.append(LaneStep(event, lane, {"failures": failures}))
+        fields: dict[str, Any] = {"failures": failures}
+        if state == "open" and lane.last_error is not None:
+            fields["error"] = lane.last_error.full
+        self._steps.append(LaneStep(f"circuit_{state.replace('-', '_')}", lane, fields))
 
     def _add_drained(self, lanes: Collection[Lane]) -> None:
         """Add that an ending lane is drained, if it is idle and so are those downstream."""

@@ -3,6 +3,7 @@
 from pydantic import Field
 
 from limner.messages.base import Address, Message
+from limner.messages.errors import Reason
 from limner.messages.limiter.refusal import Refusal
 
 
@@ -72,6 +73,8 @@ class ReleaseSlot(Message):
     slot_id: str
     failed: bool | None = None
     """Whether the back end failed; `None` if the call does not tell."""
+    error: Reason | None = None
+    """How the call failed, if its back end did."""
     retry_after: float | None = None
     """Seconds after which the back end asks to be called again."""
 

@@ -21,6 +21,9 @@ class Refusal(Enum):
     MAX_WAIT = "waited too long"
     """It waited for `max_wait`."""
 
+    CIRCUIT_OPEN = "its back end fails again and again"
+    """`circuit_patience` probes of the circuit breaker in a row have failed since it came."""
+
     DRAINING = "the lane is draining"
     """The lane refuses new requests; what waits is still granted."""
 

@@ -17,6 +17,9 @@ Strategy = Literal["leak", "overflow_priority", "overflow", "block"]
 Weight = Annotated[int, Field(ge=0, le=1_000_000_000)]
 
 
+Patience = Annotated[int | None, Field(ge=1, le=1_000_000)]
+
+
 LaneName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
 
 
@@ -97,6 +100,9 @@ class LaneSettings(Value):
 
     circuit_seconds: Seconds = 30
     """Seconds after which an open circuit lets one call go, as a probe."""
+
+    circuit_patience: Patience = 2
+    """Probes in a row that fail before the requests that wait are dropped; `None` is no limit."""
 
     behind: LaneName | None = None
     """The lane whose slot a request must have too; the same for all the life of a lane."""

@@ -5,7 +5,7 @@ from typing import Any
 from pydantic import Field, SkipValidation
 
 from limner.messages.base import Message
-from limner.messages.tasks import Task
+from limner.messages.tasks import Task, TaskEnd
 
 
 class PromptDetected(Message):
@@ -42,6 +42,7 @@ class CancelTasks(Message):
     """monitor, session → processor: settle what is open as cancelled, for this reason."""
 
     reason: str
+    end: TaskEnd | None = None
 
 
 class WindDown(Message):

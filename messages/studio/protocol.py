@@ -12,6 +12,10 @@ class ReportOwners(Message):
     """studio → sequencer: the reply is for whom each session is, the newest of a message first."""
 
 
+class InterruptSessions(Message):
+    """studio → root → sequencer: write each text with what is finished, and cancel the rest."""
+
+
 class ReportStatus(Message):
     """studio → root, sequencer, limiter: asked by the edge.
 

@@ -121,6 +121,12 @@ class ReportPending(Message):
     future: SkipValidation[Any] = Field(repr=False)
 
 
+class PictureLate(Message):
+    """processor → sequencer: a picture was kept that its session has not waited for."""
+
+    message_id: str
+
+
 class ReconcileDue(Message):
     """sequencer's timer → sequencer: a text was written a while ago."""
 

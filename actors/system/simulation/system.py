@@ -128,6 +128,8 @@ class SimulatedSystem(System):
     clock: VirtualClock
     dispatcher: Scheduler
 
+    real = False
+
     def __init__(
         self,
         seed: int | str = 0,
