@@ -322,7 +322,7 @@ class Lane:
             f"the circuit of lane {self.name!r} is open after "
             f"{circuit.failures_in_a_row} failures in a row{last}"
         )
-        while (oldest := self._queue.oldest()) is not None and oldest.queued_at <= given_up:
+        while (oldest := self._queue.oldest()) is not None and oldest.queued_at < given_up:
             dropped.append(self._drop(oldest.request, Refusal.CIRCUIT_OPEN, detail))
         return dropped
 

@@ -46,6 +46,7 @@ class PlainCircuit:
     def __init__(self):
         self.state, self.row, self.until, self.probe = "closed", 0, 0, None
         self.opened, self.went = 0, {}
+        self.failed_probes = []  # when they failed, since it was closed
 
     def allows(self, now):
         return self.state == "closed" or (now >= self.until and self.probe is None)
@@ -60,6 +61,10 @@ class PlainCircuit:
         if went < self.opened or (self.state != "closed" and root != self.probe):
             return
         self.probe = None
+        if failed and self.state != "closed":
+            self.failed_probes.append(now)
+        elif failed is False:
+            self.failed_probes = []
         if failed is not None:
             self.row = self.row + 1 if failed else 0
         if failed:
@@ -69,6 +74,13 @@ class PlainCircuit:
             self.opened += 1
         elif failed is False:
             self.state = "closed"
+
+    def waits_in_vain(self, asked, settings):
+        """Return whether a request is to be dropped that has waited since then."""
+        if self.state != "open" or settings.circuit_patience is None:
+            return False
+        probes = len(self.failed_probes)
+        return probes >= settings.circuit_patience and asked < self.failed_probes[-1]
 
 
 class SeenLane(PlainLane):
@@ -327,9 +339,9 @@ class SeenLanes:
         assert drop.request is request
         if drop.lane != lane.name:
             assert drop.lane in [other.name for other in chain[1:]]
-            assert drop.reason == f"{refusal.value} in lane {drop.lane}"
+            assert drop.reason.startswith(f"{refusal.value} in lane {drop.lane}")
             return
-        assert drop.reason == refusal.value
+        assert drop.reason.partition(": ")[0] == refusal.value
         wait = next((waiting for waiting in lane.waiting if waiting.request is request), None)
         of_owner = [waiting for waiting in lane.waiting if waiting.request.owner == request.owner]
         if refusal in AT_ONCE:
@@ -345,6 +357,8 @@ class SeenLanes:
                 assert now - wait.asked >= micros(settings.max_wait)
             case Refusal.BLOCKED:
                 lane.block(now)
+            case Refusal.CIRCUIT_OPEN:
+                assert lane.circuit.waits_in_vain(wait.asked, settings)
             case _:
                 assert refusal.value in [f"the lane is {other.ending}" for other in chain]
 
@@ -401,6 +415,11 @@ class SeenLanes:
             assert all(out.expires_at > now for out in lane.leases)
             if settings.max_wait is not None:
                 assert all(now - wait.asked < micros(settings.max_wait) for wait in lane.waiting)
+            if lane.circuit is not None:
+                in_vain = [
+                    lane.circuit.waits_in_vain(wait.asked, settings) for wait in lane.waiting
+                ]
+                assert not any(in_vain)
             for wait in lane.waiting:
                 most = [each.settings.max_concurrent for each in lane.chain()]
                 assert all(each is None or wait.request.weight <= each for each in most)
@@ -480,9 +499,8 @@ class Driven:
         self.lanes.request(slot_request(name, lane, **wanted), self.now)
         return self.done()
 
-    def give(self, name, failed=None, retry_after=None):
-        slot_id = self.slots[name].id
-        message = ReleaseSlot(slot_id=slot_id, failed=failed, retry_after=retry_after)
+    def give(self, name, failed=None, **said):
+        message = ReleaseSlot(slot_id=self.slots[name].id, failed=failed, **said)
         self.lanes.release(message, self.now)
         return self.done()
 

@@ -123,7 +123,9 @@ class TestGenerators:
 
         one = open_simulated(generator=failing(Mute()), attempts=1)
         (failure,) = one.studio.illustrate("m", TEXT).get().failures
-        assert failure.reason == "Mute: (it cannot say what it was)"
+        assert failure.reason == "the generator failed (Mute); the event log says more"
+        (logged,) = one.events("generation_failed")
+        assert logged["reason"] == "Mute: (it cannot say what it was)"
         works_after(one)
 
     def test_a_call_that_takes_too_long_is_retried(self, open_simulated, works_after):
@@ -178,10 +180,15 @@ class TestGenerators:
         assert one.events("task_settled", kept=True)
         assert len(one.events("generation_started")) == 1
 
-    def test_a_generator_that_hangs_past_the_deadline_times_the_session_out(
+    def test_a_session_past_its_deadline_writes_nothing_if_so_set(
         self, open_simulated, works_after
     ):
-        one = open_simulated(seconds={"a": 60 * MINUTES}, deadline=300, generation_timeout=3_600)
+        one = open_simulated(
+            seconds={"a": 60 * MINUTES},
+            deadline=300,
+            generation_timeout=3_600,
+            write_at_deadline=False,
+        )
         future = one.studio.illustrate("m", TEXT)
         with pytest.raises(SessionTimedOut) as caught:
             future.get()
@@ -191,13 +198,14 @@ class TestGenerators:
         assert 300 <= one.between("session_sealed", "write_skipped") < 300 + one.SOON
         works_after(one)
 
-    def test_what_is_finished_at_the_deadline_is_written_if_so_set(self, open_simulated):
-        one = open_simulated(
-            seconds={"slow": 60 * MINUTES}, latency=quick, deadline=300, write_at_deadline=True
-        )
+    def test_what_is_finished_at_the_deadline_is_written(self, open_simulated):
+        one = open_simulated(seconds={"slow": 60 * MINUTES}, latency=quick, deadline=300)
         text = '<!--img-prompt="fast"--><!--img-prompt="slow"-->'
         result = one.studio.illustrate("m", text).get()
         assert one.prompts_of(result.pictures) == ["fast"]
+        (failure,) = result.failures
+        assert failure.prompt == "slow"
+        assert failure.reason.startswith("it was not finished 300 s after the text's end")
         assert 300 <= one.between("session_sealed", "text_written") < 300 + one.SOON
 
 

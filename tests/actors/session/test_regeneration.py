@@ -625,7 +625,7 @@ def test_the_story_of_a_regenerated_message_can_be_read(open_written):
 
 
 def test_a_session_that_regenerates_past_its_deadline_writes_nothing(open_written):
-    one = open_written(slots=1, deadline=30, generation_timeout=1_000)
+    one = open_written(slots=1, deadline=30, generation_timeout=1_000, write_at_deadline=False)
     one.painter.seconds = 500
     future = one.studio.regenerate("m", one.roof)
     with pytest.raises(TimeoutError):

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.laneset_model import Driven, PlainCircuit, granted, lane_events
 
+from limner.messages.errors import Reason
 from limner.messages.limiter.circuit_breaker import Circuit
 from limner.messages.limiter.settings import LaneSettings
 
@@ -141,6 +142,72 @@ def test_a_probe_that_ends_without_an_outcome_lets_another_go():
     assert granted(driven.give("probe", failed=None)) == ["next"]
     lines = driven.give("next", failed=False)
     assert lane_events(lines, "image") == ["circuit_closed"]
+
+
+def fail_probe(driven, name, *, at, **said):
+    assert granted(driven.at(at)) == [name]
+    return driven.give(name, failed=True, **said)
+
+
+def test_what_waits_is_dropped_once_a_second_probe_in_a_row_has_failed():
+    driven = failing()
+    driven.ask("second")
+    driven.ask("waits")
+    assert "request_dropped" not in str(fail_probe(driven, "probe", at=10))
+    driven.ask("waits too")
+    lines = fail_probe(
+        driven, "second", at=20, error=Reason("it is down", "http://10.0.0.7 is down")
+    )
+    reason = (
+        "its back end fails again and again: the circuit of lane 'image' is open after 4 failures "
+        "in a row, the last one: it is down"
+    )
+    for name in ("waits", "waits too"):
+        assert f"request_dropped image {name}: {reason}" in lines
+    assert driven["image"].waiting == 0
+
+
+def test_what_comes_after_the_last_probe_waits_for_the_next_one():
+    driven = failing(circuit_patience=1)
+    fail_probe(driven, "probe", at=10)
+    assert driven.ask("new") == ["slot_requested image new"]
+    assert granted(driven.at(20)) == ["new"]
+    driven.ask("next")
+    assert granted(driven.give("new", failed=False)) == ["next"]
+
+
+def test_with_no_patience_set_nothing_is_dropped():
+    driven = failing(circuit_patience=None)
+    for number in range(20):
+        driven.ask(f"i{number}")
+    fail_probe(driven, "probe", at=10)
+    for number in range(19):
+        fail_probe(driven, f"i{number}", at=10 * number + 20)
+    assert driven["image"].waiting == 1
+
+
+def test_a_probe_that_succeeds_ends_the_row_of_failed_ones():
+    driven = failing()
+    driven.ask("second")
+    fail_probe(driven, "probe", at=10)
+    assert granted(driven.at(20)) == ["second"]
+    driven.give("second", failed=False)
+    driven = failing()
+    assert driven["image"].circuit.failed_probes == 0
+
+
+def test_what_waits_behind_a_lane_that_has_given_up_is_dropped_with_it():
+    driven = Driven(
+        image={"circuit_failures": 1, "circuit_seconds": 10, "circuit_patience": 1},
+        a={"behind": "image"},
+    )
+    driven.ask("failed")
+    driven.give("failed", failed=True)
+    driven.ask("probe")
+    driven.ask("a1", "a")
+    lines = fail_probe(driven, "probe", at=10)
+    assert any(line.startswith("request_dropped a a1") for line in lines)
+    assert driven["a"].waiting == driven["image"].waiting == 0
 
 
 @pytest.mark.parametrize("failed", [True, False])

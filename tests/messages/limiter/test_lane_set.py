@@ -59,6 +59,7 @@ def lane_values(draw, revokes=False):
         "pause_maximum": 4,
         "circuit_failures": draw(st.integers(1, 3)),
         "circuit_seconds": draw(st.sampled_from([0.5, 3])),
+        "circuit_patience": draw(st.sampled_from([1, 2, None])),
     }
 
 
