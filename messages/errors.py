@@ -1,5 +1,6 @@
 """The errors that Limner raises. Each says what was wrong and what to do."""
 
+import os
 import re
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -49,8 +50,16 @@ def reason_of(error: BaseException, *, what: str = "the generator") -> Reason:
     full = describe(error)
     if isinstance(error, GenerationFailed):
         return Reason(full, full)
-    kind = wellformed(type(error).__name__)[:80]
-    return Reason(f"{what} failed ({kind}); the event log says more", full)
+    return Reason(f"{what} failed ({_kind(error)}); the event log says more", full)
+
+
+def _kind(error: BaseException) -> str:
+    """Return what kind of error it is, in the words of its class or of the operating system."""
+    cause = error if isinstance(error, OSError) else error.__cause__
+    if isinstance(cause, OSError) and isinstance(cause.errno, int):
+        return os.strerror(cause.errno)
+    kind = next(kind for kind in type(error).__mro__ if not kind.__name__.startswith("_"))
+    return wellformed(kind.__name__)[:80]
 
 
 def masked(text: str) -> str:

@@ -19,7 +19,7 @@ from limner.actors.context import StudioContext
 from limner.actors.picture_maker import Made, Unkept
 from limner.actors.session.work import Work
 from limner.actors.system import Call, CallReturned, PooledRef
-from limner.messages.errors import StoreFailed, describe
+from limner.messages.errors import Reason, StoreFailed, reason_of
 from limner.messages.limiter.control import PauseLane
 from limner.messages.limiter.protocol import ReleaseSlot
 from limner.messages.pictures import Picture
@@ -85,11 +85,12 @@ class KeepingActor(MessageActor):
             hung: whether the store did not come back in time.
         """
         made, error = unkept
+        reason = Reason(str(error), str(error)) if hung else reason_of(error, what="the store")
         if work.timer is not None:
             work.timer.cancel()
         work.call, work.timer, work.made = None, None, made
         keeping = work.keeping = (work.keeping or Keeping(made.at)).failed(
-            describe(error), hung=hung, hopeless=not may_be_kept_later(error)
+            reason, hung=hung, hopeless=not may_be_kept_later(error)
         )
         settled = work.task.state.final
         pause = None if settled else self.pause_before(keeping)
@@ -97,7 +98,7 @@ class KeepingActor(MessageActor):
             "keep_failed",
             task_id=work.task.id,
             picture_id=made.picture.id,
-            reason=keeping.reason,
+            reason=keeping.reason.full,
             tries=keeping.tries,
             delay=None if pause is None else round(pause, 6),
         )
@@ -114,7 +115,7 @@ class KeepingActor(MessageActor):
                 PauseLane(
                     lane=self.maker.lane,
                     seconds=pause,
-                    reason=f"a picture cannot be kept: {keeping.reason}",
+                    reason=f"a picture cannot be kept: {keeping.reason.full}",
                 )
             )
         work.timer = self.system.clock.after(
@@ -137,7 +138,7 @@ class KeepingActor(MessageActor):
         work.made = None
         self.give_back(work, over=True, failed=False)
         if not work.task.state.final:
-            self.log_failure(work.task, keeping.failure, final=True)
+            self.log_failure(work.task, keeping.logged, final=True)
             self.settle(work, TaskState.FAILED, keeping.failure)
 
     def keep_due(self, message: KeepDue) -> None:

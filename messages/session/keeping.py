@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from limner.messages.errors import UnknownMessage, may_be_retried
+from limner.messages.errors import Reason, UnknownMessage, may_be_retried
 from limner.messages.session.backoff import backoff
 
 MIN_PAUSE = 0.1
@@ -32,17 +32,17 @@ class Keeping(NamedTuple):
         made_at: when the picture was made, in microseconds of the system's clock.
         tries: how many tries have failed.
         hung: how many of them did not come back in time.
-        reason: why the last one failed, in one line.
+        reason: why the last one failed.
         hopeless: whether another try cannot succeed.
     """
 
     made_at: int
     tries: int = 0
     hung: int = 0
-    reason: str = ""
+    reason: Reason = Reason("", "")
     hopeless: bool = False
 
-    def failed(self, reason: str, *, hung: bool = False, hopeless: bool = False) -> Keeping:
+    def failed(self, reason: Reason, *, hung: bool = False, hopeless: bool = False) -> Keeping:
         """Return what is known after one more try has failed."""
         return Keeping(self.made_at, self.tries + 1, self.hung + hung, reason, hopeless)
 
@@ -61,5 +61,10 @@ class Keeping(NamedTuple):
 
     @property
     def failure(self) -> str:
-        """Why the task has no picture, though one was made."""
-        return f"its picture was made but could not be kept: {self.reason}"
+        """Why the task has no picture, though one was made; in words for everybody."""
+        return f"its picture was made but could not be kept: {self.reason.public}"
+
+    @property
+    def logged(self) -> str:
+        """The same for the event log, in full."""
+        return f"its picture was made but could not be kept: {self.reason.full}"

@@ -107,37 +107,6 @@ def test_with_no_patience_set_the_deadline_writes_the_text(open_with):
     assert any("the generator failed (ConnectionError)" in f.reason for f in result.failures)
 
 
-@pytest.mark.parametrize("placeholders", [False, True])
-def test_a_picture_that_comes_after_the_deadline_is_placed_by_itself(open_simulated, placeholders):
-    one = open_simulated(
-        seconds={"slow": 400},
-        deaf=["slow"],
-        latency=lambda lane, tag: 1_000,
-        generation_timeout=3_600,
-        placeholders=placeholders,
-    )
-    text = 'a <!--img-prompt="slow"--> b'
-    result = one.studio.illustrate("m", text).get()
-    assert [failure.prompt for failure in result.failures] == ["slow"]
-    one.until("text_edited")
-    assert one.events("generation_late")
-    written, _ = one.store.load("m")
-    assert written.count("<img") == 1
-    assert "data-limner-failed" not in written
-    (edited,) = one.events("text_edited")
-    assert len(edited["placed"]) == 1
-
-
-def test_a_picture_whose_last_call_took_too_long_is_placed_when_it_comes(open_simulated):
-    one = open_simulated(
-        seconds={"slow": 400}, deaf=["slow"], latency=lambda lane, tag: 1_000, attempts=1
-    )
-    result = one.studio.illustrate("m", '<!--img-prompt="slow"-->').get()
-    assert [failure.state for failure in result.failures] == ["failed"]
-    one.until("text_edited")
-    assert one.store.load("m")[0].count("<img") == 1
-
-
 def test_a_late_picture_of_an_interrupted_message_is_not_placed_by_itself(open_simulated):
     one = open_simulated(seconds={"slow": 400}, deaf=["slow"], latency=lambda lane, tag: 1_000)
     stream = one.studio.stream("m")

@@ -136,7 +136,9 @@ class TestFails:
         one = open_on()
         one.store.__class__ = type("Odd", (Disk,), {"keep": lambda self, task, data, picture: None})
         (failure,) = one.studio.illustrate("m", TEXT).get().failures
-        assert "the store's keep gave NoneType, not a Picture" in failure.reason
+        assert "the store failed (TypeError)" in failure.reason
+        (logged,) = one.events("generation_failed")
+        assert "the store's keep gave NoneType, not a Picture" in logged["reason"]
 
 
 class TestHangs:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from limner.messages.errors import GenerationFailed, StoreFailed, UnknownMessage
+from limner.messages.errors import GenerationFailed, Reason, StoreFailed, UnknownMessage
 from limner.messages.session.keeping import MIN_PAUSE, Keeping, may_be_kept_later
 
 tries = st.lists(st.booleans(), max_size=30)
@@ -14,7 +14,7 @@ bounds = {"base": st.floats(0, 60), "limit": st.floats(0, 60), "jitter": st.floa
 def after(hangs: list[bool]) -> Keeping:
     keeping = Keeping(7)
     for hung in hangs:
-        keeping = keeping.failed("the disk is full", hung=hung)
+        keeping = keeping.failed(Reason("the disk is full", "the disk is full"), hung=hung)
     return keeping
 
 
