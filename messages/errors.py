@@ -1,6 +1,5 @@
 """The errors that Limner raises. Each says what was wrong and what to do."""
 
-import os
 import re
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -54,10 +53,11 @@ def reason_of(error: BaseException, *, what: str = "the generator") -> Reason:
 
 
 def _kind(error: BaseException) -> str:
-    """Return what kind of error it is, in the words of its class or of the operating system."""
+    """Return what kind of error it is, in the operating system's words or by its class."""
     cause = error if isinstance(error, OSError) else error.__cause__
-    if isinstance(cause, OSError) and isinstance(cause.errno, int):
-        return os.strerror(cause.errno)
+    told = cause.strerror if isinstance(cause, OSError) and type(cause.errno) is int else None
+    if isinstance(told, str) and re.fullmatch(r"[A-Za-z ,'()-]{1,100}", told):
+        return told
     kind = next(kind for kind in type(error).__mro__ if not kind.__name__.startswith("_"))
     return wellformed(kind.__name__)[:80]
 

@@ -9,30 +9,44 @@ from __future__ import annotations
 import atexit
 import os
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import pykka
 
 from limner.messages.errors import LimnerError, describe
 from limner.messages.pictures import Illustrated
+from limner.messages.settings import Settings
 
 if TYPE_CHECKING:
     from limner.actors.session.stream import Stream
-    from limner.actors.studio.studio import Studio
 
-_open: dict[Studio, int] = {}
+
+class OpenStudio(Protocol):
+    """What is closed at the end: a studio."""
+
+    @property
+    def settings(self) -> Settings:
+        """All that it was told."""
+        ...
+
+    def close_within(self, seconds: float) -> list[str]:
+        """Close, within a time; return what is not as it should be."""
+        ...
+
+
+_open: dict[OpenStudio, int] = {}
 _SHOWN = 20
 """Messages that are named at most."""
 
 
-def add(studio: Studio) -> None:
+def add(studio: OpenStudio) -> None:
     """Close a studio at the end of the program, unless it is closed before."""
     if not _open:
         atexit.register(_close_all)
     _open[studio] = os.getpid()
 
 
-def discard(studio: Studio) -> None:
+def discard(studio: OpenStudio) -> None:
     """Forget a studio that is closed."""
     if _open.pop(studio, None) is not None and not _open:
         atexit.unregister(_close_all)
