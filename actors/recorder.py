@@ -124,6 +124,7 @@ class RecorderActor(LimnerActor):
         self.seq = 0
         self.gathered_from = 1
         self.lost_from: int | None = None
+        self.failing = False
         self.outlets: dict[Outlet[Record], EventFilter] = {}
         self.owners = Owners()
 
@@ -193,9 +194,15 @@ class RecorderActor(LimnerActor):
         try:
             self.file.commit()
         except OSError as error:
-            logger.warning("the event log cannot be written: %s", error)
+            if not self.failing:  # a full disk is told once, and not at each event
+                self.failing = True
+                logger.warning("the event log cannot be written: %s", error)
             if self.lost_from is None and self.gathered_from <= self.seq:
                 self.lost_from = self.gathered_from
+        else:
+            if self.failing and self.gathered_from <= self.seq:
+                self.failing = False
+                logger.warning("the event log is written again; it names what is lost of it")
         self.gathered_from = self.seq + 1
 
     def on_failure(self, *_: object) -> None:

@@ -191,11 +191,16 @@ class SessionFailed(LimnerError):
     Args:
         message: what happened, in one line.
         cause: the exception that ended the actor.
+        text: the text that could not be written, without its pictures, so that it is not lost;
+            `None` if there was none, or it stands in the store as it was.
     """
 
-    def __init__(self, message: str, *, cause: BaseException | None = None) -> None:
+    def __init__(
+        self, message: str, *, cause: BaseException | None = None, text: str | None = None
+    ) -> None:
         super().__init__(message)
         self.cause = cause
+        self.text = text
         self.__cause__ = cause
 
 

@@ -110,7 +110,7 @@ class SessionLifecycle(MessageActor):
             case WriteSkipped():
                 self.write_skipped(message)
             case WriteFailed():
-                self.fail(message.error)
+                self.fail(message.error, text=message.text)
             case ActorEnded():
                 self.child_ended(message)
             case _:
@@ -193,10 +193,12 @@ class SessionLifecycle(MessageActor):
                 )
                 self.end("timed_out", error=error)
 
-    def fail(self, cause: BaseException) -> None:
-        """End as failed, with what is finished kept."""
+    def fail(self, cause: BaseException, *, text: str | None = None) -> None:
+        """End as failed, with what is finished kept, and the text that was not written."""
         error = SessionFailed(
-            f"the session of message {self.message_id!r} failed: {describe(cause)}", cause=cause
+            f"the session of message {self.message_id!r} failed: {describe(cause)}",
+            cause=cause,
+            text=text,
         )
         self.end("failed", error=error)
 

@@ -179,13 +179,18 @@ class WriterActor(MessageActor):
             self.overdue.cancel()
         result: Illustrated = returned.value
         if returned.error is not None:
-            self.session.tell(WriteFailed(error=returned.error))
+            self.session.tell(WriteFailed(error=returned.error, text=self.text))
         elif result.written:
             self.session.tell(TextWritten(result=result))
         elif result.unwritten is Unwritten.GONE:
             self.session.tell(WriteSkipped(reason="gone", result=result))
         else:
             self.session.tell(WriteSkipped(reason="unchanged", result=result))
+
+    @property
+    def text(self) -> str | None:
+        """The text that was streamed, so that it is not lost with a write that fails."""
+        return self.totals.text if isinstance(self.totals, StreamSealed) else None
 
     def write_overdue(self) -> None:
         """Wait no longer for a store that does not come back."""
@@ -196,7 +201,7 @@ class WriterActor(MessageActor):
                 f"the store has not come back from the write of message {self.message_id!r} "
                 f"in {seconds:g} s; the text may still be written"
             )
-            self.session.tell(WriteFailed(error=error))
+            self.session.tell(WriteFailed(error=error, text=self.text))
 
     def cancel(self) -> None:
         """Write nothing, unless it is too late for that."""

@@ -59,6 +59,28 @@ class FileStore:
         self._swept = False
         sweep(self._directory)
 
+    def check_message_id(self, message_id: str) -> None:
+        """Check whether an id can be one of a text; whether there is such a file is not.
+
+        Raises:
+            UnknownMessage: if it is no plain file name.
+        """
+        try:
+            length = len(message_id.encode())
+        except UnicodeEncodeError:
+            length = 0
+        if (
+            not 0 < length <= tables.MAX_MESSAGE_ID
+            or message_id in {".", ".."}
+            or _NOT_IN_A_NAME.search(message_id)
+            or Path(message_id).name != message_id
+            or message_id.casefold().startswith(".limner")  # the registry, and temporary files
+        ):
+            raise UnknownMessage(
+                f"{message_id[:40]!r} names no text: it takes the plain name of a file, of 1 to "
+                f"{tables.MAX_MESSAGE_ID} bytes, no control characters, no .limner in front"
+            )
+
     def load(self, message_id: str) -> tuple[str, Version] | None:
         """Return a file's text and its version, or `None` if there is no such file.
 
@@ -212,21 +234,7 @@ class FileStore:
                 self._database.close()
 
     def _path(self, message_id: str) -> Path:
-        try:
-            length = len(message_id.encode())
-        except UnicodeEncodeError:
-            length = 0
-        if (
-            not 0 < length <= tables.MAX_MESSAGE_ID
-            or message_id in {".", ".."}
-            or _NOT_IN_A_NAME.search(message_id)
-            or Path(message_id).name != message_id
-            or message_id.casefold().startswith(".limner")  # the registry, and temporary files
-        ):
-            raise UnknownMessage(
-                f"{message_id[:40]!r} names no text: it takes the plain name of a file, of 1 to "
-                f"{tables.MAX_MESSAGE_ID} bytes, no control characters, no .limner in front"
-            )
+        self.check_message_id(message_id)
         # a symbolic link is followed, so that its target is replaced and not the link
         return Path(os.path.realpath(self._directory / message_id))
 

@@ -1,6 +1,6 @@
 """The methods of a store: `Store` for streaming, `RegistryStore` for all calls."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol, TypeGuard
 
 from limner.messages.pictures import Picture
@@ -14,6 +14,8 @@ class Store(Protocol):
 
     They are called on worker threads, several at one time. Every method may block. A store whose
     attribute `blocks` is false says that none does; then they are not called on worker threads.
+    A store whose ids have a form of their own, such as names of files, may have a method
+    `check_message_id`; see `id_check`.
     Any exception but those named here counts as a failure of the store. `RegistryStore` adds the
     methods that regenerating, refining and reconciling need. A store may also have a method
     `picture_path(picture)`, which returns the file of a kept picture; events name it. The suite in
@@ -108,6 +110,16 @@ class RegistryStore(Store, Protocol):
     def prompts_of(self, picture_id: str) -> Sequence[Prompt]:
         """Return the prompts of all messages that a picture belongs to, in any order."""
         ...
+
+
+def id_check(store: Store) -> Callable[[str], object] | None:
+    """Return what a store refuses ids with that can name no message of it; `None` if it takes all.
+
+    A store may have a method `check_message_id(message_id)`, which raises `UnknownMessage` for such
+    an id. It is called by the thread that calls the studio, so it never blocks.
+    """
+    check = getattr(store, "check_message_id", None)
+    return check if callable(check) else None
 
 
 _OF_THE_REGISTRY = ("registry", "add", "prompt", "pictures_of", "prompts_of")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 from weakref import WeakSet
@@ -10,6 +11,7 @@ from limner.actors.session.outcomes import OnPicture, Outcome, Outcomes
 from limner.actors.session.stream import Stream
 from limner.actors.system import Outlet, PooledFuture, PooledRef, System, close_all
 from limner.messages.errors import MessageBusy, StudioClosed
+from limner.messages.validation import message_id_of
 
 
 class SequencerClient:
@@ -18,9 +20,17 @@ class SequencerClient:
     Args:
         sequencer: the actor.
         system: what it runs on.
+        check_message_id: raises `UnknownMessage` for an id that the store refuses, if it does.
     """
 
-    def __init__(self, sequencer: PooledRef[Any], system: System) -> None:
+    def __init__(
+        self,
+        sequencer: PooledRef[Any],
+        system: System,
+        *,
+        check_message_id: Callable[[str], object] | None = None,
+    ) -> None:
+        self._check_message_id = check_message_id
         self.sequencer = sequencer
         self.system = system
         self.lock = system.lock()
@@ -31,6 +41,17 @@ class SequencerClient:
         self._streams: dict[str, Stream] = {}
         self._newest: dict[str, Stream] = {}
         self._callbacks: WeakSet[Outlet[Outcome]] = WeakSet()  # gone once they are called no more
+
+    def message_id(self, given: object) -> str:
+        """Return a message id, if it is one that the store may have.
+
+        Raises:
+            UnknownMessage: if it is none.
+        """
+        message_id = message_id_of(given)
+        if self._check_message_id is not None:
+            self._check_message_id(message_id)
+        return message_id
 
     def future(self, about: str) -> PooledFuture[Any]:
         """Return a future, named by what it is about."""

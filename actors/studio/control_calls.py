@@ -27,7 +27,7 @@ from limner.messages.session.control import (
 from limner.messages.session.lifecycle import OpenStream
 from limner.messages.session_status import SessionStatus, TaskStatus, session_status
 from limner.messages.tasks import Task
-from limner.messages.validation import message_id_of, owner_of, priority_of, task_id_of
+from limner.messages.validation import owner_of, priority_of, task_id_of
 
 Found = tuple[SessionRecord, bool, tuple[Task, ...]]
 """A session, whether it is sealed, and its tasks."""
@@ -80,7 +80,7 @@ class ControlCalls:
             SettingsInvalid: if `owner` cannot be one.
             StudioClosed: if the studio is closed.
         """
-        message_id = None if message_id is None else message_id_of(message_id)
+        message_id = None if message_id is None else self._client.message_id(message_id)
         owner = owner_of(owner)
         return tuple(
             self._status(task)
@@ -119,7 +119,7 @@ class ControlCalls:
             UnknownMessage: if the id cannot be one.
             StudioClosed: if the studio is closed.
         """
-        message_id = message_id_of(message_id)
+        message_id = self._client.message_id(message_id)
         future = self._client.future(f"the session of message {message_id!r}")
         self._send(AwaitSession(message_id=message_id, future=future), future)
         return future
@@ -139,7 +139,7 @@ class ControlCalls:
             UnknownMessage: if the id cannot be one.
             StudioClosed: if the studio is closed.
         """
-        message_id = message_id_of(message_id)
+        message_id = self._client.message_id(message_id)
         future = self._client.future(f"the cancelling of message {message_id!r}")
         with self._client.lock:
             for stream in self._client.streams(message_id=message_id):
@@ -212,7 +212,7 @@ class ControlCalls:
             SettingsInvalid: if the priority cannot be one.
             StudioClosed: if the studio is closed.
         """
-        message_id = message_id_of(message_id)
+        message_id = self._client.message_id(message_id)
         self._send(SetPriority(message_id=message_id, priority=priority_of(priority)))
 
     # How it is found out

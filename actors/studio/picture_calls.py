@@ -22,7 +22,7 @@ from limner.messages.settings import Settings
 from limner.messages.text import regenerate as requests
 from limner.messages.text.mark_editor import MarkEditor
 from limner.messages.unicode import wellformed
-from limner.messages.validation import message_id_of, owner_of, priority_of
+from limner.messages.validation import owner_of, priority_of
 
 SOURCES = ("manual", "model")
 
@@ -161,7 +161,7 @@ class PictureCalls:
         Raises:
             UnknownMessage, StudioClosed: as `stream` does.
         """
-        message_id = message_id_of(message_id)
+        message_id = self._client.message_id(message_id)
         future = self._client.future(f"the regenerations of message {message_id!r}")
         name = self._client.system.new_id()
         self._client.send(
@@ -229,7 +229,7 @@ class PictureCalls:
             UnknownMessage: if the id cannot be one.
             SettingsInvalid: if the store keeps no registry.
         """
-        return self._registry_store().registry(message_id_of(message_id))
+        return self._registry_store().registry(self._client.message_id(message_id))
 
     def _regenerate(
         self,
@@ -241,7 +241,7 @@ class PictureCalls:
     ) -> pykka.Future[Illustrated]:
         self._registry_store()
         callback = check_on_picture(on_picture)
-        message_id = message_id_of(message_id)
+        message_id = self._client.message_id(message_id)
         about = f"a regeneration of message {message_id!r}"
         future = self._client.future(about)
         outcomes = callback and Outcomes(self._client.system, future, about)

@@ -17,7 +17,6 @@ from limner.messages.pictures import Placement
 from limner.messages.session.lifecycle import ReportProgress
 from limner.messages.status import Progress
 from limner.messages.text.marks import find_marks
-from limner.messages.validation import message_id_of
 
 T = TypeVar("T")
 
@@ -52,7 +51,7 @@ class ProgressCalls:
             StoreFailed: if the store cannot be read.
             StudioClosed: if the studio is closed.
         """
-        message_id = message_id_of(message_id)
+        message_id = self._client.message_id(message_id)
         with self._client.lock:
             stream = self._client.stream_of(message_id)
         if stream is not None and not stream.future.done:
@@ -88,7 +87,7 @@ class ProgressCalls:
             StoreFailed: if the store cannot be read.
             StudioClosed: if the studio is closed.
         """
-        text = self._load(message_id_of(message_id))
+        text = self._load(self._client.message_id(message_id))
         if text is None:
             raise UnknownMessage(
                 f"the store has no text of message {message_id!r}; it has one once a session of "

@@ -13,7 +13,7 @@ from limner.messages.pictures import Illustrated
 from limner.messages.session.control import SetPriority
 from limner.messages.session.lifecycle import OpenStream
 from limner.messages.settings import Settings
-from limner.messages.validation import message_id_of, owner_of, priority_of
+from limner.messages.validation import owner_of, priority_of
 
 
 class StreamCalls:
@@ -125,7 +125,7 @@ class StreamCalls:
         owner = owner_of(owner)
         return OpenStream(
             session_id=session_id,
-            message_id=message_id_of(message_id),
+            message_id=client.message_id(message_id),
             owner=owner,
             priority=priority_of(priority),
             stream=Stream(

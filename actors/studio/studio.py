@@ -18,7 +18,7 @@ from limner.actors.limiter.handle import Limiter, threads_of
 from limner.actors.picture_maker import PictureMaker, lane_of
 from limner.actors.recorder import LogFile
 from limner.actors.stores.opening import open_store
-from limner.actors.stores.protocol import Store
+from limner.actors.stores.protocol import Store, id_check
 from limner.actors.studio import close_at_exit
 from limner.actors.studio.client import SequencerClient
 from limner.actors.studio.control_calls import ControlCalls
@@ -236,7 +236,9 @@ class Studio:
             raise StudioClosed(
                 f"the studio could not be opened: {describe(self._cause)}"
             ) from self._cause
-        self._client = client = SequencerClient(sequencer, self._system)
+        self._client = client = SequencerClient(
+            sequencer, self._system, check_message_id=id_check(self._store)
+        )
         if self._ended.done:  # the root has failed before there was anybody to tell
             client.fail_all(self._cause)
         self._streams = StreamCalls(client, settings)

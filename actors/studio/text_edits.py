@@ -28,7 +28,6 @@ from limner.messages.text.prompt_tags import PromptTags
 from limner.messages.text.reconcile import reconcile
 from limner.messages.text.tag_tracking import track_tags
 from limner.messages.unicode import wellformed
-from limner.messages.validation import message_id_of
 from limner.messages.writes.protocol import (
     Change,
     ClearWrites,
@@ -178,7 +177,7 @@ class TextEdits:
         Raises:
             UnknownMessage, StudioClosed: as `stream` does.
         """
-        message_id = message_id_of(message_id)
+        message_id = self._client.message_id(message_id)
         future = self._client.future(f"the hold of message {message_id!r}")
         self._client.send(HoldWrites(message_id=message_id, future=future), future)
         return future
@@ -189,7 +188,7 @@ class TextEdits:
         Raises:
             UnknownMessage, StudioClosed: as `stream` does.
         """
-        self._client.send(ReleaseWrites(message_id=message_id_of(message_id)))
+        self._client.send(ReleaseWrites(message_id=self._client.message_id(message_id)))
 
     def pending(self, message_id: str) -> Pending:
         """Return what waits to be written of a message.
@@ -197,7 +196,7 @@ class TextEdits:
         Raises:
             UnknownMessage, StudioClosed: as `stream` does.
         """
-        message_id = message_id_of(message_id)
+        message_id = self._client.message_id(message_id)
         future = self._client.future(f"what waits of message {message_id!r}")
         self._client.send(ReportPending(message_id=message_id, future=future), future)
         pending: Pending = future.get()
@@ -215,14 +214,14 @@ class TextEdits:
         Raises:
             UnknownMessage, StudioClosed: as `stream` does.
         """
-        message_id = message_id_of(message_id)
+        message_id = self._client.message_id(message_id)
         future = self._client.future(f"the clearing of message {message_id!r}")
         self._client.send(ClearWrites(message_id=message_id, future=future), future)
         cleared: int = future.get()
         return cleared
 
     def _edit(self, message_id: str, kind: EditKind, change: Change) -> pykka.Future[Illustrated]:
-        message_id = message_id_of(message_id)
+        message_id = self._client.message_id(message_id)
         future = self._client.future(f"the {kind} of message {message_id!r}")
         self._client.send(
             EditText(

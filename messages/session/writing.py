@@ -2,6 +2,8 @@
 
 from typing import Literal
 
+from pydantic import Field
+
 from limner.messages.base import Message
 from limner.messages.pictures import Illustrated, Picture
 from limner.messages.registry import Version
@@ -48,6 +50,12 @@ class WriteSkipped(Message):
 
 
 class WriteFailed(Message):
-    """writer → session: the store could not write; what was finished is kept."""
+    """writer → session: the store could not write; what was finished is kept.
+
+    Args:
+        error: why not.
+        text: that was streamed.
+    """
 
     error: BaseException
+    text: str | None = Field(default=None, repr=False)

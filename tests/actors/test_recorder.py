@@ -69,6 +69,9 @@ def test_a_full_disk_is_a_gap_that_the_log_names_and_no_failure(tmp_path):
         expected += 1
     assert gaps >= 1
     assert events[-1]["event"] == "studio_closed"
+    told = [line for line in done.stderr.splitlines() if "event log" in line]
+    assert ["cannot be written" in line for line in told] == [True, False]
+    assert "is written again" in told[1]
 
 
 def test_a_log_whose_last_line_was_cut_goes_on_on_a_line_of_its_own(tmp_path):

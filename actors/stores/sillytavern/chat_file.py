@@ -79,6 +79,14 @@ class ChatFileStore:
         self._last: tuple[tuple[Signature, Signature | None], Known] | None = None
         self._look_up(lambda known: known.header)
 
+    def check_message_id(self, message_id: str) -> None:
+        """Check whether an id can be one of a message; whether there is such a line is not.
+
+        Raises:
+            UnknownMessage: if it is no line number from 2.
+        """
+        _number(message_id)
+
     def load(self, message_id: str) -> tuple[str, Version] | None:
         """Return a message's text and its version, or `None` if the file ends before it.
 

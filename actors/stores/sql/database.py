@@ -42,6 +42,7 @@ class Database:
         self._timeout = timeout
         self._lock = Lock() if self._url.get_backend_name() == "sqlite" else None
         self._closed = False
+        self._file: tuple[Path, tuple[int, int]] | None = None
         self.writable = True
         if self._lock:
             self.name = f"SQLite file {self._url.database}"
@@ -55,6 +56,9 @@ class Database:
         except BaseException:
             self._engine.dispose()
             raise
+        path = Path(self._url.database or "")
+        if self._lock and (identity := _identity(path)) is not None:
+            self._file = path.absolute(), identity
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -71,11 +75,13 @@ class Database:
         """Yield a connection within a transaction that commits, or rolls back on an exception.
 
         Raises:
-            StoreFailed: if the database cannot be written, or stays locked for too long.
+            StoreFailed: if the database cannot be written, stays locked for too long, or was
+                deleted or replaced while it was open.
         """
         if self._lock and not self._lock.acquire(timeout=self._timeout):
             raise self._locked()
         try:
+            self._check_still_there()
             with self._transaction("BEGIN IMMEDIATE") as connection:
                 yield connection
         finally:
@@ -104,6 +110,19 @@ class Database:
         finally:
             if self._closed:
                 self._engine.dispose()
+
+    def _check_still_there(self) -> None:
+        """Check that a SQLite file has its name still; what is written else is lost with it."""
+        if self._file is None:
+            return
+        path, identity = self._file
+        found = _identity(path)
+        if found != identity:
+            what = "deleted" if found is None else "replaced by another file"
+            raise DatabaseGone(
+                f"{self.name} was {what} while it was open, so nothing can be written to it; "
+                "put it back, or open the studio anew"
+            )
 
     def _failure(self, error: SQLAlchemyError) -> StoreFailed:
         cause = error.orig if isinstance(error, DBAPIError) else error
@@ -243,6 +262,21 @@ class Database:
             else:
                 return
         raise self._locked()
+
+
+class DatabaseGone(StoreFailed):
+    """The file of a database was deleted or replaced while it was open."""
+
+    retryable = False
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Return what tells a file from another one of its name; `None` if there is none."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
 
 
 class _Locked(StoreFailed):

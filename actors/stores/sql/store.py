@@ -34,6 +34,14 @@ class SqlStore:
         self._pictures = pictures
         self._database = Database(url, timeout=timeout)
 
+    def check_message_id(self, message_id: str) -> None:
+        """Check whether an id can be one of a message; whether there is such a message is not.
+
+        Raises:
+            UnknownMessage: if it is empty, too long, or holds a NUL or half a surrogate pair.
+        """
+        _check(message_id)
+
     def load(self, message_id: str) -> tuple[str, Version] | None:
         """Return a message's text and its version, or `None` if there is none.
 

@@ -34,6 +34,7 @@ def test_pictures_of_a_session_that_failed_are_used_first_by_the_next(open_simul
     with pytest.raises(SessionFailed, match="the disk is full") as caught:
         one.studio.illustrate("m", TEXT).get()
     assert isinstance(caught.value.cause, StoreFailed)
+    assert caught.value.text == TEXT
     store.broken = False
     stream = one.studio.stream("m")
     one.let_pass(one.draw(2))  # the kept pictures are known before the prompt is, or after it
@@ -80,6 +81,7 @@ def test_a_store_that_always_conflicts_fails_its_session_alone(open_simulated, w
     with pytest.raises(SessionFailed) as caught:
         one.studio.illustrate("m", "text").get()
     assert isinstance(caught.value.cause, VersionConflict)
+    assert caught.value.text == "text"
     works_after(one)
 
 
@@ -112,6 +114,7 @@ def test_a_store_that_does_not_come_back_is_not_waited_for(
     with pytest.raises(SessionFailed, match=f"not come back from .* {hangs} ") as caught:
         one.studio.illustrate("m", TEXT).get()
     assert isinstance(caught.value.cause, StoreFailed)
+    assert caught.value.text == (TEXT if hangs == "write" else None)
     assert 60 <= one.time_of("session_ended") < 60 + one.SOON
     assert one.studio.status().abandoned == 1
     works_after(one)

@@ -3,6 +3,7 @@
 import html
 import re
 import sqlite3
+from pathlib import Path
 
 import pytest
 from PIL import Image
@@ -80,3 +81,32 @@ def test_a_hostile_prompt_reaches_the_text_only_escaped(open_studio, markup):
         alike = str.maketrans('<>"', "\u2039\u203a\u201d")
         assert html.unescape(alt) == hostile.translate(alike)
     assert result.text == f"before {tag}{put_in} after"
+
+
+@pytest.mark.parametrize("happens", ["deleted", "replaced"])
+@pytest.mark.parametrize("kind", ["sql", "files"])
+def test_a_database_that_is_gone_is_noticed_and_the_text_is_in_the_error(tmp_path, kind, happens):
+    path = tmp_path / ("chat.db" if kind == "sql" else ".limner.sqlite")
+    name = f"sqlite:///{path}" if kind == "sql" else f"files:{tmp_path}"
+    calls = []
+
+    def generate(task, cancelled):
+        calls.append(task.prompt)
+        return Instant().generate(task, cancelled)
+
+    text = '<!--img-prompt="a"--> text'
+    settings = Settings(store=name, pictures=tmp_path / "pictures")
+    with Studio.open(settings, generator=generate) as studio:
+        studio.illustrate("before", text).get(timeout=WAIT)
+        stream = studio.stream("m")
+        stream.feed(text)
+        for end in ("", "-wal", "-shm"):
+            Path(f"{path}{end}").unlink(missing_ok=True)
+        if happens == "replaced":
+            sqlite3.connect(path).close()
+            path.touch()
+        with pytest.raises(SessionFailed, match=f"was {happens}.* while it was open") as caught:
+            stream.finish().get(timeout=WAIT)
+        assert isinstance(caught.value.cause, StoreFailed)
+        assert caught.value.text == text
+    assert calls == ["a", "a"]
