@@ -23,7 +23,7 @@ from sqlalchemy import URL
 from limner.actors.stores.atomic_files import make_directory, sweep, sync_directory, write_temporary
 from limner.actors.stores.file_version import create, expect, read, version_of
 from limner.actors.stores.picture_files import PictureFiles
-from limner.actors.stores.sql import registry, tables
+from limner.actors.stores.sql import outputs, registry, tables
 from limner.actors.stores.sql import write_intents as notes
 from limner.actors.stores.sql.database import Database
 from limner.messages.errors import StoreFailed, UnknownMessage
@@ -133,12 +133,25 @@ class FileStore:
                 self._settle(message_id, version_of(held), held.decode(errors="replace"))
                 self._forget(message_id, note)
             raise
-        if links is not None and note is not None:
+        if self._registered():
             # the text is in place, whatever becomes of this; the next load finds out too
             with suppress(StoreFailed), self._registry().writing() as connection:
-                registry.settle(connection, message_id, links, text)
-                notes.forget(connection, message_id, note)
+                if links is not None and note is not None:
+                    registry.settle(connection, message_id, links, text)
+                    notes.forget(connection, message_id, note)
+                outputs.remember(connection, message_id, version)
         return version
+
+    def last_written(self, message_id: str) -> Version | None:
+        """Return the version of a text that was last written here; `None` if that is not known.
+
+        Raises:
+            StoreFailed: if the registry cannot be read.
+        """
+        if not self._registered():
+            return None
+        with self._registry().reading() as connection:
+            return outputs.last(connection, message_id)
 
     def keep(self, task: Task, data: bytes, picture: Picture) -> Picture:
         """Keep a finished picture: its file first, then its row in the registry.

@@ -15,7 +15,7 @@ import pykka
 from limner.actors import Settings, Studio
 from limner.actors.generators.protocol import GeneratorLike
 from limner.actors.stores import RegistryStore
-from limner.messages.errors import LimnerError, SessionCancelled
+from limner.messages.errors import LimnerError, SessionCancelled, StudioClosed
 from limner.messages.pictures import Illustrated
 from limner.messages.unicode import shown
 from limner.scripts.display import Display
@@ -36,6 +36,10 @@ from limner.scripts.signals import handling_signals
 
 GATHERING = 3_600
 """Seconds that a message gathers requests: `apply` writes it when all of them are made."""
+
+
+MAX_IN_A_ROW = 5
+"""Messages that may fail one after another before no more are begun, as on a disk that is full."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +80,8 @@ class Batch:
         self.interrupts = 0
         self.results: list[Illustrated] = []
         self.errors: list[LimnerError] = []
+        self.gave_up = False
+        self._in_a_row = 0
         self.display = display
         self._running: dict[str, RunningJob] = {}
         self._events: SimpleQueue[Any] = SimpleQueue()
@@ -91,7 +97,8 @@ class Batch:
     ) -> None:
         """Run jobs and wait until all have ended; fill `results` and `errors`.
 
-        After an error no more jobs are started.
+        A message that fails fails alone. After `MAX_IN_A_ROW` that fail one after another, or if
+        the studio closes, no more jobs are started, and `gave_up` is set.
 
         Args:
             name: of what is illustrated, for the display.
@@ -121,14 +128,14 @@ class Batch:
         characters, more = 0, True
         while more or self._running:
             # enough jobs to use each slot, yet few, so that the first messages are written soon
-            while more and len(self._running) < most and not (self.interrupts or self.errors):
+            while more and len(self._running) < most and not (self.interrupts or self.gave_up):
                 job = next(jobs, None)
                 if job is None:
                     more = False
                 else:
                     characters += job.characters
                     self._start(studio, job)
-            more = more and not (self.interrupts or self.errors)
+            more = more and not (self.interrupts or self.gave_up)
             if self._running:
                 self._next(studio)
                 self.display.refresh(characters)
@@ -166,11 +173,15 @@ class Batch:
             else:
                 results[id(result)] = result
         self.results += results.values()
-        self.errors += [
+        failed = [
             error
             for error in errors.values()
             if not (self.interrupts and isinstance(error, SessionCancelled))
         ]
+        self.errors += failed
+        self._in_a_row = 0 if results else self._in_a_row + bool(failed)
+        closed = any(isinstance(error, StudioClosed) for error in failed)
+        self.gave_up = self.gave_up or closed or self._in_a_row >= MAX_IN_A_ROW
 
     def _interrupt(self, studio: Studio) -> None:
         """Write what is finished; the second time, write nothing more."""
@@ -188,8 +199,8 @@ class Batch:
 def conclude(batch: Batch, document: Document, display: Display) -> int:
     """Print a summary of a batch, and return the exit status.
 
-    The status is 0 if all was written, 1 if nothing was written or an error ended the batch, 3 if
-    some pictures are missing, 130 if it was interrupted.
+    The status is 0 if all was written, 1 if nothing was written or the batch was given up, 3 if
+    some messages failed or some pictures are missing, 130 if it was interrupted.
     """
     result = merge(document.name, batch.results)
     for trouble in name_troubles(result, document.settings, failures=not display.names_failures):
@@ -205,8 +216,11 @@ def conclude(batch: Batch, document: Document, display: Display) -> int:
         display.error(f"nothing was written: {shown(str(result.reason), 300)}")
     if batch.interrupts:
         return INTERRUPTED
+    if batch.gave_up:
+        display.error("too much has failed; the rest was not begun. Run it again for that")
+        return FAILED
     if batch.errors:
-        return FAILED if result.written else status
+        return INCOMPLETE if result.written else status
     if not result.written:
         return FAILED
     return INCOMPLETE if is_incomplete(result) else DONE

@@ -141,21 +141,19 @@ def find_jobs(
 
     Args:
         document: the chat.
-        wanted: which messages.
-        broken: gets a line for each message that cannot be read.
+        wanted: which messages, and how.
+        broken: gets a line for each message that cannot be read, and is passed over.
         near_misses: gets what looks like a prompt tag and is none, by the message's id.
 
     Raises:
-        StoreFailed, TextTooLong: if the chat cannot be read.
+        StoreFailed: if the chat cannot be read.
     """
     only = {str(number) for number in wanted.messages}
     notation = document.settings.notation
     mode, only_missing = wanted.mode or "append", wanted.mode is None
     for message_id, text in document.messages(
-        broken=lambda error: broken.append(shown(str(error), 300))
+        lambda error: broken.append(shown(str(error), 300)), only=only
     ):
-        if only and message_id not in only:
-            continue
         registry = document.store.registry(message_id)
         tags = PromptTags(text, registry, message_id=message_id, notation=notation)
         near_misses[message_id] = find_near_misses(

@@ -10,7 +10,7 @@ from typing import cast
 
 from limner.actors.stores import PictureFiles, RegistryStore
 from limner.actors.stores.sillytavern.line_file import backup_of
-from limner.messages.errors import StoreFailed, TextTooLong
+from limner.messages.errors import LimnerError, StoreFailed, TextTooLong
 from limner.messages.pictures import Picture
 from limner.messages.registry import Registry
 from limner.messages.settings import Settings
@@ -60,27 +60,37 @@ class Document:
         return f". {shown(str(beside), 300)} is beside it"
 
     def messages(
-        self, broken: Callable[[StoreFailed], object] | None = None
+        self,
+        broken: Callable[[LimnerError], object] | None = None,
+        *,
+        only: Collection[str] = (),
     ) -> Iterator[tuple[str, str]]:
         """Yield the id and the text of each message; a text is one message.
 
         Args:
-            broken: is called with an error for each line of a chat that is no message.
+            broken: is called with an error for each line of a chat that is no message, and for each
+                message with more characters than the settings allow.
+            only: the ids of the messages that are meant; all if empty.
 
         Raises:
             StoreFailed: if the file cannot be read.
-            TextTooLong: if a message has more characters than the settings allow.
         """
-        for message_id, text in self._messages(broken):
-            if len(text) > self.settings.max_text:
-                raise TextTooLong(
-                    f"{self.called(message_id)} has {len(text):,} characters; Settings.max_text "
-                    f"(LIMNER_MAX_TEXT) allows {self.settings.max_text:,}"
+        for message_id, text in self._messages(None if only else broken):
+            if only and message_id not in only:
+                continue
+            if len(text) <= self.settings.max_text:
+                yield message_id, text
+            elif broken is not None:
+                broken(
+                    TextTooLong(
+                        f"{self.called(message_id)} is passed over: it has {len(text):,} "
+                        "characters; Settings.max_text (LIMNER_MAX_TEXT) allows "
+                        f"{self.settings.max_text:,}"
+                    )
                 )
-            yield message_id, text
 
     def _messages(
-        self, broken: Callable[[StoreFailed], object] | None
+        self, broken: Callable[[LimnerError], object] | None
     ) -> Iterator[tuple[str, str]]:
         if self.chat:
             from limner.actors.stores.sillytavern.chat_file import ChatFileStore

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +34,8 @@ def pictures(file: str, *, as_json: bool, config: Path | None, **given: Any) -> 
         given: fields of `Settings`.
 
     Returns:
-        The exit status: 0 done, 1 failed, 2 wrong use or input, 3 some lines of a chat are broken.
+        The exit status: 0 done, 1 failed, 2 wrong use or input, 3 some messages of a chat
+        cannot be read.
     """
     display = Display()
     broken: list[str] = []
@@ -44,7 +45,7 @@ def pictures(file: str, *, as_json: bool, config: Path | None, **given: Any) -> 
         paths = existing_paths(file, None, settings)
         with opened(paths, settings, chat=is_chat(file)) as document:
             sheets = list(
-                take_stock(document, broken=lambda error: broken.append(shown(str(error), LONG)))
+                take_stock(document, lambda error: broken.append(shown(str(error), LONG)))
             )
     except LimnerError as error:
         return report_error(error, display)
@@ -62,11 +63,17 @@ def pictures(file: str, *, as_json: bool, config: Path | None, **given: Any) -> 
     return INCOMPLETE if broken else DONE
 
 
-def take_stock(document: Document, *, broken: Any = None) -> Iterator[Sheet]:
+def take_stock(
+    document: Document, broken: Callable[[LimnerError], object] | None = None
+) -> Iterator[Sheet]:
     """Yield the inventory of each message of a file that holds prompts or pictures.
 
+    Args:
+        document: the file.
+        broken: is called with an error for each message that cannot be read, and is passed over.
+
     Raises:
-        StoreFailed, TextTooLong: if the file or its registry cannot be read.
+        StoreFailed: if the file or its registry cannot be read.
     """
     first = 1
     for message_id, text in document.messages(broken):

@@ -1,5 +1,7 @@
 """`limner reconcile`: puts back the pictures that another program has stripped from a file."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +9,7 @@ import pykka
 
 from limner.actors import Studio
 from limner.actors.settings import load_settings
-from limner.messages.errors import LimnerError, UnknownMessage
+from limner.messages.errors import LimnerError, StudioClosed, UnknownMessage
 from limner.messages.pictures import Illustrated
 from limner.messages.text.reconcile import reconcile as reconciled
 from limner.messages.unicode import shown
@@ -17,6 +19,7 @@ from limner.scripts.report import (
     DONE,
     INCOMPLETE,
     INTERRUPTED,
+    MAX_NAMED,
     few,
     report_error,
     result_of,
@@ -46,11 +49,12 @@ def reconcile(
 
     Returns:
         The exit status: 0 all stands where it should, 1 failed, 2 wrong use or input, 3 some
-        pictures could not be put back, 130 interrupted.
+        pictures could not be put back or some messages not read, 130 interrupted.
     """
     display = Display() if quiet else Lines()
     futures: list[pykka.Future[Illustrated]] = []
     results: list[Illustrated] = []
+    errors: list[LimnerError] = []
     try:
         settings = load_settings(config, **given)
         check_file(file)
@@ -63,19 +67,22 @@ def reconcile(
             if dry_run or not message_ids:
                 for message_id in message_ids:
                     step()
-                    results.append(preview(document, message_id))
+                    with failing_alone(errors):
+                        results.append(preview(document, message_id))
             else:
                 with Studio.open(
                     document.settings, store=document.store, generator="instant"
                 ) as studio:
                     for message_id in message_ids:
-                        futures.append(studio.reconcile(message_id))
-                        results.append(wait_for(document, futures[-1], message_id, step))
+                        with failing_alone(errors):
+                            futures.append(studio.reconcile(message_id))
+                            results.append(wait_for(document, futures[-1], message_id, step))
     except LimnerError as error:
         return report_error(error, display)
     except KeyboardInterrupt:
         tell_changed(file, futures, display)
         return INTERRUPTED
+    status = max([report_error(error, display) for error in errors[:MAX_NAMED]], default=DONE)
     back = [placement for result in results for placement in result.pictures]
     lost = [unplaced for result in results for unplaced in result.unplaced]
     for line in few([f"back    {placement.id}  {shown(placement.prompt)}" for placement in back]):
@@ -95,7 +102,24 @@ def reconcile(
         display.note(f"nothing {'could' if lost else 'is to'} be put back in {name}{hint}")
     elif not dry_run:
         display.note(f"written {name}, {number} {noun} put back")
-    return INCOMPLETE if lost else DONE
+    if errors and not results:
+        return status
+    return INCOMPLETE if lost or errors else DONE
+
+
+@contextmanager
+def failing_alone(errors: list[LimnerError]) -> Iterator[None]:
+    """Collect the error of one message, so that the others are done all the same.
+
+    Raises:
+        StudioClosed: if nothing more can be done.
+    """
+    try:
+        yield
+    except StudioClosed:
+        raise
+    except LimnerError as error:
+        errors.append(error)
 
 
 def wait_for(

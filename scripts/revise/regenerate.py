@@ -107,12 +107,17 @@ def find_jobs(
         UnknownPicture: if a placement does not stand in the file, or no picture ever stood there.
         Unusable: if a prompt is given for pictures of several prompts, or the tag that the mode
             needs is gone.
-        StoreFailed, TextTooLong: if the file cannot be read.
+        StoreFailed: if the file cannot be read.
     """
-    sheets = list(take_stock(document))
+    broken: list[str] = []
+    sheets = list(take_stock(document, lambda error: broken.append(str(error))))
+    hint = f" ({'; '.join(broken[:3])})" if broken else ""
     if message := never_illustrated(document, sheets):
-        raise UnknownPicture(message)
-    targets = [find(placement, sheets, file=document.name) for placement in placements]
+        raise UnknownPicture(message + hint)
+    try:
+        targets = [find(placement, sheets, file=document.name) for placement in placements]
+    except UnknownPicture as error:  # it may stand in what could not be read
+        raise UnknownPicture(f"{error}{hint}") from error
     if mode == "append-after-prompt":
         check_tags(targets, sheets)
     if prompt is not None and len({name.partition(":")[0] for _, name in targets}) != 1:
