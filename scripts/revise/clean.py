@@ -15,7 +15,7 @@ import pykka
 from limner.actors import Studio
 from limner.actors.settings import load_settings
 from limner.actors.stores import FileStore, PictureFiles
-from limner.messages.errors import LimnerError, StoreFailed
+from limner.messages.errors import LimnerError
 from limner.messages.pictures import Illustrated, Placement
 from limner.messages.registry import Registry, RegistryUpdate
 from limner.messages.settings import Settings
@@ -221,7 +221,7 @@ class Cleaning:
         ]
         return ", ".join(parts) or "nothing"
 
-    def _note_broken(self, error: StoreFailed) -> None:
+    def _note_broken(self, error: LimnerError) -> None:
         self.broken.append(shown(str(error), 300))
 
 
