@@ -113,14 +113,15 @@ class HostActor(PooledActor):
     def open(self) -> None:
         """Open the message."""
         plan, studio = self.plan, self.world.studio
+        of: Any = {
+            "owner": plan.owner,
+            "priority": plan.priority,
+            "on_picture": self.world.tellings.listener(),
+        }
         if plan.way is Way.WHOLE:
-            self.wait_for(
-                studio.illustrate(
-                    plan.message_id, plan.text, owner=plan.owner, priority=plan.priority
-                )
-            )
+            self.wait_for(studio.illustrate(plan.message_id, plan.text, **of))
             return
-        self.stream = studio.stream(plan.message_id, owner=plan.owner, priority=plan.priority)
+        self.stream = studio.stream(plan.message_id, **of)
         self.actor_ref.tell(Moment.NEXT)
 
     def send(self) -> None:

@@ -84,16 +84,21 @@ class RevisingActor(PooledActor):
         text = self.world.store.inner.texts.get(name, "")
         placements = [found.id for found in find_marks(text) if found.kind == "picture"]
         placement = placements[int(self.draw() * len(placements))] if placements else None
+        listener = self.world.tellings.listener()
         match kind:
             case "regenerate" if placement is not None:
                 mode = get_args(Mode)[int(self.draw() * 3)]
                 prompt = f"refined {whole(self.draw, 1, 9)}" if self.draw() < 0.3 else None
-                self.wait_for(studio.regenerate(name, placement, mode=mode, prompt=prompt))
+                self.wait_for(
+                    studio.regenerate(
+                        name, placement, mode=mode, prompt=prompt, on_picture=listener
+                    )
+                )
             case "again":
                 mode = get_args(AgainMode)[int(self.draw() * 2)]
-                self.wait_for(studio.illustrate_again(name, mode))
+                self.wait_for(studio.illustrate_again(name, mode, on_picture=listener))
             case "retry":
-                self.wait_for(studio.retry(name))
+                self.wait_for(studio.retry(name, on_picture=listener))
             case "apply":
                 self.wait_for(studio.apply(name))
             case "remove" if placement is not None:

@@ -211,7 +211,7 @@ class _Run:
         """Run a world to its end."""
         try:
             while not self.run_on(world):
-                self.read_log()
+                self.read_log(world)
                 if progress is not None:
                     progress(
                         world.left, world.params.scenario.messages, world.system.clock.now / 1e6
@@ -224,7 +224,7 @@ class _Run:
                 self.problems += left_set(system.clock.pending)
         except SimulationStuck as error:
             self.stuck = str(error)
-        self.read_log()
+        self.read_log(world)
 
     def run_on(self, world: World) -> bool:
         """Run a world for a while, and return whether it is over."""
@@ -242,11 +242,12 @@ class _Run:
             return True
         return False
 
-    def read_log(self) -> None:
+    def read_log(self, world: World) -> None:
         """Check the new events of the log."""
         for event in self.tail.read():
             self.audit.feed(event)
             self.summary.feed(event)
+            world.tellings.feed(event)
             self.last = event["event"]
             if self.promptness is not None:
                 self.problems += self.promptness.feed(event)
@@ -259,8 +260,14 @@ class _Run:
         """Return the report."""
         verdict = self.audit.finish()
         problems = (
-            [str(violation) for violation in verdict.violations] + self.problems + world.problems
+            [str(violation) for violation in verdict.violations]
+            + self.problems
+            + world.problems
+            + world.tellings.problems
         )
+        if self.stuck is None:
+            complete = not world.params.faults["part_fails"]
+            problems += world.tellings.differences(complete=complete)
         if self.stuck is not None:
             problems.append(f"stuck: {self.stuck}")
         elif self.last != "studio_closed" and not world.params.faults["part_fails"]:

@@ -163,6 +163,13 @@ BUGS = (
         "if not self.abandon(work):",
         "if not work.call.over:",
     ),
+    Bug(
+        "failure-untold",
+        "A host is not told that a picture could not be made.",
+        "ProcessorActor.tell_host",
+        "placement_of(task) or failure_of(task)",
+        "placement_of(task)",
+    ),
     # --- timers
     Bug(
         "deadline-not-cancelled",
