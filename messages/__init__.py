@@ -25,6 +25,7 @@ from limner.messages.text.clean import clean
 from limner.messages.text.compose import Composed, compose
 from limner.messages.text.near_misses import find_near_misses
 from limner.messages.text.notation import Markup, Notation
+from limner.messages.text.pattern_budget import PatternBudget
 from limner.messages.text.patterns import DEFAULT_PATTERNS, Pattern, compile_patterns
 from limner.messages.text.scanner import PromptScanner, find_prompts
 from limner.messages.text.tolerant import TOLERANT_PATTERNS
@@ -48,6 +49,7 @@ __all__ = [
     "NearMissKind",
     "Notation",
     "Pattern",
+    "PatternBudget",
     "Pending",
     "Picture",
     "PictureBytes",

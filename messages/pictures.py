@@ -116,7 +116,8 @@ class Illustrated(Value):
         unplaced: finished pictures that are kept but not in the text, with the reason.
         failures: the tasks that ended without a picture.
         over_limit: prompts past `Settings.max_prompts_per_message`, which were not requested.
-        dropped_patterns: patterns that took longer than `Settings.pattern_timeout` on this text.
+        dropped_patterns: patterns that took longer on this text than `Settings.pattern_timeout` or
+            `Settings.pattern_budget` allow.
         near_misses: places of a streamed text that look like a prompt tag and are none; the first
             20.
         removed: ids of placements that were taken out of the text, or that another program had

@@ -119,6 +119,10 @@ class Settings(Value):
     """Seconds that one match of a pattern may take; the pattern is dropped from a text where one
     takes longer. `None` is no bound."""
 
+    pattern_budget: Seconds | None = 1
+    """Seconds of processor time that all matches in one text may take together; the pattern that
+    takes the most is dropped from a text where they take longer. `None` is no bound."""
+
     max_prompts_per_message: int = Field(default=100, ge=0, le=10_000)
     """Prompts of one streamed message that are illustrated, and pictures that one call may request
     for a stored message. The result names those past the limit. Several calls that gather into one
@@ -200,6 +204,7 @@ class Settings(Value):
             markup=self.markup,
             max_tag=self.max_tag,
             timeout=self.pattern_timeout,
+            budget=self.pattern_budget,
             placeholders=self.placeholders,
         )
 

@@ -56,6 +56,8 @@ class MonitorActor(MessageActor):
         self.session = session
         self.processor = processor
         self.writer = writer
+        self.budget = self.settings.notation.but(clock=self.system.cpu_clock).new_budget()
+        self.dropped: dict[str, None] = {}
         self.scanner = self.new_scanner()
         self.parts: list[str] = []
         self.held_back = ""
@@ -64,7 +66,6 @@ class MonitorActor(MessageActor):
         self.over_limit: dict[Key, None] = {}
         self.times: dict[Key, int] = {}  # how often each was withdrawn
         self.told: list[str] = []
-        self.dropped: dict[str, None] = {}
         self.sealed = False
         self.last_text = self.system.clock.now
         self.idle: Timer | None = None
@@ -252,11 +253,15 @@ class MonitorActor(MessageActor):
         return self.parts[0] if self.parts else ""
 
     def new_scanner(self) -> PromptScanner:
-        """Return a scanner for a text from its beginning."""
+        """Return a scanner for a text from its beginning, without the patterns that were dropped.
+
+        The budget is the message's: a text that is replaced again and again gets no new one.
+        """
         return PromptScanner(
-            self.settings.patterns,
+            [pattern for pattern in self.settings.patterns if pattern not in self.dropped],
             max_tag=self.settings.max_tag,
             timeout=self.settings.pattern_timeout,
+            budget=self.budget,
         )
 
     def notice_runaways(self) -> None:

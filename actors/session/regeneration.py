@@ -224,7 +224,7 @@ class RegenerationActor(SessionLifecycle):
         loaded = store.load(self.message_id)
         version = None if loaded is None else loaded[1]
         registry = store.registry(self.message_id)
-        notation = self.settings.notation
+        notation = self.settings.notation.but(clock=self.system.cpu_clock)
         editor = loaded and MarkEditor(
             PromptTags(loaded[0], registry, message_id=self.message_id, notation=notation)
         )

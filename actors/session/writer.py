@@ -120,9 +120,11 @@ class WriterActor(MessageActor):
             if totals.reason != "complete" and not totals.text and self.version is not None:
                 self.skip(WriteSkipped(reason="empty", result=self.nothing_came()))
                 return
-            draft = stream_draft(self.message_id, totals, tasks, settings)
+            draft = stream_draft(self.message_id, totals, tasks, settings, self.system.cpu_clock)
         else:
-            draft = regeneration_draft(self.message_id, totals, tasks, settings)
+            draft = regeneration_draft(
+                self.message_id, totals, tasks, settings, self.system.cpu_clock
+            )
         self.stage = Stage.WRITING
         self.under_way = self.call(
             self.context.store_pool, lambda call: self.carry_out(draft, call)

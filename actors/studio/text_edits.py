@@ -55,6 +55,7 @@ class TextEdits:
     def __init__(self, client: SequencerClient, settings: Settings) -> None:
         self._client = client
         self._settings = settings
+        self._notation = settings.notation.but(clock=client.system.cpu_clock)
 
     def remove(self, message_id: str, placement: str | Placement) -> pykka.Future[Illustrated]:
         """Remove a picture from a text. Its file is kept, and its history.
@@ -70,7 +71,7 @@ class TextEdits:
         target = placement_of(placement)
 
         def change(text: str | None, registry: Registry) -> Composed:
-            left = revision.remove(text or "", target, notation=self._settings.notation)
+            left = revision.remove(text or "", target, notation=self._notation)
             if left is None and any(
                 link.state == "placed" and link.placement.id == target for link in registry.links
             ):
@@ -122,7 +123,7 @@ class TextEdits:
                     after,
                     registry,
                     message_id=message_id,
-                    notation=self._settings.notation,
+                    notation=self._notation,
                 ),
             )
 
@@ -141,7 +142,7 @@ class TextEdits:
                 tag cannot say it.
         """
         check_whose(prompt, message_id)
-        notation = self._settings.notation
+        notation = self._notation
 
         def change(text: str | None, registry: Registry) -> Composed:
             tags = PromptTags(text or "", registry, message_id=message_id, notation=notation)
@@ -166,7 +167,7 @@ class TextEdits:
         Raises:
             UnknownMessage, StudioClosed: as `stream` does.
         """
-        change = partial(reconcile, message_id=message_id, notation=self._settings.notation)
+        change = partial(reconcile, message_id=message_id, notation=self._notation)
         return self._edit(message_id, "reconcile", change)
 
     def hold(self, message_id: str) -> pykka.Future[None]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import random
 import threading
+import time
 import uuid
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -74,6 +75,11 @@ class System:
         if purpose not in self._streams:
             self._streams[purpose] = random.Random(f"{uuid.uuid4()}:{purpose}")  # noqa: S311
         return self._streams[purpose]
+
+    @property
+    def cpu_clock(self) -> Callable[[], float] | None:
+        """What returns the processor time of the calling thread in seconds; `None` if simulated."""
+        return time.thread_time
 
     def new_urn(self) -> str:
         """Return a unique name for an actor: a UUID of version 4."""

@@ -53,7 +53,8 @@ class Reconciler:
 
     def edit(self, message_id: str) -> EditText:
         """Return a reconciling that nobody waits for."""
-        change = partial(reconcile, message_id=message_id, notation=self._settings.notation)
+        notation = self._settings.notation.but(clock=self._system.cpu_clock)
+        change = partial(reconcile, message_id=message_id, notation=notation)
         return EditText(
             edit_id=self._system.new_id(),
             message_id=message_id,

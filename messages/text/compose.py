@@ -1,6 +1,6 @@
 """Insert pictures into a text, each beside its prompt's tag."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from limner.messages.pictures import Failure, Placement
 from limner.messages.prompts import PromptMatch
@@ -23,6 +23,8 @@ def compose(
     markup: Markup = "html",
     max_tag: int = 2_000,
     timeout: float | None = None,
+    budget: float | None = None,
+    clock: Callable[[], float] | None = None,
     matches: Sequence[PromptMatch] | None = None,
     failures: Iterable[Failure] = (),
     registry: Registry | None = None,
@@ -43,6 +45,8 @@ def compose(
         markup: how a picture is written.
         max_tag: characters of one tag at most.
         timeout: seconds that one match of a pattern may take; by default there is no bound.
+        budget: seconds that all matches may take together; by default there is no bound.
+        clock: by which the budget is counted, as of `Notation`.
         matches: what `find_prompts` returns for this text, if that is known already.
         failures: each leaves a small mark beside its prompt's tag, if there is one.
         registry: which prompt owns which tag; by default, the prompt that the tag itself names.
@@ -64,6 +68,8 @@ def compose(
         markup=markup,
         max_tag=max_tag,
         timeout=timeout,
+        budget=budget,
+        clock=clock,
         placeholders=False,
     )
     tags = PromptTags(text, registry, message_id=message_id, notation=notation, matches=matches)

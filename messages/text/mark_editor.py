@@ -224,7 +224,11 @@ class MarkEditor:
             if not self._new or set(notation.patterns) <= set(DEFAULT_PATTERNS):
                 break  # the patterns that are built in end at a quote that no mark has
             prompts = find_prompts(
-                text, notation.patterns, max_tag=notation.max_tag, timeout=notation.timeout
+                text,
+                notation.patterns,
+                max_tag=notation.max_tag,
+                timeout=notation.timeout,
+                budget=notation.new_budget(),
             )
             whole = {found.id for found in find_marks(text, prompts) if found.kind != "leftover"}
             lost = {item.id for new in self._new.values() for item in new} - whole

@@ -1,11 +1,16 @@
 """How prompts and pictures stand in a text."""
 
+from collections.abc import Callable
 from typing import Literal
 
+from pydantic import Field, SkipValidation
+
 from limner.messages.base import Value
+from limner.messages.text.pattern_budget import PatternBudget
 from limner.messages.text.patterns import DEFAULT_PATTERNS
 
 Markup = Literal["html", "markdown"]
+Clock = SkipValidation[Callable[[], float]]
 
 
 class Notation(Value):
@@ -16,6 +21,8 @@ class Notation(Value):
         markup: how a picture, or the mark of a failure, is written.
         max_tag: characters of one tag at most.
         timeout: seconds that one match of a pattern may take; `None` is no bound.
+        budget: seconds that all matches of one text may take; `None` is no bound.
+        clock: by which the budget is counted, as of `PatternBudget`; without one there is no bound.
         placeholders: whether a picture that could not be made leaves a small mark.
     """
 
@@ -23,4 +30,12 @@ class Notation(Value):
     markup: Markup = "html"
     max_tag: int = 2_000
     timeout: float | None = None
+    budget: float | None = None
+    clock: Clock | None = Field(default=None, repr=False)
     placeholders: bool = False
+
+    def new_budget(self) -> PatternBudget | None:
+        """Return a budget for the matches of one text; `None` if there is no bound."""
+        if self.budget is None or self.clock is None:
+            return None
+        return PatternBudget(self.budget, self.clock)

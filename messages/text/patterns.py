@@ -19,6 +19,9 @@ the end there may be white space."""
 MAX_SOURCE = 1_000
 """Characters of one pattern."""
 
+MAX_WRITTEN_OUT = 10_000
+"""Characters of one pattern with each part written out as often as it has to match at least."""
+
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
@@ -69,9 +72,14 @@ def _read(source: str) -> Pattern:
         raise _Unusable(f"has {len(source):,} characters; give it 1 to {MAX_SOURCE:,}")
     if literal := _JAVASCRIPT.fullmatch(source):
         raise _Unusable(_without_slashes(literal["pattern"], literal["flags"].lower()))
+    if (size := _written_out(source)) > MAX_WRITTEN_OUT:
+        raise _Unusable(
+            f"repeats its parts to {'more than ' * (size == _MANY)}{size:,} characters at least; "
+            f"lower its counts in braces to {MAX_WRITTEN_OUT:,} in all, the nested ones multiplied"
+        )
     try:
         compiled = regex.compile(source, regex.VERSION0)
-    except (regex.error, ValueError, OverflowError, RecursionError) as error:
+    except (regex.error, ValueError, OverflowError, RecursionError, MemoryError) as error:
         raise _Unusable(f"is no regular expression ({error}); correct it") from error
     opener, closer, plain = _literals(source)
     if not compiled.groups:
@@ -123,6 +131,39 @@ _TOKEN = re.compile(
 )
 _ESCAPED = {r"\n": "\n", r"\t": "\t"}
 _CUT = "which cannot be told while the text is still coming in"
+
+
+_MANY = 10**12
+"""Where counting ends."""
+_LEAST = re.compile(r"\{(\d+)")
+
+
+def _written_out(source: str) -> int:
+    """Return the size of a pattern whose parts are written out as often as they match at least.
+
+    `regex` compiles `(?:a{1000}){1000}` to a million parts, which takes 280 MB. So this is counted
+    before a pattern is compiled, for a source that may be no regular expression at all.
+    """
+    sizes, last = [0], 0
+    for token in _TOKEN.finditer(source):
+        match token.lastgroup:
+            case "group" | "look" | "odd":
+                sizes.append(0)
+                continue
+            case "end" if len(sizes) > 1:
+                last = sizes.pop() or 1
+            case "repeat":
+                counted = _LEAST.match(token[0])
+                times = int(counted[1][:13]) if counted else 1
+                sizes[-1] += last * (times - 1) if times > 1 else 0
+                last *= max(1, times)
+            case _:
+                last = 1
+        if token.lastgroup != "repeat":
+            sizes[-1] += last
+        sizes[-1] = min(sizes[-1], _MANY)
+        last = min(last, _MANY)
+    return min(sum(sizes), _MANY)
 
 
 def _literals(source: str) -> tuple[str, str, bool]:

@@ -333,7 +333,7 @@ class PromptTags:
         for pattern in compile_patterns(self.notation.patterns):
             try:
                 found = pattern.compiled.fullmatch(
-                    match.tag, timeout=self.notation.timeout, concurrent=False
+                    match.tag, timeout=self.notation.timeout, concurrent=True
                 )
             except TimeoutError:
                 continue
@@ -353,7 +353,13 @@ def next_line(text: str, at: int) -> int:
 
 
 def _found(text: str, notation: Notation) -> list[PromptMatch]:
-    return find_prompts(text, notation.patterns, max_tag=notation.max_tag, timeout=notation.timeout)
+    return find_prompts(
+        text,
+        notation.patterns,
+        max_tag=notation.max_tag,
+        timeout=notation.timeout,
+        budget=notation.new_budget(),
+    )
 
 
 def _on_one_line(text: str) -> str:

@@ -14,7 +14,7 @@ One definition holds for both, so that every chunking of a text gives what the w
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from typing import Final, NamedTuple
 
@@ -23,7 +23,9 @@ import regex
 from limner.messages.prompts import PromptMatch
 from limner.messages.text.entities import decoded_once
 from limner.messages.text.marks import MARKS, MAX_MARK
+from limner.messages.text.pattern_budget import HELD, PatternBudget
 from limner.messages.text.patterns import DEFAULT_PATTERNS, Pattern, compile_patterns
+from limner.messages.text.tolerant import TOLERANT_PATTERNS
 
 
 def find_prompts(
@@ -32,6 +34,7 @@ def find_prompts(
     *,
     max_tag: int = 2_000,
     timeout: float | None = None,
+    budget: PatternBudget | None = None,
 ) -> list[PromptMatch]:
     """Find the prompts of a text, in its order.
 
@@ -41,11 +44,13 @@ def find_prompts(
         max_tag: characters of one tag at most.
         timeout: seconds that one match of a pattern may take; a pattern that takes longer finds
             nothing more in this text. By default there is no bound.
+        budget: the time that all matches of the text may take together; the pattern that takes the
+            most of it finds nothing more. By default there is no bound.
 
     Raises:
         SettingsInvalid: if a pattern cannot be used.
     """
-    scanner = PromptScanner(patterns, max_tag=max_tag, timeout=timeout)
+    scanner = PromptScanner(patterns, max_tag=max_tag, timeout=timeout, budget=budget)
     return scanner.feed(text) + scanner.close()
 
 
@@ -55,6 +60,7 @@ class _Rule(NamedTuple):
     pattern: Pattern
     limit: int  # characters of one match
     mark: bool
+    watched: bool  # whether it is somebody's own, which may take long
 
 
 class _Plan(NamedTuple):
@@ -68,8 +74,11 @@ class _Plan(NamedTuple):
 
 @lru_cache(maxsize=256)
 def _plan(patterns: tuple[Pattern, ...], max_tag: int) -> _Plan:
-    rules = [_Rule(mark, MAX_MARK, mark=True) for mark in MARKS]
-    rules += [_Rule(pattern, max_tag, mark=False) for pattern in patterns]
+    rules = [_Rule(mark, MAX_MARK, mark=True, watched=False) for mark in MARKS]
+    rules += [
+        _Rule(pattern, max_tag, mark=False, watched=pattern.source not in TOLERANT_PATTERNS)
+        for pattern in patterns
+    ]
     openers = {rule.pattern.opener for rule in rules}
     ends = {rule.pattern.closer for rule in rules}
     ends = {end for end in ends if not any(end.endswith(other) for other in ends - {end})}
@@ -110,6 +119,7 @@ class PromptScanner:
 
     __slots__ = (
         "_base",
+        "_budget",
         "_check",
         "_closed",
         "_counts",
@@ -121,13 +131,14 @@ class PromptScanner:
         "_recent",
         "_rules",
         "_size",
+        "_slow",
         "_timeout",
         "_tried",
         "dropped",
     )
 
     dropped: tuple[str, ...]
-    """The patterns that were dropped, since one of their matches took longer than `timeout`."""
+    """The patterns that were dropped, since they took longer than `timeout` or `budget` allow."""
 
     def __init__(
         self,
@@ -135,11 +146,14 @@ class PromptScanner:
         *,
         max_tag: int = 2_000,
         timeout: float | None = None,
+        budget: PatternBudget | None = None,
     ) -> None:
         self._plan = _plan(_compiled(patterns), max_tag)
         self._find = self._plan.find.search
         self._rules = self._plan.rules
         self._timeout = timeout
+        self._budget = budget
+        self._slow: set[str] = set()  # patterns for whose matches the interpreter is let go
         self._counts: dict[str, int] = {}
         self.dropped = ()
         # The held text begins with the first start that may be open. All positions count from
@@ -241,12 +255,14 @@ class PromptScanner:
         live: list[_Rule] = []
         best, found = _RULED_OUT, None
         for rule in self._live:
+            if rule.watched and rule.pattern.source in self.dropped:
+                continue
             whole = held < rule.limit
             stop = len(text) if whole else start + rule.limit
             try:
                 end, match = self._match(rule, text, start, stop, more=whole and not ended)
             except TimeoutError:
-                self._drop(rule)
+                self._drop(rule.pattern.source)
                 continue
             if rule.mark and end:
                 return end, ""
@@ -269,20 +285,17 @@ class PromptScanner:
         if not text.startswith(opener, start, stop):
             begun = more and opener.startswith(text[start:stop])
             return (_OPEN if begun else _RULED_OUT), None
-        timeout = None if rule.mark else self._timeout
         if pattern.plain:
             end = self._next_end(text, closer, start + len(opener))
             if end > stop and not more:
                 return _RULED_OUT, None
-            match = compiled.match(
-                text, start, stop, partial=more, timeout=timeout, concurrent=False
-            )
+            match = self._run(rule, compiled.match, text, start, stop, partial=more)
             if match is None:
                 return _RULED_OUT, None
             if match.partial:
                 return _OPEN, None
             while end < match.end():
-                earlier = compiled.fullmatch(text, start, end, timeout=timeout, concurrent=False)
+                earlier = self._run(rule, compiled.fullmatch, text, start, end)
                 if earlier:
                     return end, earlier
                 end = text.index(closer, end - len(closer) + 1) + len(closer)
@@ -290,15 +303,73 @@ class PromptScanner:
         # What such a pattern matches may depend on where the text ends, so each end is tried.
         end = self._next_end(text, closer, start + max(len(opener), self._tried - len(closer) + 1))
         while end <= stop:
-            match = compiled.fullmatch(text[start:end], timeout=timeout, concurrent=False)
+            match = self._run(rule, compiled.fullmatch, text[start:end], 0, end - start)
             if match:
                 return end, match
             end = self._next_end(text, closer, end - len(closer) + 1)
-        if more and compiled.fullmatch(
-            text[start:stop], partial=True, timeout=timeout, concurrent=False
-        ):
+        held = text[start:stop]
+        if more and self._run(rule, compiled.fullmatch, held, 0, len(held), partial=True):
             return _OPEN, None
         return _RULED_OUT, None
+
+    def _run(
+        self,
+        rule: _Rule,
+        match: "Callable[..., regex.Match[str] | None]",
+        text: str,
+        start: int,
+        stop: int,
+        *,
+        partial: bool = False,
+    ) -> "regex.Match[str] | None":
+        """Return what a pattern matches in `text[start:stop]`.
+
+        A match of somebody's own pattern may take long. It first has as long as Python itself
+        holds the interpreter. If that is too short, it is begun anew with the interpreter let go,
+        so that other threads run meanwhile, and so is each later match of that pattern.
+
+        Raises:
+            TimeoutError: if it takes too long, or all matches of the pattern did.
+        """
+        timeout = None if rule.mark else self._timeout
+        if not rule.watched:
+            return match(text, start, stop, partial=partial, timeout=timeout, concurrent=False)
+        source, budget = rule.pattern.source, self._budget
+        if budget is None:
+            return self._run_watched(source, match, text, start, stop, partial, timeout)
+        left = max(budget.left, HELD)
+        begun = budget.clock()
+        try:
+            return self._run_watched(
+                source, match, text, start, stop, partial, min(left, timeout or left)
+            )
+        finally:
+            costly = budget.charge(source, budget.clock() - begun)
+            if costly is not None:
+                self._drop(costly)
+
+    def _run_watched(
+        self,
+        source: str,
+        match: "Callable[..., regex.Match[str] | None]",
+        text: str,
+        start: int,
+        stop: int,
+        partial: bool,
+        timeout: float | None,
+    ) -> "regex.Match[str] | None":
+        """Return what one match of somebody's own pattern gives, as `_run` has it."""
+        if source in self.dropped:
+            raise TimeoutError
+        if source not in self._slow:
+            held = min(HELD, timeout or HELD)
+            try:
+                return match(text, start, stop, partial=partial, timeout=held, concurrent=False)
+            except TimeoutError:
+                if held == timeout:
+                    raise
+                self._slow.add(source)
+        return match(text, start, stop, partial=partial, timeout=timeout, concurrent=True)
 
     def _next_end(self, text: str, closer: str, at: int) -> int:
         """Return where the first `closer` from `at` on ends; past the text if there is none."""
@@ -310,10 +381,14 @@ class PromptScanner:
             self._next[closer] = at, found
         return found + len(closer)
 
-    def _drop(self, dropped: _Rule) -> None:
-        self.dropped += (dropped.pattern.source,)
+    def _drop(self, source: str) -> None:
+        if source in self.dropped:
+            return
+        self.dropped += (source,)
+        if self._budget is not None:
+            self._budget.forget(source)
         self._rules = {
-            begun: tuple(rule for rule in rules if rule is not dropped)
+            begun: tuple(rule for rule in rules if rule.mark or rule.pattern.source != source)
             for begun, rules in self._rules.items()
         }
 

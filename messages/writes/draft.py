@@ -22,6 +22,7 @@ from limner.messages.settings import Settings
 from limner.messages.tasks import Task
 from limner.messages.text.compose import Composed, compose
 from limner.messages.text.marks import marked
+from limner.messages.text.notation import Clock
 from limner.messages.text.revise import revise
 from limner.messages.writes.protocol import EditText
 
@@ -70,7 +71,11 @@ class Draft(NamedTuple):
 
 
 def stream_draft(
-    message_id: str, totals: StreamSealed, tasks: tuple[Task, ...], settings: Settings
+    message_id: str,
+    totals: StreamSealed,
+    tasks: tuple[Task, ...],
+    settings: Settings,
+    clock: Clock | None = None,
 ) -> Draft:
     """Return the draft of a text that was streamed.
 
@@ -82,6 +87,7 @@ def stream_draft(
         totals: what was sealed.
         tasks: the session's, each in a final state.
         settings: how prompts and pictures stand in the text.
+        clock: by which the patterns' budget is counted, as of `Notation`.
     """
     placements = tuple(placement for task in tasks if (placement := placement_of(task)) is not None)
     prompts = tuple({task.prompt_id: prompt_of(task) for task in tasks}.values())
@@ -101,6 +107,8 @@ def stream_draft(
             markup=settings.markup,
             max_tag=settings.max_tag,
             timeout=settings.pattern_timeout,
+            budget=settings.pattern_budget,
+            clock=clock,
             matches=totals.matches if replaces else None,
             failures=failures if settings.placeholders else (),
             registry=None if replaces else registry(),
@@ -121,7 +129,11 @@ def stream_draft(
 
 
 def regeneration_draft(
-    message_id: str, totals: RequestsSealed, tasks: tuple[Task, ...], settings: Settings
+    message_id: str,
+    totals: RequestsSealed,
+    tasks: tuple[Task, ...],
+    settings: Settings,
+    clock: Clock | None = None,
 ) -> Draft:
     """Return the draft of what was requested for a text that the store has already.
 
@@ -130,7 +142,9 @@ def regeneration_draft(
         totals: what was sealed.
         tasks: the session's, each in a final state.
         settings: how prompts and pictures stand in the text.
+        clock: by which the patterns' budget is counted, as of `Notation`.
     """
+    notation = settings.notation.but(clock=clock)
     outcomes = outcomes_of(totals, (task for task in tasks if task.id not in totals.taken_back))
     unwanted = tuple(
         placement
@@ -148,9 +162,7 @@ def regeneration_draft(
                     if outcome.placement is not None
                 ),
             )
-        composed = revise(
-            stored, outcomes, registry(), message_id=message_id, notation=settings.notation
-        )
+        composed = revise(stored, outcomes, registry(), message_id=message_id, notation=notation)
         if not unwanted:
             return composed
         stand = marked(composed.text)

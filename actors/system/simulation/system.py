@@ -187,6 +187,11 @@ class SimulatedSystem(System):
             self._streams[purpose] = random.Random(f"{self.seed}:{purpose}")  # noqa: S311
         return self._streams[purpose]
 
+    @property
+    def cpu_clock(self) -> None:
+        """No clock: what a computation costs must not change what is simulated."""
+        return
+
     def mailbox(self) -> Mailbox:
         """Make the mailbox of an actor."""
         if self.closed:

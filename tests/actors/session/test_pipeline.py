@@ -188,3 +188,16 @@ def test_a_studio_that_cannot_be_opened_says_why_and_leaves_nothing_behind(
     with pytest.raises(StudioClosed, match="could not be opened: RuntimeError: not today"):
         Studio.open(Settings(), store=MemoryStore(), generator=Instant())
     assert [one for one in threading.enumerate() if one not in threads_before] == []
+
+
+def test_a_text_that_is_replaced_again_has_no_new_budget(open_studio):
+    slow = r"<p>((?:\w|\w\w)*)</p>"
+    one = open_studio(patterns=(r"<<(.+?)>>", slow), pattern_timeout=5, pattern_budget=0.05)
+    stream = one.studio.stream("m")
+    text = ("<p>" + "a" * 26 + "! </p>") * 20
+    for number in range(20):
+        stream.replace(f"{number} {text} <<cat>>")
+    result = stream.finish().get(timeout=WAIT)
+    assert result.dropped_patterns == (slow,)
+    assert [placement.prompt for placement in result.pictures] == ["cat"]
+    assert len(one.events("pattern_dropped")) == 1
