@@ -54,8 +54,8 @@ The actors are the real ones; time, threads and chance are simulated, and drawn 
 same seed gives the same event log, byte for byte. Each seed draws its own values from the ranges \
 of the scenario.
 
-A scenario is one of quiet, rush-hour, flaky-backend, chaos, revisions and day, or a TOML file: \
-about, messages, arrivals, texts, people, generation, store, lane, calls, revisions, patience, \
+A scenario is one of quiet, rush-hour, flaky-backend, dead-backend, chaos, revisions and day, or a \
+TOML file: about, all_written, messages, arrivals, texts, people, generation, store, lane, calls, revisions, patience, \
 faults. A range is a pair, as in \\[faults] host_edits = [0, 0.3]. Without a scenario all values \
 are the usual ones, without faults.
 

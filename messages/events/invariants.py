@@ -11,8 +11,11 @@
 - I8: `seq` has no gap and no repeat, except for an `events_lost` that names the gap.
 - I13: no `generation_started` of a task comes after its `keep_failed` or `generation_completed`:
   a picture that was made is not generated again, whatever becomes of keeping it.
+- I14: no request is granted that has waited in its lane since before `circuit_patience` probes of
+  the lane's circuit breaker in a row have failed.
 
-`session_rules` checks I1, I2 and I6, `lane_rules` I3, I4, I5 and I7, `picture_rules` I13.
+`session_rules` checks I1, I2 and I6, `lane_rules` I3, I4, I5 and I7, `picture_rules` I13,
+`circuit_rules` I14.
 
 One pass, in memory bounded by what is open. Of what has ended, only the last `REMEMBERED` names
 are kept, to name the earlier event when one comes again; that it came again is noticed anyway, as
@@ -28,6 +31,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from limner.messages.events.circuit_rules import CircuitRules
 from limner.messages.events.findings import Uncheckable, Violation, Violations, show
 from limner.messages.events.lane_rules import LaneRules
 from limner.messages.events.picture_rules import PictureRules
@@ -77,6 +81,7 @@ class Audit:
         self._closed: int | None
         self._session_rules: SessionRules
         self._lane_rules: LaneRules
+        self._circuit_rules: CircuitRules
         self._checks: dict[str, tuple[Callable[[Record, int], None], ...]]
         self._begin()
 
@@ -118,7 +123,9 @@ class Audit:
         self._checks = {"studio_closed": (self._close,)}
         # a rule that cannot be checked ends the checks of an event, so those that never are come
         # first
-        for rules in (PictureRules(self._violations), self._session_rules, self._lane_rules):
+        self._circuit_rules = CircuitRules(self._violations)
+        never = PictureRules(self._violations), self._circuit_rules
+        for rules in (*never, self._session_rules, self._lane_rules):
             for name, check in rules.checks.items():
                 self._checks[name] = (*self._checks.get(name, ()), check)
 
@@ -146,6 +153,7 @@ class Audit:
     def _assume_missing(self) -> None:
         self._session_rules.assume_missing()
         self._lane_rules.assume_missing()
+        self._circuit_rules.assume_missing()
 
     def _number(self, event: Record, seq: int, name: str) -> None:
         """Check I8: a run begins at 1 and goes on by one, but for gaps that are named."""

@@ -122,7 +122,7 @@ def audit(log: Path) -> int:
         print(f"and {verdict.number - len(verdict.violations):,} more")
     runs = f"{verdict.events:,} events of {verdict.runs:,} run{'' if verdict.runs == 1 else 's'}"
     if verdict.passed:
-        print(f"passed: I1 to I8 and I13 hold for {runs}")
+        print(f"passed: I1 to I8, I13 and I14 hold for {runs}")
     else:
         rules = ", ".join(sorted({violation.rule for violation in verdict.violations}))
         number = f"{verdict.number:,} violation{'' if verdict.number == 1 else 's'}"

@@ -179,7 +179,7 @@ def print_report(scenario: Scenario, report: Report, *, real: bool) -> None:
         print(f"and {len(report.problems) - MAX_SHOWN:,} more")
     verdict = report.verdict
     if verdict.passed:
-        print(f"audit: passed, I1 to I8 and I13 hold for {verdict.events:,} events")
+        print(f"audit: passed, I1 to I8, I13 and I14 hold for {verdict.events:,} events")
     else:
         print(f"audit: failed, {verdict.number:,} violations in {verdict.events:,} events")
     if report.problems:

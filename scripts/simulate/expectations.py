@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from limner.actors.base import LimnerActor
 from limner.actors.system import PooledRef, Timer
 from limner.messages.errors import LimnerError, SessionTimedOut
-from limner.messages.pictures import Illustrated
+from limner.messages.pictures import Illustrated, Unwritten
 from limner.messages.text.compose import NO_PROMPT, mark
 from limner.messages.text.marks import find_marks
 from limner.messages.text.scanner import find_prompts
@@ -14,7 +14,12 @@ from limner.scripts.simulate.plans import Plan
 
 
 def broken_expectations(
-    plan: Plan, ended: Illustrated | BaseException, *, faultless: bool, may_be_cut: bool
+    plan: Plan,
+    ended: Illustrated | BaseException,
+    *,
+    faultless: bool,
+    may_be_cut: bool,
+    all_written: bool = False,
 ) -> Iterator[str]:
     """Yield a line for each expectation of a host that was not met.
 
@@ -23,14 +28,19 @@ def broken_expectations(
         ended: what the future of its session returned or raised.
         faultless: whether nothing could go wrong.
         may_be_cut: whether the stream was closed before the host ended it.
+        all_written: whether the text must be written, whatever goes wrong.
     """
     name = plan.message_id
     if not isinstance(ended, Illustrated):
         if not isinstance(ended, LimnerError):
             yield f"{name}: its future raised {ended!r}"
+        elif all_written:
+            yield f"{name}: its text was not written: {ended}"
         elif faultless and not isinstance(ended, SessionTimedOut):
             yield f"{name}: it was not written though nothing went wrong: {ended}"
         return
+    if all_written and ended.unwritten is Unwritten.GONE:
+        yield f"{name}: its text is gone"
     if not plan.is_plain or not ended.written or (may_be_cut and plan.repeats):
         return
     text = ended.text

@@ -225,6 +225,7 @@ class HostActor(PooledActor):
                 ended,
                 faultless=world.params.faultless,
                 may_be_cut=self.cut,
+                all_written=world.params.scenario.all_written,
             )
         )
         if plan.is_plain and isinstance(ended, Illustrated) and ended.written:

@@ -213,6 +213,9 @@ class Scenario(Value):
     patience: Patience = Patience()
     faults: Faults = Faults()
 
+    all_written: bool = False
+    """Whether it is a problem if a text is not written, whatever else goes wrong."""
+
 
 FOLDER = resources.files("limner.scripts.simulate") / "scenarios"
 

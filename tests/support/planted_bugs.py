@@ -273,13 +273,31 @@ BUGS = (
         'if reason == "interrupted":\n    self.processor.tell(CancelTasks(reason=reason))\nreturn',
         'if reason == "interrupted":\n    self.processor.tell(CancelTasks(reason=reason))',
     ),
+    # --- a back end that is gone
+    Bug(
+        "waits-in-vain",
+        "What waits for a back end that has been given up waits on, and is the next probe.",
+        "Circuit.gave_up_at",
+        "return self.failed_at if given_up else None",
+        "return None",
+        "dead-backend",
+    ),
+    Bug(
+        "text-lost-at-its-deadline",
+        "A session past its deadline is told to write nothing, though it should.",
+        "SessionLifecycle.pass_deadline",
+        "if self.settings.write_at_deadline:",
+        "if False:",
+        "dead-backend",
+    ),
     # --- keeping
     Bug(
         "unkept-picture-drawn-again",
         "A picture that the store has not kept is thrown away and generated anew.",
         "ProcessorActor.call_returned",
         "self.not_kept(work, unkept)",
-        "self.give_back(work)\nself.retry_or_fail(work, 'not kept', retryable=True)",
+        "self.give_back(work)\n"
+        "self.retry_or_fail(work, Reason('not kept', 'not kept'), retryable=True)",
     ),
     Bug(
         "hung-keep-waited-for",

@@ -983,3 +983,53 @@ def test_a_late_picture_does_not_forbid_the_call_that_replaces_it():
     ]
     events = [{"seq": seq, "t": 0, **event} for seq, event in enumerate(events, 1)]
     assert "I13" not in {one.rule for one in verdict(events).violations}
+
+
+def circuit_events(*events, patience=2):
+    """Return a log of lane `image` whose circuit has these events at each second."""
+    opened = {"event": "lane_opened", "max_concurrent": 3, "min_time": 0}
+    rest = [{"event": name, "request_id": request} for name, request in events]
+    log = [{"event": "studio_opened"}, {**opened, "circuit_patience": patience}, *rest]
+    return [
+        {"seq": seq, "t": float(seq), "lane": "image", "weight": 1, "slot_id": f"s{seq}", **event}
+        for seq, event in enumerate(log, 1)
+    ]
+
+
+FAILED_PROBE = (("circuit_half_open", None), ("circuit_open", None))
+GIVEN_UP = (("circuit_open", None), *FAILED_PROBE, *FAILED_PROBE)
+
+
+def rules_broken(events):
+    return [(one.rule, one.seqs) for one in verdict(events).violations if one.rule == "I14"]
+
+
+def test_what_waited_while_two_probes_failed_is_not_granted():
+    waits = ("slot_requested", "r1")
+    assert rules_broken(circuit_events(waits, *GIVEN_UP, ("slot_granted", "r1"))) == [
+        ("I14", (8, 9))
+    ]
+
+
+@pytest.mark.parametrize(
+    ("events", "patience"),
+    [
+        ((("slot_requested", "r1"), *GIVEN_UP[:3], ("slot_granted", "r1")), 2),
+        ((("slot_requested", "r1"), *GIVEN_UP, ("slot_granted", "r1")), None),
+        ((("slot_requested", "r1"), *GIVEN_UP, ("slot_granted", "r1")), 3),
+        ((*GIVEN_UP, ("slot_requested", "r1"), ("slot_granted", "r1")), 2),
+        (
+            (
+                ("slot_requested", "r1"),
+                *GIVEN_UP[:3],
+                ("circuit_closed", None),
+                *GIVEN_UP[:3],
+                ("slot_granted", "r1"),
+            ),
+            2,
+        ),
+    ],
+    ids=["one probe", "no patience", "more patience", "it came after", "it worked between"],
+)
+def test_a_circuit_that_has_not_given_up_may_grant(events, patience):
+    assert rules_broken(circuit_events(*events, patience=patience)) == []

@@ -85,7 +85,8 @@ def test_a_wrong_option_gets_one_line(override, said):
 
 def test_a_scenario_that_is_not_there_names_those_that_are():
     with pytest.raises(
-        SettingsInvalid, match="chaos, day, flaky-backend, quiet, revisions, rush-hour"
+        SettingsInvalid,
+        match="chaos, day, dead-backend, flaky-backend, quiet, revisions, rush-hour",
     ):
         load_scenario("../chaos")
 
