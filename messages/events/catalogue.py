@@ -55,12 +55,16 @@ REQUEST = (
     Field("weight", int, "How much of the lane's limits it takes."),
 )
 BATCH = Field("requests", list[str], "Names of the calls in a batch.", always=False)
+SINCE_0_2 = frozenset(["circuit_patience"])
+"""Settings of lanes that logs of version 0.1 have not."""
+
 LANE_SETTINGS = tuple(
     Field(
         name,
         setting.annotation,
         "The lane's setting of that name.",
         unit="seconds" if "float" in str(setting.annotation) else None,
+        always=name not in SINCE_0_2,
     )
     for name, setting in LaneSettings.model_fields.items()
 )
