@@ -34,8 +34,9 @@ def compose(
     Several pictures of one prompt stand in the order given, after those that stood there before;
     the marks of failures come after them. A picture or failure whose mark is in the text is not
     inserted again, so composing twice gives the same as composing once.
-    In Markdown a picture goes on a line of its own where the tag's line begins with `<`, since
-    CommonMark (0.31, 4.6) may take the rest of such a line as raw HTML.
+    In Markdown a picture is an image where CommonMark shows one. Where the tag's line begins or lies
+    in raw HTML, the picture is an `<img>` tag, or, outside of quotes and lists, an image on a line
+    of its own after that HTML. Within code no picture is shown, however it is written.
 
     Args:
         text: the text, which UTF-8 can carry.

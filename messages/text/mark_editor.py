@@ -1,7 +1,8 @@
 """Insert and remove pictures' marks in a text, and change nothing else of it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from enum import IntEnum
+from functools import partial
 from typing import NamedTuple
 
 from pydantic import Field
@@ -9,7 +10,9 @@ from pydantic import Field
 from limner.messages.base import Value
 from limner.messages.pictures import Failure, Placement, Unplaced
 from limner.messages.prompts import PromptMatch, TagOwner
+from limner.messages.text.markdown_blocks import MarkdownBlocks
 from limner.messages.text.marks import MAX_MARK, Mark, failure_id, failure_mark, find_marks, mark
+from limner.messages.text.notation import Markup
 from limner.messages.text.patterns import DEFAULT_PATTERNS
 from limner.messages.text.prompt_tags import PromptTags
 from limner.messages.text.scanner import find_prompts
@@ -65,7 +68,7 @@ class _New(NamedTuple):
     rank: Rank
     order: int
     id: str
-    written: str
+    written: Mapping[Markup, str]
 
 
 class MarkEditor:
@@ -136,12 +139,15 @@ class MarkEditor:
             ValueError: if its id is not one that `limner.messages.ids` made.
         """
         if isinstance(item, Placement):
-            name, written = item.id, mark(item, self.markup)
+            name, writes = item.id, partial(mark, item)
         else:
-            name, written = failure_id(item), failure_mark(item, self.markup)
+            name, writes = failure_id(item), partial(failure_mark, item)
+        # a Markdown text may need a mark as HTML; which of them is known when it is rendered
+        forms: tuple[Markup, ...] = ("html",) if self.markup == "html" else ("html", "markdown")
+        written = {markup: writes(markup) for markup in forms}
         if name in self.present or name in self._ids:
             return
-        if len(written) > MAX_MARK:
+        if max(map(len, written.values())) > MAX_MARK:
             self.refuse(name, TOO_LONG)
             return
         self._ids.add(name)
@@ -247,10 +253,11 @@ class MarkEditor:
 
     def _render(self) -> tuple[str, dict[str, int]]:
         text = self.text
-        out = _Output()
+        out = _Output(MarkdownBlocks() if self.markup == "markdown" and self._new else None)
         positions: dict[str, int] = {}
         done = 0
         line_end_due = False  # the line end of a removed mark, for a mark that takes its place
+        after_mark = False
         atoms: list[Mark | PromptMatch] = [*self.tags.matches, *self.marks]
         for atom in sorted(atoms, key=lambda atom: atom.start):
             between = text[done : atom.start]
@@ -260,6 +267,7 @@ class MarkEditor:
                 line_end_due = removed and atom.start in self._on_own_line
                 if not line_end_due:
                     out.write(between)
+                    after_mark = False
             if removed:
                 out.write(self.cut)
             else:
@@ -270,35 +278,55 @@ class MarkEditor:
                         positions.setdefault(atom.id, out.size)
                 line_end_due = False
                 out.write_whole(text[atom.start : atom.end])
+                after_mark = isinstance(atom, Mark)
             new = self._new.get(atom.end)
             if new is None:
                 continue
-            if self.markup == "markdown" and (line_end_due or out.first == "<"):
+            if self.markup == "markdown" and (
+                line_end_due or (not after_mark and out.takes_new_line())
+            ):
                 out.write(self._newline)
-            line_end_due = False
-            for item in sorted(new):
+            line_end_due, after_mark = False, True
+            for item in sorted(new, key=lambda item: (item.rank, item.order)):
                 positions[item.id] = out.size
-                out.write_whole(item.written)
+                out.write_whole(item.written["html" if out.in_html() else "markdown"])
         out.write(text[done:])
         return "".join(out.pieces), positions
 
 
 class _Output:
-    """A text as it is written, and the first character of its last line."""
+    """A text as it is written, and the first character of its last line.
 
-    def __init__(self) -> None:
+    Args:
+        blocks: follows the text if it is Markdown; `None` if marks are written as HTML anyway.
+    """
+
+    def __init__(self, blocks: MarkdownBlocks | None) -> None:
+        self._blocks = blocks
         self.pieces: list[str] = []
         self.size = 0
         self.first = ""
 
     def write(self, text: str) -> None:
         """Write text, in which lines may end."""
-        self.pieces.append(text)
-        self.size += len(text)
+        self._add(text)
         self.first = (self.first + text).rpartition("\n")[2].lstrip()[:1]
 
     def write_whole(self, text: str) -> None:
         """Write a tag or a mark; line ends within it do not begin a new line."""
+        self._add(text)
+        self.first = self.first or text.lstrip()[:1]
+
+    def in_html(self) -> bool:
+        """Return whether a mark has to be written as HTML here."""
+        return self._blocks is None or self._blocks.place() == "html"
+
+    def takes_new_line(self) -> bool:
+        """Return whether a mark goes on a line of its own, since this line may be raw HTML."""
+        return self.first == "<" and self._blocks is not None and self._blocks.takes_new_line()
+
+    def _add(self, text: str) -> None:
         self.pieces.append(text)
         self.size += len(text)
-        self.first = self.first or text.lstrip()[:1]
+        if self._blocks is not None:
+            self._blocks.feed(text)

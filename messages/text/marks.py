@@ -70,9 +70,9 @@ _SOURCE = rf"src{_SPACE}*+="
 _BLANK = re.compile(r"[\s\x00-\x1f\x7f-\x9f]+")
 _ENTITY = re.compile(r"(&#?)([0-9A-Za-z])[0-9A-Za-z]{0,31};?")
 _LOOKS = str.maketrans('<>"', "\u2039\u203a\u201d")  # to characters that look alike
-_IN_MARKDOWN = re.compile(r"[\\\[\]`]")
+_IN_MARKDOWN = re.compile(r"[\\\[\]|]")
 _IN_ATTRIBUTE = re.compile(r"[<>\"']")
-_IN_LINK = re.compile(r"[\s\x00-\x1f\x7f-\x9f()<>\"'`\\]")
+_IN_LINK = re.compile(r"[\s\x00-\x1f\x7f-\x9f()<>\"'`|\\]")
 
 
 def _kind(source: str, opener: str, closer: str) -> Pattern:
@@ -197,8 +197,7 @@ def mark(placement: Placement, markup: Markup) -> str:
     url = ends.sub(lambda found: quote(found[0], safe=""), url)
     if markup == "html":
         return f'<img {name} alt="{alt}" src="{html.escape(url)}">'
-    alt = _IN_MARKDOWN.sub(r"\\\g<0>", alt)
-    return f"![{alt}]({url})<!--{name}-->"
+    return f"![{_in_markdown(alt)}]({url})<!--{name}-->"
 
 
 def failure_mark(failure: Failure, markup: Markup) -> str:
@@ -213,8 +212,7 @@ def failure_mark(failure: Failure, markup: Markup) -> str:
     why = _line(failure.reason)
     if markup == "html":
         return f'<span {name} title="{why}">⚠</span>'
-    why = _IN_MARKDOWN.sub(r"\\\g<0>", why)
-    return f"[⚠ {why}]<!--{name}-->"
+    return f"[⚠ {_in_markdown(why)}]<!--{name}-->"
 
 
 def failure_id(failure: Failure) -> str:
@@ -233,6 +231,14 @@ def _line(text: str) -> str:
     line = _BLANK.sub(" ", html.unescape(text)).strip()
     line = line if len(line) <= MAX_ALT else line[: MAX_ALT - 1] + "…"
     return html.escape(_ENTITY.sub(_as_words, line.translate(_LOOKS)))
+
+
+def _in_markdown(line: str) -> str:
+    """Return the words of a mark so that they end neither the brackets nor a cell of a table.
+
+    A backquote is an entity, since one before the mark would begin code that ends at it.
+    """
+    return _IN_MARKDOWN.sub(r"\\\g<0>", line).replace("`", "&#96;")
 
 
 def _as_words(found: "re.Match[str]") -> str:
