@@ -10,6 +10,7 @@ from limner.messages.base import Value
 from limner.messages.errors import SettingsInvalid
 from limner.messages.generator_settings import GeneratorName, GeneratorSettings
 from limner.messages.limiter.settings import LaneName, LaneSettings, Patience, Seconds
+from limner.messages.text.image_attributes import checked_attributes
 from limner.messages.text.notation import Markup, Notation
 from limner.messages.text.patterns import DEFAULT_PATTERNS, compile_patterns
 from limner.messages.text.tolerant import with_named
@@ -75,6 +76,11 @@ class Settings(Value):
 
     markup: Markup = "html"
     """How a picture is put into the text."""
+
+    image_attributes: Mapping[str, str] = Field(default_factory=dict, max_length=8)
+    """Attributes of each `<img>` that is put into a text: `class`, `decoding`, `height`, `loading`,
+    `title`, `width`. With any, pictures are `<img>` tags also where `markup` is Markdown, whose
+    images have none. Pictures that are in a text already stay as they are."""
 
     events: OptionalPathField = cast("Any", None)
     """The file to which the event log is appended; none by default."""
@@ -173,6 +179,11 @@ class Settings(Value):
         compile_patterns(patterns)
         return patterns
 
+    @field_validator("image_attributes")
+    @classmethod
+    def _attributes_are_allowed(cls, attributes: Mapping[str, str]) -> Mapping[str, str]:
+        return checked_attributes(attributes)
+
     @model_validator(mode="after")
     def _lanes_stand(self) -> Self:
         if "image" in self.lanes:
@@ -202,6 +213,7 @@ class Settings(Value):
         return Notation(
             patterns=self.patterns,
             markup=self.markup,
+            image_attributes=self.image_attributes,
             max_tag=self.max_tag,
             timeout=self.pattern_timeout,
             budget=self.pattern_budget,

@@ -1,10 +1,11 @@
 """Insert pictures into a text, each beside its prompt's tag."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from limner.messages.pictures import Failure, Placement
 from limner.messages.prompts import PromptMatch
 from limner.messages.registry import Registry
+from limner.messages.text.image_attributes import checked_attributes
 from limner.messages.text.mark_editor import NO_PROMPT, Composed, MarkEditor
 from limner.messages.text.marks import mark
 from limner.messages.text.notation import Markup, Notation
@@ -28,15 +29,17 @@ def compose(
     matches: Sequence[PromptMatch] | None = None,
     failures: Iterable[Failure] = (),
     registry: Registry | None = None,
+    image_attributes: Mapping[str, str] | None = None,
 ) -> Composed:
     """Insert pictures into a text, each directly after its prompt's tag, and change nothing else.
 
     Several pictures of one prompt stand in the order given, after those that stood there before;
     the marks of failures come after them. A picture or failure whose mark is in the text is not
     inserted again, so composing twice gives the same as composing once.
-    In Markdown a picture is an image where CommonMark shows one. Where the tag's line begins or lies
-    in raw HTML, the picture is an `<img>` tag, or, outside of quotes and lists, an image on a line
-    of its own after that HTML. Within code no picture is shown, however it is written.
+
+    In Markdown a picture is an image where CommonMark shows one. Where the tag's line begins raw
+    HTML or lies in it, the picture is an `<img>` tag, or, outside of quotes and lists, an image on
+    a line of its own after that HTML. Within code no picture is shown, however it is written.
 
     Args:
         text: the text, which UTF-8 can carry.
@@ -51,13 +54,16 @@ def compose(
         matches: what `find_prompts` returns for this text, if that is known already.
         failures: each leaves a small mark beside its prompt's tag, if there is one.
         registry: which prompt owns which tag; by default, the prompt that the tag itself names.
+        image_attributes: attributes of each `<img>`, as in `Settings`; with any, pictures are
+            written as HTML, whatever the markup.
 
     Returns:
         The text, the placements that are in it, and those that are not, with the reason.
 
     Raises:
         SettingsInvalid: if a pattern cannot be used.
-        ValueError: if a placement's or failure's id is not one that `limner.messages.ids` made.
+        ValueError: if a placement's or failure's id is not one that `limner.messages.ids` made, or
+            if an attribute is not allowed.
     """
     placements, failures = tuple(placements), tuple(failures)
     if not placements and not failures:
@@ -67,6 +73,7 @@ def compose(
             pattern.source if isinstance(pattern, Pattern) else pattern for pattern in patterns
         ),
         markup=markup,
+        image_attributes=checked_attributes(image_attributes or {}),
         max_tag=max_tag,
         timeout=timeout,
         budget=budget,

@@ -92,7 +92,8 @@ class MarkEditor:
     def __init__(self, tags: PromptTags, *, cut: str = "") -> None:
         self.tags = tags
         self.text = tags.text
-        self.markup = tags.notation.markup
+        self._attributes = tags.notation.image_attributes
+        self.markup: Markup = "html" if self._attributes else tags.notation.markup
         self.cut = cut
         end = self.text.find("\n")
         self._newline = "\r\n" if end > 0 and self.text[end - 1] == "\r" else "\n"
@@ -139,7 +140,7 @@ class MarkEditor:
             ValueError: if its id is not one that `limner.messages.ids` made.
         """
         if isinstance(item, Placement):
-            name, writes = item.id, partial(mark, item)
+            name, writes = item.id, partial(mark, item, attributes=self._attributes)
         else:
             name, writes = failure_id(item), partial(failure_mark, item)
         # a Markdown text may need a mark as HTML; which of them is known when it is rendered

@@ -2,7 +2,7 @@
 
 import html
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final, Literal, NamedTuple
 from urllib.parse import quote
 
@@ -179,13 +179,20 @@ def marked(text: str) -> frozenset[str]:
     return frozenset(found.id for found in find_marks(text) if found.kind == "picture")
 
 
-def mark(placement: Placement, markup: Markup) -> str:
+def mark(
+    placement: Placement, markup: Markup, *, attributes: Mapping[str, str] | None = None
+) -> str:
     """Return the mark of a picture, as it stands in a text.
 
     The mark holds the placement's id. The prompt is the alternative text, on one line and cut to
     300 characters. HTML decoding, however often, cannot end the mark early: in the alternative text
     `<`, `>` and `"` are replaced by characters that look alike, and in the address they are
     percent-encoded.
+
+    Args:
+        placement: the picture, and the prompt that it belongs to.
+        markup: how it is written.
+        attributes: further attributes of the `<img>`, checked already; Markdown has none of them.
 
     Raises:
         ValueError: if the placement's id is not one that `limner.messages.ids` made.
@@ -196,7 +203,9 @@ def mark(placement: Placement, markup: Markup) -> str:
     ends = _IN_ATTRIBUTE if markup == "html" else _IN_LINK
     url = ends.sub(lambda found: quote(found[0], safe=""), url)
     if markup == "html":
-        return f'<img {name} alt="{alt}" src="{html.escape(url)}">'
+        more = (f' {key}="{_in_html(_line(value))}"' for key, value in (attributes or {}).items())
+        written = f'alt="{_in_html(alt)}" src="{_in_html(html.escape(url))}"'
+        return f"<img {name} {written}{''.join(more)}>"
     return f"![{_in_markdown(alt)}]({url})<!--{name}-->"
 
 
@@ -211,7 +220,7 @@ def failure_mark(failure: Failure, markup: Markup) -> str:
     name = f'data-limner-failed="{_named(failure_id(failure), "a failure")}"'
     why = _line(failure.reason)
     if markup == "html":
-        return f'<span {name} title="{why}">⚠</span>'
+        return f'<span {name} title="{_in_html(why)}">⚠</span>'
     return f"[⚠ {_in_markdown(why)}]<!--{name}-->"
 
 
@@ -231,6 +240,14 @@ def _line(text: str) -> str:
     line = _BLANK.sub(" ", html.unescape(text)).strip()
     line = line if len(line) <= MAX_ALT else line[: MAX_ALT - 1] + "…"
     return html.escape(_ENTITY.sub(_as_words, line.translate(_LOOKS)))
+
+
+def _in_html(value: str) -> str:
+    """Return the value of an attribute so that Markdown around the tag sees no symbol in it.
+
+    A backquote before the tag would begin code that ends at one in it, and `|` ends a table's cell.
+    """
+    return value.replace("`", "&#96;").replace("|", "&#124;")
 
 
 def _in_markdown(line: str) -> str:

@@ -1,6 +1,6 @@
 """How prompts and pictures stand in a text."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Literal
 
 from pydantic import Field, SkipValidation
@@ -19,6 +19,8 @@ class Notation(Value):
     Args:
         patterns: regular expressions of prompt tags, as for `find_prompts`.
         markup: how a picture, or the mark of a failure, is written.
+        image_attributes: attributes of each `<img>` that is written, checked already. With any,
+            marks are written as HTML, whatever the markup.
         max_tag: characters of one tag at most.
         timeout: seconds that one match of a pattern may take; `None` is no bound.
         budget: seconds that all matches of one text may take; `None` is no bound.
@@ -28,6 +30,7 @@ class Notation(Value):
 
     patterns: tuple[str, ...] = DEFAULT_PATTERNS
     markup: Markup = "html"
+    image_attributes: Mapping[str, str] = Field(default_factory=dict)
     max_tag: int = 2_000
     timeout: float | None = None
     budget: float | None = None

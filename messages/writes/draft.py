@@ -105,6 +105,7 @@ def stream_draft(
             message_id=message_id,
             patterns=patterns,
             markup=settings.markup,
+            image_attributes=settings.image_attributes,
             max_tag=settings.max_tag,
             timeout=settings.pattern_timeout,
             budget=settings.pattern_budget,

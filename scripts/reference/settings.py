@@ -132,6 +132,9 @@ def type_name(schema: dict[str, Any]) -> str:
     if kind == "array":
         return f"array of {type_name(schema['items'])}"
     if kind == "object":
+        values = schema.get("additionalProperties", {})
+        if isinstance(values, dict) and "type" in values:
+            return f"object of {type_name(values)}s by name"
         of = "generator" if "GeneratorSettings" in str(schema) else "lane"
         return f"object of {of} settings by name"
     return kind

@@ -664,3 +664,10 @@ def test_a_rewritten_tag_is_drawn_as_it_was_meant_in_another_message(open_writte
     result = one.studio.illustrate("n", text).get()
     assert meant in one.painter.prompts
     assert meant in [placement.prompt for placement in result.pictures]
+
+
+def test_each_picture_has_the_attributes_of_the_settings(open_written):
+    one = open_written(image_attributes={"width": "50%"}, markup="markdown")
+    assert stored(one).count(' width="50%">') == 2
+    new = one.studio.regenerate("m", one.roof).get()
+    assert (new.removed, stored(one).count(' width="50%">')) == ((one.roof,), 2)
