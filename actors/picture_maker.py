@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from limner.actors.generators.checking import check_picture
+from limner.actors.generators.failures import FailureLog, called_wrongly
 from limner.actors.generators.protocol import Generator
 from limner.actors.stores.protocol import Store
 from limner.actors.system import Call, Clock
@@ -89,6 +90,7 @@ class PictureMaker:
         self.lane = lane
         self.pool = pool
         self.kept_at = -1
+        self.failures = FailureLog()
 
     def begin(
         self, task: Task, grant: SlotGranted, log_event: Callable[..., None], call: Call
@@ -131,6 +133,19 @@ class PictureMaker:
             return task
         return task.but(prompt=styled(task.prompt, tags, self.settings.common_tags_position))
 
+    def generate(self, task: Task, call: Call) -> object:
+        """Call the generator; log the traceback of what it raises, once a kind."""
+        try:
+            return self.generator.generate(self.in_style(task), call)
+        except Exception as error:
+            if call.is_set() and isinstance(error, GenerationFailed):
+                raise  # it was asked to stop
+            wrong = called_wrongly(error, self.generator)
+            self.failures.log(wrong or error, self.generator)
+            if wrong is not None:
+                raise wrong from error
+            raise
+
     def make(self, task: Task, call: Call) -> Picture | Unkept:
         """Make the picture of a task, and keep it.
 
@@ -142,7 +157,7 @@ class PictureMaker:
         Raises:
             GenerationFailed: if what the generator returned is no picture within bounds.
         """
-        given = self.generator.generate(self.in_style(task), call)
+        given: object = self.generate(task, call)
         if not isinstance(given, PictureBytes):
             raise GenerationFailed(
                 f"the generator gave {type(given).__name__}, not PictureBytes", retryable=False

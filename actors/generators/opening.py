@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from limner.actors.generators import command, imported
+from limner.actors.generators.failures import check_signature
 from limner.actors.generators.instant import Instant
 from limner.actors.generators.protocol import Cancelled, Generator, GeneratorLike
 from limner.actors.generators.sketch.sketch import Sketch
@@ -90,6 +91,7 @@ def open_generator(
         )
     if not callable(call):
         raise SettingsInvalid(f"generator: {_shown(given)} makes no pictures; {UNDERSTOOD}")
+    check_signature(call, getattr(call, "__qualname__", None) or type(call).__name__)
     return given if isinstance(given, Generator) else Called(given)
 
 
