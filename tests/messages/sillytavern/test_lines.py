@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from support.drawn_chats import TEXTS, VALUES, Drawn, messages, spelled
 from support.instructions import grows_in_proportion
@@ -62,15 +62,53 @@ def test_the_last_of_two_equal_keys_counts() -> None:
     assert message.rewritten("new") == '{"mes":"first","mes":"new"}'
 
 
+def in_common(old: str, new: str) -> bool:
+    """Return whether two texts share as much as `respelled` keeps in the middle of a text."""
+    return any(old[at : at + 16] in new for at in range(len(old) - 15))
+
+
+RUN = "<<<<<<<<<<<<<<=\\"  # 16 characters: what is put in its place may hold them again
+
+
 @given(st.data())
-def test_a_spelling_stays_where_the_text_is_the_same(data: st.DataObject) -> None:
-    before, old, after = (data.draw(TEXTS) for _ in range(3))
-    raws = [data.draw(spelled(one)) for one in (before, old, after)]
-    new = f"<{data.draw(TEXTS)}>"
+@example(None)
+def test_a_spelling_stays_where_the_text_is_the_same(data: st.DataObject | None) -> None:
+    if data is None:
+        before, old, after = "", RUN, ""
+        raws = ['""', r'"<<<<<<<<<<<<<<=\u005c"', '""']
+        new = "<<<<<<<<<<<<<<[\\>"
+    else:
+        before, old, after = (data.draw(TEXTS) for _ in range(3))
+        raws = [data.draw(spelled(one)) for one in (before, old, after)]
+        new = f"<{data.draw(TEXTS)}>"
+        assume(not in_common(f"({old})", new))  # else that keeps its spelling too
     # what differs begins and ends with what the other does not begin and end with
     raw = raws[0][:-1] + "(" + raws[1][1:-1] + ")" + raws[2][1:]
     inner = json.dumps(new, ensure_ascii=False)[1:-1]
     assert respelled(raw, before + new + after) == raws[0][:-1] + inner + raws[2][1:]
+
+
+@pytest.mark.parametrize("around", ["<>", "ab"])
+@pytest.mark.parametrize(("size", "stays"), [(15, False), (16, True), (17, True)])
+def test_sixteen_equal_characters_keep_their_spelling_anywhere(
+    around: str, size: int, stays: bool
+) -> None:
+    same = "<" * (size - 2) + "=\\"
+    raw = '"(' + "<" * (size - 2) + r'=\u005c)"'
+    spelling = raw[2:-2] if stays else json.dumps(same)[1:-1]
+    assert respelled(raw, around[0] + same + around[1]) == f'"{around[0]}{spelling}{around[1]}"'
+
+
+@given(st.data())
+def test_what_is_put_around_an_equal_part_changes_no_spelling_of_it(data: st.DataObject) -> None:
+    same = data.draw(st.text("ab<=\\\u00e9", min_size=16, max_size=40))
+    raw = data.draw(spelled(same))
+    before, after = (
+        data.draw(st.sampled_from(["", "x", "xy"])),
+        data.draw(st.sampled_from(["", "z"])),
+    )
+    respelling = respelled(f'"({raw[1:-1]})"', f"{before}{same}{after}")
+    assert respelling == f'"{before}{raw[1:-1]}{after}"'
 
 
 @given(st.data())
