@@ -135,6 +135,16 @@ ConfigOption = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Show errors only.")]
+RedrawOption = Annotated[
+    bool, typer.Option("--redraw", help="Make pictures again whose files are gone.")
+]
+ForceOption = Annotated[
+    bool,
+    typer.Option(
+        "--force",
+        help="Write over an output that Limner has not written, without keeping a copy of it.",
+    ),
+]
 DryRunOption = Annotated[
     bool,
     typer.Option(
@@ -233,16 +243,25 @@ def illustrate(
         bool,
         typer.Option(
             "--only-missing",
-            help="Of a chat, pass over prompts that have a picture, as without --mode.",
+            help="Pass over prompts that have a picture, as without --mode.",
         ),
     ] = False,
     mode: Annotated[
         AgainMode | None,
         typer.Option(
-            help="Of a chat, make pictures of all prompts: append puts each after those that its"
-            " prompt has, replace in their place."
+            help="Make pictures of all prompts of a file that is illustrated: append puts each"
+            " after those that its prompt has, replace in their place."
         ),
     ] = None,
+    redraw: RedrawOption = False,
+    force: ForceOption = False,
+    html: Annotated[
+        bool,
+        typer.Option(
+            "--html",
+            help="Write also one self-contained page to look at, beside the output, as NAME.html.",
+        ),
+    ] = False,
     no_backup: Annotated[
         bool, typer.Option("--no-backup", help="Of a chat, keep no NAME.jsonl.bak.")
     ] = False,
@@ -259,6 +278,7 @@ def illustrate(
         output=output,
         pictures=pictures,
         rate=rate,
+        html=html,
         quiet=quiet,
         config=config,
         wanted=Wanted(
@@ -266,6 +286,8 @@ def illustrate(
             only_missing=only_missing,
             mode=None if mode is None else mode.value,
             backup=not no_backup,
+            redraw=redraw,
+            force=force,
         ),
         **settings_given(
             slots=slots,
@@ -357,6 +379,7 @@ def regenerate(
 @app.command(help=RECONCILE)
 def reconcile(
     file: File,
+    redraw: RedrawOption = False,
     dry_run: DryRunOption = False,
     markup: MarkupOption = None,
     pattern: PatternOption = None,
@@ -370,6 +393,7 @@ def reconcile(
 
     return run(
         file,
+        redraw=redraw,
         dry_run=dry_run,
         quiet=quiet,
         config=config,
@@ -386,9 +410,17 @@ def clean(
             "--output",
             "-o",
             metavar="FILE",
-            help="Where the clean text goes, - for standard output. By default, in its place.",
+            help="Where the clean text goes, - for standard output."
+            " By default NAME.clean.EXT beside the file.",
         ),
     ] = None,
+    in_place: Annotated[
+        bool,
+        typer.Option(
+            "--in-place", help="Change the file itself; it is kept as it was as NAME.bak."
+        ),
+    ] = False,
+    force: ForceOption = False,
     keep: Annotated[
         list[Kept] | None, typer.Option(help="Leave these in. May be repeated.")
     ] = None,
@@ -406,6 +438,8 @@ def clean(
         file,
         output=output,
         keep=[choice.value for choice in keep or ()],
+        in_place=in_place,
+        force=force,
         dry_run=dry_run,
         quiet=quiet,
         config=config,

@@ -25,6 +25,10 @@ A text asks for a picture with <!--img-prompt="…"-->, <img-prompt="…"> or <i
 Each picture is begun the moment its tag is complete. The text is written once, when the last \
 picture is settled, and but for the pictures it stays byte for byte as it was.
 
+Given again, it keeps the pictures that the output has, and draws what is missing; --mode says \
+otherwise. An output that was changed by others is kept as NAME.bak before it is written over, but \
+for --force. --html writes a page to look at, which needs nothing beside it.
+
 A chat of SillyTavern (NAME.jsonl) is illustrated where it stands, or with -o in a copy: all \
 messages of the assistant, each written once when its pictures are settled. Prompts that have a \
 picture are passed over unless --mode says otherwise, so the command may be given again. The chat \
@@ -87,9 +91,9 @@ The file is a text (Markdown, HTML or any other) or a chat of SillyTavern, whose
 messages. A terminal gets a table, a pipe a line for each thing, its columns parted by tabs.
 
 A picture stands in the text; is there unmarked, as another program has taken Limner's mark off; \
-is missing, as another program has stripped it; is kept, but in no text yet; is pending, as it is \
-being written; or is past, as it was replaced or removed. Its number, its id or the beginning of \
-its id is what limner regenerate takes.
+is missing, as another program has stripped it; is lost, as its file is gone; is kept, but in no \
+text yet; is pending, as it is being written; or is past, as it was replaced or removed. Its \
+number, its id or the beginning of its id is what limner regenerate takes.
 
 Exit status: 0 done, 1 failed, 2 wrong use or input, 3 some lines of a chat are broken, 130 \
 interrupted.
@@ -123,7 +127,8 @@ limner reconcile story.md
 limner reconcile chat.jsonl --dry-run
 
 Each goes beside the prompt tag that it belongs to, once, however often this is run. A picture \
-whose tag is gone is not put back, and named. One that was replaced or removed by Limner stays out.
+whose tag is gone is not put back, and named. One that was replaced or removed by Limner stays \
+out. Pictures whose files are gone are told; --redraw makes them again.
 
 Exit status: 0 all stands where it should, 1 failed, 2 wrong use or input, 3 some pictures could \
 not be put back, 130 interrupted.
@@ -132,12 +137,13 @@ CLEAN = """\
 Take pictures, marks and prompt tags out of a file, as for a model that is to read it.
 
 \b
+limner clean story.md
 limner clean story.md -o -
-limner clean chat.jsonl --keep prompts
+limner clean chat.jsonl --in-place --keep prompts
 
-Without -o the file itself is changed; the files of the pictures stay. A line that held nothing \
-else goes too. Of a chat, the messages of the assistant are cleaned; if Limner has never changed \
-it, it is kept as NAME.jsonl.bak.
+The clean text goes to NAME.clean.EXT beside the file. --in-place changes the file itself, and \
+keeps it as it was as NAME.bak. The files of the pictures stay. A line that held nothing else goes \
+too. Of a chat, the messages of the assistant are cleaned.
 
 Exit status: 0 done, 1 failed, 2 wrong use or input, 3 some lines of a chat are broken, 130 \
 interrupted.

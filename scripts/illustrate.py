@@ -18,10 +18,19 @@ from limner.actors.stores import MemoryStore, PictureFiles, Store
 from limner.messages.errors import LimnerError, SessionCancelled, StreamClosed
 from limner.messages.pictures import Illustrated
 from limner.messages.unicode import shown
-from limner.scripts.display import Display, open_display
+from limner.scripts.display import Display, open_display, tell
+from limner.scripts.html_page import (
+    Passage,
+    check_page,
+    html_page,
+    page_of_file,
+    page_path,
+    pictures_of,
+    write_page,
+)
 from limner.scripts.paths import Paths, choose_paths
 from limner.scripts.pipes import PipedFileStore, PipedText, version_at
-from limner.scripts.reading import Reader, Source, check_rate, open_source
+from limner.scripts.reading import Reader, Source, Unusable, check_rate, open_source
 from limner.scripts.report import (
     DONE,
     INCOMPLETE,
@@ -31,7 +40,8 @@ from limner.scripts.report import (
     report_error,
 )
 from limner.scripts.revise.chat import Wanted, illustrate_chat
-from limner.scripts.revise.document import is_chat
+from limner.scripts.revise.document import is_chat, opened
+from limner.scripts.revise.text import illustrate_text, protect
 from limner.scripts.signals import handling_signals
 
 
@@ -58,6 +68,7 @@ def illustrate(
     output: str | None = None,
     pictures: Path | None = None,
     rate: float | None = None,
+    html: bool = False,
     quiet: bool = False,
     config: Path | None = None,
     wanted: Wanted = Wanted(),  # noqa: B008  # it is immutable
@@ -70,9 +81,10 @@ def illustrate(
         output: a file, or `-` for standard output; by default beside the source.
         pictures: the directory of the pictures; by default beside the output.
         rate: characters a second to read, 0.01 to 1,000,000; as fast as they come by default.
+        html: whether a page to look at is written, too.
         quiet: whether to show errors only.
         config: a file of settings.
-        wanted: which messages of a chat, and how.
+        wanted: what is wanted of prompts that have a picture, and which messages of a chat.
         given: fields of `Settings`.
 
     Returns:
@@ -83,24 +95,88 @@ def illustrate(
     try:
         settings = load_settings(config, **given)
         chat = source != "-" and is_chat(source)
-        wanted.check(chat=chat, output=output, rate=rate)
-        if chat:
-            return illustrate_chat(source, output, pictures, settings, wanted, quiet=quiet)
-        opened = open_source(source)
-        paths = choose_paths(source, output, pictures, settings)
-        if "markup" not in settings.model_fields_set:
-            settings = settings.model_copy(update={"markup": paths.markup})
-        check_rate(rate, in_place=paths.in_place)
-        text = opened.whole(settings.max_text) if opened.regular and rate is None else None
-        display = open_display(settings.slots, quiet=quiet)
-        if not opened.regular:
-            return illustrate_pipe(opened, paths, settings, rate, display)
-        illustration = Illustration(opened, display)
-        with handling_signals(illustration.interrupt):
-            result = run(illustration, settings, open_store(paths, None), paths, text, rate)
-        return deliver(result, paths, settings, display, interrupted=illustration.interrupts > 0)
+        opened_source = None if chat else open_source(source)
+        pipe = opened_source is not None and not opened_source.regular
+        wanted.check(chat=chat, output=output, rate=rate, pipe=pipe)
+        paths = choose_paths(source, output or source if chat else output, pictures, settings)
+        page = page_for(paths) if html else None
+        if opened_source is None:
+            status = illustrate_chat(source, output, pictures, settings, wanted, quiet=quiet)
+        else:
+            if "markup" not in settings.model_fields_set:
+                settings = settings.model_copy(update={"markup": paths.markup})
+            status = illustrate_source(opened_source, paths, settings, wanted, rate, quiet=quiet)
+        if page is not None and status in (DONE, INCOMPLETE, INTERRUPTED):
+            write_html(page, paths, settings, chat=chat)
+            if not quiet:
+                tell(f"page    {shown(str(page), 300)}")
     except LimnerError as error:
         return report_error(error, display)
+    return status
+
+
+def illustrate_source(
+    source: Source,
+    paths: Paths,
+    settings: Settings,
+    wanted: Wanted,
+    rate: float | None,
+    *,
+    quiet: bool,
+) -> int:
+    """Illustrate a text that is open for reading, and return the exit status.
+
+    Raises:
+        LimnerError: if it cannot be read, or the studio not be opened.
+    """
+    check_rate(rate, in_place=paths.in_place)
+    text = source.whole(settings.max_text) if source.regular and rate is None else None
+    if text is None:
+        protect(paths, force=wanted.force, quiet=quiet)
+    else:
+        status = illustrate_text(text, paths, settings, wanted, quiet=quiet)
+        if status is not None:
+            return status
+    display = open_display(settings.slots, quiet=quiet)
+    if not source.regular:
+        return illustrate_pipe(source, paths, settings, rate, display)
+    illustration = Illustration(source, display)
+    with handling_signals(illustration.interrupt):
+        result = run(illustration, settings, open_store(paths, None), paths, text, rate)
+    return deliver(result, paths, settings, display, interrupted=illustration.interrupts > 0)
+
+
+def page_for(paths: Paths) -> Path:
+    """Return where the page of an output goes, after a check that it can be written there.
+
+    Raises:
+        Unusable: if it cannot, or there is no output that it could be named after.
+    """
+    if paths.output is None:
+        raise Unusable("--html: the page goes beside the output; name a file with -o")
+    page = page_path(paths.output)
+    check_page(page)
+    return page
+
+
+def write_html(page: Path, paths: Paths, settings: Settings, *, chat: bool) -> None:
+    """Write the page of an output.
+
+    Raises:
+        LimnerError: if the output cannot be read, or the page not be written.
+    """
+    assert paths.output is not None
+    if not chat:
+        write_page(page, page_of_file(paths.output, paths.pictures, settings))
+        return
+    with opened(paths, settings, chat=True, backup=False) as document:
+        passages = [
+            Passage(text, f"message {message_id}") for message_id, text in document.messages()
+        ]
+        notation = document.settings.notation
+    find = pictures_of(paths.pictures, max_bytes=settings.max_picture_bytes)
+    content = html_page(passages, title=paths.output.name, picture=find, notation=notation)
+    write_page(page, content)
 
 
 def illustrate_pipe(

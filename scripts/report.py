@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pykka
@@ -12,6 +12,7 @@ from limner.messages.errors import (
     LimnerError,
     SessionCancelled,
     SettingsInvalid,
+    StudioClosed,
     TextTooLong,
     UnknownMessage,
     UnknownPicture,
@@ -146,6 +147,21 @@ def tell_changed(name: str, futures: Iterable[pykka.Future[Illustrated]], displa
     were = "message was" if len(messages) == 1 else "messages were"
     changed = f"{len(messages):,} {were} changed in {shown(name, 300)}; run it again for the rest"
     display.error(f"interrupted; {changed if messages else 'nothing was changed'}")
+
+
+@contextmanager
+def failing_alone(errors: list[LimnerError]) -> Iterator[None]:
+    """Collect the error of one message, so that the others are done all the same.
+
+    Raises:
+        StudioClosed: if nothing more can be done.
+    """
+    try:
+        yield
+    except StudioClosed:
+        raise
+    except LimnerError as error:
+        errors.append(error)
 
 
 def is_incomplete(result: Illustrated) -> bool:

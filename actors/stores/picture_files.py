@@ -11,6 +11,7 @@ from limner.messages.pictures import Picture
 
 EXTENSIONS = {"image/png": "png", "image/jpeg": "jpg", "image/webp": "webp", "image/gif": "gif"}
 _ID = re.compile(r"[0-9a-f]{1,128}")
+_NAME = re.compile(rf"{_ID.pattern}\.(?:{'|'.join(EXTENSIONS.values())})")
 _URL_CHARACTERS = "%/:?#[]@!$&*+,;="
 
 
@@ -78,6 +79,11 @@ class PictureFiles:
         except StoreFailed:
             return True
         return picture.url == self._prefix + name and not (self.directory / name).is_file()
+
+    def lost_at(self, url: str) -> bool:
+        """Return whether a URL is of a picture that was put here, whose file is gone."""
+        name = url.removeprefix(self._prefix) if url.startswith(self._prefix) else ""
+        return _NAME.fullmatch(name) is not None and not (self.directory / name).is_file()
 
     def _write(self, path: Path, data: bytes) -> None:
         make_directory(self.directory)

@@ -4,6 +4,7 @@ import shutil
 import sys
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -33,15 +34,25 @@ from limner.scripts.report import (
     FAILED,
     INCOMPLETE,
     INTERRUPTED,
+    failing_alone,
     few,
     print_text,
     report_error,
     result_of,
     tell_changed,
 )
-from limner.scripts.revise.copying import copy_file
+from limner.scripts.revise.chat import replace_by_copy
+from limner.scripts.revise.copying import copy_file, keep_copy
 from limner.scripts.revise.diff import show_diff
-from limner.scripts.revise.document import check_copy, check_file, is_chat, opened
+from limner.scripts.revise.document import (
+    Document,
+    check_copy,
+    check_file,
+    hint_of,
+    is_chat,
+    opened,
+)
+from limner.scripts.revise.text import keep_output
 from limner.scripts.signals import interrupted_between_steps
 
 NOUNS = {
@@ -57,6 +68,8 @@ def clean(
     *,
     output: str | None = None,
     keep: Sequence[Kept] = (),
+    in_place: bool = False,
+    force: bool = False,
     dry_run: bool = False,
     quiet: bool = False,
     config: Path | None = None,
@@ -66,8 +79,10 @@ def clean(
 
     Args:
         file: a text or a chat.
-        output: a file, or `-` for standard output; by default the file itself.
+        output: a file, or `-` for standard output; by default `NAME.clean.EXT` beside the file.
         keep: what stays.
+        in_place: whether the file itself is changed; it is kept as it was as `NAME.bak`.
+        force: whether an output that Limner has not written is written over without a copy of it.
         dry_run: whether to show only what would change.
         quiet: whether to show errors only.
         config: a file of settings.
@@ -85,9 +100,13 @@ def clean(
         chat = is_chat(file)
         if dry_run and output is not None:
             raise Unusable("--dry-run shows what would change in the file; leave -o out")
+        if in_place and output is not None:
+            raise Unusable("--in-place changes the file itself; leave -o out")
+        if output is None and not (in_place or dry_run):
+            output = str(Path(file).with_name(f"{Path(file).stem}.clean{Path(file).suffix}"))
         if output == "-" and sys.stdout is None:
             raise Unusable("standard output is closed; name a file with -o")
-        cleaning = Cleaning(settings, keep, dry_run)
+        cleaning = Cleaning(settings, keep, dry_run, display, quiet=quiet, force=force)
         if output == "-":
             if not cleaning.print_clean(file, display, chat=chat):
                 return FAILED
@@ -100,13 +119,13 @@ def clean(
         if cleaning is not None and output is None:
             tell_changed(file, cleaning.futures, display)
         return INTERRUPTED
-    for line in few(cleaning.broken):
+    for line in few([*cleaning.broken, *(shown(str(error), 300) for error in cleaning.errors)]):
         display.error(line)
     if not dry_run:
         hint = "" if cleaning.removed["picture"] else cleaning.hint
         done = "written" if cleaning.removed or output else "unchanged"
         display.note(f"{done} {shown(name, 300)}, {cleaning.summary} taken out{hint}")
-    return INCOMPLETE if cleaning.broken else DONE
+    return INCOMPLETE if cleaning.broken or cleaning.errors else DONE
 
 
 @dataclass
@@ -117,8 +136,12 @@ class Cleaning:
         settings: the ones in force.
         keep: what stays.
         dry_run: whether to show only what would change.
+        display: says what is kept.
+        quiet: whether to show errors only.
+        force: whether an output is written over without a copy of it.
         removed: how many marks of each kind were removed.
         broken: the errors of lines that were skipped.
+        errors: of messages that could not be changed.
         futures: of the changes of messages in place.
         hint: names another file that may have the pictures.
     """
@@ -126,8 +149,12 @@ class Cleaning:
     settings: Settings
     keep: Sequence[Kept]
     dry_run: bool
+    display: Display
+    quiet: bool = False
+    force: bool = False
     removed: Counter[str] = field(default_factory=Counter)
     broken: list[str] = field(default_factory=list)
+    errors: list[LimnerError] = field(default_factory=list)
     futures: list[pykka.Future[Illustrated]] = field(default_factory=list)
     hint: str = ""
 
@@ -140,28 +167,32 @@ class Cleaning:
         if paths.in_place or chat:
             if not paths.in_place and paths.output is not None:
                 check_copy(paths.output)
-                copy_file(file, paths.output)
+                replace_by_copy(file, paths.output, force=self.force, quiet=self.quiet)
             self.in_place(paths, chat=chat, backup=paths.in_place)
         elif paths.output is not None:
+            self.hint = hint_of(Path(file))
             text = self.clean(open_source(file).whole(self.settings.max_text))
             files = PictureFiles(paths.pictures, paths.pictures_url)
-            store = FileStore(paths.output.parent, files)
-            loaded = store.load(paths.message_id)
-            version = None if loaded is None else loaded[1]
-            # the registry of an earlier text there does not belong to this one
-            store.write(
-                paths.message_id, text, expected_version=version, links=RegistryUpdate(anew=True)
-            )
-            store.close()
+            with closing(FileStore(paths.output.parent, files)) as store:
+                there, version = store.load(paths.message_id) or (None, None)
+                if there not in (None, text):
+                    keep_output(paths.output, store, force=self.force, quiet=self.quiet)
+                # the registry of an earlier text there does not belong to this one
+                links = RegistryUpdate(anew=True)
+                store.write(paths.message_id, text, expected_version=version, links=links)
         return paths.output_name
 
     def in_place(self, paths: Paths, *, chat: bool, backup: bool) -> None:
         """Clean each message of a file in place."""
         with (
             interrupted_between_steps() as step,
-            opened(paths, self.settings, chat=chat, backup=backup) as document,
+            opened(paths, self.settings, chat=chat, backup=False) as document,
         ):
             settings, self.hint = document.settings, document.hint
+            if backup and not self.dry_run and self.changes(document):
+                assert paths.output is not None
+                copy = shown(str(keep_copy(paths.output)), 300)
+                self.display.note(f"kept    {copy}, the {'chat' if chat else 'text'} as it was")
             with Studio.open(settings, store=document.store, generator="instant") as studio:
                 for message_id, text in document.messages(broken=self._note_broken):
                     step()
@@ -169,14 +200,27 @@ class Cleaning:
                     if self.dry_run:
                         show_diff(shown(document.called(message_id), 300), text, after)
                         continue
+                    futures: list[pykka.Future[Illustrated]] = []
                     if "pictures" not in self.keep:
-                        for placement in stripped(document.store.registry(message_id), text):
-                            self.futures.append(studio.remove(message_id, placement))
+                        registry = document.store.registry(message_id)
+                        futures = [
+                            studio.remove(message_id, placement)
+                            for placement in stripped(registry, text)
+                        ]
                     if after != text:
                         change = partial(cleaned, keep=self.keep, notation=settings.notation)
-                        self.futures.append(studio.edit(message_id, change))
-                    if self.futures:
-                        result_of(self.futures[-1], step)
+                        futures.append(studio.edit(message_id, change))
+                    self.futures += futures
+                    for future in futures:
+                        with failing_alone(self.errors):
+                            result_of(future, step)
+
+    def changes(self, document: Document) -> bool:
+        """Return whether a cleaning changes the text of any message."""
+        notation = document.settings.notation
+        return any(
+            cleaned(text, self.keep, notation=notation) != text for _, text in document.messages()
+        )
 
     def print_clean(self, file: str, display: Display, *, chat: bool) -> bool:
         """Print the clean text of a file, and return whether that succeeded."""

@@ -2,13 +2,53 @@
 
 import os
 import stat
+from filecmp import cmp
 from functools import partial
 from pathlib import Path
 
 from limner.actors.stores.atomic_files import make_directory, sweep, sync_directory, write_temporary
+from limner.actors.stores.sillytavern.line_file import backup_of, beside
 from limner.messages.errors import StoreFailed
+from limner.scripts.reading import Unusable
 
 BLOCK = 1 << 18
+
+
+COPIES = 1_000
+"""Copies of one file that are kept beside it at most."""
+
+
+def keep_copy(file: Path) -> Path:
+    """Keep a file as it is under a new name beside it: `NAME.bak`, or `NAME.bak.2` and so on.
+
+    Returns:
+        The copy; an earlier one if that has the same bytes.
+
+    Raises:
+        Unusable: if something that is no file stands there.
+        StoreFailed: if it cannot be copied.
+    """
+    try:
+        backup_of(file)
+    except StoreFailed as error:
+        raise Unusable(str(error)) from error
+    file = Path(os.path.realpath(file))
+    for number in range(1, COPIES + 1):
+        copy = beside(file, "", ".bak" if number == 1 else f".bak.{number}")
+        if not os.path.lexists(copy):
+            copy_file(str(file), copy)
+            return near(copy)
+        if copy.is_file() and cmp(file, copy, shallow=False):
+            return near(copy)
+    raise StoreFailed(f"{file} cannot be kept: there are {COPIES:,} copies of it; remove some")
+
+
+def near(path: Path) -> Path:
+    """Return a path as a person would write it: relative where it is below the working folder."""
+    try:
+        return path.relative_to(Path.cwd())
+    except (ValueError, OSError):
+        return path
 
 
 def copy_file(source: str, target: Path) -> None:

@@ -20,6 +20,7 @@ from limner.messages.unicode import shown
 from limner.scripts.display import Display
 from limner.scripts.paths import Paths
 from limner.scripts.reading import Unusable, open_source
+from limner.scripts.revise.copying import near
 
 MAX_HEADER = 2**28
 """Bytes of the first line of a chat, at most; a file whose first line is longer is no chat."""
@@ -36,6 +37,7 @@ class Document:
         store: reads and writes the file.
         chat: whether it is a chat, whose messages are named by their lines.
         settings: the ones in force.
+        files: where the pictures are kept.
         backup: where the file will be kept as it was, at its first change; `None` if it is not.
     """
 
@@ -43,6 +45,7 @@ class Document:
     store: RegistryStore
     chat: bool
     settings: Settings
+    files: PictureFiles
     backup: Path | None = None
 
     @property
@@ -53,11 +56,7 @@ class Document:
     @property
     def hint(self) -> str:
         """Names a file beside it that may have the pictures; empty if there is none."""
-        file = self.paths.output
-        beside = file and file.with_name(f"{file.stem}.illustrated{file.suffix}")
-        if self.chat or beside is None or not beside.is_file():
-            return ""
-        return f". {shown(str(beside), 300)} is beside it"
+        return "" if self.chat or self.paths.output is None else hint_of(self.paths.output)
 
     def messages(
         self,
@@ -110,7 +109,7 @@ class Document:
         assert self.paths.output is not None
         ids = [self.paths.message_id]
         if self.chat:
-            known = _registered(self.paths.output)
+            known = registered(self.paths.output)
             ids = sorted(known, key=lambda message_id: (len(message_id), message_id))
         return [
             message_id
@@ -121,6 +120,12 @@ class Document:
     def called(self, message_id: str) -> str:
         """Return the name of a message for people: the file, and the line in a chat."""
         return f"{self.name}:{message_id}" if self.chat else self.name
+
+
+def hint_of(file: Path) -> str:
+    """Return a hint at the illustrated file beside a text; empty if there is none."""
+    beside = file.with_name(f"{file.stem}.illustrated{file.suffix}")
+    return f". {shown(str(beside), 300)} is beside it" if beside.is_file() else ""
 
 
 @contextmanager
@@ -150,7 +155,7 @@ def opened(
     if chat:
         from limner.actors.stores.sillytavern.chat_file import ChatFileStore
 
-        backup = backup and not _registered(file)
+        backup = backup and not registered(file)
         untouched = new_backup(file) if backup else None
         store = ChatFileStore(file, pictures, backup=backup)
     else:
@@ -160,7 +165,7 @@ def opened(
         open_source(str(file)).whole(settings.max_text)
         store = FileStore(file.parent, pictures)
     try:
-        yield Document(paths, store, chat, settings, untouched)
+        yield Document(paths, store, chat, settings, pictures, untouched)
     finally:
         store.close()
 
@@ -182,15 +187,7 @@ def tell_backup(document: Document, display: Display) -> None:
     """Print where a file was kept as it was, if that was done."""
     if document.backup is not None and document.backup.is_file():
         kind = "the chat" if document.chat else "the text"
-        display.note(f"kept    {shown(_near(document.backup), 300)}, {kind} as it was")
-
-
-def _near(path: Path) -> str:
-    """Return a path as a person would write it: relative where it is below the working folder."""
-    try:
-        return str(path.relative_to(Path.cwd()))
-    except (ValueError, OSError):
-        return str(path)
+        display.note(f"kept    {shown(str(near(document.backup)), 300)}, {kind} as it was")
 
 
 def pictures_in(chat: Path) -> list[Picture]:
@@ -201,7 +198,7 @@ def pictures_in(chat: Path) -> list[Picture]:
     """
     return [
         link.placement.picture
-        for registry in _registered(chat).values()
+        for registry in registered(chat).values()
         for link in registry.links
         if link.state == "placed"
     ]
@@ -282,7 +279,7 @@ def _first_line(source: str) -> bytes:
         raise Unusable(f"{source!r} cannot be read: {error.strerror}") from error
 
 
-def _registered(file: Path) -> Mapping[str, Registry]:
+def registered(file: Path) -> Mapping[str, Registry]:
     """Return the registries in the header of a chat, by message; none if it cannot be read."""
     try:
         return read_registries(_first_line(str(file)).decode())[0]

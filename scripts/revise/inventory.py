@@ -2,7 +2,7 @@
 
 import html
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Literal
@@ -18,10 +18,10 @@ from limner.messages.text.marks import Mark
 from limner.messages.text.notation import Notation
 from limner.messages.text.prompt_tags import PromptTags
 
-State = Literal["stands", "unmarked", "missing", "kept", "pending", "past"]
+State = Literal["stands", "unmarked", "missing", "kept", "pending", "past", "lost"]
 """The state of a picture: it stands in the text; it stands there without Limner's mark; another
 program has stripped it; it is finished and in no text yet; it is being written; it stood there once
-and was removed on purpose."""
+and was removed on purpose; its file is gone, wherever it stands."""
 
 LEAST = 4
 """Characters of an id that must be given, at least."""
@@ -130,7 +130,13 @@ class History:
 
 
 def inventory(
-    message_id: str, text: str, registry: Registry, notation: Notation, *, first: int = 1
+    message_id: str,
+    text: str,
+    registry: Registry,
+    notation: Notation,
+    *,
+    first: int = 1,
+    lost: Callable[[str], bool] = lambda url: not url,
 ) -> Sheet:
     """Return the inventory of a text.
 
@@ -140,6 +146,7 @@ def inventory(
         registry: of the message.
         notation: how prompts and pictures stand in it.
         first: the number of the first picture that stands in it.
+        lost: returns whether the file of a picture is gone, by its address.
     """
     tags = PromptTags(text, registry, message_id=message_id, notation=notation)
     editor = MarkEditor(tags)
@@ -173,12 +180,14 @@ def inventory(
         for name in names:
             link = links.get(name)
             marked = name in editor.present
-            url = link.placement.picture.url if link else _address(text, editor.present[name][0])
+            url = link.placement.picture.url if link else address(text, editor.present[name][0])
             state: State = "stands"
             if not marked and link:
                 state = "missing" if link.state == "placed" else link.state
                 if name in there and link.state == "placed":
                     state = "unmarked"
+            if url and state not in ("pending", "past") and lost(url):
+                state = "lost"
             yield Entry(name, state, url, number if marked else None)
             number += marked
 
@@ -263,6 +272,7 @@ _WHY_NOT = {
     "kept": "is kept, but stands in no text",
     "pending": "is being written by another process",
     "past": "was taken out; it stands in the text no more",
+    "lost": "has no file any more, and does not stand in the text",
 }
 
 
@@ -287,7 +297,8 @@ def _listed(names: Sequence[str]) -> str:
     return ", ".join(names[:3]) + more
 
 
-def _address(text: str, mark: Mark) -> str:
+def address(text: str, mark: Mark) -> str:
+    """Return the address of the picture of a mark; empty if it has none."""
     found = _ADDRESS[mark.markup].search(text, mark.start, mark.end)
     return "" if found is None else html.unescape(found[1])
 

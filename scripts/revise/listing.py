@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,13 @@ LONG = 300
 SHORT = 8
 """Characters of each half of an id in a table, unless more are needed to tell it from others."""
 
-COLOURS = {"stands": "green", "missing": "red", "unmarked": "yellow", "kept": "yellow"}
+COLOURS = {
+    "stands": "green",
+    "missing": "red",
+    "lost": "red",
+    "unmarked": "yellow",
+    "kept": "yellow",
+}
 
 
 def pictures(file: str, *, as_json: bool, config: Path | None, **given: Any) -> int:
@@ -60,6 +66,7 @@ def pictures(file: str, *, as_json: bool, config: Path | None, **given: Any) -> 
         display.error(text)
     if message := never_illustrated(document, sheets):
         display.error(message)
+    tell_lost_files(sum(map(len, lost_in(sheets).values())), document, display)
     return INCOMPLETE if broken else DONE
 
 
@@ -78,10 +85,37 @@ def take_stock(
     first = 1
     for message_id, text in document.messages(broken):
         registry = document.store.registry(message_id)
-        sheet = inventory(message_id, text, registry, document.settings.notation, first=first)
+        sheet = inventory(
+            message_id,
+            text,
+            registry,
+            document.settings.notation,
+            first=first,
+            lost=document.files.lost_at,
+        )
         first += sum(1 for picture in sheet.pictures if picture.number)
         if sheet.spots:
             yield sheet
+
+
+def lost_in(sheets: Iterable[Sheet]) -> dict[str, list[Entry]]:
+    """Return the pictures whose files are gone, by their message."""
+    found: dict[str, list[Entry]] = {}
+    for sheet in sheets:
+        for picture in sheet.pictures:
+            if picture.state == "lost":
+                found.setdefault(sheet.message_id, []).append(picture)
+    return found
+
+
+def tell_lost_files(number: int, document: Document, display: Display) -> None:
+    """Print how many pictures have no file any more, and what to do."""
+    if number:
+        noun = "picture has" if number == 1 else "pictures have"
+        display.error(
+            f"{number:,} {noun} no file any more in {shown(str(document.paths.pictures), LONG)}; "
+            "put the files back, or make them again with limner reconcile --redraw"
+        )
 
 
 def never_illustrated(document: Document, sheets: list[Sheet]) -> str:

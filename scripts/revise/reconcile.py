@@ -1,7 +1,7 @@
 """`limner reconcile`: puts back the pictures that another program has stripped from a file."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,30 +9,37 @@ import pykka
 
 from limner.actors import Studio
 from limner.actors.settings import load_settings
-from limner.messages.errors import LimnerError, StudioClosed, UnknownMessage
+from limner.messages.errors import LimnerError, UnknownMessage
 from limner.messages.pictures import Illustrated
+from limner.messages.settings import Settings
 from limner.messages.text.reconcile import reconcile as reconciled
 from limner.messages.unicode import shown
-from limner.scripts.display import Display, Lines
-from limner.scripts.paths import existing_paths
+from limner.scripts.display import Display, Lines, open_display
+from limner.scripts.paths import choose_paths, existing_paths
 from limner.scripts.report import (
     DONE,
     INCOMPLETE,
     INTERRUPTED,
     MAX_NAMED,
+    failing_alone,
     few,
     report_error,
     result_of,
     tell_changed,
 )
+from limner.scripts.revise.batch import Batch, Job, conclude
 from limner.scripts.revise.diff import show_diff
 from limner.scripts.revise.document import Document, check_file, is_chat, opened
+from limner.scripts.revise.inventory import Entry
+from limner.scripts.revise.listing import lost_in, take_stock, tell_lost_files
+from limner.scripts.revise.regenerate import request_pictures, tell_changes
 from limner.scripts.signals import Step, interrupted_between_steps
 
 
 def reconcile(
     file: str,
     *,
+    redraw: bool = False,
     dry_run: bool = False,
     quiet: bool = False,
     config: Path | None = None,
@@ -42,6 +49,7 @@ def reconcile(
 
     Args:
         file: a text or a chat.
+        redraw: whether pictures whose files are gone are made again.
         dry_run: whether to show only what would change.
         quiet: whether to show errors only.
         config: a file of settings.
@@ -49,7 +57,8 @@ def reconcile(
 
     Returns:
         The exit status: 0 all stands where it should, 1 failed, 2 wrong use or input, 3 some
-        pictures could not be put back or some messages not read, 130 interrupted.
+        pictures could not be put back or have no file, or some messages could not be read, 130
+        interrupted.
     """
     display = Display() if quiet else Lines()
     futures: list[pykka.Future[Illustrated]] = []
@@ -77,6 +86,7 @@ def reconcile(
                         with failing_alone(errors):
                             futures.append(studio.reconcile(message_id))
                             results.append(wait_for(document, futures[-1], message_id, step))
+            sheets = list(take_stock(document))
     except LimnerError as error:
         return report_error(error, display)
     except KeyboardInterrupt:
@@ -104,22 +114,46 @@ def reconcile(
         display.note(f"written {name}, {number} {noun} put back")
     if errors and not results:
         return status
-    return INCOMPLETE if lost or errors else DONE
+    status = INCOMPLETE if lost or errors else DONE
+    without_file = lost_in(sheets)
+    if redraw and without_file and not dry_run:
+        try:
+            return redraw_all(file, without_file, settings, quiet=quiet) or status
+        except LimnerError as error:
+            return report_error(error, display)
+    tell_lost_files(sum(map(len, without_file.values())), document, display)
+    return INCOMPLETE if without_file else status
 
 
-@contextmanager
-def failing_alone(errors: list[LimnerError]) -> Iterator[None]:
-    """Collect the error of one message, so that the others are done all the same.
+def redraw_all(
+    file: str, pictures: Mapping[str, Sequence[Entry]], settings: Settings, *, quiet: bool
+) -> int:
+    """Make pictures again whose files are gone, and return the exit status.
+
+    Args:
+        file: a text or a chat.
+        pictures: those of each message, by its id.
+        settings: the ones in force.
+        quiet: whether to show errors only.
 
     Raises:
-        StudioClosed: if nothing more can be done.
+        LimnerError: if the file cannot be read, or the studio not be opened.
     """
-    try:
-        yield
-    except StudioClosed:
-        raise
-    except LimnerError as error:
-        errors.append(error)
+    paths = choose_paths(file, file, None, settings)
+    display = open_display(settings.slots, quiet=quiet)
+    batch = Batch(display)
+    with opened(paths, settings, chat=is_chat(file)) as document:
+        jobs = []
+        for message_id, entries in pictures.items():
+            if names := [entry.placement for entry in entries if entry.number]:
+                request = partial(request_pictures, message_id, names, "replace-image", None, False)
+                jobs.append(Job(message_id, 0, request))
+        try:
+            batch.run(document.name, document.settings, document.store, jobs)
+        finally:
+            display.close()
+        tell_changes(batch.results, display)
+        return conclude(batch, document, display)
 
 
 def wait_for(

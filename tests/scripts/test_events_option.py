@@ -58,7 +58,9 @@ def test_a_file_that_is_no_log_is_refused(arguments, log, told, folder, capsys) 
     assert contents(folder) == before
 
 
-@pytest.mark.parametrize("command", [["regenerate", "done.md", "1"], ["clean", "done.md"]])
+@pytest.mark.parametrize(
+    "command", [["regenerate", "done.md", "1"], ["clean", "done.md", "--in-place"]]
+)
 def test_the_environment_may_not_name_the_text_either(command, folder, monkeypatch) -> None:
     before = prepare(folder)
     monkeypatch.setenv("LIMNER_EVENTS", "done.md")

@@ -28,9 +28,9 @@ def untouched(request: pytest.FixtureRequest, folder: Path) -> bytes:
     return file.read_bytes()
 
 
-@pytest.mark.parametrize("command", ["illustrate", "clean"])
+@pytest.mark.parametrize("command", [["illustrate"], ["clean", "--in-place"]])
 def test_no_chat_is_changed_where_it_cannot_be_kept(command, untouched, capsys) -> None:
-    assert run([command, "chat.jsonl"]) == 2
+    assert run([*command, "chat.jsonl"]) == 2
     err = capsys.readouterr().err
     assert "chat.jsonl.bak is no file, so chat.jsonl cannot be kept there" in err
     assert err.count("\n") == 1

@@ -142,13 +142,13 @@ def test_a_clean_copy_may_be_made_again():
 def test_pictures_that_did_not_come_with_a_copy_are_told(capsys):
     chat()
     assert run(["illustrate", "-q", "chat.jsonl", "--message", "2"]) == 0
-    assert run(["illustrate", "-q", "chat.jsonl", "-o", "new/copy.jsonl"]) == 0
+    assert run(["illustrate", "-q", "chat.jsonl", "-o", "new/copy.jsonl"]) == 3
     assert (
-        "limner: 2 pictures of chat.jsonl did not come with the copy: put the files into "
-        "new/pictures\n"
+        "limner: 2 pictures have no file any more in new/pictures; put the files back, or make "
+        "them again with limner reconcile --redraw\n"
     ) in capsys.readouterr().err
     assert run(["illustrate", "-q", "chat.jsonl", "-o", "beside.jsonl"]) == 0
-    assert "did not come" not in capsys.readouterr().err
+    assert "no file" not in capsys.readouterr().err
 
 
 def test_pictures_that_are_replaced_are_told(capsys):
@@ -224,7 +224,8 @@ def test_pictures_that_failed_give_status_3_or_1_if_nothing_was_written(monkeypa
         (["chat.jsonl", "--no-backup", "-o", "new.jsonl"], "--no-backup: with -o"),
         (["story.md", "--message", "2"], "are for chats"),
         (["story.md", "--no-backup"], "are for chats"),
-        (["-", "--only-missing"], "are for chats"),
+        (["-", "--only-missing"], "are for files that are illustrated already"),
+        (["story.md", "--rate", "5", "--redraw"], "are for files that are illustrated already"),
     ],
 )
 def test_wrong_use_gives_status_2_one_line_and_changes_nothing(capsys, folder, arguments, told):

@@ -57,7 +57,7 @@ def test_the_others_are_listed_regenerated_and_cleaned(capsys) -> None:
     assert run(["regenerate", "-q", "chat.jsonl", "2"]) == 0
     assert run(["regenerate", "-q", "chat.jsonl", "3"]) == 2
     assert TOLD in capsys.readouterr().err
-    assert run(["clean", "chat.jsonl"]) == 3
+    assert run(["clean", "chat.jsonl", "--in-place"]) == 3
     assert TOLD in capsys.readouterr().err
     assert pictures(file) == [0, 0, 0]
     assert said(file, 3) == LONG["mes"]

@@ -199,7 +199,7 @@ def test_the_second_ctrl_c_writes_nothing():
 
 def test_what_has_no_tag_to_stand_after_is_not_drawn(capsys):
     file = story(text=f"a {tag('a door')} b")
-    assert run(["clean", "-q", "story.md", "--keep", "pictures"]) == 0
+    assert run(["clean", "-q", "--in-place", "story.md", "--keep", "pictures"]) == 0
     before = file.read_bytes()
     for more in ([], ["--dry-run"]):
         arguments = ["regenerate", "story.md", "1", "--mode", "append-after-prompt", *more]
