@@ -240,12 +240,20 @@ def _files(config: Path | str | None) -> Iterator[Source]:
     elif DEFAULT_FILE.is_file():
         yield replace(_from_file(DEFAULT_FILE), chosen=False)
     own = _user_file()
-    if own is not None and own.is_file():
+    if own is not None and _may_be_read(own):
         yield _from_file(own)
 
 
 def _from_file(file: Path, named_by: str = "") -> Source:
     return Source(_read(file, named_by), folder=file.absolute().parent, file=file)
+
+
+def _may_be_read(file: Path) -> bool:
+    """Return whether a file is there, in a home that may be read."""
+    try:
+        return file.is_file()
+    except OSError:  # as of a service that runs with another user's HOME
+        return False
 
 
 def _user_file() -> Path | None:

@@ -217,3 +217,15 @@ def test_a_nested_or_huge_file_is_told_in_one_line(content):
     Path("limner.toml").write_text(content)
     with pytest.raises(SettingsInvalid, match=r"^settings file 'limner\.toml' cannot be read: "):
         load_settings()
+
+
+def test_a_home_that_may_not_be_read_has_no_settings(monkeypatch):
+    is_file = Path.is_file
+
+    def refused(path):
+        if path.name == "config.toml":
+            raise PermissionError(13, "Permission denied")
+        return is_file(path)
+
+    monkeypatch.setattr(Path, "is_file", refused)
+    assert load_settings() == Settings()
