@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Self
 
 import pykka
 
@@ -147,6 +147,16 @@ class Stream:
         """
         self._put(StreamInterrupted(), None, "interrupted")
         return self.future
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, failure: type[BaseException] | None, *_: object) -> None:
+        """Finish the stream; interrupt it if the block has raised, for instance the model."""
+        if failure is None:
+            self.finish()
+        else:
+            self.interrupt()
 
     def cancel(self) -> pykka.Future[None]:
         """Cancel the message: nothing is written.

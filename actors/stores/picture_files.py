@@ -6,6 +6,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from limner.actors.stores.atomic_files import make_directory, sweep, sync_directory, write_temporary
+from limner.actors.stores.web_hosts import warn_of_file_urls
 from limner.messages.errors import StoreFailed
 from limner.messages.pictures import Picture
 
@@ -37,6 +38,7 @@ class PictureFiles:
             prefix = quote(os.fsencode(given.as_posix()))
         self._prefix = prefix if prefix.endswith("/") or prefix == "" else prefix + "/"
         self._swept = False
+        warn_of_file_urls(self._prefix)
         sweep(self.directory)
 
     def put(self, picture: Picture, data: bytes) -> Picture:
