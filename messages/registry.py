@@ -78,6 +78,25 @@ class Registry(Value):
             if link.state == "kept"
         }
 
+    def with_kept(self, sound: Mapping[str, Picture]) -> "Registry":
+        """Return this registry, of what is kept only with pictures that are sound.
+
+        Args:
+            sound: of each prompt that has one, by the prompt's id: its newest kept picture whose
+                bytes are not lost.
+        """
+        return self.but(
+            links=tuple(
+                link
+                for link in self.links
+                if link.state != "kept"
+                or (
+                    (found := sound.get(link.placement.prompt_id)) is not None
+                    and found.id == link.placement.picture.id
+                )
+            )
+        )
+
     def line(self, prompt_id: str) -> tuple[Prompt, ...]:
         """Return the history of a prompt: from its root, over itself, to its newest descendant.
 

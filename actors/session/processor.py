@@ -155,7 +155,11 @@ class ProcessorActor(KeepingActor):
     # Slots
 
     def begin(self, task: Task, outcomes: tuple[Outcomes, ...] = ()) -> None:
-        """Use a kept picture, or request a slot at once."""
+        """Use a kept picture, or request a slot at once.
+
+        Until the kept pictures are known neither is done: one that is reused takes no slot, which
+        may be dear, and nothing would be generated before.
+        """
         if task.id in self.works:
             return
         work = self.works[task.id] = Work(task, outcomes=outcomes)
@@ -163,7 +167,8 @@ class ProcessorActor(KeepingActor):
             self.complete(work, self.kept.pop(task.prompt_id), kept=True)
             return
         work.task = task.to(TaskState.QUEUED, at=self.system.clock.now)
-        self.request(work)
+        if self.kept is not None:
+            self.request(work)
 
     def request(self, work: Work) -> None:
         """Request a slot for a task that is queued."""
@@ -195,13 +200,12 @@ class ProcessorActor(KeepingActor):
             if work.task.state is TaskState.QUEUED:
                 picture = self.kept.pop(work.task.prompt_id, None)
                 if picture is not None:
-                    self.give_back(work, over=True)
                     self.complete(work, picture, kept=True)
-                elif work.attempt.state is AttemptState.HOLDING:
-                    self.generate(work)
+                else:
+                    self.request(work)
 
     def slot_granted(self, grant: SlotGranted) -> None:
-        """Begin, if the slot is still wanted and the kept pictures are known."""
+        """Begin, if the slot is still wanted."""
         work = self.works[grant.task_id]
         if work.attempt.holds(grant.slot_id):
             return
@@ -209,8 +213,7 @@ class ProcessorActor(KeepingActor):
             self.limiter.tell(ReleaseSlot(slot_id=grant.slot_id))
             return
         work.attempt = work.attempt.hold(grant)
-        if self.kept is not None:
-            self.generate(work)
+        self.generate(work)
 
     def slot_revoked(self, message: SlotRevoked) -> None:
         """Release a slot that an active request is to have, once its call has stopped.
@@ -523,7 +526,7 @@ class ProcessorActor(KeepingActor):
         """Settle a task with its picture."""
         work.attempt = work.attempt.release(over=True)
         work.task = work.task.to(TaskState.COMPLETED, at=self.system.clock.now, picture=picture)
-        self.tell_settled(work, **({"kept": True} if kept else {}))
+        self.tell_settled(work, **({"kept": True, "picture_id": picture.id} if kept else {}))
 
     def settle(self, work: Work, state: TaskState, reason: str, end: TaskEnd | None = None) -> None:
         """Settle a task without a picture."""

@@ -39,7 +39,12 @@ def write_draft(
     message_id = draft.message_id
 
     def registry() -> Registry:
-        return store.registry(message_id) if keeps_registry(store) else Registry()
+        if not keeps_registry(store):
+            return Registry()
+        known = store.registry(message_id)
+        if not (draft.places_kept and known.kept()):
+            return known
+        return known.with_kept(store.kept(message_id))
 
     stored: str | None = None
     if draft.needs_stored:

@@ -88,7 +88,7 @@ class Pictures(Protocol):
         ...
 
     def lost(self, picture: Picture) -> bool:
-        """Return whether the file of a picture that was put here is gone."""
+        """Return whether the bytes of a picture that was put here are gone, or are others."""
         ...
 
 
@@ -210,7 +210,8 @@ class DocumentStore(ABC):
             StoreFailed: if the document is broken.
         """
         known = self.registry(message_id)
-        there = (link for link in known.links if not self._pictures.lost(link.placement.picture))
+        waiting = [link for link in known.links if link.state == "kept"]
+        there = (link for link in waiting if not self._pictures.lost(link.placement.picture))
         return known.but(links=tuple(there)).kept()
 
     def registry(self, message_id: str) -> Registry:

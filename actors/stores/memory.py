@@ -79,7 +79,7 @@ class MemoryStore:
     def keep(self, task: Task, data: bytes, picture: Picture) -> Picture:
         """Keep a finished picture; the same bytes are stored once."""
         known = self._known.get(picture.id)
-        if known is None:
+        if known is None or (self._files and self._files.lost(known)):
             known = (
                 self._files.put(picture, data)
                 if self._files
@@ -99,7 +99,10 @@ class MemoryStore:
 
     def kept(self, message_id: str) -> Mapping[str, Picture]:
         """Return each prompt's newest picture that is kept but in no text yet, by prompt id."""
-        return self.registry(message_id).kept()
+        known = self.registry(message_id)
+        waiting = [link for link in known.links if link.state == "kept"]
+        there = (link for link in waiting if not self._is_lost(link.placement.picture))
+        return known.but(links=tuple(there)).kept()
 
     def registry(self, message_id: str) -> Registry:
         """Return the registry of a message; an empty `Registry` if nothing is known of it."""
@@ -148,6 +151,11 @@ class MemoryStore:
 
     def close(self) -> None:
         """Do nothing: what is in memory can still be read."""
+
+    def _is_lost(self, picture: Picture) -> bool:
+        if self._files is not None:
+            return self._files.lost(picture)
+        return not self.pictures.get(picture.id)
 
     def _registry(self, message_id: str | None) -> Registry:
         if message_id is None:

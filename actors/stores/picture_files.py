@@ -8,9 +8,16 @@ from urllib.parse import quote
 from limner.actors.stores.atomic_files import make_directory, sweep, sync_directory, write_temporary
 from limner.actors.stores.web_hosts import warn_of_file_urls
 from limner.messages.errors import StoreFailed
+from limner.messages.ids import picture_id
 from limner.messages.pictures import Picture
 
 EXTENSIONS = {"image/png": "png", "image/jpeg": "jpg", "image/webp": "webp", "image/gif": "gif"}
+MAX_BYTES = 2**30
+"""Bytes of a picture's file at most; a larger one is none."""
+
+ID_LENGTH = 32
+"""Digits of an id that is made of a picture's bytes."""
+
 _ID = re.compile(r"[0-9a-f]{1,128}")
 _NAME = re.compile(rf"{_ID.pattern}\.(?:{'|'.join(EXTENSIONS.values())})")
 _URL_CHARACTERS = "%/:?#[]@!$&*+,;="
@@ -44,7 +51,7 @@ class PictureFiles:
     def put(self, picture: Picture, data: bytes) -> Picture:
         """Keep a picture's bytes; when this returns, they outlive a power cut.
 
-        A file that is there already, with as many bytes, is left as it is.
+        A file that is there already, with the same bytes, is left as it is.
 
         Args:
             picture: its id, of hexadecimal digits, and its media type name the file.
@@ -58,7 +65,7 @@ class PictureFiles:
         """
         path = self.path(picture)
         try:
-            if not (path.is_file() and path.stat().st_size == len(data)):
+            if not (path.is_file() and path.stat().st_size == len(data) and _holds(path, picture)):
                 self._write(path, data)
             sync_directory(self.directory)
         except OSError as error:
@@ -75,12 +82,15 @@ class PictureFiles:
         return self.directory / _file_name(picture)
 
     def lost(self, picture: Picture) -> bool:
-        """Return whether the file of a picture that was put here is gone."""
+        """Return whether the file of a picture that was put here is gone, empty, or another one.
+
+        Reads the file, as its bytes are what its id is made of.
+        """
         try:
             name = _file_name(picture)
         except StoreFailed:
             return True
-        return picture.url == self._prefix + name and not (self.directory / name).is_file()
+        return picture.url == self._prefix + name and not _holds(self.directory / name, picture)
 
     def lost_at(self, url: str) -> bool:
         """Return whether a URL is of a picture that was put here, whose file is gone."""
@@ -98,6 +108,16 @@ class PictureFiles:
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
+
+
+def _holds(path: Path, picture: Picture) -> bool:
+    """Return whether a file holds a picture's bytes; any bytes, if its id is not made of them."""
+    try:
+        if not path.is_file() or not 0 < path.stat().st_size <= MAX_BYTES:
+            return False
+        return len(picture.id) != ID_LENGTH or picture_id(path.read_bytes()) == picture.id
+    except OSError:
+        return False
 
 
 def _file_name(picture: Picture) -> str:

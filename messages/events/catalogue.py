@@ -333,6 +333,12 @@ TASKS = Conversation(
                     "True if the picture was kept by an earlier session.",
                     always=False,
                 ),
+                Field(
+                    "picture_id",
+                    str,
+                    "Which picture that is, as no generation of this session names it.",
+                    always=False,
+                ),
             ),
         ),
     ),

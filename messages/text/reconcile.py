@@ -48,9 +48,14 @@ def reconcile(
     be of another text. It is not put back either if its mark is in the text in
     encoded form, since it would be there twice once the text is decoded.
 
+    A picture that was kept and is in no text, such as one that came after its session's write,
+    goes beside its tag too, if the tag shows no picture; of several the newest one. The marks of
+    failures beside that tag are removed.
+
     Args:
         text: the text, which UTF-8 can carry; `None` if it is gone.
-        registry: what is known of the message; its `placed` pictures should be in the text.
+        registry: what is known of the message; its `placed` pictures should be in the text, its
+            `kept` ones may be.
         message_id: the message.
         notation: how prompts and pictures stand in the text.
 
@@ -94,6 +99,20 @@ def reconcile(
                 shown.add(at, placement.prompt_id)
         if at is not None and marks and marks[0] in editor.beside[at]:
             ends[at] = max(ends.get(at, (0, Rank.FIRST)), (marks[0].end, Rank.AFTER))
+    kept = {
+        at: link.placement  # the newest one of each tag
+        for link in registry.links
+        if link.state == "kept"
+        and link.placement.id not in present
+        and (at := editor.tags.index(link.placement.prompt_id)) is not None
+    }
+    for at, placement in kept.items():
+        if at in strangers or not shown.nothing(at) or placement.id in encoded.images:
+            continue  # it waits for another place, or for a decoded text
+        for found in editor.beside[at]:
+            editor.remove(found)  # the marks of its failures
+        editor.put_beside(at, placement)
+        missing.append(placement)
     return editor.composed(missing)
 
 
@@ -124,6 +143,10 @@ class _Shown:
             prompt: the id of the prompt whose pictures belong there.
         """
         return any(self._history.has_text_of(prompt, other) for other in self._prompts[at])
+
+    def nothing(self, at: int) -> bool:
+        """Return whether a tag shows no picture."""
+        return not self._prompts[at]
 
     def add(self, at: int, prompt: str) -> None:
         """Record that a picture of a prompt is put beside a tag."""

@@ -60,6 +60,8 @@ class Draft(NamedTuple):
         result: returns what the future gives, or raises.
         on_stored: whether it is composed on the text that the store holds, which is read before.
         always: whether it is written even if it changes and settles nothing.
+        places_kept: whether it may place pictures that are kept and in no text yet; those whose
+            bytes are lost are left out of the registry that it reads.
     """
 
     message_id: str
@@ -68,6 +70,7 @@ class Draft(NamedTuple):
     result: Callable[[WriteResult], Illustrated]
     needs_stored: bool = True
     even_if_unchanged: bool = False
+    places_kept: bool = False
 
 
 def stream_draft(
@@ -225,7 +228,8 @@ def edit_draft(edit: EditText) -> Draft:
             unwritten=None if changed else Unwritten.UNCHANGED,
         )
 
-    return Draft(message_id, compose_on, update, result)
+    places_kept = edit.kind == "reconcile"
+    return Draft(message_id, compose_on, update, result, places_kept=places_kept)
 
 
 def _session_result(

@@ -191,7 +191,8 @@ class ChatFileStore:
         """
         _number(message_id)
         registry = self._look_up(lambda known: known.registry(message_id))
-        there = (link for link in registry.links if not self._pictures.lost(link.placement.picture))
+        waiting = [link for link in registry.links if link.state == "kept"]
+        there = (link for link in waiting if not self._pictures.lost(link.placement.picture))
         return registry.but(links=tuple(there)).kept()
 
     def registry(self, message_id: str) -> Registry:

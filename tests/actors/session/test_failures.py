@@ -171,13 +171,13 @@ class TestGenerators:
         assert one.studio.status().abandoned == 0
         assert len(one.events("call_abandoned")) == 1
 
-    def test_a_picture_that_comes_too_late_is_used_by_the_next_session(self, open_simulated):
+    def test_a_picture_that_comes_too_late_is_placed_all_the_same(self, open_simulated):
         one = open_simulated(seconds=15 * MINUTES, deaf=["deaf"], attempts=1)
         text = '<!--img-prompt="deaf"-->'
         assert one.studio.illustrate("m", text).get().pictures == ()
-        one.until("generation_late")
-        assert len(one.studio.illustrate("m", text).get().pictures) == 1
-        assert one.events("task_settled", kept=True)
+        one.until("text_edited")
+        assert one.store.load("m")[0].count("<img data-limner") == 1
+        assert one.store.kept("m") == {}
         assert len(one.events("generation_started")) == 1
 
     def test_a_session_past_its_deadline_writes_nothing_if_so_set(

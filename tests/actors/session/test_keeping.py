@@ -244,3 +244,46 @@ class TestEnds:
         assert second.get().pictures
         assert first.get().pictures
         assert started(one) == 2
+
+
+class TestKept:
+    """A picture is kept, and in no text yet."""
+
+    def kept(self, one):
+        """Have a picture kept for `m` that no text has: its session is cancelled meanwhile."""
+        stream = one.studio.stream("m")
+        stream.feed(TEXT)
+        one.until("generation_completed")
+        stream.cancel()
+        with pytest.raises(SessionCancelled):
+            stream.future.get()
+        assert len(one.store.kept("m")) == 1
+
+    def test_one_that_is_reused_takes_no_slot_and_is_named(self, open_simulated):
+        one = open_simulated()
+        self.kept(one)
+        (kept,) = one.store.kept("m").values()
+        slots = len(one.events("slot_requested"))
+        assert len(one.studio.illustrate("m", TEXT).get().pictures) == 1
+        assert len(one.events("slot_requested")) == slots
+        (settled,) = one.events("task_settled", kept=True)
+        assert settled["picture_id"] == kept.id
+
+    def test_reconciling_places_it(self, open_simulated):
+        one = open_simulated()
+        self.kept(one)
+        one.store.write("m", TEXT, expected_version=None)
+        result = one.studio.reconcile("m").get()
+        assert len(result.pictures) == 1
+        assert one.store.load("m")[0].count("<img data-limner") == 1
+        assert one.store.kept("m") == {}
+        assert not one.studio.reconcile("m").get().written
+
+    def test_one_whose_bytes_are_lost_is_not_placed(self, open_simulated):
+        one = open_simulated()
+        self.kept(one)
+        one.store.pictures.clear()
+        one.store.write("m", TEXT, expected_version=None)
+        assert not one.studio.reconcile("m").get().written
+        assert one.studio.illustrate("m", TEXT).get().pictures
+        assert len(one.events("generation_started")) == 2

@@ -24,6 +24,7 @@ from support.drawn_texts import (
 
 from limner.messages.prompts import Prompt
 from limner.messages.registry import Registry, RegistryUpdate
+from limner.messages.tasks import Task
 from limner.messages.text.clean import clean
 from limner.messages.text.mark_editor import NO_PROMPT, TOO_LONG, MarkEditor
 from limner.messages.text.marks import MAX_MARK, find_marks, marked
@@ -414,3 +415,53 @@ def test_a_picture_beside_a_tag_of_another_text_keeps_no_picture_away():
     text = TEXT.replace(" z", f"{written(A, HTML)[1]} z")  # the cat's picture was moved to the dog
     dog = placement(DOG, b"d", url="p/d.png")
     assert reconciled(text, registry_of(A, dog)).placed == (dog,)
+
+
+def kept_of(*kept, placed=()):
+    """Return a registry in which some pictures are kept and in no text."""
+    registry = registry_of(*placed)
+    for one in kept:
+        task = Task(
+            id=one.task_id,
+            session_id="s",
+            message_id="m",
+            prompt_id=one.prompt_id,
+            prompt=one.prompt,
+        )
+        registry = registry.keep(task, one.picture)
+    return registry
+
+
+def test_a_kept_picture_that_no_text_has_goes_beside_its_tag():
+    result = reconciled(TEXT, kept_of(A))
+    assert result.text == page(A)
+    assert [one.id for one in result.placed] == [A.id]
+    assert reconciled(result.text, kept_of(placed=(A,))).text == result.text
+
+
+def test_of_several_kept_ones_the_newest_is_placed():
+    assert reconciled(TEXT, kept_of(A, C, B)).text == page(B)
+
+
+def test_a_tag_that_shows_a_picture_gets_no_kept_one():
+    registry = kept_of(B, placed=(A,))
+    for text in (page(A), TEXT):  # there already, or put back just now
+        assert reconciled(text, registry).text == page(A)
+
+
+def test_a_kept_picture_without_a_tag_waits_and_is_no_failure():
+    result = reconciled("no tag", kept_of(A))
+    assert (result.text, result.placed, result.unplaced) == ("no tag", (), ())
+    assert reconciled(None, kept_of(A)).unplaced == ()
+
+
+def test_the_mark_of_a_failure_goes_when_a_kept_picture_comes():
+    failed = put(TEXT, (), (failure(CAT),), notation=HTML).text
+    assert failed != TEXT
+    assert reconciled(failed, kept_of(A)).text == page(A)
+
+
+def test_a_kept_picture_whose_bytes_are_lost_is_left_out():
+    registry = kept_of(A, B)
+    assert reconciled(TEXT, registry.with_kept({})).text == TEXT
+    assert reconciled(TEXT, registry.with_kept({CAT.id: A.picture})).text == page(A)
