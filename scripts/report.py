@@ -39,6 +39,9 @@ TOLERANT = (
 )
 """What to do about near misses."""
 
+EXAMPLES = 3
+"""Prompts past the limit that are named."""
+
 MAX_NAMED = 20
 """Pictures that are named for each kind of trouble."""
 
@@ -214,13 +217,12 @@ def name_troubles(result: Illustrated, settings: Settings, *, failures: bool) ->
             for unplaced in result.unplaced
         ]
     )
-    yield from few(
-        [
-            f"no picture of {shown(prompt)!r}: more than the "
-            f"{most} prompts of one text (LIMNER_MAX_PROMPTS_PER_MESSAGE)"
-            for prompt in result.over_limit
-        ]
-    )
+    if over := result.over_limit:
+        first = ", ".join(repr(shown(prompt)) for prompt in over[:EXAMPLES])
+        yield (
+            f"no pictures of {len(over):,} prompt{'s' * (len(over) != 1)} past the {most:,} of one "
+            f"text (LIMNER_MAX_PROMPTS_PER_MESSAGE): {first}{', ...' * (len(over) > EXAMPLES)}"
+        )
     yield from few(
         [
             f"pattern {shown(pattern)!r} took too long on this text and was given up"

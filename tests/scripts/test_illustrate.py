@@ -55,6 +55,31 @@ def events(path: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in Path(path).read_text().splitlines()]
 
 
+@pytest.mark.parametrize(
+    ("prompts", "told"),
+    [
+        (5, "3 prompts past the 2 of one text (LIMNER_MAX_PROMPTS_PER_MESSAGE): '2', '3', '4'"),
+        (32, "30 prompts past the 2 of one text (LIMNER_MAX_PROMPTS_PER_MESSAGE): '2', '3', '4', "),
+    ],
+)
+def test_prompts_past_the_limit_are_one_line(prompts, told, monkeypatch, capsys):
+    monkeypatch.setenv("LIMNER_MAX_PROMPTS_PER_MESSAGE", "2")
+    Path("a.md").write_text("".join(map(tag, map(str, range(prompts)))))
+    assert run(["illustrate", "-q", "a.md"]) == 3
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"limner: no pictures of {told}")
+    assert len(line) < 200
+
+
+def test_long_prompts_past_the_limit_are_cut(monkeypatch, capsys):
+    monkeypatch.setenv("LIMNER_MAX_PROMPTS_PER_MESSAGE", "0")
+    Path("a.md").write_text("".join(tag(f"{number}\n" + "x" * 500) for number in range(9)))
+    assert run(["illustrate", "-q", "a.md"]) == 3
+    (line,) = capsys.readouterr().err.splitlines()
+    assert len(line) < 400
+    assert line.endswith(", ...")
+
+
 # near misses
 
 
@@ -259,7 +284,8 @@ def test_prompts_over_the_limit_are_named_and_give_status_3(
     done = completed("story.md")
     assert done.returncode == 3
     assert (
-        b"limner: no picture of 'a green door': more than the 2 prompts of one text" in done.stderr
+        b"limner: no pictures of 1 prompt past the 2 of one text "
+        b"(LIMNER_MAX_PROMPTS_PER_MESSAGE): 'a green door'\n" in done.stderr
     )
     assert len(MARKDOWN_MARK.findall(Path("story.illustrated.md").read_bytes())) == 2
 
