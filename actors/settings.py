@@ -41,6 +41,7 @@ USER_FILE = Path("limner") / "config.toml"
 
 PARSED = {
     "patterns": "a JSON list of texts, nor one of " + ", ".join(PATTERN_SETS),
+    "ignore": "a JSON list of texts",
     "lanes": "a JSON object of lanes",
     "lane_groups": "a JSON object of lane groups",
     "generators": "a JSON object of generators",
@@ -209,6 +210,8 @@ class _Environment(EnvSettingsSource):
         del field
         if field_name == "patterns" and value.strip() in PATTERN_SETS:
             return value.strip()
+        if field_name == "ignore" and not value.lstrip().startswith("["):
+            return [name.strip() for name in value.split(",")]
         try:
             return parse_json(value)
         except SettingsInvalid as error:

@@ -27,6 +27,7 @@ from limner.messages.text.near_misses import find_near_misses
 from limner.messages.text.notation import Markup, Notation
 from limner.messages.text.pattern_budget import PatternBudget
 from limner.messages.text.patterns import DEFAULT_PATTERNS, Pattern, compile_patterns
+from limner.messages.text.regions import Ignored
 from limner.messages.text.scanner import PromptScanner, find_prompts
 from limner.messages.text.tolerant import TOLERANT_PATTERNS
 
@@ -37,6 +38,7 @@ __all__ = [
     "Composed",
     "Failure",
     "GeneratorSettings",
+    "Ignored",
     "Illustrated",
     "LaneReport",
     "LaneSettings",

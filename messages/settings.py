@@ -13,6 +13,7 @@ from limner.messages.limiter.settings import LaneName, LaneSettings, Patience, S
 from limner.messages.text.image_attributes import checked_attributes
 from limner.messages.text.notation import Markup, Notation
 from limner.messages.text.patterns import DEFAULT_PATTERNS, compile_patterns
+from limner.messages.text.regions import Ignored
 from limner.messages.text.tolerant import with_named
 from limner.messages.typed_fields import OptionalPathField, PathField, TextsField
 from limner.messages.validation import describe
@@ -73,6 +74,10 @@ class Settings(Value):
     """Regular expressions of prompt tags; the first group that took part is the prompt. The name
     `tolerant`, alone or in the list, stands for patterns that also take tags that are nearly the
     default ones (other quotes, dashes, case, spaces, `&lt;`); `default` for the default ones."""
+
+    ignore: tuple[Ignored, ...] = Field(default=(), max_length=2)
+    """Where prompt tags are not looked for: `code` (between lines of backquotes or tildes, and
+    between backquotes on one line), `think` (between `<think>` and `</think>`)."""
 
     markup: Markup = "html"
     """How a picture is put into the text."""
@@ -215,6 +220,7 @@ class Settings(Value):
             markup=self.markup,
             image_attributes=self.image_attributes,
             max_tag=self.max_tag,
+            ignore=self.ignore,
             timeout=self.pattern_timeout,
             budget=self.pattern_budget,
             placeholders=self.placeholders,

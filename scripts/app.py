@@ -62,6 +62,13 @@ class AgainMode(StrEnum):
     REPLACE = "replace"
 
 
+class Ignored(StrEnum):
+    """Where prompt tags are not looked for."""
+
+    CODE = "code"
+    THINK = "think"
+
+
 class Kept(StrEnum):
     """What a cleaning leaves in."""
 
@@ -94,6 +101,14 @@ PatternOption = Annotated[
         metavar="REGEX",
         help="What a prompt tag looks like, in place of the usual three; its first group is"
         " the prompt. May be repeated. The name tolerant takes what is nearly one of the three.",
+    ),
+]
+IgnoreOption = Annotated[
+    list[Ignored] | None,
+    typer.Option(
+        "--ignore",
+        help="Look for no tags in code (fenced, or between backquotes), or in what stands"
+        " between <think> and </think>. May be repeated.",
     ),
 ]
 GeneratorOption = Annotated[
@@ -222,6 +237,7 @@ def illustrate(
     pictures: PicturesOption = None,
     markup: MarkupOption = None,
     pattern: PatternOption = None,
+    ignore: IgnoreOption = None,
     generator: GeneratorOption = None,
     slots: SlotsOption = None,
     min_time: MinTimeOption = None,
@@ -293,6 +309,7 @@ def illustrate(
             slots=slots,
             min_time=min_time,
             patterns=pattern,
+            ignore=ignore,
             markup=markup,
             generator=generator,
             events=events,
@@ -303,7 +320,8 @@ def illustrate(
 def settings_given(**given: Any) -> dict[str, Any]:
     """Return the settings that options name, as `load_settings` takes them."""
     values = {
-        name: tuple(value) if isinstance(value, list) else value for name, value in given.items()
+        name: tuple(map(str, value)) if isinstance(value, list) else value
+        for name, value in given.items()
     }
     return {name: value for name, value in values.items() if value not in (None, ())}
 
@@ -313,13 +331,16 @@ def pictures(
     file: File,
     as_json: JsonOption = False,
     pattern: PatternOption = None,
+    ignore: IgnoreOption = None,
     config: ConfigOption = None,
 ) -> int:
     """Tell what is where."""
     see_standard_output()
     from limner.scripts.revise.listing import pictures as run
 
-    return run(file, as_json=as_json, config=config, **settings_given(patterns=pattern))
+    return run(
+        file, as_json=as_json, config=config, **settings_given(patterns=pattern, ignore=ignore)
+    )
 
 
 @app.command(help=REGENERATE)
@@ -343,6 +364,7 @@ def regenerate(
     pictures: PicturesOption = None,
     markup: MarkupOption = None,
     pattern: PatternOption = None,
+    ignore: IgnoreOption = None,
     generator: GeneratorOption = None,
     slots: SlotsOption = None,
     min_time: MinTimeOption = None,
@@ -369,6 +391,7 @@ def regenerate(
             slots=slots,
             min_time=min_time,
             patterns=pattern,
+            ignore=ignore,
             markup=markup,
             generator=generator,
             events=events,
@@ -383,6 +406,7 @@ def reconcile(
     dry_run: DryRunOption = False,
     markup: MarkupOption = None,
     pattern: PatternOption = None,
+    ignore: IgnoreOption = None,
     config: ConfigOption = None,
     quiet: QuietOption = False,
 ) -> int:
@@ -397,7 +421,7 @@ def reconcile(
         dry_run=dry_run,
         quiet=quiet,
         config=config,
-        **settings_given(patterns=pattern, markup=markup),
+        **settings_given(patterns=pattern, ignore=ignore, markup=markup),
     )
 
 
@@ -426,6 +450,7 @@ def clean(
     ] = None,
     dry_run: DryRunOption = False,
     pattern: PatternOption = None,
+    ignore: IgnoreOption = None,
     config: ConfigOption = None,
     quiet: QuietOption = False,
 ) -> int:
@@ -443,7 +468,7 @@ def clean(
         dry_run=dry_run,
         quiet=quiet,
         config=config,
-        **settings_given(patterns=pattern),
+        **settings_given(patterns=pattern, ignore=ignore),
     )
 
 

@@ -236,7 +236,11 @@ class MonitorActor(MessageActor):
         if self.dropped:
             return ()
         found = find_near_misses(
-            self.text(), self.matches, self.settings.patterns, max_tag=self.settings.max_tag
+            self.text(),
+            self.matches,
+            self.settings.patterns,
+            max_tag=self.settings.max_tag,
+            skipped=self.scanner.ignored,
         )
         if found:
             self.log_event(
@@ -262,6 +266,7 @@ class MonitorActor(MessageActor):
             max_tag=self.settings.max_tag,
             timeout=self.settings.pattern_timeout,
             budget=self.budget,
+            ignore=self.settings.ignore,
         )
 
     def notice_runaways(self) -> None:

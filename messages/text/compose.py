@@ -11,6 +11,7 @@ from limner.messages.text.marks import mark
 from limner.messages.text.notation import Markup, Notation
 from limner.messages.text.patterns import DEFAULT_PATTERNS, Pattern
 from limner.messages.text.prompt_tags import PromptTags
+from limner.messages.text.regions import Ignored
 
 __all__ = ["NO_PROMPT", "Composed", "compose", "mark"]
 
@@ -26,6 +27,7 @@ def compose(
     timeout: float | None = None,
     budget: float | None = None,
     clock: Callable[[], float] | None = None,
+    ignore: tuple[Ignored, ...] = (),
     matches: Sequence[PromptMatch] | None = None,
     failures: Iterable[Failure] = (),
     registry: Registry | None = None,
@@ -51,6 +53,7 @@ def compose(
         timeout: seconds that one match of a pattern may take; by default there is no bound.
         budget: seconds that all matches may take together; by default there is no bound.
         clock: by which the budget is counted, as of `Notation`.
+        ignore: what is not searched for prompts, as for `find_prompts`.
         matches: what `find_prompts` returns for this text, if that is known already.
         failures: each leaves a small mark beside its prompt's tag, if there is one.
         registry: which prompt owns which tag; by default, the prompt that the tag itself names.
@@ -78,6 +81,7 @@ def compose(
         timeout=timeout,
         budget=budget,
         clock=clock,
+        ignore=ignore,
         placeholders=False,
     )
     tags = PromptTags(text, registry, message_id=message_id, notation=notation, matches=matches)

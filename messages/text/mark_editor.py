@@ -236,6 +236,7 @@ class MarkEditor:
                 max_tag=notation.max_tag,
                 timeout=notation.timeout,
                 budget=notation.new_budget(),
+                ignore=notation.ignore,
             )
             whole = {found.id for found in find_marks(text, prompts) if found.kind != "leftover"}
             lost = {item.id for new in self._new.values() for item in new} - whole

@@ -8,6 +8,7 @@ from pydantic import Field, SkipValidation
 from limner.messages.base import Value
 from limner.messages.text.pattern_budget import PatternBudget
 from limner.messages.text.patterns import DEFAULT_PATTERNS
+from limner.messages.text.regions import Ignored
 
 Markup = Literal["html", "markdown"]
 Clock = SkipValidation[Callable[[], float]]
@@ -18,6 +19,7 @@ class Notation(Value):
 
     Args:
         patterns: regular expressions of prompt tags, as for `find_prompts`.
+        ignore: what is not searched for prompts: `code`, `think`.
         markup: how a picture, or the mark of a failure, is written.
         image_attributes: attributes of each `<img>` that is written, checked already. With any,
             marks are written as HTML, whatever the markup.
@@ -29,6 +31,7 @@ class Notation(Value):
     """
 
     patterns: tuple[str, ...] = DEFAULT_PATTERNS
+    ignore: tuple[Ignored, ...] = ()
     markup: Markup = "html"
     image_attributes: Mapping[str, str] = Field(default_factory=dict)
     max_tag: int = 2_000

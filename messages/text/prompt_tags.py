@@ -359,6 +359,7 @@ def _found(text: str, notation: Notation) -> list[PromptMatch]:
         max_tag=notation.max_tag,
         timeout=notation.timeout,
         budget=notation.new_budget(),
+        ignore=notation.ignore,
     )
 
 

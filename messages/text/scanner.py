@@ -9,12 +9,14 @@ One definition holds for both, so that every chunking of a text gives what the w
 - A start is *open* while more text could still make it a tag. An open start holds back what
   comes after it. When it is ruled out, too long, or the text has ended, the search goes on one
   character after it; after a tag, at its end.
+- With `ignore`, nothing inside code, or inside what a model thinks aloud, is a prompt: see
+  `limner.messages.text.regions`.
 - Nothing inside one of Limner's own marks is a prompt. A mark comes before any pattern that would
   match at the same start.
 """
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import lru_cache
 from typing import Final, NamedTuple
 
@@ -25,6 +27,7 @@ from limner.messages.text.entities import decoded_once
 from limner.messages.text.marks import MARKS, MAX_MARK
 from limner.messages.text.pattern_budget import HELD, PatternBudget
 from limner.messages.text.patterns import DEFAULT_PATTERNS, Pattern, compile_patterns
+from limner.messages.text.regions import OPEN, Ignored, Region, Starts, begin, leave, run_at
 from limner.messages.text.tolerant import TOLERANT_PATTERNS
 
 
@@ -35,6 +38,7 @@ def find_prompts(
     max_tag: int = 2_000,
     timeout: float | None = None,
     budget: PatternBudget | None = None,
+    ignore: Collection[Ignored] = (),
 ) -> list[PromptMatch]:
     """Find the prompts of a text, in its order.
 
@@ -46,12 +50,38 @@ def find_prompts(
             nothing more in this text. By default there is no bound.
         budget: the time that all matches of the text may take together; the pattern that takes the
             most of it finds nothing more. By default there is no bound.
+        ignore: what is not searched: `code` for fenced and inline code, `think` for `<think>`.
 
     Raises:
         SettingsInvalid: if a pattern cannot be used.
     """
-    scanner = PromptScanner(patterns, max_tag=max_tag, timeout=timeout, budget=budget)
+    scanner = PromptScanner(
+        patterns, max_tag=max_tag, timeout=timeout, budget=budget, ignore=ignore
+    )
     return scanner.feed(text) + scanner.close()
+
+
+def find_ignored(
+    text: str,
+    patterns: Sequence[str] | Sequence[Pattern] = DEFAULT_PATTERNS,
+    *,
+    max_tag: int = 2_000,
+    timeout: float | None = None,
+    budget: PatternBudget | None = None,
+    ignore: Collection[Ignored] = (),
+) -> list[tuple[int, int]]:
+    """Return where each region of a text that is not searched begins and ends, in its order.
+
+    The arguments are those of `find_prompts`.
+    """
+    if not ignore:
+        return []
+    scanner = PromptScanner(
+        patterns, max_tag=max_tag, timeout=timeout, budget=budget, ignore=ignore
+    )
+    scanner.feed(text)
+    scanner.close()
+    return scanner.ignored
 
 
 class _Rule(NamedTuple):
@@ -70,6 +100,7 @@ class _Plan(NamedTuple):
     rules: dict[str, tuple[_Rule, ...]]  # by what `find` matched, marks first
     closers: tuple[str, ...]  # each closer of a pattern ends with one of these
     reach: int  # characters before a piece that a closer in it may begin with
+    max_tag: int
 
 
 @lru_cache(maxsize=256)
@@ -91,6 +122,7 @@ def _plan(patterns: tuple[Pattern, ...], max_tag: int) -> _Plan:
         },
         closers=tuple(ends),
         reach=max(1, max(map(len, ends)) - 1),
+        max_tag=max_tag,
     )
 
 
@@ -119,16 +151,20 @@ class PromptScanner:
 
     __slots__ = (
         "_base",
+        "_before",
         "_budget",
         "_check",
         "_closed",
         "_counts",
         "_find",
+        "_ignore",
         "_live",
         "_next",
         "_parts",
+        "_passed",
         "_plan",
         "_recent",
+        "_region",
         "_rules",
         "_size",
         "_slow",
@@ -147,6 +183,7 @@ class PromptScanner:
         max_tag: int = 2_000,
         timeout: float | None = None,
         budget: PatternBudget | None = None,
+        ignore: Collection[Ignored] = (),
     ) -> None:
         self._plan = _plan(_compiled(patterns), max_tag)
         self._find = self._plan.find.search
@@ -156,6 +193,10 @@ class PromptScanner:
         self._slow: set[str] = set()  # patterns for whose matches the interpreter is let go
         self._counts: dict[str, int] = {}
         self.dropped = ()
+        self._ignore = tuple(ignore)
+        self._passed: list[tuple[int, int]] = []
+        self._region: Region | None = None  # the one in which the held text lies
+        self._before = ""  # the character before the held text
         # The held text begins with the first start that may be open. All positions count from
         # there; `_base` is where that is in the whole text.
         self._base = 0
@@ -176,7 +217,9 @@ class PromptScanner:
         Args:
             delta: the next piece of the text, which UTF-8 can carry.
         """
-        if not self._size:
+        if not self._size and self._ignore:
+            self._check = 0
+        elif not self._size:
             begun = self._find(delta)
             if begun is None:
                 self._base += len(delta)
@@ -200,13 +243,34 @@ class PromptScanner:
         """End the text, and return the prompts that were held back."""
         return self._scan(ended=True)
 
+    @property
+    def ignored(self) -> list[tuple[int, int]]:
+        """Where each region that was not searched begins and ends, in the whole text so far."""
+        region = self._region
+        return self._passed + ([] if region is None else [(region.start, self._base + self._size)])
+
     def _scan(self, *, ended: bool) -> list[PromptMatch]:
         """Scan the held text, return its prompts, and keep what is open."""
         text = "".join(self._parts)
         self._next.clear()
         prompts: list[PromptMatch] = []
         at = 0
-        while begun := self._find(text, at):
+        starts = None
+        if self._ignore:
+            starts = Starts(text, self._before, self._ignore)
+            at = self._leave(text, 0, ended=ended)
+        while at >= 0:
+            begun = self._find(text, at)
+            if starts is not None:
+                until = len(text) if begun is None else begun.start()
+                after = self._pass_region(starts, text, at, until, ended=ended)
+                if after != at:
+                    at = after
+                    continue
+            if begun is None:
+                self._live = ()
+                self._hold(text, len(text))
+                break
             start = begun.start()
             if (
                 start or not self._live
@@ -230,12 +294,50 @@ class PromptScanner:
                     )
                 )
             at = end or start + 1
-        self._live = ()
-        self._hold(text, len(text))
         return prompts
+
+    def _pass_region(self, starts: Starts, text: str, at: int, until: int, *, ended: bool) -> int:
+        """Return the end of the first region that begins from `at` to `until`; `at` if none does.
+
+        `_OPEN` if one may, or if it has no end yet; then the text is held.
+        """
+        while found := starts.next(at, until):
+            kind, start = found
+            end, region = begin(kind, text, start, max_tag=self._plan.max_tag, ended=ended)
+            if end == OPEN:
+                self._hold_region(text, start)
+                return _OPEN
+            if region is not None:
+                self._region = region._replace(start=self._base + start)
+                return self._leave(text, end, ended=ended)
+            if end:
+                self._passed.append((self._base + start, self._base + end))
+                return end
+            starts.passed(kind, run_at(text, start) if kind == "inline" else start + 1)
+        return at
+
+    def _leave(self, text: str, at: int, *, ended: bool) -> int:
+        """Return the end of the region around `at`; `at` if there is none, `_OPEN` if it is open."""
+        if self._region is None:
+            return at
+        end, held, self._region = leave(self._region, text, at, ended=ended)
+        if end == OPEN:
+            self._hold_region(text, held)
+            return _OPEN
+        self._passed.append((self._region.start, self._base + end))
+        self._region = None
+        return end
+
+    def _hold_region(self, text: str, start: int) -> None:
+        """Keep the text from `start` on, where a region begins or ends, and scan it again soon."""
+        self._live = ()
+        self._hold(text, start)
+        self._check = 0
 
     def _hold(self, text: str, start: int) -> None:
         """Keep the text from `start` on, which is open, and decide when to scan it again."""
+        if start:
+            self._before = text[start - 1]
         held = text[start:]
         size = len(held)
         self._base += start
@@ -244,7 +346,7 @@ class PromptScanner:
         self._recent = held[-self._plan.reach :]
         self._check = 2 * size
         self._closed = max(0, self._closed - start)
-        if self._closed and not (self._live[0].mark and not self._live[-1].mark):
+        if self._closed and self._live and not (self._live[0].mark and not self._live[-1].mark):
             later = self._find(held, 1)
             if later is None or later.start() >= self._closed:
                 self._closed = 0

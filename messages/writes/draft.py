@@ -113,6 +113,7 @@ def stream_draft(
             timeout=settings.pattern_timeout,
             budget=settings.pattern_budget,
             clock=clock,
+            ignore=settings.ignore,
             matches=totals.matches if replaces else None,
             failures=failures if settings.placeholders else (),
             registry=None if replaces else registry(),

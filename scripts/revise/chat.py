@@ -20,6 +20,7 @@ from limner.messages.text.near_misses import find_near_misses
 from limner.messages.text.prompt_tags import PromptTags
 from limner.messages.text.reconcile import reconcile
 from limner.messages.text.regenerate import request_all
+from limner.messages.text.scanner import find_ignored
 from limner.messages.unicode import shown
 from limner.scripts.display import Display, open_display, tell
 from limner.scripts.paths import choose_paths
@@ -188,7 +189,17 @@ def find_jobs(
         registry = document.store.registry(message_id)
         tags = PromptTags(text, registry, message_id=message_id, notation=notation)
         near_misses[message_id] = find_near_misses(
-            text, tags.matches, notation.patterns, max_tag=notation.max_tag
+            text,
+            tags.matches,
+            notation.patterns,
+            max_tag=notation.max_tag,
+            skipped=find_ignored(
+                text,
+                notation.patterns,
+                max_tag=notation.max_tag,
+                timeout=notation.timeout,
+                ignore=notation.ignore,
+            ),
         )
         editor = MarkEditor(tags)
         requested = bool(request_all(editor, mode, only_missing=only_missing))

@@ -279,7 +279,11 @@ def stripped(registry: Registry, text: str) -> list[Placement]:
 def count(text: str, notation: Notation) -> Counter[str]:
     """Return how many pictures, marks of failures and prompts there are in a text."""
     matches = find_prompts(
-        text, notation.patterns, max_tag=notation.max_tag, timeout=notation.timeout
+        text,
+        notation.patterns,
+        max_tag=notation.max_tag,
+        timeout=notation.timeout,
+        ignore=notation.ignore,
     )
     counts = Counter(str(mark.kind) for mark in find_marks(text, matches))
     counts["prompt"] = len(matches)

@@ -66,6 +66,15 @@ def test_the_environment_and_a_file_may_name_the_tolerant_patterns(monkeypatch):
     assert load_settings(patterns=("default",)).patterns == DEFAULT_PATTERNS
 
 
+@pytest.mark.parametrize("given", ["code,think", " code, think ", '["code", "think"]'])
+def test_the_environment_names_what_is_ignored(given, monkeypatch):
+    monkeypatch.setenv("LIMNER_IGNORE", given)
+    assert load_settings().ignore == ("code", "think")
+    Path("limner.toml").write_text('ignore = ["think"]\n')
+    monkeypatch.delenv("LIMNER_IGNORE")
+    assert load_settings().ignore == ("think",)
+
+
 def test_an_empty_variable_counts_as_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LIMNER_SLOTS", "")
     assert load_settings() == Settings()
@@ -87,6 +96,8 @@ def test_a_bad_value_that_something_stronger_replaces_is_no_error(
         ("PATTERNS", '["<draw"]', "pattern '<draw' has no group"),
         ("PATTERNS", '["/<(a)>/g"]', "stands between slashes"),
         ("PATTERNS", "lenient", "patterns: not a JSON list of texts, nor one of default, tolerant"),
+        ("IGNORE", "code,quotes", "ignore.1: input should be 'code' or 'think', not 'quotes'"),
+        ("IGNORE", '["code"', "ignore: not a JSON list of texts"),
         ("MIN_TIME", "nan", "min_time: input should be a finite number"),
     ],
 )

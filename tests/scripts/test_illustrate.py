@@ -80,6 +80,26 @@ def test_long_prompts_past_the_limit_are_cut(monkeypatch, capsys):
     assert line.endswith(", ...")
 
 
+# what is not searched
+
+
+def test_code_and_thoughts_are_not_searched_when_asked_for(capsys):
+    text = f"<think>{tag('a')}</think>\n\n```\n{tag('b')}\n```\n\nSee {tag('c')} `{tag('d')}`\n"
+    Path("a.md").write_text(text)
+    options = ["--ignore", "code", "--ignore", "think"]
+    assert run(["illustrate", "-q", "a.md", *options]) == 0
+    written = Path("a.illustrated.md").read_bytes()
+    assert len(MARKDOWN_MARK.findall(written)) == 1
+    assert run(["regenerate", "-q", "a.illustrated.md", "1", *options]) == 0
+    assert run(["reconcile", "-q", "a.illustrated.md", *options]) == 0
+    capsys.readouterr()
+    assert run(["pictures", "a.illustrated.md", "--json", *options]) == 0
+    spots = json.loads(capsys.readouterr().out)
+    assert "'a'" not in str(spots)
+    assert run(["clean", "a.illustrated.md", "-o", "-", *options]) == 0
+    assert capsys.readouterr().out == text.replace(tag("c"), "")
+
+
 # near misses
 
 

@@ -201,3 +201,19 @@ def test_a_text_that_is_replaced_again_has_no_new_budget(open_studio):
     assert result.dropped_patterns == (slow,)
     assert [placement.prompt for placement in result.pictures] == ["cat"]
     assert len(one.events("pattern_dropped")) == 1
+
+
+def test_a_stream_draws_nothing_of_code_and_thoughts(open_studio):
+    one = open_studio(ignore=("code", "think"))
+    stream = one.studio.stream("m")
+    text = (
+        '<think><img-prompt="a"></think>\n<img-prompt="b">\n```\n<img-prompt="c">\n'
+        "<IMG-prompt='d'>\n"
+    )
+    for character in text:
+        stream.feed(character)
+    result = stream.finish().get(timeout=WAIT)
+    assert [placement.prompt for placement in result.pictures] == ["b"]
+    assert not result.near_misses
+    again = one.studio.illustrate_again("m", "append")
+    assert [each.prompt for each in again.get(timeout=WAIT).pictures] == ["b"]
