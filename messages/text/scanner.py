@@ -317,7 +317,7 @@ class PromptScanner:
         return at
 
     def _leave(self, text: str, at: int, *, ended: bool) -> int:
-        """Return the end of the region around `at`; `at` if there is none, `_OPEN` if it is open."""
+        """Return the end of the region around `at`: `at` if there is none, `_OPEN` if open."""
         if self._region is None:
             return at
         end, held, self._region = leave(self._region, text, at, ended=ended)
