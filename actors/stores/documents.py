@@ -22,11 +22,11 @@ A host's store as a whole, on the standard library's `sqlite3`; `texts` may be a
                 return Document(row[0], row[1] and json.loads(row[1]), revision=row)
 
         def replace(self, message_id, new):
-            values = message_id, new.text, json.dumps(new.known), *(new.revision or ())
-            change = "INSERT INTO texts(id, text, known) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING"
+            values = new.text, json.dumps(new.known), message_id, *(new.revision or ())
+            change = "INSERT INTO texts(text, known, id) VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
             if new.revision is not None:
-                change = "UPDATE texts SET text = ?2, known = ?3 WHERE id = ?1"
-                change += " AND text IS ?4 AND known IS ?5"
+                change = "UPDATE texts SET text = ?, known = ? WHERE id = ?"
+                change += " AND text IS ? AND known IS ?"
             return self.sql(change + " RETURNING id", *values) != []
 
         def search(self, name):
