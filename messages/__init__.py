@@ -19,7 +19,7 @@ from limner.messages.registry import Link, Registry, RegistryUpdate, Version
 from limner.messages.session.tally import Tally
 from limner.messages.session_status import SessionStatus, StateEntered, TaskStatus
 from limner.messages.settings import Settings
-from limner.messages.status import LaneStatus, Pending, Progress, StudioStatus
+from limner.messages.status import Forgotten, LaneStatus, Pending, Progress, StudioStatus
 from limner.messages.tasks import Task, TaskEnd, TaskState
 from limner.messages.text.clean import clean
 from limner.messages.text.compose import Composed, compose
@@ -27,6 +27,7 @@ from limner.messages.text.near_misses import find_near_misses
 from limner.messages.text.notation import Markup, Notation
 from limner.messages.text.pattern_budget import PatternBudget
 from limner.messages.text.patterns import DEFAULT_PATTERNS, Pattern, compile_patterns
+from limner.messages.text.placed_pictures import PlacedPicture
 from limner.messages.text.regions import Ignored
 from limner.messages.text.scanner import PromptScanner, find_prompts
 from limner.messages.text.tolerant import TOLERANT_PATTERNS
@@ -37,6 +38,7 @@ __all__ = [
     "AgainMode",
     "Composed",
     "Failure",
+    "Forgotten",
     "GeneratorSettings",
     "Ignored",
     "Illustrated",
@@ -55,6 +57,7 @@ __all__ = [
     "Pending",
     "Picture",
     "PictureBytes",
+    "PlacedPicture",
     "Placement",
     "Progress",
     "Prompt",

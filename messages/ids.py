@@ -49,6 +49,11 @@ def task_seed(task: str) -> int:
     return int(task[:8], 16)
 
 
+def owner_id(owner: str) -> str:
+    """Return an owner's name as a registry keeps it: 20 hexadecimal digits, not the name itself."""
+    return _digest("owner", 10, owner)
+
+
 def picture_id(content: bytes) -> str:
     """Return the id of a picture with these bytes: 32 hexadecimal digits, safe as a file name."""
     return _digest("picture", 16, content)

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Literal
 
 from limner.messages.base import Value
+from limner.messages.ids import owner_id
 from limner.messages.pictures import Picture, Placement
 from limner.messages.prompts import Prompt, TagOwner
 from limner.messages.tasks import Task
@@ -56,11 +57,13 @@ class Registry(Value):
         prompts: in the order in which they became known; never removed or changed.
         links: the pictures, oldest first.
         claims: the owners of tags that belong to another prompt than their text and ordinal name.
+        owners: on whose behalf pictures were requested: hashes of their names, sorted.
     """
 
     prompts: tuple[Prompt, ...] = ()
     links: tuple[Link, ...] = ()
     claims: tuple[TagOwner, ...] = ()
+    owners: tuple[str, ...] = ()
 
     def prompt(self, prompt_id: str) -> Prompt | None:
         """Return a prompt by its id, or `None` if it is not known."""
@@ -129,6 +132,7 @@ class Registry(Value):
         Args:
             finished: tasks and the pictures that were made for them.
         """
+        finished = tuple(finished)
         links = {link.placement.id: link for link in self.links}
         prompts = self._by_id()
         for task, picture in finished:
@@ -145,7 +149,11 @@ class Registry(Value):
             links[name] = Link.trusted(placement=placement, state=state)
             if placement.prompt_id not in prompts:
                 prompts[placement.prompt_id] = _prompt_of(task.message_id, placement)
-        return self.but(prompts=tuple(prompts.values()), links=tuple(links.values()))
+        return self.but(
+            prompts=tuple(prompts.values()),
+            links=tuple(links.values()),
+            owners=self._owners_with(task for task, _ in finished),
+        )
 
     def settle(self, message_id: str, links: RegistryUpdate, text: str) -> "Registry":
         """Return the registry after a write.
@@ -156,7 +164,8 @@ class Registry(Value):
             text: the text that was written; if it is `anew`, its marks tell which pictures are
                 in it.
         """
-        if not (self.links or self.claims or links.prompts or links.placed or links.claims):
+        settles = links.prompts or links.placed or links.claims or links.tasks
+        if not (self.links or self.claims or settles):
             return self  # as for most texts
         placed = {placement.id: placement for placement in links.placed}
         removed = frozenset(links.removed)
@@ -181,8 +190,15 @@ class Registry(Value):
                 prompts[placement.prompt_id] = _prompt_of(message_id, placement)
         claims = links.claims if links.claims is not None else () if links.anew else self.claims
         return self.trusted(
-            prompts=tuple(prompts.values()), links=tuple(known.values()), claims=claims
+            prompts=tuple(prompts.values()),
+            links=tuple(known.values()),
+            claims=claims,
+            owners=self._owners_with(links.tasks),
         )
+
+    def _owners_with(self, tasks: Iterable[Task]) -> tuple[str, ...]:
+        new = {owner_id(task.owner) for task in tasks if task.owner is not None}
+        return self.owners if new <= {*self.owners} else tuple(sorted(new.union(self.owners)))
 
     def _by_id(self, more: Iterable[Prompt] = ()) -> dict[str, Prompt]:
         known = {prompt.id: prompt for prompt in self.prompts}

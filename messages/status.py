@@ -119,3 +119,17 @@ class Pending(Value):
     writing: str | None = None
     waiting: tuple[str, ...] = ()
     gathering: int = 0
+
+
+class Forgotten(Value):
+    """What was forgotten of a message. Its text stays as it is.
+
+    Args:
+        message_id: the message.
+        prompts: how many prompts were forgotten.
+        pictures: ids of the pictures whose bytes were deleted, since no other message has them.
+    """
+
+    message_id: str
+    prompts: int = 0
+    pictures: tuple[str, ...] = ()

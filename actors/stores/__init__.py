@@ -6,7 +6,13 @@ from limner.actors.stores.documents import Document, DocumentStore, Pictures
 from limner.actors.stores.memory import MemoryStore
 from limner.actors.stores.opening import open_store
 from limner.actors.stores.picture_files import PictureFiles
-from limner.actors.stores.protocol import RegistryStore, Store, keeps_registry
+from limner.actors.stores.protocol import (
+    ForgettingStore,
+    RegistryStore,
+    Store,
+    can_forget,
+    keeps_registry,
+)
 
 if TYPE_CHECKING:
     from limner.actors.stores.files import FileStore
@@ -18,12 +24,14 @@ __all__ = [
     "Document",
     "DocumentStore",
     "FileStore",
+    "ForgettingStore",
     "MemoryStore",
     "PictureFiles",
     "Pictures",
     "RegistryStore",
     "SqlStore",
     "Store",
+    "can_forget",
     "keeps_registry",
     "open_store",
 ]

@@ -40,6 +40,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from threading import Lock
 from typing import Any, NamedTuple, Protocol
 
 from pydantic import ValidationError
@@ -47,9 +48,11 @@ from pydantic import ValidationError
 from limner.actors.stores.file_version import version_of
 from limner.actors.stores.picture_files import PictureFiles
 from limner.messages.errors import StoreFailed, VersionConflict
+from limner.messages.ids import owner_id
 from limner.messages.pictures import Picture
 from limner.messages.prompts import Prompt
 from limner.messages.registry import Link, Registry, RegistryUpdate, Version
+from limner.messages.status import Forgotten
 from limner.messages.tasks import Task
 
 ATTEMPTS = 200
@@ -111,6 +114,7 @@ class DocumentStore(ABC):
 
     def __init__(self, pictures: Pictures) -> None:
         self._pictures = pictures
+        self._deleting = Lock()
 
     @abstractmethod
     def fetch(self, message_id: str) -> Document | None:
@@ -150,8 +154,8 @@ class DocumentStore(ABC):
         `replace`.
 
         Args:
-            name: the id of a prompt or picture: 1 to 128 hexadecimal digits, so it is safe in any
-                pattern.
+            name: the id of a prompt, a picture or an owner: 1 to 128 hexadecimal digits, so it is
+                safe in any pattern.
         """
 
     def load(self, message_id: str) -> tuple[str, Version] | None:
@@ -196,6 +200,9 @@ class DocumentStore(ABC):
         """
         picture = self._pictures.put(picture, data)
         self._change(task.message_id, lambda text, known: (text, known.keep(task, picture)))
+        with self._deleting:
+            if self._pictures.lost(picture):  # another message was forgotten that had it
+                self._pictures.put(picture, data)
         return picture
 
     def picture_path(self, picture: Picture) -> Path | None:
@@ -254,6 +261,37 @@ class DocumentStore(ABC):
             found += [prompt for prompt in known.prompts if prompt.id in ids]
         return found
 
+    def forget(self, message_id: str) -> Forgotten:
+        """Forget what is known of a message, and the pictures that no other message has.
+
+        The bytes are deleted if `pictures` has a method `delete`, as `PictureFiles` has. A picture
+        that another process keeps at the same moment for another message may be lost.
+
+        Raises:
+            StoreFailed: if the document is broken, or others change it all the time; if a picture
+                cannot be deleted.
+        """
+        gone = self.registry(message_id)
+        self._change(message_id, lambda text, _: (text, Registry()))
+        delete: Callable[[Picture], bool] | None = getattr(self._pictures, "delete", None)
+        deleted = []
+        pictures = {link.placement.picture.id: link.placement.picture for link in gone.links}
+        for picture in pictures.values() if delete is not None else ():
+            with self._deleting:
+                if not self.prompts_of(picture.id) and delete is not None and delete(picture):
+                    deleted.append(picture.id)
+        return Forgotten(message_id=message_id, prompts=len(gone.prompts), pictures=tuple(deleted))
+
+    def messages_of(self, owner: str) -> Sequence[str]:
+        """Return the ids of the messages for which pictures were requested on an owner's behalf.
+
+        Raises:
+            StoreFailed: if a document that names the owner is broken.
+        """
+        name = owner_id(owner)
+        found = dict.fromkeys(self.search(name))
+        return [message_id for message_id in found if name in self.registry(message_id).owners]
+
     def close(self) -> None:  # noqa: B027  # many hosts have nothing open
         """Do nothing; a host that has something open closes it here."""
 
@@ -269,7 +307,9 @@ class DocumentStore(ABC):
             if after == before:
                 return
             revision = None if held is None else held.revision
-            if self.replace(message_id, Document(text, known.model_dump(mode="json"), revision)):
+            nobody = None if known.owners else {"owners"}  # an earlier Limner knows of none
+            document = known.model_dump(mode="json", exclude=nobody)
+            if self.replace(message_id, Document(text, document, revision)):
                 return
         raise StoreFailed(
             f"the document of message {message_id[:40]!r} could not be replaced: "

@@ -30,6 +30,7 @@ from limner.messages.errors import StoreFailed, UnknownMessage
 from limner.messages.pictures import Picture
 from limner.messages.prompts import Prompt
 from limner.messages.registry import Link, Registry, RegistryUpdate, Version
+from limner.messages.status import Forgotten
 from limner.messages.tasks import Task
 
 REGISTRY = ".limner.sqlite"
@@ -164,6 +165,8 @@ class FileStore:
         picture = self._pictures.put(picture, data)
         with self._registry().writing() as connection:
             registry.keep(connection, task, picture)
+        if self._pictures.lost(picture):  # another message was forgotten that had it
+            self._pictures.put(picture, data)
         return picture
 
     def picture_path(self, picture: Picture) -> Path:
@@ -239,6 +242,32 @@ class FileStore:
             return ()
         with self._registry().reading() as connection:
             return registry.prompts_of(connection, picture_id)
+
+    def forget(self, message_id: str) -> Forgotten:
+        """Forget a file's registry, and the pictures that no other file of the directory has.
+
+        Texts in other directories are not looked at, even if they share the folder of pictures.
+
+        Raises:
+            UnknownMessage: if the id is no plain file name.
+            StoreFailed: if the registry cannot be written, or a picture cannot be deleted.
+        """
+        self._path(message_id)
+        if not self._registered():
+            return Forgotten(message_id=message_id)
+        with self._registry().writing() as connection:
+            return registry.forget(connection, message_id, self._pictures.delete)
+
+    def messages_of(self, owner: str) -> Sequence[str]:
+        """Return the names of the files for which pictures were requested on an owner's behalf.
+
+        Raises:
+            StoreFailed: if the registry cannot be read.
+        """
+        if not self._registered():
+            return []
+        with self._registry().reading() as connection:
+            return registry.messages_of(connection, owner)
 
     def close(self) -> None:
         """Close the registry, if it was needed."""

@@ -6,9 +6,11 @@ from threading import Lock
 
 from limner.actors.stores.picture_files import PictureFiles
 from limner.messages.errors import VersionConflict
+from limner.messages.ids import owner_id
 from limner.messages.pictures import Picture
 from limner.messages.prompts import Prompt
 from limner.messages.registry import Link, Registry, RegistryUpdate, Version
+from limner.messages.status import Forgotten
 from limner.messages.tasks import Task
 
 _NOTHING = Registry()
@@ -89,6 +91,8 @@ class MemoryStore:
             known = self._known.setdefault(picture.id, known)
             if self._files is None:
                 self.pictures.setdefault(picture.id, data)
+            elif self._files.lost(known):
+                self._files.put(known, data)  # another message was forgotten that had it
             self._finished.setdefault(task.message_id, []).append((task, known))
             self._index(task.message_id, task.prompt_id, known.id)
         return known
@@ -134,20 +138,40 @@ class MemoryStore:
             )
             return [prompt for prompt in prompts if prompt is not None]
 
-    def forget(self, message_id: str) -> None:
-        """Delete a message with its versions and its registry, to free their memory."""
+    def forget(self, message_id: str) -> Forgotten:
+        """Forget a message's registry, and the bytes of pictures that no other message has."""
+        with self._lock:
+            gone = self._registry(message_id)
+            self._registries.pop(message_id, None)
+            deleted = []
+            for placement in (link.placement for link in gone.links):
+                name = placement.picture.id
+                prompts = self._prompts[name]
+                prompts.pop(placement.prompt_id, None)
+                if not prompts:
+                    del self._prompts[name]
+                    self._known.pop(name, None)
+                    if self.pictures.pop(name, None) is not None or (
+                        self._files is not None and self._files.delete(placement.picture)
+                    ):
+                        deleted.append(name)
+            for prompt in gone.prompts:
+                self._messages.pop(prompt.id, None)
+        return Forgotten(message_id=message_id, prompts=len(gone.prompts), pictures=tuple(deleted))
+
+    def messages_of(self, owner: str) -> Sequence[str]:
+        """Return the ids of the messages for which pictures were requested on an owner's behalf."""
+        name = owner_id(owner)
+        with self._lock:
+            known = {**self._registries, **self._finished}
+            return [message for message in known if name in self._registry(message).owners]
+
+    def delete(self, message_id: str) -> None:
+        """Delete a message with its text, its versions and its registry, to free their memory."""
+        self.forget(message_id)
         with self._lock:
             self.texts.pop(message_id, None)
             self._versions.pop(message_id, None)
-            gone = self._registry(message_id)
-            self._registries.pop(message_id, None)
-            for placement in (link.placement for link in gone.links):
-                prompts = self._prompts[placement.picture.id]
-                prompts.pop(placement.prompt_id, None)
-                if not prompts:
-                    del self._prompts[placement.picture.id]
-            for prompt in gone.prompts:
-                self._messages.pop(prompt.id, None)
 
     def close(self) -> None:
         """Do nothing: what is in memory can still be read."""

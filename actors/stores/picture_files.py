@@ -97,6 +97,27 @@ class PictureFiles:
         name = url.removeprefix(self._prefix) if url.startswith(self._prefix) else ""
         return _NAME.fullmatch(name) is not None and not (self.directory / name).is_file()
 
+    def delete(self, picture: Picture) -> bool:
+        """Delete the file of a picture that was put here; return whether there was one.
+
+        A picture with another address than it has here is none of these, and is left alone.
+
+        Raises:
+            StoreFailed: if the file cannot be deleted.
+        """
+        if self.lost(picture):
+            return False
+        name = _file_name(picture)
+        if picture.url != self._prefix + name:
+            return False
+        path = self.directory / name
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise StoreFailed(f"picture {path} cannot be deleted: {reason}") from error
+        return True
+
     def _write(self, path: Path, data: bytes) -> None:
         make_directory(self.directory)
         temporary = write_temporary(self.directory, data)

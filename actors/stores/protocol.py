@@ -6,6 +6,7 @@ from typing import Protocol, TypeGuard
 from limner.messages.pictures import Picture
 from limner.messages.prompts import Prompt
 from limner.messages.registry import Link, Registry, RegistryUpdate, Version
+from limner.messages.status import Forgotten
 from limner.messages.tasks import Task
 
 
@@ -122,9 +123,37 @@ def id_check(store: Store) -> Callable[[str], object] | None:
     return check if callable(check) else None
 
 
+class ForgettingStore(RegistryStore, Protocol):
+    """A store that can also forget a message, which `Studio.forget` needs.
+
+    A `DocumentStore` can. Another store deletes the message's registry, and the bytes of each
+    picture that no other message's registry has.
+    """
+
+    def forget(self, message_id: str) -> Forgotten:
+        """Forget a message's prompts, pictures and owners; the text stays.
+
+        The bytes of a picture are deleted if no other message has it. A picture that is being kept
+        for another message meanwhile must not be lost. A message of which nothing is known is no
+        error.
+        """
+        ...
+
+    def messages_of(self, owner: str) -> Sequence[str]:
+        """Return the ids of the messages for which pictures were requested on an owner's behalf."""
+        ...
+
+
 _OF_THE_REGISTRY = ("registry", "add", "prompt", "pictures_of", "prompts_of")
 
 
 def keeps_registry(store: Store) -> TypeGuard[RegistryStore]:
     """Return whether a store has the methods of `RegistryStore`, which regenerating needs."""
     return all(callable(getattr(store, name, None)) for name in _OF_THE_REGISTRY)
+
+
+def can_forget(store: Store) -> TypeGuard[ForgettingStore]:
+    """Return whether a store has the methods of `ForgettingStore`, which forgetting needs."""
+    return keeps_registry(store) and all(
+        callable(getattr(store, name, None)) for name in ("forget", "messages_of")
+    )

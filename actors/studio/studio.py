@@ -24,6 +24,7 @@ from limner.actors.studio.client import SequencerClient
 from limner.actors.studio.control_calls import ControlCalls
 from limner.actors.studio.picture_calls import PictureCalls
 from limner.actors.studio.progress_calls import ProgressCalls
+from limner.actors.studio.record_calls import RecordCalls
 from limner.actors.studio.root import StudioActor
 from limner.actors.studio.stream_calls import StreamCalls
 from limner.actors.studio.subscriptions import Subscriptions
@@ -80,7 +81,7 @@ OF_A_MESSAGE = frozenset(
     [
         *("stream", "illustrate", "progress", "regenerate", "illustrate_again", "retry", "apply"),
         *("registry", "remove", "edit", "rewrite", "reconcile", "hold", "release", "pending"),
-        *("clear", "wait", "cancel", "prioritise", "tasks"),
+        *("clear", "wait", "cancel", "prioritise", "tasks", "placements", "forget"),
     ]
 )
 """The calls whose first argument is a message's id."""
@@ -120,6 +121,11 @@ class Studio:
     refine = delegate_to("_pictures", PictureCalls.refine)
     history = delegate_to("_pictures", PictureCalls.history)
     registry = delegate_to("_pictures", PictureCalls.registry)
+
+    placements = delegate_to("_records", RecordCalls.placements)
+    placement_of = delegate_to("_records", RecordCalls.placement_of)
+    forget = delegate_to("_records", RecordCalls.forget)
+    forget_owner = delegate_to("_records", RecordCalls.forget_owner)
 
     remove = delegate_to("_texts", TextEdits.remove)
     edit = delegate_to("_texts", TextEdits.edit)
@@ -247,6 +253,7 @@ class Studio:
         self._texts = TextEdits(client, settings)
         self._subscriptions = Subscriptions(client, self._log)
         self._control = ControlCalls(client)
+        self._records = RecordCalls(client, settings, self._store)
         self.limiter = Limiter(
             limiter, self._system, settings.all_lanes, settings.lane_groups, pools, caller
         )

@@ -12,11 +12,19 @@ from typing import Any
 from limner.actors.base import LimnerActor
 from limner.actors.context import StudioContext
 from limner.actors.stores.compare_and_set import write_draft
+from limner.actors.stores.protocol import can_forget
 from limner.actors.system import Call, CallReturned, PooledRef, Timer
 from limner.messages.errors import StoreFailed, describe
 from limner.messages.pictures import Illustrated
+from limner.messages.status import Forgotten
 from limner.messages.writes.draft import edit_draft
-from limner.messages.writes.protocol import EditBegun, EditEnded, EditOverdue, EditText
+from limner.messages.writes.protocol import (
+    EditBegun,
+    EditEnded,
+    EditOverdue,
+    EditText,
+    ForgetMessage,
+)
 
 
 class EditActor(LimnerActor):
@@ -66,8 +74,12 @@ class EditActor(LimnerActor):
                 return super().on_receive(message)
         return None
 
-    def change(self, call: Call) -> Illustrated:
-        """Load the text, change it, write it. Runs on a worker's thread."""
+    def change(self, call: Call) -> Illustrated | Forgotten:
+        """Load the text, change it, write it; or forget. Runs on a worker's thread."""
+        if isinstance(self.edit, ForgetMessage):
+            store = self.context.store
+            assert can_forget(store)  # the studio refuses the call otherwise
+            return store.forget(self.edit.message_id)
         draft = edit_draft(self.edit)
         written = write_draft(
             self.context.store, draft, log_event=self.log_event, given_up=call.is_set
@@ -79,7 +91,11 @@ class EditActor(LimnerActor):
         if returned.error is not None:
             self.fail(returned.error)
             return
-        result: Illustrated = returned.value
+        result: Illustrated | Forgotten = returned.value
+        if isinstance(result, Forgotten):
+            self.log_forgotten(result)
+            self.end(EditEnded.trusted(**self.whose(), result=result, error=None))
+            return
         event = "text_edited" if result.written else "edit_unneeded"
         self.log_event(event, **names_of(self.edit), **outcome_of(result))
         self.end(EditEnded.trusted(**self.whose(), result=result, error=None))
@@ -105,9 +121,20 @@ class EditActor(LimnerActor):
         self.sequencer.tell(ended)
         self.stop()
 
-    def landed_late(self, _: Call, result: Illustrated) -> None:
+    def log_forgotten(self, forgotten: Forgotten) -> None:
+        """Log what was forgotten. Runs on the call's thread too."""
+        self.log_event(
+            "message_forgotten",
+            message_id=forgotten.message_id,
+            prompts=forgotten.prompts,
+            pictures=list(forgotten.pictures),
+        )
+
+    def landed_late(self, _: Call, result: Illustrated | Forgotten) -> None:
         """Log a change that was written though it was given up. Runs on the call's thread."""
-        if result.written:
+        if isinstance(result, Forgotten):
+            self.log_forgotten(result)
+        elif result.written:
             self.log_event("text_edited", **names_of(self.edit), **outcome_of(result), late=True)
 
     def whose(self) -> dict[str, str]:

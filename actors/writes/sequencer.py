@@ -41,6 +41,7 @@ from limner.messages.errors import (
 )
 from limner.messages.events.owners import SessionOwner
 from limner.messages.limiter.protocol import SessionGone
+from limner.messages.pictures import Illustrated
 from limner.messages.session.control import (
     AwaitSession,
     CancelAll,
@@ -62,7 +63,7 @@ from limner.messages.session.lifecycle import (
     WithdrawSession,
 )
 from limner.messages.session.processing import StudioCloses
-from limner.messages.status import Pending, Progress
+from limner.messages.status import Forgotten, Pending, Progress
 from limner.messages.studio.protocol import (
     CloseStudio,
     FailSessions,
@@ -79,6 +80,7 @@ from limner.messages.writes.protocol import (
     EditEnded,
     EditsOver,
     EditText,
+    ForgetMessage,
     HoldWrites,
     PictureLate,
     ReconcileDue,
@@ -223,6 +225,8 @@ class SequencerActor(LimnerActor):
                 queue.apply(message)
             case AwaitEdits():
                 queue.await_edits()
+            case ForgetMessage():
+                queue.forget(message)
             case EditText():
                 queue.queue_edit(message)
             case EditEnded():
@@ -479,7 +483,9 @@ class SequencerActor(LimnerActor):
         if edit is None or edit.edit_id != message.edit_id:
             return
         result = message.result
-        written = None if result is None or not result.written else result.version
+        written = result.version if isinstance(result, Illustrated) and result.written else None
+        if isinstance(result, Forgotten):
+            self.control.history.forget(edit.message_id)
         queue.edit_over(edit.edit_id, written)
         resolve(edit.future, message)
         if written is not None and edit.kind != "reconcile" and not self.closing:

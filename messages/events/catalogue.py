@@ -557,6 +557,16 @@ WRITES = Conversation(
             EDIT,
         ),
         EventType(
+            "message_forgotten",
+            "All that was known of a message is forgotten; its text stays.",
+            ("editor",),
+            (
+                MESSAGE_ID,
+                Field("prompts", int, "How many prompts were forgotten."),
+                Field("pictures", list[str], "The pictures that were deleted with it."),
+            ),
+        ),
+        EventType(
             "writes_held",
             "The host holds the writes of a message back.",
             ("editor",),

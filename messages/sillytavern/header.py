@@ -56,7 +56,7 @@ class Row(Value):
     @classmethod
     def kept(cls, task: Task, picture: Picture) -> "Row":
         """Return the row of a finished picture, with what a registry needs of its task."""
-        names = {"id", "session_id", "message_id", "prompt_id", "prompt", "ordinal"}
+        names = {"id", "session_id", "message_id", "prompt_id", "prompt", "ordinal", "owner"}
         return cls(task=Task(**task.model_dump(include=names)), picture=picture)
 
     @property
@@ -168,6 +168,16 @@ class Known:
         """Return the registry of a message; an empty `Registry` if nothing is known of it."""
         found = self.waiting.get(message_id)
         return self.header.get(message_id, Registry()) if found is None else found
+
+    def messages_of(self, owner: str) -> list[str]:
+        """Return the ids of the messages of which an owner is known, by the owner's id."""
+        names = {**self.header, **self.waiting}
+        return [name for name in names if owner in self.registry(name).owners]
+
+    def pictures_beside(self, message_id: str) -> set[str]:
+        """Return the ids of the pictures of all other messages."""
+        names = {**self.header, **self.waiting}.keys() - {message_id}
+        return {link.placement.picture.id for name in names for link in self.registry(name).links}
 
     @cached_property
     def prompts(self) -> Mapping[str, Prompt]:
@@ -301,4 +311,5 @@ def _registry(message_id: str, raw: str) -> Registry:
         ),
         links=tuple(link for link in found.links if _PLACEMENT.fullmatch(link.placement.id)),
         claims=tuple(owner for owner in found.claims if _PROMPT.fullmatch(owner.prompt_id)),
+        owners=tuple(owner for owner in found.owners if _PROMPT.fullmatch(owner)),
     )

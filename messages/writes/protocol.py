@@ -8,9 +8,10 @@ from pydantic import Field, SkipValidation
 from limner.messages.base import Address, Message
 from limner.messages.pictures import Illustrated
 from limner.messages.registry import Registry, Version
+from limner.messages.status import Forgotten
 from limner.messages.text.compose import Composed
 
-EditKind = Literal["edit", "remove", "rewrite", "reconcile"]
+EditKind = Literal["edit", "remove", "rewrite", "reconcile", "forget"]
 
 Change = Callable[[str | None, Registry], Composed | None]
 """Returns what is to be written in place of a stored text; `None` if that is to stay as it is.
@@ -54,6 +55,16 @@ class EditText(Message):
     future: SkipValidation[Any] = Field(repr=False)
 
 
+class ForgetMessage(EditText):
+    """studio → sequencer → edit: forget what is known of a message, while nothing else is going on.
+
+    The future is given a `Forgotten`.
+    """
+
+    kind: EditKind = "forget"
+    change: SkipValidation[Change] = Field(default=lambda _text, _registry: None, repr=False)
+
+
 class EditBegun(Message):
     """worker → edit: a thread was free for the change, and it is under way."""
 
@@ -74,7 +85,7 @@ class EditEnded(Message):
 
     edit_id: str
     message_id: str
-    result: Illustrated | None = None
+    result: Illustrated | Forgotten | None = None
     error: BaseException | None = None
 
 

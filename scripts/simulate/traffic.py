@@ -104,6 +104,6 @@ class TrafficActor(PooledActor):
                     world.crowded.discard(message_id)
                     world.uncertain.discard(message_id)
                     world.store.loaded.discard(message_id)
-                    world.store.inner.forget(message_id)
+                    world.store.inner.delete(message_id)
         if not self.hosts and self.arrived == world.params.scenario.messages:
             world.over.set()

@@ -120,7 +120,7 @@ class Trial:
 
     def __init__(self, open: Callable[[], Store], ids: tuple[str, str]) -> None:  # noqa: A002
         self._open = open
-        self.message_id, self.other_id = ids
+        self.message_id, self.other_id = self.ids = ids
         self._numbers = count()
         self.store = open()
 

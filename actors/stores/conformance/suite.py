@@ -17,7 +17,7 @@ What is left for a host to write is shown in `limner.actors.stores.documents`: i
 
 from collections.abc import Callable
 
-from limner.actors.stores.conformance import documents, texts
+from limner.actors.stores.conformance import documents, forgetting, texts
 from limner.actors.stores.conformance import registry as registries
 from limner.actors.stores.conformance.fixtures import IDS, Check
 from limner.actors.stores.protocol import Store
@@ -36,7 +36,7 @@ def checks(*, creates: bool = True, durable: bool = True, registry: bool = True)
     has = {"creates": creates, "durable": durable, "registry": registry}
     return [
         check
-        for promised in (texts, registries, documents)
+        for promised in (texts, registries, forgetting, documents)
         for check in vars(promised).values()
         if isinstance(check, Check) and all(has[need] for need in check.needs)
     ]

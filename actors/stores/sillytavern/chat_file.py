@@ -36,11 +36,13 @@ from limner.actors.stores.sillytavern.line_file import (
     signature,
 )
 from limner.messages.errors import StoreFailed, UnknownMessage, VersionConflict
+from limner.messages.ids import owner_id
 from limner.messages.pictures import Picture
 from limner.messages.prompts import Prompt
 from limner.messages.registry import Link, Registry, RegistryUpdate, Version
 from limner.messages.sillytavern.header import LINE_NUMBER, Header, Known, Row, replayed
 from limner.messages.sillytavern.lines import BrokenLine, ChatMessage, read_message
+from limner.messages.status import Forgotten
 from limner.messages.tasks import Task
 from limner.messages.text.marks import marked
 
@@ -176,6 +178,8 @@ class ChatFileStore:
         _number(task.message_id)
         picture = self._pictures.put(picture, data)
         self._append(Row.kept(task, picture))
+        if self._pictures.lost(picture):  # another message was forgotten that had it
+            self._pictures.put(picture, data)
         return picture
 
     def picture_path(self, picture: Picture) -> Path:
@@ -247,6 +251,55 @@ class ChatFileStore:
             StoreFailed: if the file or its journal cannot be read.
         """
         return self._look_up(lambda known: known.of_picture.get(picture_id, ()))
+
+    def forget(self, message_id: str) -> Forgotten:
+        """Forget a message's registry, and the pictures that no other message has.
+
+        A picture stays if another chat in the same folder names it, such as a branch of this one.
+
+        Raises:
+            UnknownMessage: if the id is no line number.
+            StoreFailed: if the file cannot be read or written, or a picture cannot be deleted.
+        """
+        _number(message_id)
+        with self._file.locked(), self._file.opened() as lines:
+            known = self._known(lines)
+            gone = known.registry(message_id)
+            if gone == Registry():
+                return Forgotten(message_id=message_id)
+            header = known.header.but({**known.waiting, message_id: Registry()}, known.merged)
+            edit = Line(0, known.header.line.encode(), header.line.encode())
+            self._file.replace(lines, [edit], backup=self._backup)
+            self._header = header
+            with suppress(OSError):  # the header says what it holds of one that is left
+                self._journal.clear()
+            left = {link.placement.picture.id: link.placement.picture for link in gone.links}
+            names = self._unnamed({*left} - known.pictures_beside(message_id))
+            deleted = [name for name in left if name in names and self._pictures.delete(left[name])]
+        return Forgotten(message_id=message_id, prompts=len(gone.prompts), pictures=tuple(deleted))
+
+    def messages_of(self, owner: str) -> Sequence[str]:
+        """Return the ids of the messages for which pictures were requested on an owner's behalf.
+
+        Raises:
+            StoreFailed: if the file or its journal cannot be read.
+        """
+        return self._look_up(lambda known: known.messages_of(owner_id(owner)))
+
+    def _unnamed(self, pictures: set[str]) -> set[str]:
+        """Return the ids of those pictures that no other chat of the folder names."""
+        left = {name.encode() for name in pictures}
+        path = self._file.path
+        for other in path.parent.glob("*.jsonl") if left else ():
+            if other == path or not other.is_file():
+                continue
+            try:
+                with other.open("rb") as file:
+                    for line in file:
+                        left = {name for name in left if name not in line}
+            except OSError as error:
+                raise StoreFailed(f"{other} cannot be read: {error.strerror or error}") from error
+        return {name.decode() for name in left}
 
     def close(self) -> None:
         """Do nothing: no file stays open between two calls."""

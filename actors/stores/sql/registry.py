@@ -14,20 +14,26 @@ from sqlalchemy import (
     update,
 )
 
-from limner.actors.stores.sql.tables import claims, insert_new, pictures, prompts, tasks
+from limner.actors.stores.sql.tables import claims, insert_new, pictures, prompts, tasks, writes
+from limner.messages.ids import owner_id
 from limner.messages.pictures import Picture, Placement
 from limner.messages.prompts import Prompt, TagOwner
 from limner.messages.registry import Link, Registry, RegistryUpdate
-from limner.messages.tasks import Task
+from limner.messages.status import Forgotten
+from limner.messages.tasks import Task, TaskState
 
 
 def keep(connection: Connection, task: Task, picture: Picture) -> None:
     """Register a finished picture as `Registry.keep` does."""
     message_id = task.message_id
     of_link = pictures.c.prompt_id == task.prompt_id, pictures.c.picture_id == picture.id
-    before = Registry.trusted(prompts=(), links=links_of(connection, *of_link), claims=())
+    before = Registry.trusted(
+        prompts=(), links=links_of(connection, *of_link), claims=(), owners=()
+    )
     after = before.keep(task, picture)
     _add(connection, message_id, after.prompts)
+    kept = task.but(state=TaskState.COMPLETED, picture=picture)
+    insert_new(connection, tasks, [_task_row(kept)])  # its owner is known from now on
     connection.execute(delete(pictures).where(*of_link))
     insert_new(connection, pictures, _picture_rows(connection, message_id, after.links))
 
@@ -47,6 +53,7 @@ def kept(
         prompts=(),
         links=tuple(link for link in found if not lost(link.placement.picture)),
         claims=(),
+        owners=(),
     ).kept()
 
 
@@ -63,8 +70,59 @@ def read(connection: Connection, message_id: str) -> Registry:
             TagOwner.trusted(prompt_id=row.prompt_id, text=row.text, ordinal=row.ordinal)
             for row in held
         ),
+        owners=tuple(sorted(map(owner_id, _owners_of(connection, message_id)))),
         prompts=_prompts(connection, prompts.c.message_id == message_id),
     )
+
+
+def _owners_of(connection: Connection, message_id: str) -> Sequence[str]:
+    owners = select(tasks.c.owner).where(tasks.c.message_id == message_id).distinct()
+    return connection.scalars(owners.where(tasks.c.owner.is_not(None))).all()
+
+
+def messages_of(connection: Connection, owner: str) -> list[str]:
+    """Return the ids of the messages for which an owner's pictures were requested."""
+    found = select(tasks.c.message_id).where(tasks.c.owner == legible(owner)).distinct()
+    return sorted(connection.scalars(found))
+
+
+def forget(
+    connection: Connection, message_id: str, delete_file: Callable[[Picture], bool]
+) -> Forgotten:
+    """Delete all rows of a message, and the files of pictures that no other message has.
+
+    Args:
+        connection: within a transaction that writes.
+        message_id: of which message.
+        delete_file: deletes the file of a picture, and returns whether there was one. It is called
+            before the transaction commits. So whoever keeps the same picture meanwhile finds its
+            row before this, or else misses its file after it.
+    """
+    _lock_for(connection, "SHARE ROW EXCLUSIVE")
+    gone = read(connection, message_id)
+    for table in (writes, pictures, claims, tasks, prompts):
+        connection.execute(delete(table).where(table.c.message_id == message_id))
+    deleted = []
+    for picture in {
+        link.placement.picture.id: link.placement.picture for link in gone.links
+    }.values():
+        others = select(pictures.c.picture_id).where(pictures.c.picture_id == picture.id).limit(1)
+        if connection.scalar(others) is None and delete_file(picture):
+            deleted.append(picture.id)
+    return Forgotten(message_id=message_id, prompts=len(gone.prompts), pictures=tuple(deleted))
+
+
+def _lock_for(connection: Connection, mode: str) -> None:
+    """Lock the pictures, so that nothing is forgotten of what a transaction has begun to add.
+
+    SQLite has one writer at a time anyhow.
+
+    Args:
+        connection: at the beginning of its transaction.
+        mode: of a lock of a table, as PostgreSQL names it.
+    """
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql(f"LOCK TABLE {pictures.name} IN {mode} MODE")
 
 
 def add(connection: Connection, prompt: Prompt) -> None:
@@ -90,7 +148,11 @@ def prompts_of(connection: Connection, picture_id: str) -> tuple[Prompt, ...]:
 
 def settle(connection: Connection, message_id: str, links: RegistryUpdate, text: str) -> None:
     """Register the changes that belong to a write, as `Registry.settle` does."""
-    insert_new(connection, tasks, [_task_row(task) for task in links.tasks])
+    _lock_for(connection, "ROW EXCLUSIVE")
+    rows = [_task_row(task) for task in links.tasks]
+    for row in rows:
+        connection.execute(delete(tasks).where(tasks.c.id == row["id"]))  # as it was kept
+    insert_new(connection, tasks, rows)
     before = read(connection, message_id)
     after = before.settle(message_id, links, text)
     _add(connection, message_id, after.prompts[len(before.prompts) :])

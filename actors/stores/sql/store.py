@@ -12,6 +12,7 @@ from limner.messages.errors import UnknownMessage, VersionConflict
 from limner.messages.pictures import Picture
 from limner.messages.prompts import Prompt
 from limner.messages.registry import Link, Registry, RegistryUpdate, Version
+from limner.messages.status import Forgotten
 from limner.messages.tasks import Task
 
 
@@ -111,6 +112,8 @@ class SqlStore:
         picture = self._pictures.put(picture, data)
         with self._database.writing() as connection:
             registry.keep(connection, task, picture)
+        if self._pictures.lost(picture):  # another message was forgotten that had it
+            self._pictures.put(picture, data)
         return picture
 
     def picture_path(self, picture: Picture) -> Path:
@@ -176,6 +179,26 @@ class SqlStore:
         """
         with self._database.reading() as connection:
             return registry.prompts_of(connection, picture_id)
+
+    def forget(self, message_id: str) -> Forgotten:
+        """Forget a message's registry, and the files of pictures that no other message has.
+
+        Raises:
+            UnknownMessage: if it can be no message's id.
+            StoreFailed: if the database cannot be written, or a file cannot be deleted.
+        """
+        _check(message_id)
+        with self._database.writing() as connection:
+            return registry.forget(connection, message_id, self._pictures.delete)
+
+    def messages_of(self, owner: str) -> Sequence[str]:
+        """Return the ids of the messages for which pictures were requested on an owner's behalf.
+
+        Raises:
+            StoreFailed: if the database cannot be read.
+        """
+        with self._database.reading() as connection:
+            return registry.messages_of(connection, owner)
 
     def close(self) -> None:
         """Close every connection."""

@@ -1,0 +1,214 @@
+"""Pictures as they stand in texts, found by address, and messages that are forgotten."""
+
+import pytest
+
+from limner.actors.stores import MemoryStore, PictureFiles, SqlStore
+from limner.messages import Forgotten, clean
+from limner.messages.errors import (
+    MessageBusy,
+    SessionCancelled,
+    SettingsInvalid,
+    StudioClosed,
+    UnknownMessage,
+    UnknownPicture,
+)
+
+ONE = 'It rained. <!--img-prompt="a roof"--> It stopped.'
+TWO = f'{ONE} <!--img-prompt="a lamp"-->'
+
+
+@pytest.fixture
+def files(tmp_path):
+    return PictureFiles(tmp_path / "pictures", "/pictures")
+
+
+@pytest.fixture
+def sql(tmp_path, files):
+    return SqlStore(f"sqlite:///{tmp_path}/chat.db", files)
+
+
+def drawn(task, cancelled):
+    """Return a picture that is another one for each prompt and message."""
+    from limner.actors.stores.conformance.fixtures import png
+    from limner.messages import PictureBytes
+
+    return PictureBytes(data=png(hash((task.prompt, task.message_id)) % 2**24))
+
+
+def same(task, cancelled):
+    from limner.actors.stores.conformance.fixtures import png
+    from limner.messages import PictureBytes
+
+    return PictureBytes(data=png(7))
+
+
+def test_placements_come_in_the_order_of_the_text_with_position(open_studio, sql):
+    one = open_studio(store=sql, generator=drawn)
+    result = one.studio.illustrate("m", TWO).get(timeout=20)
+    pictures = one.studio.placements("m")
+    assert [picture.prompt for picture in pictures] == ["a roof", "a lamp"]
+    assert [picture.placement for picture in pictures] == list(result.pictures)
+    for picture in pictures:
+        mark = result.text[picture.start : picture.end]
+        assert mark.startswith("<img ")
+        assert picture.id in mark
+    assert one.studio.placements("unknown") == ()
+    with pytest.raises(UnknownMessage):
+        one.studio.placements("")
+
+
+def test_a_picture_that_the_registry_does_not_know_is_named_all_the_same(open_studio, sql):
+    one = open_studio(store=sql, generator=drawn)
+    text = one.studio.illustrate("m", ONE).get(timeout=20).text
+    sql.write("copy", text, expected_version=None)
+    (picture,) = one.studio.placements("copy")
+    assert picture.placement is None
+    assert picture.prompt == "a roof"
+    assert text[picture.start : picture.end].startswith("<img ")
+
+
+def test_a_picture_is_found_by_its_address(open_studio, sql):
+    one = open_studio(store=sql, generator=drawn)
+    one.studio.illustrate("m", TWO).get(timeout=20)
+    for picture in one.studio.placements("m"):
+        url = picture.placement.picture.url
+        for given in (url, f"https://example.org{url}", f"http://[::1]:80{url}?v=1#top"):
+            assert one.studio.placement_of(given) == picture
+    one.studio.edit("m", clean).get(timeout=20)
+    gone = one.studio.placement_of(url)
+    assert (gone.message_id, gone.start, gone.id) == ("m", None, picture.id)
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["", "/", "x" * 100_000, "http://[", None, 7, "/pictures/%27 OR 1=1.png", f"/{'0' * 32}.png"],
+)
+def test_an_address_that_is_no_pictures_is_refused_in_one_line(open_studio, url):
+    studio = open_studio().studio
+    with pytest.raises(UnknownPicture) as raised:
+        studio.placement_of(url)
+    assert len(str(raised.value)) < 200
+    assert "\n" not in str(raised.value)
+
+
+def test_a_message_that_is_forgotten_keeps_its_text_alone(open_studio, sql, files):
+    one = open_studio(store=sql, generator=drawn)
+    result = one.studio.illustrate("m", TWO, owner="ann").get(timeout=20)
+    other = one.studio.illustrate("other", ONE).get(timeout=20)
+    forgotten = one.studio.forget("m").get(timeout=20)
+    ids = {placement.picture.id for placement in result.pictures}
+    assert (forgotten.message_id, forgotten.prompts) == ("m", 2)
+    assert {*forgotten.pictures} == ids
+    assert one.studio.registry("m").prompts == ()
+    assert one.store.load("m")[0] == result.text
+    left = {path.stem for path in files.directory.iterdir()}
+    assert left == {placement.picture.id for placement in other.pictures}
+    (event,) = one.events("message_forgotten")
+    assert (event["message_id"], event["prompts"], {*event["pictures"]}) == ("m", 2, ids)
+    assert one.studio.forget("m").get(timeout=20) == Forgotten(message_id="m")
+    assert one.studio.task(result.pictures[0].task_id) is None
+
+
+def test_a_picture_that_another_message_has_stays(open_studio, sql, files):
+    one = open_studio(store=sql, generator=same)
+    one.studio.illustrate("m", ONE).get(timeout=20)
+    other = one.studio.illustrate("other", ONE).get(timeout=20)
+    assert one.studio.forget("m").get(timeout=20).pictures == ()
+    (picture,) = (placement.picture for placement in other.pictures)
+    assert not files.lost(picture)
+    assert one.studio.forget("other").get(timeout=20).pictures == (picture.id,)
+    assert files.lost(picture)
+
+
+def test_a_live_message_is_not_forgotten(open_simulated):
+    one = open_simulated(seconds=60)
+    stream = one.studio.stream("m")
+    stream.feed(ONE)
+    with pytest.raises(MessageBusy):
+        one.studio.forget("m")
+    stream.finish()
+    with pytest.raises(MessageBusy):
+        one.studio.forget("m").get()
+    assert stream.future.get().written
+    one.studio.hold("m").get()
+    with pytest.raises(MessageBusy, match="held"):
+        one.studio.forget("m").get()
+    one.studio.release("m")
+    one.let_pass(5)
+    assert one.studio.forget("m").get().prompts == 1
+
+
+def test_a_stream_that_opens_while_its_message_is_forgotten_waits(open_simulated):
+    one = open_simulated(seconds=1, latency=lambda lane, tag: 2_000_000)
+    one.studio.illustrate("m", ONE).get()
+    one.let_pass(10)
+    forgetting = one.studio.forget("m")
+    again = one.studio.illustrate("m", ONE)
+    edited = one.studio.edit("m", lambda text: text + "!")
+    assert forgetting.get().prompts == 1
+    assert len(again.get().pictures) == 1
+    assert edited.get().text.endswith("!")
+    names = [event["event"] for event in one.events() if event.get("message_id") == "m"]
+    assert names.index("message_forgotten") < names.index("session_opened", 2)
+    assert len(one.studio.registry("m").links) == 1
+
+
+def test_all_messages_of_an_owner_are_forgotten(open_studio, sql):
+    one = open_studio(store=sql, generator=drawn)
+    for name, owner in (("a", "ann"), ("b", "bob"), ("c", "ann"), ("d", None)):
+        one.studio.illustrate(name, ONE, owner=owner).get(timeout=20)
+    gone = one.studio.forget_owner("ann").get(timeout=20)
+    assert [forgotten.message_id for forgotten in gone] == ["a", "c"]
+    assert [len(one.studio.registry(name).links) for name in "abcd"] == [0, 1, 0, 1]
+    assert one.studio.forget_owner("ann").get(timeout=20) == ()
+    for bad in (None, "", "x" * 201):
+        with pytest.raises(SettingsInvalid):
+            one.studio.forget_owner(bad)
+
+
+def test_an_owner_with_a_live_session_is_not_forgotten(open_simulated):
+    one = open_simulated(seconds=60)
+    one.studio.illustrate("a", ONE, owner="ann").get()
+    one.let_pass(10)
+    live = one.studio.illustrate("b", ONE, owner="ann")
+    with pytest.raises(MessageBusy, match="cancel_all"):
+        one.studio.forget_owner("ann")
+    one.studio.cancel_all(owner="ann").get()
+    with pytest.raises(SessionCancelled):
+        live.get()
+    one.let_pass(10)
+    assert [gone.message_id for gone in one.studio.forget_owner("ann").get()] == ["a"]
+
+
+class Forgetful(MemoryStore):
+    """A host's store from before stores could forget."""
+
+    forget = None
+
+
+def test_a_store_that_cannot_forget_is_named_in_one_line(open_studio):
+    studio = open_studio(store=Forgetful()).studio
+    for call in (lambda: studio.forget("m"), lambda: studio.forget_owner("ann")):
+        with pytest.raises(SettingsInvalid, match="Forgetful cannot forget; give it the methods"):
+            call()
+
+
+def test_a_store_that_fails_to_forget_fails_that_call_alone(open_studio):
+    class Failing(MemoryStore):
+        def forget(self, message_id):
+            raise OSError("no space left")
+
+    one = open_studio(store=Failing())
+    one.studio.illustrate("m", ONE).get(timeout=20)
+    with pytest.raises(OSError, match="no space left"):
+        one.studio.forget("m").get(timeout=20)
+    assert one.events("edit_failed")[0]["kind"] == "forget"
+    assert one.studio.illustrate("m", ONE).get(timeout=20).written
+
+
+def test_a_closed_studio_forgets_nothing(open_studio):
+    studio = open_studio().studio
+    studio.close()
+    for call in (lambda: studio.forget("m"), lambda: studio.forget_owner("ann")):
+        with pytest.raises(StudioClosed):
+            call()
