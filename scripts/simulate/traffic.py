@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +37,7 @@ class TrafficActor(PooledActor):
         self.hosts: dict[Any, str] = {}
         self.others: set[PooledRef[Any]] = set()
         self.remembered: dict[str, str] = {}
+        self.owners: dict[str, str | None] = {}
         self.draw = world.draws("traffic")
 
     def on_start(self) -> None:
@@ -83,6 +85,8 @@ class TrafficActor(PooledActor):
         """Start a host."""
         if plan.message_id in self.hosts.values() or plan.message_id in self.world.uncertain:
             self.world.crowded.add(plan.message_id)
+        if self.world.params.faultless:  # else a message may be opened for another owner as well
+            plan = replace(plan, owner=self.owners.setdefault(plan.message_id, plan.owner))
         self.world.store.loaded.discard(plan.message_id)
         self.remembered[plan.message_id] = plan.text
         self.hosts[HostActor.start(self.world, plan)] = plan.message_id
@@ -101,6 +105,7 @@ class TrafficActor(PooledActor):
             for message_id in [name for name in self.remembered if name not in live][:REMEMBERED]:
                 if len(self.remembered) > REMEMBERED:
                     del self.remembered[message_id]
+                    self.owners.pop(message_id, None)
                     world.crowded.discard(message_id)
                     world.uncertain.discard(message_id)
                     world.store.loaded.discard(message_id)
