@@ -80,7 +80,7 @@ class Requester(PooledActor):
             return
         self.sum += int(message.task_id)
         self.limiter.tell(
-            ReleaseSlot.trusted(slot_id=message.slot_id, failed=False, retry_after=None)
+            ReleaseSlot.trusted(slot_id=message.slot_id, failed=False, error=None, retry_after=None)
         )
         self.ended += 1
         if self.requested < self.jobs:
