@@ -302,7 +302,7 @@ class World:
     def stream(self, message_id, text):
         stream = self.studio.stream(message_id)
         for known in self.done:
-            if known.kind == "stream" and getattr(known, "stream", None) is stream:
+            if known.kind == "stream" and known.future is stream.future:
                 known.text += text
                 break
         else:
