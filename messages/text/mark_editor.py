@@ -320,8 +320,8 @@ class _Output:
         self.first = self.first or text.lstrip()[:1]
 
     def in_html(self) -> bool:
-        """Return whether a mark has to be written as HTML here."""
-        return self._blocks is None or self._blocks.place() == "html"
+        """Return whether a mark is HTML here; some renderers see HTML where others see code."""
+        return self._blocks is None or self._blocks.place() != "text"
 
     def takes_new_line(self) -> bool:
         """Return whether a mark goes on a line of its own, since this line may be raw HTML."""

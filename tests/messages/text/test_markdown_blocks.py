@@ -207,6 +207,12 @@ def test_a_picture_is_html_where_its_tag_is_in_raw_html(before, form, written):
     assert Pictures(whole).found == ["p/0.png"]
 
 
+def test_a_quote_that_goes_on_after_four_spaces_shows_its_picture():
+    """In CommonMark that line is code; markdown-it takes it as a part of the quote."""
+    _, whole = pictures(f"1.  > a\n   >\n    > {tag('cat')}")
+    assert Pictures(whole).found == ["p/0.png"]
+
+
 def test_a_tag_alone_on_its_line_begins_no_raw_html_that_hides_its_picture():
     notation = Notation(markup="markdown", patterns=(r'<pic of="([^"]*)">',))
     text = '<pic of="cat">\nand on'
