@@ -97,6 +97,17 @@ def pictures(text):
     return placed, put(text, placed, notation=MARKDOWN).text
 
 
+def unclosed_comment(html):
+    """Return what a browser takes for a comment that goes to the end; empty if all are closed."""
+    start = html.find("<!--")
+    while start >= 0:
+        end = html.find("-->", start)
+        if end < 0:
+            return html[start:]
+        start = html.find("<!--", end)
+    return ""
+
+
 class Pictures(HTMLParser):
     """What a browser shows of a Markdown text.
 
@@ -107,8 +118,9 @@ class Pictures(HTMLParser):
     def __init__(self, text):
         super().__init__()
         self.found = []
-        self.unseen = ""
-        self.feed(COMMONMARK.render(text))
+        html = COMMONMARK.render(text)
+        self.unseen = unclosed_comment(html)
+        self.feed(html)
         self.close()
 
     def handle_starttag(self, tag, attrs):
