@@ -178,8 +178,9 @@ class PictureCalls:
     ) -> Prompt:
         """Make a child of a prompt, which says something else; the prompt itself stays.
 
-        The text of the message is not changed by this: see `rewrite` and `regenerate`. Reads and
-        writes the store on the thread that calls.
+        The same words make no child: the prompt itself is returned. The text of the message is not
+        changed by this: see `rewrite` and `regenerate`. Reads and writes the store on the thread
+        that calls.
 
         Args:
             prompt_id: of the prompt that is refined.
@@ -201,7 +202,10 @@ class PictureCalls:
         if source not in SOURCES:
             raise SettingsInvalid(f"source: one of {', '.join(SOURCES)}, not {source!r:.80}")
         store = self._registry_store()
-        child = self._prompt(store, prompt_id).refined(
+        parent = self._prompt(store, prompt_id)
+        if text == parent.text:
+            return parent
+        child = parent.refined(
             text, feedback=feedback, source="manual" if source == "manual" else "model"
         )
         store.add(child)

@@ -337,15 +337,16 @@ def test_a_slow_callback_loses_nothing_of_another_message(open_studio, story):
 
 def test_a_callback_has_a_thread_of_its_own_and_may_ask_the_studio(open_studio, story):
     one = open_studio()
-    seen = []
+    seen, all_seen = [], threading.Event()
 
     def ask(outcome):
         state = one.studio.progress("m").state
         seen.append((threading.current_thread(), state))
+        if len(seen) == 3:
+            all_seen.set()
 
     one.studio.illustrate("m", story, on_picture=ask).get(timeout=20)
-    one.studio.close()
-    assert len(seen) == 3
+    assert all_seen.wait(20)
     assert len({thread for thread, _ in seen}) == 1
     assert seen[0][0] is not threading.main_thread()
 

@@ -501,6 +501,21 @@ def test_a_tag_that_says_the_same_comes_to_be_held_by_the_refined_prompt(open_wr
     assert not one.studio.rewrite("m", child).get().written
 
 
+@pytest.mark.parametrize("words", ["a roof", "  a roof\n"])
+def test_the_same_words_make_no_child(open_written, words):
+    one = open_written()
+    known = one.studio.registry("m").prompts
+    prompt = one.studio.refine(one.roof.partition(":")[0], words, feedback="as it was")
+    assert prompt.id == one.roof.partition(":")[0]
+    assert one.studio.registry("m").prompts == known
+
+
+def test_a_child_refined_to_its_own_words_makes_no_child(open_written):
+    one = open_written()
+    child = one.studio.refine(one.roof.partition(":")[0], "a roof of slate")
+    assert one.studio.refine(child.id, "a roof of slate") == child
+
+
 def test_a_prompt_of_another_message_is_refused(open_written):
     one = open_written()
     one.studio.illustrate("n", TEXT).get()

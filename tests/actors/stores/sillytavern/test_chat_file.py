@@ -836,10 +836,20 @@ def test_a_backup_that_is_there_stays_and_none_is_made_unasked(
     store.write("2", "one", expected_version=version_of(store, "2"))
     assert names(path) == ["chat.jsonl"]
     backup = path.parent / "chat.jsonl.bak"
-    backup.symlink_to("nowhere")
+    backup.write_text("what somebody else has kept")
     store = ChatFileStore(path, pictures)
     store.write("2", "two", expected_version=version_of(store, "2"))
-    assert str(backup.readlink()) == "nowhere"
+    assert backup.read_text() == "what somebody else has kept"
+
+
+def test_a_link_to_nowhere_in_the_place_of_a_backup_is_refused(
+    path: Path, pictures: PictureFiles
+) -> None:
+    (path.parent / "chat.jsonl.bak").symlink_to("nowhere")
+    before = path.read_bytes()
+    with pytest.raises(StoreFailed, match="is no file"):
+        ChatFileStore(path, pictures)
+    assert path.read_bytes() == before
 
 
 @pytest.mark.parametrize("mode", [0o600, 0o640, 0o664])
