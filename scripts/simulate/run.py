@@ -265,13 +265,13 @@ class _Run:
             + world.problems
             + world.tellings.problems
         )
-        if self.stuck is None:
-            complete = not world.params.faults["part_fails"]
-            problems += world.tellings.differences(complete=complete)
+        complete = not world.params.faults["part_fails"]
         if self.stuck is not None:
             problems.append(f"stuck: {self.stuck}")
-        elif self.last != "studio_closed" and not world.params.faults["part_fails"]:
+        elif self.last != "studio_closed" and complete:
             problems.append("the event log is incomplete: it does not end with studio_closed")
+        else:
+            problems += world.tellings.differences(complete=complete)
         system = world.system
         simulated = system if isinstance(system, SimulatedSystem) else None
         if simulated:  # on real threads a call may be given up in the moment in which it ends

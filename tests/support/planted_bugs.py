@@ -144,9 +144,9 @@ BUGS = (
     ),
     Bug(
         "kept-pictures-awaited-in-vain",
-        "A slot that came before the kept pictures were known is not used once they are known.",
+        "A prompt that came before the kept pictures were known gets no slot once they are known.",
         "ProcessorActor.use_kept",
-        "self.generate(work)",
+        "self.request(work)",
         "pass",
     ),
     Bug(
