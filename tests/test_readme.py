@@ -66,7 +66,7 @@ async def get(path):
     sent, scope = [], {"type": "http", "method": "GET", "path": path, "headers": []}
     scope["query_string"] = b""
     async def receive():
-        return {"type": "http.request"}
+        await asyncio.Event().wait()  # the reader stays
     async def send(message):
         sent.append(message)
     await app(scope, receive, send)

@@ -21,14 +21,6 @@ BUGS = (
         "work.attempt, work.call = attempt.release(over=settled), None",
     ),
     Bug(
-        "crossed-grant-kept",
-        "A grant that crosses with the withdrawal of its request is not given back.",
-        "ProcessorActor.slot_granted",
-        "self.limiter.tell(ReleaseSlot(slot_id=grant.slot_id))",
-        "pass",
-        "revisions",
-    ),
-    Bug(
         "request-forgotten",
         "A cancelled task forgets its request instead of withdrawing it.",
         "ProcessorActor.cancel",
@@ -213,13 +205,6 @@ BUGS = (
         "WriterActor.give_up",
         "if self.stage is Stage.GATHERING:",
         "if self.stage is not Stage.OVER:",
-    ),
-    Bug(
-        "written-before-loaded",
-        "The writer does not wait for the text that the store holds.",
-        "WriterActor.on_receive",
-        "self.tally.complete and self.loaded",
-        "self.tally.complete",
     ),
     Bug(
         "edit-overwritten",
