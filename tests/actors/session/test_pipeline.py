@@ -165,7 +165,9 @@ def test_a_subscriber_that_fails_or_lags_harms_nobody(open_studio, story):
     unsubscribe()
     stuck.set()
     assert [event["event"] for event in heard][-1:] == ["session_ended"]
-    assert heard == one.events()[2:]
+    first = heard[0]["seq"]
+    assert first in {2, 3}  # the limiter may not have told of its lane yet
+    assert heard == one.events()[first - 1 :]
 
 
 def test_a_future_can_be_awaited_by_asyncio(open_studio, story):
