@@ -130,6 +130,8 @@ class ProcessorActor(KeepingActor):
                 self.keep_overdue(message)
             case StudioCloses():
                 self.hurry_keeping()
+            case CancelTasks() if message.task_id is not None:
+                self.cancel(self.works[message.task_id], message.reason, message.end)
             case CancelTasks():
                 self.cancel_all(message.reason, message.end)
             case WindDown():
@@ -487,11 +489,14 @@ class ProcessorActor(KeepingActor):
             self.cancel(work, reason, end)
 
     def cancel_one(self, message: CancelTask) -> bool:
-        """Settle one task as cancelled; return whether it was open."""
+        """Cancel one task in a message of its own; return whether it is open.
+
+        What fails while it answers a question fails the question alone, so nothing is changed here.
+        """
         work = self.works.get(message.task_id)
         if work is None or work.task.state.final:
             return False
-        self.cancel(work, message.reason)
+        self.actor_ref.tell(CancelTasks(reason=message.reason, task_id=message.task_id))
         return True
 
     def prioritise(self, priority: int) -> None:

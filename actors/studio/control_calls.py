@@ -273,9 +273,9 @@ def _with_processors(
 
 
 def _reply(reply: pykka.Future[Any], *, default: Any) -> Any:
-    """Return what an actor replies; `default` if it has ended."""
+    """Return what an actor replies; `default` if it has ended, or fails as it answers."""
     answer = default
-    with suppress(pykka.ActorDeadError):
+    with suppress(Exception):  # the failure of an actor is none of its host's call
         answer = reply.get()
     return answer
 

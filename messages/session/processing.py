@@ -39,10 +39,12 @@ class PromptWithdrawn(Message):
 
 
 class CancelTasks(Message):
-    """monitor, session → processor: settle what is open as cancelled, for this reason."""
+    """monitor, session, itself → processor: settle what is open as cancelled, for this reason."""
 
     reason: str
     end: TaskEnd | None = None
+    task_id: str | None = None
+    """The only task that is meant; all if `None`."""
 
 
 class WindDown(Message):

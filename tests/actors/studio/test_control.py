@@ -4,11 +4,13 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from limner.actors.session.processor import ProcessorActor
 from limner.messages import SessionStatus, TaskState
 from limner.messages.errors import (
     AlreadyWritten,
     MessageBusy,
     SessionCancelled,
+    SessionFailed,
     SettingsInvalid,
     StudioClosed,
     UnknownMessage,
@@ -363,3 +365,43 @@ def test_what_is_refused_at_a_call_is_an_event(open_simulated):
     assert [event.get("message_id") for event in refused] == ["m", "n", None, "m"]
     assert all(0 < len(event["reason"]) <= 500 for event in refused)
     one.studio.cancel("m").get()
+
+
+def test_a_processor_that_fails_as_it_cancels_a_picture_fails_its_session(
+    open_simulated, works_after, monkeypatch
+):
+    """Its failure would else be the question's alone, and its writer would wait for ever."""
+    one = open_simulated(seconds=60)
+    stream = one.studio.stream("m")
+    stream.feed('<!--img-prompt="a"-->')
+    one.until("generation_started")
+    (task,) = one.studio.tasks("m")
+
+    def fail(*_, **__):
+        raise RuntimeError("in the middle of it")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ProcessorActor, "tell_settled", fail)
+        assert one.studio.cancel_task(task.task_id).get()
+        with pytest.raises(SessionFailed, match="in the middle of it"):
+            stream.finish().get()
+    works_after(one)
+
+
+def test_an_actor_that_fails_as_it_answers_raises_nothing_in_its_host(
+    open_simulated, works_after, monkeypatch
+):
+    one = open_simulated(seconds=60)
+    stream = one.studio.stream("m")
+    stream.feed('<!--img-prompt="a"-->')
+    one.until("generation_started")
+    (task,) = one.studio.tasks("m")
+
+    def fail(*_):
+        raise RuntimeError("no answer")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ProcessorActor, "cancel_one", fail)
+        assert not one.studio.cancel_task(task.task_id).get()
+    assert stream.finish().get().pictures
+    works_after(one)
