@@ -25,6 +25,7 @@ from limner.messages.tasks import Task, TaskState
 
 def keep(connection: Connection, task: Task, picture: Picture) -> None:
     """Register a finished picture as `Registry.keep` does."""
+    _lock_for(connection, "ROW EXCLUSIVE")
     message_id = task.message_id
     of_link = pictures.c.prompt_id == task.prompt_id, pictures.c.picture_id == picture.id
     before = Registry.trusted(
