@@ -58,10 +58,10 @@ The actors are the real ones; time, threads and chance are simulated, and drawn 
 same seed gives the same event log, byte for byte. Each seed draws its own values from the ranges \
 of the scenario.
 
-A scenario is one of quiet, rush-hour, flaky-backend, dead-backend, chaos, revisions and day, or a \
-TOML file: about, all_written, messages, arrivals, texts, people, generation, store, lane, calls, \
-revisions, patience, faults. A range is a pair, as in \\[faults] host_edits = [0, 0.3]. Without \
-a scenario all values are the usual ones, without faults.
+A scenario is one of quiet, rush-hour, impatient, flaky-backend, dead-backend, chaos, revisions \
+and day, or a TOML file: about, all_written, quick, messages, arrivals, texts, people, generation, \
+store, lane, calls, revisions, patience, faults. A range is a pair, as in \\[faults] \
+host_edits = [0, 0.3]. Without a scenario all values are the usual ones, without faults.
 
 Exit status: 0 all is well, 1 an invariant is violated or something else is wrong, 2 wrong use, \
 130 interrupted.

@@ -20,6 +20,7 @@ from limner.messages.errors import (
     VersionConflict,
 )
 from limner.messages.pictures import Illustrated
+from limner.messages.tasks import TaskState
 from limner.messages.text.marks import find_marks
 from limner.messages.unicode import wellformed
 from limner.scripts.simulate.expectations import broken_expectations
@@ -82,6 +83,8 @@ class HostActor(PooledActor):
                 self.next_step()
             case Moment.LATER:
                 self.do_afterwards()
+                with suppress(StudioClosed):
+                    self.cancel_a_picture()
             case Moment.SETTLED:
                 self.check_result()
             case ActorEnded() if message.ref is self.revising:
@@ -143,7 +146,21 @@ class HostActor(PooledActor):
             self.put(wellformed(self.sent))
         if self.draw() < ASKING:
             self.world.studio.progress(plan.message_id)
+        self.cancel_a_picture()
         self.in_seconds(plan.pace * 2 * self.draw(), Moment.NEXT)
+
+    def cancel_a_picture(self) -> None:
+        """Cancel one picture of the message now and then: one that waits, or any, also settled."""
+        world = self.world
+        rate, draw = world.params.faults["picture_cancelled"], world.draws("pictures cancelled")
+        if rate and draw() < rate:
+            tasks = world.studio.tasks(self.plan.message_id)
+            waiting = [task for task in tasks if task.state is TaskState.QUEUED]
+            if waiting and draw() < 0.5:
+                tasks = tuple(waiting[:1])
+            if tasks:
+                world.studio.cancel_task(tasks[int(draw() * len(tasks))].task_id)
+                world.count("pictures cancelled")
 
     @property
     def stops_here(self) -> bool:

@@ -21,6 +21,7 @@ from limner.messages.events.record import parse
 from limner.scripts.inspect.summary import Summary
 from limner.scripts.simulate.backend import FOR_EVER, Backend, FaultyStore
 from limner.scripts.simulate.calls import unanswered
+from limner.scripts.simulate.delays import Delays
 from limner.scripts.simulate.draws import Draws
 from limner.scripts.simulate.expectations import left_set
 from limner.scripts.simulate.parameters import LATENESS, Parameters, draw_parameters
@@ -150,7 +151,9 @@ def simulate(
             timers_late=params.faults["timer_late"] > 0,
             keeps_hang=params.faults["keep_hangs"] > 0,
         )
-        run = _Run(path, None if real else late, forgets=events is None and not real)
+        delays = Delays(params.settings.deadline) if scenario.quick and not real else None
+        forgets = events is None and not real
+        run = _Run(path, None if real else late, delays, forgets=forgets)
         try:
             world = World(system, params, draws, path, backend, store)
             system.start(TrafficActor, world)
@@ -197,9 +200,12 @@ def _simulated(
 class _Run:
     """Runs a world, and reads its log meanwhile."""
 
-    def __init__(self, path: Path, promptness: Promptness | None, *, forgets: bool) -> None:
+    def __init__(
+        self, path: Path, promptness: Promptness | None, delays: Delays | None, *, forgets: bool
+    ) -> None:
         self.audit, self.summary = Audit(), Summary()
         self.promptness = promptness
+        self.delays = delays
         self.problems: list[str] = []
         path.touch()
         self.tail = LogTail(path, forgets=forgets)
@@ -249,6 +255,8 @@ class _Run:
             self.summary.feed(event)
             world.tellings.feed(event)
             self.last = event["event"]
+            if self.delays is not None:
+                self.problems += self.delays.feed(event)
             if self.promptness is not None:
                 self.problems += self.promptness.feed(event)
 

@@ -180,6 +180,8 @@ class Faults(Value):
     """Of pictures that are to be kept: the store raises."""
     keep_hangs: Rate = fixed(0)
     """Of pictures that are to be kept: the store does not come back."""
+    picture_cancelled: Rate = fixed(0)
+    """Of a host's steps: one picture of its message is cancelled."""
 
 
 class Scenario(Value):
@@ -215,6 +217,10 @@ class Scenario(Value):
 
     all_written: bool = False
     """Whether it is a problem if a text is not written, whatever else goes wrong."""
+
+    quick: bool = False
+    """Whether it is a problem if a slot expires, if a session takes its whole deadline, or if a
+    settled task has a request or a slot for a second, since nothing takes long."""
 
 
 FOLDER = resources.files("limner.scripts.simulate") / "scenarios"

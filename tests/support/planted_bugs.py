@@ -21,11 +21,20 @@ BUGS = (
         "work.attempt, work.call = attempt.release(over=settled), None",
     ),
     Bug(
+        "crossed-grant-kept",
+        "A grant that crosses with the withdrawal of its request is not given back.",
+        "ProcessorActor.slot_granted",
+        "self.limiter.tell(ReleaseSlot(slot_id=grant.slot_id))",
+        "pass",
+        "impatient",
+    ),
+    Bug(
         "request-forgotten",
         "A cancelled task forgets its request instead of withdrawing it.",
         "ProcessorActor.cancel",
         "self.give_back(work, over=True)",
         "work.attempt = work.attempt.release(over=True)",
+        "impatient",
     ),
     Bug(
         "grant-too-many",
@@ -140,6 +149,7 @@ BUGS = (
         "ProcessorActor.use_kept",
         "self.request(work)",
         "pass",
+        "impatient",
     ),
     Bug(
         "retry-forgotten",
@@ -205,6 +215,14 @@ BUGS = (
         "WriterActor.give_up",
         "if self.stage is Stage.GATHERING:",
         "if self.stage is not Stage.OVER:",
+    ),
+    Bug(
+        "written-before-loaded",
+        "The writer does not wait for the text that the store holds.",
+        "WriterActor.on_receive",
+        "self.tally.complete and self.loaded",
+        "self.tally.complete",
+        "impatient",
     ),
     Bug(
         "edit-overwritten",

@@ -86,7 +86,7 @@ def test_a_wrong_option_gets_one_line(override, said):
 def test_a_scenario_that_is_not_there_names_those_that_are():
     with pytest.raises(
         SettingsInvalid,
-        match="chaos, day, dead-backend, flaky-backend, quiet, revisions, rush-hour",
+        match="chaos, day, dead-backend, flaky-backend, impatient, quiet, revisions, rush-hour",
     ):
         load_scenario("../chaos")
 
