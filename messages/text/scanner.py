@@ -190,7 +190,7 @@ class PromptScanner:
         self._rules = self._plan.rules
         self._timeout = timeout
         self._budget = budget
-        self._slow: set[str] = set()  # patterns for whose matches the interpreter is let go
+        self._slow: set[str] = set()  # patterns that match without holding the interpreter
         self._counts: dict[str, int] = {}
         self.dropped = ()
         self._ignore = tuple(ignore)
@@ -427,8 +427,8 @@ class PromptScanner:
         """Return what a pattern matches in `text[start:stop]`.
 
         A match of somebody's own pattern may take long. It first has as long as Python itself
-        holds the interpreter. If that is too short, it is begun anew with the interpreter let go,
-        so that other threads run meanwhile, and so is each later match of that pattern.
+        holds the interpreter. If that is too short, it is begun anew without holding it, so that
+        other threads run meanwhile, and so is each later match of that pattern.
 
         Raises:
             TimeoutError: if it takes too long, or all matches of the pattern did.

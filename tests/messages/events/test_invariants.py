@@ -971,8 +971,8 @@ def test_a_picture_that_was_made_is_not_generated_again(made):
         {"event": "generation_started", "session_id": "s", "task_id": "t", "slot_id": "1"},
     ]
     events = [{"seq": seq, "t": 0, **event} for seq, event in enumerate(events, 1)]
-    found = [one for one in verdict(events).violations if one.rule == "I13"]
-    assert [one.seqs for one in found] == [(3, 5)]
+    found = [violation for violation in verdict(events).violations if violation.rule == "I13"]
+    assert [violation.seqs for violation in found] == [(3, 5)]
 
 
 def test_a_late_picture_does_not_forbid_the_call_that_replaces_it():
@@ -982,7 +982,7 @@ def test_a_late_picture_does_not_forbid_the_call_that_replaces_it():
         {"event": "generation_started", "session_id": "s", "task_id": "t", "slot_id": "1"},
     ]
     events = [{"seq": seq, "t": 0, **event} for seq, event in enumerate(events, 1)]
-    assert "I13" not in {one.rule for one in verdict(events).violations}
+    assert "I13" not in {violation.rule for violation in verdict(events).violations}
 
 
 def circuit_events(*events, patience=2):
@@ -1001,7 +1001,11 @@ GIVEN_UP = (("circuit_open", None), *FAILED_PROBE, *FAILED_PROBE)
 
 
 def rules_broken(events):
-    return [(one.rule, one.seqs) for one in verdict(events).violations if one.rule == "I14"]
+    return [
+        (violation.rule, violation.seqs)
+        for violation in verdict(events).violations
+        if violation.rule == "I14"
+    ]
 
 
 def test_what_waited_while_two_probes_failed_is_not_granted():

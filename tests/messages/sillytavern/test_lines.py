@@ -79,7 +79,7 @@ def test_a_spelling_stays_where_the_text_is_the_same(data: st.DataObject | None)
         new = "<<<<<<<<<<<<<<[\\>"
     else:
         before, old, after = (data.draw(TEXTS) for _ in range(3))
-        raws = [data.draw(spelled(one)) for one in (before, old, after)]
+        raws = [data.draw(spelled(piece)) for piece in (before, old, after)]
         new = f"<{data.draw(TEXTS)}>"
         assume(not in_common(f"({old})", new))  # else that keeps its spelling too
     # what differs begins and ends with what the other does not begin and end with

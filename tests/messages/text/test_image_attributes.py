@@ -60,7 +60,9 @@ class Images(HTMLParser):
 def test_each_attribute_stands_on_each_picture_as_one(markup):
     placed, text = illustrated(markup=markup)
     images = Images(text).found
-    assert [dict(image)["data-limner"] for image in images] == [one.id for one in placed]
+    assert [dict(image)["data-limner"] for image in images] == [
+        placement.id for placement in placed
+    ]
     for image in images:
         assert [name for name, _ in image] == ["data-limner", "alt", "src", *ALL]
         given = dict(image)
@@ -84,8 +86,8 @@ def test_every_reader_knows_a_mark_with_attributes(markup):
     assert [found.id for found in find_marks(text, scan(text, notation()))] == [cat.id, dog.id]
     assert marked(text) == {cat.id, dog.id}
     assert scan(text, notation()) == [
-        one.but(start=text.index(one.tag), end=text.index(one.tag) + len(one.tag))
-        for one in scan(TEXT, notation())
+        match.but(start=text.index(match.tag), end=text.index(match.tag) + len(match.tag))
+        for match in scan(TEXT, notation())
     ]
     assert clean(text) == clean(TEXT)
     assert clean(text, keep=("prompts",)) == TEXT

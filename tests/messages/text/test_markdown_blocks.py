@@ -136,8 +136,8 @@ class Pictures(HTMLParser):
 
 def hidden(text):
     """Return the numbers of the tags in code, or in a comment that was never closed in its item."""
-    tokens = (one for one in COMMONMARK.parse(text) if one.type in {"fence", "code_block"})
-    code = "".join(one.content + one.info for one in tokens)
+    tokens = (token for token in COMMONMARK.parse(text) if token.type in {"fence", "code_block"})
+    code = "".join(token.content + token.info for token in tokens)
     return {int(number) for number in re.findall(r"cat (\d+)", code + Pictures(text).unseen)}
 
 
@@ -147,7 +147,9 @@ def test_each_picture_of_a_markdown_text_is_shown(case):
     text, placed, whole = case
     out_of_sight = {placed[number].picture.url for number in hidden(text)}
     shown = [url for url in Pictures(whole).found if url not in out_of_sight]
-    assert shown == [one.picture.url for one in placed if one.picture.url not in out_of_sight]
+    assert shown == [
+        placement.picture.url for placement in placed if placement.picture.url not in out_of_sight
+    ]
 
 
 @settings(max_examples=100)
@@ -155,13 +157,13 @@ def test_each_picture_of_a_markdown_text_is_shown(case):
 def test_what_is_written_in_a_markdown_text_is_read_back(case, data):
     text, placed, whole = case
     assert put(whole, placed, notation=MARKDOWN).text == whole
-    assert found_ids(whole) == [one.id for one in placed]
+    assert found_ids(whole) == [placement.id for placement in placed]
     assert clean(whole, keep=("prompts",)) == clean(text, keep=("prompts",))
     registry = Registry().settle("m", RegistryUpdate(placed=tuple(placed)), "")
     gone = data.draw(st.lists(st.sampled_from(placed), unique=True)) if placed else []
     left = whole
-    for one in gone:
-        left = remove(left, one.id, notation=MARKDOWN)
+    for picture in gone:
+        left = remove(left, picture.id, notation=MARKDOWN)
     if len(gone) == len(placed):
         assert left == text
     result = reconcile(left, registry, message_id="m", notation=MARKDOWN)
@@ -179,7 +181,8 @@ def found_ids(text):
 def test_a_second_picture_stands_as_if_both_had_come_in_one_write(case):
     text, placed, whole = case
     more = [
-        one.but(picture=one.picture.but(id="f" * 32, url=one.picture.url + "?")) for one in placed
+        placement.but(picture=placement.picture.but(id="f" * 32, url=placement.picture.url + "?"))
+        for placement in placed
     ]
     once = put(text, [*placed, *more], notation=MARKDOWN).text
     assert put(whole, more, notation=MARKDOWN).text == once

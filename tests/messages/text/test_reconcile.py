@@ -420,22 +420,22 @@ def test_a_picture_beside_a_tag_of_another_text_keeps_no_picture_away():
 def kept_of(*kept, placed=()):
     """Return a registry in which some pictures are kept and in no text."""
     registry = registry_of(*placed)
-    for one in kept:
+    for found in kept:
         task = Task(
-            id=one.task_id,
+            id=found.task_id,
             session_id="s",
             message_id="m",
-            prompt_id=one.prompt_id,
-            prompt=one.prompt,
+            prompt_id=found.prompt_id,
+            prompt=found.prompt,
         )
-        registry = registry.keep(task, one.picture)
+        registry = registry.keep(task, found.picture)
     return registry
 
 
 def test_a_kept_picture_that_no_text_has_goes_beside_its_tag():
     result = reconciled(TEXT, kept_of(A))
     assert result.text == page(A)
-    assert [one.id for one in result.placed] == [A.id]
+    assert [placement.id for placement in result.placed] == [A.id]
     assert reconciled(result.text, kept_of(placed=(A,))).text == result.text
 
 

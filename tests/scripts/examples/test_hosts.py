@@ -102,7 +102,7 @@ def events(answer):
 
 
 def kinds(said):
-    return [next(kind for kind in ("text", "picture", "done") if kind in one) for one in said]
+    return [next(kind for kind in ("text", "picture", "done") if kind in event) for event in said]
 
 
 def stored(folder):
