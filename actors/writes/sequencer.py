@@ -486,6 +486,7 @@ class SequencerActor(LimnerActor):
         written = result.version if isinstance(result, Illustrated) and result.written else None
         if isinstance(result, Forgotten):
             self.control.history.forget(edit.message_id)
+            self.ended.forget(edit.message_id)
         queue.edit_over(edit.edit_id, written)
         resolve(edit.future, message)
         if written is not None and edit.kind != "reconcile" and not self.closing:

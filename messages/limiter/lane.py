@@ -297,7 +297,8 @@ class Lane:
         In vain wait those that can never fit any more, and those that wait for a back end since
         before `circuit_patience` probes of it failed.
         """
-        dropped = self._drop_at_open_circuit()
+        is_open = self.circuit is not None and self.circuit.state == "open"
+        dropped = self._drop_at_open_circuit() if is_open else []
         if self._reservoir.left is not None and not self.halted(now):
             self._reservoir.fill(now)
             while (head := self._queue.best()) is not None and self._never_fits(head.request):

@@ -212,3 +212,14 @@ def test_a_closed_studio_forgets_nothing(open_studio):
     for call in (lambda: studio.forget("m"), lambda: studio.forget_owner("ann")):
         with pytest.raises(StudioClosed):
             call()
+
+
+def test_how_a_forgotten_message_ended_is_forgotten_too(open_studio, story):
+    one = open_studio()
+    one.studio.illustrate("m", story, owner="ann").get(timeout=20)
+    assert one.studio.progress("m").total == 3
+    one.studio.forget("m").get(timeout=20)
+    forgotten = one.studio.progress("m")
+    one.store.delete("m")
+    assert one.studio.progress("m").state == "unknown"
+    assert forgotten.state == "written"  # by what the store still knows: its text
