@@ -119,7 +119,7 @@ class HostActor(PooledActor):
         of: Any = {
             "owner": plan.owner,
             "priority": plan.priority,
-            "on_picture": self.world.tellings.listener(),
+            "on_picture": self.world.picture_callbacks.listener(),
         }
         if plan.way is Way.WHOLE:
             self.wait_for(studio.illustrate(plan.message_id, plan.text, **of))

@@ -84,7 +84,7 @@ class RevisingActor(PooledActor):
         text = self.world.store.inner.texts.get(name, "")
         placements = [found.id for found in find_marks(text) if found.kind == "picture"]
         placement = placements[int(self.draw() * len(placements))] if placements else None
-        listener = self.world.tellings.listener()
+        listener = self.world.picture_callbacks.listener()
         match kind:
             case "regenerate" if placement is not None:
                 mode = get_args(Mode)[int(self.draw() * 3)]

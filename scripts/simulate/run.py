@@ -253,7 +253,7 @@ class _Run:
         for event in self.tail.read():
             self.audit.feed(event)
             self.summary.feed(event)
-            world.tellings.feed(event)
+            world.picture_callbacks.feed(event)
             self.last = event["event"]
             if self.delays is not None:
                 self.problems += self.delays.feed(event)
@@ -271,7 +271,7 @@ class _Run:
             [str(violation) for violation in verdict.violations]
             + self.problems
             + world.problems
-            + world.tellings.problems
+            + world.picture_callbacks.problems
         )
         complete = not world.params.faults["part_fails"]
         if self.stuck is not None:
@@ -279,7 +279,7 @@ class _Run:
         elif self.last != "studio_closed" and complete:
             problems.append("the event log is incomplete: it does not end with studio_closed")
         else:
-            problems += world.tellings.differences(complete=complete)
+            problems += world.picture_callbacks.differences(complete=complete)
         system = world.system
         simulated = system if isinstance(system, SimulatedSystem) else None
         if simulated:  # on real threads a call may be given up in the moment in which it ends

@@ -15,7 +15,7 @@ from limner.messages.errors import StudioClosed
 from limner.scripts.simulate.backend import Backend, FaultyStore
 from limner.scripts.simulate.draws import Draws
 from limner.scripts.simulate.parameters import Parameters
-from limner.scripts.simulate.tellings import Tellings
+from limner.scripts.simulate.picture_callbacks import PictureCallbacks
 
 TRIES = 100
 """Studios that may fail while they open before that is a problem."""
@@ -43,7 +43,7 @@ class World:
     def __post_init__(self) -> None:
         self.over: PooledFuture[None] = self.system.future(about="the last host")
         self._counting = self.system.lock()  # on real threads several hosts run at once
-        self.tellings = Tellings(self.system.lock())
+        self.picture_callbacks = PictureCallbacks(self.system.lock())
         self.studio = self.open_with_retries()
 
     def open_with_retries(self) -> Studio:

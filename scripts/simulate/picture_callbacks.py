@@ -11,7 +11,7 @@ from limner.messages.pictures import Failure, Placement
 OnPicture = Callable[[Placement | Failure], object]
 
 
-class Tellings:
+class PictureCallbacks:
     """Checks that each settled task is told to each host that asks for it, once.
 
     Args:
