@@ -385,7 +385,7 @@ class SeenLanes:
         assert self.slots[slot.id] is None, "I5"
         self.slots[slot.id] = step.event
         out = lane.of(root)
-        assert out.request is slot.request
+        assert out.request == slot.request
         if step.event != "slot_expired":
             assert (step.event == "slot_revoked") == hasattr(out, "asked")
         elif lane is self.own[root]:

@@ -239,6 +239,10 @@ class LanesAndModel(RuleBasedStateMachine):
         roots = list(self.model.own)
         root = roots[index % len(roots)]
         slot = self.model.known.get(root)
+        if slot is not None:
+            for lane in self.model.own[root].chain():
+                out = lane.of(root)
+                out.request = out.request.but(priority=priority)
         self.call(self.lanes.prioritise, root if slot is None else slot.id, priority)
         if slot is not None and root in self.model.own:
             for lane in self.model.own[root].chain():
@@ -247,7 +251,7 @@ class LanesAndModel(RuleBasedStateMachine):
                     for slot in self.lanes.lanes[lane.name].leases
                     if self.model.roots.of(slot.request) == root
                 )
-                assert out == lane.of(root).request.but(priority=priority)
+                assert out == lane.of(root).request
                 lane.of(root).request = out
 
     @rule(session=st.sampled_from("st"))
@@ -816,6 +820,17 @@ def test_an_update_of_a_group_reaches_its_lanes_but_not_those_with_settings_of_t
     assert "lane_updated host:b" not in lines
     driven.ask("c0", "host:c")
     assert driven["host:c"].settings.max_concurrent == 2
+
+
+def test_a_slot_that_expires_as_its_priority_is_changed_is_told_with_the_new_one():
+    lanes = LaneSet({"image": LaneSettings(lease=30)})
+    lanes.request(slot_request(), 0)
+    (granted_slot,) = [step.slot for step in lanes.take_steps() if step.event == "slot_granted"]
+    lanes.prioritise(granted_slot.id, 3, micros(30))
+    lanes.check("image", micros(30))
+    (expired,) = [step for step in lanes.take_steps() if step.event == "slot_expired"]
+    assert expired.slot.request == granted_slot.request
+    assert expired.slot.request.priority == 3
 
 
 # What it costs
