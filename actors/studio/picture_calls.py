@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import partial
 from typing import get_args
 
@@ -12,7 +13,7 @@ from limner.actors.session.stream import plain
 from limner.actors.stores.protocol import RegistryStore, Store, keeps_registry
 from limner.actors.studio.client import SequencerClient
 from limner.actors.studio.text_edits import check_whose, placement_of
-from limner.messages.errors import SettingsInvalid, UnknownPrompt
+from limner.messages.errors import LimnerError, SettingsInvalid, UnknownPrompt
 from limner.messages.picture_requests import AgainMode, Mode, PictureRequest
 from limner.messages.pictures import Illustrated, Placement
 from limner.messages.prompts import Prompt
@@ -21,6 +22,7 @@ from limner.messages.session.lifecycle import ApplyNow, Regenerate, Resolver
 from limner.messages.settings import Settings
 from limner.messages.text import regenerate as requests
 from limner.messages.text.mark_editor import MarkEditor
+from limner.messages.text.registry_order import in_text_order
 from limner.messages.unicode import wellformed
 from limner.messages.validation import owner_of, priority_of
 
@@ -227,13 +229,24 @@ class PictureCalls:
     def registry(self, message_id: str) -> Registry:
         """Return all that is known of a message: its prompts, their pictures, whose each tag is.
 
+        Its prompts come in the order of the text, those that were refined from one prompt together,
+        oldest first; then those without a tag in the text, in the order in which they became known.
         Reads the store on the thread that calls.
 
         Raises:
             UnknownMessage: if the id cannot be one.
             SettingsInvalid: if the store keeps no registry.
         """
-        return self._registry_store().registry(self._client.message_id(message_id))
+        store, message_id = self._registry_store(), self._client.message_id(message_id)
+        registry = store.registry(message_id)
+        loaded = None
+        if len(registry.prompts) > 1:
+            with suppress(LimnerError):  # what is known is told also where no text can be read
+                loaded = store.load(message_id)
+        if loaded is None:
+            return registry
+        notation = self._settings.notation.but(clock=self._client.system.cpu_clock)
+        return in_text_order(registry, loaded[0], message_id=message_id, notation=notation)
 
     def _regenerate(
         self,

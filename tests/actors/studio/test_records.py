@@ -8,6 +8,7 @@ from limner.messages.errors import (
     MessageBusy,
     SessionCancelled,
     SettingsInvalid,
+    StoreFailed,
     StudioClosed,
     UnknownMessage,
     UnknownPicture,
@@ -55,6 +56,28 @@ def test_placements_come_in_the_order_of_the_text_with_position(open_studio, sql
     assert one.studio.placements("unknown") == ()
     with pytest.raises(UnknownMessage):
         one.studio.placements("")
+
+
+def test_the_registry_has_its_prompts_in_the_order_of_the_text(open_simulated):
+    one = open_simulated(seconds={"a roof": 5, "a lamp": 1})
+    one.studio.illustrate("m", TWO).get()
+    assert [prompt.text for prompt in one.store.registry("m").prompts] == ["a lamp", "a roof"]
+    roof, lamp = one.studio.registry("m").prompts
+    assert (roof.text, lamp.text) == ("a roof", "a lamp")
+    child = one.studio.refine(roof.id, "a slate roof")
+    assert one.studio.registry("m").prompts == (roof, child, lamp)
+
+
+def test_a_registry_is_told_though_its_text_cannot_be_read(open_studio):
+    one = open_studio(generator=drawn)
+    one.studio.illustrate("m", TWO).get(timeout=20)
+    known = one.store.registry("m")
+
+    def unreadable(message_id):
+        raise StoreFailed("the text is not UTF-8")
+
+    one.store.load = unreadable
+    assert one.studio.registry("m") == known
 
 
 def test_a_picture_that_the_registry_does_not_know_is_named_all_the_same(open_studio, sql):
