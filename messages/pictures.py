@@ -75,6 +75,8 @@ class Unplaced(Value):
 class Failure(Value):
     """A task that ended without a picture, and why. Its prompt's tag is left as it was.
 
+    `regenerate`, `retry` and `remove` take it, or its id.
+
     Args:
         task_id: the task.
         prompt_id: the prompt's id in the registry.
@@ -90,6 +92,11 @@ class Failure(Value):
     state: Literal["failed", "cancelled"]
     reason: str
     ordinal: int = Field(default=0, ge=0)
+
+    @property
+    def id(self) -> str:
+        """The failure's id, `prompt_id:task_id`, as it stands in its mark."""
+        return f"{self.prompt_id}:{self.task_id}"
 
 
 class Unwritten(StrEnum):

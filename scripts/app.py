@@ -348,7 +348,9 @@ def regenerate(
     file: File,
     placement: Annotated[
         list[str] | None,
-        typer.Argument(metavar="PICTURE", help="The number or the id of a picture."),
+        typer.Argument(
+            metavar="PICTURE", help="The number or the id of a picture, or the id of a failure."
+        ),
     ] = None,
     mode: Annotated[
         Mode, typer.Option(help="Where the new picture goes.", show_default=True)

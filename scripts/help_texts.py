@@ -108,8 +108,9 @@ limner regenerate chat.jsonl 7 --prompt "a red door, at night"
 limner regenerate story.md --failed
 
 A picture is named by its number or its id, as limner pictures tells them; of an id the beginning \
-is enough, of 4 digits or more, if no other picture's begins so. All new pictures of one text \
-are written together, once. A picture that cannot be made leaves the old one where it is.
+is enough, of 4 digits or more, if no other picture's begins so. A picture that could not be made \
+is named by the id of its failure. All new pictures of one text are written together, once. A \
+picture that cannot be made leaves the old one where it is.
 
 --prompt draws another prompt in place of the picture's own, and the tag comes to say it; the old \
 one stays in the history.

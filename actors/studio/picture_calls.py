@@ -12,10 +12,10 @@ from limner.actors.session.outcomes import OnPicture, Outcomes, check_on_picture
 from limner.actors.session.stream import plain
 from limner.actors.stores.protocol import RegistryStore, Store, keeps_registry
 from limner.actors.studio.client import SequencerClient
-from limner.actors.studio.text_edits import check_whose, placement_of
+from limner.actors.studio.text_edits import check_whose, failure_of, target_of
 from limner.messages.errors import LimnerError, SettingsInvalid, UnknownPrompt
 from limner.messages.picture_requests import AgainMode, Mode, PictureRequest
-from limner.messages.pictures import Illustrated, Placement
+from limner.messages.pictures import Failure, Illustrated, Placement
 from limner.messages.prompts import Prompt
 from limner.messages.registry import Registry
 from limner.messages.session.lifecycle import ApplyNow, Regenerate, Resolver
@@ -46,7 +46,7 @@ class PictureCalls:
     def regenerate(
         self,
         message_id: str,
-        placement: str | Placement,
+        placement: str | Placement | Failure,
         *,
         mode: Mode = "replace-image",
         prompt: str | Prompt | None = None,
@@ -62,12 +62,13 @@ class PictureCalls:
 
         Args:
             message_id: whose.
-            placement: the picture that it is for, or its id, `PROMPT:PICTURE`.
+            placement: the picture that it is for, or its id, `PROMPT:PICTURE`; or a failure, or its
+                id, `PROMPT:TASK`, whose mark the picture takes the place of.
             mode: where the new one goes: `replace-image`, `append-after-image` or
                 `append-after-prompt`. Several that replace one picture all stand in its place.
             prompt: what is drawn in place of the picture's own prompt: a text, or one of its
                 `history`, as `refine` returned it. The tag in the text comes to say it once the
-                picture is there.
+                picture is there. By default what the tag says, if it was changed since.
             owner: on whose behalf, up to 200 characters.
             priority: `active`, `background`, or 0 (first) to 9.
             on_picture: called with the picture as it finishes, a `Placement`, or a `Failure` if
@@ -75,14 +76,14 @@ class PictureCalls:
 
         Raises:
             MessageBusy: if the message is being streamed.
-            UnknownPicture: if that is no placement's id; through the future, if the text has none
-                of that id.
+            UnknownPicture: if that is no placement's or failure's id; through the future, if the
+                text has none of that id.
             SettingsInvalid: if an argument is out of its bounds; through the future, if the prompt
                 cannot be written in its tag or was not refined from the picture's.
             UnknownPrompt: through the future, if the registry has not the one that is given.
             UnknownMessage, StudioClosed: as `stream` does.
         """
-        target = placement_of(placement)
+        target = target_of(placement)
         if mode not in get_args(Mode):
             raise SettingsInvalid(f"mode: one of {', '.join(get_args(Mode))}, not {mode!r:.80}")
         if isinstance(prompt, Prompt):
@@ -132,6 +133,7 @@ class PictureCalls:
     def retry(
         self,
         message_id: str,
+        failure: str | Failure | None = None,
         *,
         owner: str | None = None,
         priority: str | int = "active",
@@ -139,17 +141,25 @@ class PictureCalls:
     ) -> pykka.Future[Illustrated]:
         """Retry what has left the mark of a failure; a success takes the mark's place.
 
+        What the tag says now is drawn.
+
         Args:
             message_id: whose.
+            failure: the only one that is retried, or its id, `PROMPT:TASK`. If failures leave no
+                marks (`Settings.placeholders`), the picture goes beside its prompt's tag.
             owner: on whose behalf.
             priority: `active`, `background`, or 0 (first) to 9.
             on_picture: called with each of these pictures as it finishes, as `illustrate_again`
                 does.
 
         Raises:
+            UnknownPicture: if that is no failure's id; through the future, if the text has none of
+                that id.
             MessageBusy, UnknownMessage, SettingsInvalid, StudioClosed: as `regenerate` does.
         """
-        return self._regenerate(message_id, requests.request_retries, owner, priority, on_picture)
+        target = None if failure is None else failure_of(failure)
+        resolve = partial(requests.request_retries, failure=target)
+        return self._regenerate(message_id, resolve, owner, priority, on_picture)
 
     def apply(self, message_id: str, *, wait: bool = True) -> pykka.Future[Illustrated | None]:
         """Apply what gathers: write once all that was requested is settled.

@@ -16,14 +16,14 @@ from limner.messages.errors import (
     UnknownPicture,
     UnknownPrompt,
 )
-from limner.messages.pictures import Illustrated, Placement
+from limner.messages.pictures import Failure, Illustrated, Placement
 from limner.messages.prompts import Prompt
 from limner.messages.registry import Registry
 from limner.messages.settings import Settings
 from limner.messages.status import Pending
 from limner.messages.text import revise as revision
 from limner.messages.text.compose import Composed
-from limner.messages.text.marks import marked
+from limner.messages.text.marks import marked, names_failure
 from limner.messages.text.prompt_tags import PromptTags
 from limner.messages.text.reconcile import reconcile
 from limner.messages.text.tag_tracking import track_tags
@@ -57,18 +57,25 @@ class TextEdits:
         self._settings = settings
         self._notation = settings.notation.but(clock=client.system.cpu_clock)
 
-    def remove(self, message_id: str, placement: str | Placement) -> pykka.Future[Illustrated]:
-        """Remove a picture from a text. Its file is kept, and its history.
+    def remove(
+        self, message_id: str, placement: str | Placement | Failure
+    ) -> pykka.Future[Illustrated]:
+        """Remove a picture from a text, or the mark of a failure. Its file and history are kept.
 
-        One that another program has stripped already is not put back any more; if it has left the
-        image, and taken our mark from it alone, that image is the host's own and stays.
+        A picture that another program has stripped already is not put back any more; if it has left
+        the image, and taken our mark from it alone, that image is the host's own and stays.
+
+        Args:
+            message_id: whose text.
+            placement: the picture, or the failure; or its id, `PROMPT:PICTURE` or `PROMPT:TASK`.
 
         Raises:
-            UnknownPicture: if that is no placement's id; through the future, if the text has none
-                of that id, and should have none.
+            UnknownPicture: if that is no placement's or failure's id; through the future, if the
+                text has none of that id, and should have none.
             UnknownMessage, StudioClosed: as `stream` does.
         """
-        target = placement_of(placement)
+        target = target_of(placement)
+        kind = "mark of the failure" if names_failure(target) else "picture"
 
         def change(text: str | None, registry: Registry) -> Composed:
             left = revision.remove(text or "", target, notation=self._notation)
@@ -78,10 +85,11 @@ class TextEdits:
                 left = text  # it is not there; what is settled is that it should not be
             if left is None:
                 raise UnknownPicture(
-                    f"message {message_id!r} has no picture {target} in its text; "
+                    f"message {message_id!r} has no {kind} {target} in its text; "
                     "it may have been removed or replaced"
                 )
-            return Composed(text=left, removed=(target,))
+            removed = () if names_failure(target) else (target,)
+            return Composed(text=left, removed=removed)
 
         return self._edit(message_id, "remove", change)
 
@@ -247,15 +255,30 @@ def check_whose(prompt: object, message_id: str) -> None:
         )
 
 
-def placement_of(given: object) -> str:
-    """Return the id of a placement.
+def target_of(given: object) -> str:
+    """Return the id of a picture's placement, or of a failure.
+
+    Raises:
+        UnknownPicture: if it is neither.
+    """
+    name = given.id if isinstance(given, Placement | Failure) else given
+    if not isinstance(name, str) or not (_PLACEMENT.fullmatch(name) or names_failure(name)):
+        raise UnknownPicture(
+            "a placement is PROMPT:PICTURE and a failure PROMPT:TASK, as the mark in the text has "
+            f"it, not {given!r:.80}"
+        )
+    return name
+
+
+def failure_of(given: object) -> str:
+    """Return the id of a failure.
 
     Raises:
         UnknownPicture: if it is none.
     """
-    name = given.id if isinstance(given, Placement) else given
-    if not isinstance(name, str) or not _PLACEMENT.fullmatch(name):
+    name = given.id if isinstance(given, Failure) else given
+    if not isinstance(name, str) or not names_failure(name):
         raise UnknownPicture(
-            f"a placement is PROMPT:PICTURE, as the mark in the text has it, not {given!r:.80}"
+            f"a failure is PROMPT:TASK, as the mark in the text has it, not {given!r:.80}"
         )
     return name

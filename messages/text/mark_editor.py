@@ -11,7 +11,7 @@ from limner.messages.base import Value
 from limner.messages.pictures import Failure, Placement, Unplaced
 from limner.messages.prompts import PromptMatch, TagOwner
 from limner.messages.text.markdown_blocks import MarkdownBlocks
-from limner.messages.text.marks import MAX_MARK, Mark, failure_id, failure_mark, find_marks, mark
+from limner.messages.text.marks import MAX_MARK, Mark, failure_mark, find_marks, mark
 from limner.messages.text.notation import Markup
 from limner.messages.text.patterns import DEFAULT_PATTERNS
 from limner.messages.text.prompt_tags import PromptTags
@@ -115,6 +115,18 @@ class MarkEditor:
         self.beside = self._marks_beside()
         """For each tag, the marks beside it that are of its owner's pictures and failures."""
 
+    def tag_of(self, name: str) -> int | None:
+        """Return the index of the tag that a mark belongs to, if there is one.
+
+        It is the tag of the mark's prompt; if the text has none, the tag that the mark stands
+        beside, since somebody may have changed what that tag says.
+
+        Args:
+            name: the mark's id.
+        """
+        at = self.tags.index(name.partition(":")[0])
+        return self.tag_before.get(name) if at is None else at
+
     def _marks_beside(self) -> tuple[tuple[Mark, ...], ...]:
         beside = []
         for at, (match, marks) in enumerate(
@@ -142,7 +154,7 @@ class MarkEditor:
         if isinstance(item, Placement):
             name, writes = item.id, partial(mark, item, attributes=self._attributes)
         else:
-            name, writes = failure_id(item), partial(failure_mark, item)
+            name, writes = item.id, partial(failure_mark, item)
         # a Markdown text may need a mark as HTML; which of them is known when it is rendered
         forms: tuple[Markup, ...] = ("html",) if self.markup == "html" else ("html", "markdown")
         written = {markup: writes(markup) for markup in forms}

@@ -104,6 +104,7 @@ _ANY = regex.compile("|".join(kind.source for kind in MARKS), regex.VERSION0)
 _SHOWS = regex.compile(_begun("img", _SOURCE, before=_quoted("[^{0}<]*+")), regex.VERSION0)
 _TAG: Final = 1  # the group of a picture in HTML
 _NAMED = re.compile(f"{_PICTURE}|{_FAILURE}")
+_NAMES_FAILURE = re.compile(_FAILURE)
 
 
 Kind = Literal["picture", "failure", "leftover"]
@@ -217,16 +218,16 @@ def failure_mark(failure: Failure, markup: Markup) -> str:
     Raises:
         ValueError: if the failure's ids are not ones that `limner.messages.ids` made.
     """
-    name = f'data-limner-failed="{_named(failure_id(failure), "a failure")}"'
+    name = f'data-limner-failed="{_named(failure.id, "a failure")}"'
     why = _line(failure.reason)
     if markup == "html":
         return f'<span {name} title="{_in_html(why)}">⚠</span>'
     return f"[⚠ {_in_markdown(why)}]<!--{name}-->"
 
 
-def failure_id(failure: Failure) -> str:
-    """Return the id of a failure, `prompt_id:task_id`, as it stands in its mark."""
-    return f"{failure.prompt_id}:{failure.task_id}"
+def names_failure(name: str) -> bool:
+    """Return whether an id is that of a failure, `prompt:task`."""
+    return _NAMES_FAILURE.fullmatch(name) is not None
 
 
 def _named(name: str, kind: str) -> str:

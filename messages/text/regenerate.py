@@ -1,9 +1,13 @@
 """Requests for further pictures of a stored text: for one picture, for all tags, for failures."""
 
+from collections.abc import Mapping
+
 from limner.messages.errors import SettingsInvalid, UnknownPicture, UnknownPrompt
 from limner.messages.picture_requests import AgainMode, Mode, PictureRequest
 from limner.messages.prompts import Prompt
+from limner.messages.text.entities import canonical
 from limner.messages.text.mark_editor import MarkEditor
+from limner.messages.text.marks import names_failure
 from limner.messages.text.prompt_tags import PromptTags
 from limner.messages.unicode import wellformed
 
@@ -15,11 +19,13 @@ def request_one(
 
     Args:
         editor: the text; it stays as it is.
-        target: the id of the picture's placement.
+        target: the id of the picture's placement, or of a failure. The picture for a failure takes
+            the place of its mark, except after `append-after-prompt`.
         place: where the new picture goes.
-        prompt: what to draw; by default, the picture's prompt. A text of 1 to `max_tag` characters
-            that differs from it makes a child of that prompt. The tag is rewritten to the prompt,
-            unless another tag belongs to it.
+        prompt: what to draw; by default, the picture's prompt, or what its tag says if somebody has
+            changed that since; for a failure, what `request_retries` draws. A text of 1 to
+            `max_tag` characters that differs from it makes a child of that prompt. The tag is
+            rewritten to the prompt, unless another tag belongs to it.
 
     Raises:
         UnknownPicture: if the picture is not in the text; or if nothing is known of its prompt,
@@ -29,29 +35,69 @@ def request_one(
         SettingsInvalid: if the given prompt is empty or too long, has another root than the
             picture's prompt, or cannot be written into its tag.
     """
-    marks = [mark for mark in editor.present.get(target, ()) if mark.kind == "picture"]
-    shown = repr(target if len(target) <= 80 else target[:79] + "…")
-    if not marks:
-        raise UnknownPicture(f"the text holds no picture {shown}; name one that it holds")
-    known = _prompt(editor, target)
-    if known is None:
-        raise UnknownPicture(
-            f"nothing is known of the prompt of picture {shown}; "
-            "give the text a prompt tag, and illustrate that"
-        )
+    if names_failure(target):
+        (again,) = request_retries(editor, target)
+        known, place_now, rewrites = again.prompt, again.place, again.rewrites
+    else:
+        known, place_now, rewrites = _prompt_of_picture(editor, target, prompt), place, False
     wanted = known if prompt is None else _wanted_prompt(editor.tags, known, prompt)
     at = editor.tags.index(known.id)  # what cannot be written is refused before anything is drawn
     if place == "append-after-prompt" and at is None:
         raise UnknownPrompt(
-            f"the prompt of picture {shown} stands in the text no more; ask for another mode"
+            f"the prompt of picture {_shown(target)} stands in the text no more; "
+            "ask for another mode"
         )
     if prompt is not None and at is not None:
         editor.tags.rewritten({at: wanted})
     return PictureRequest(
         prompt=wanted,
-        place=place,
+        place=place if place == "append-after-prompt" else place_now,
         target=known.id if place == "append-after-prompt" else target,
-        rewrites=prompt is not None,
+        rewrites=rewrites or prompt is not None,
+    )
+
+
+def _prompt_of_picture(editor: MarkEditor, name: str, given: str | Prompt | None) -> Prompt:
+    """Return the prompt that a picture is made again from.
+
+    Args:
+        editor: the text.
+        name: the id of its placement.
+        given: what is to be drawn in its place, if that is given.
+
+    Raises:
+        UnknownPicture: as `request_one` does.
+    """
+    if not any(mark.kind == "picture" for mark in editor.present.get(name, ())):
+        raise UnknownPicture(f"the text holds no picture {_shown(name)}; name one that it holds")
+    tags = editor.tags
+    known = tags.known.get(name.partition(":")[0])
+    if known is not None and isinstance(given, Prompt):
+        return known  # both are of one history, whatever the tag says
+    at = editor.tag_of(name)
+    if at is not None and (known is None or _says_another(editor, at, known)):
+        return tags.prompt(at)
+    if known is None:
+        raise UnknownPicture(
+            f"nothing is known of the prompt of picture {_shown(name)}; "
+            "give the text a prompt tag, and illustrate that"
+        )
+    return known
+
+
+def _says_another(editor: MarkEditor, at: int, prompt: Prompt) -> bool:
+    """Return whether a tag was changed since its pictures came.
+
+    It was not if a picture of what it says stands beside it: then the other pictures there are
+    older ones of its history.
+    """
+    owner = editor.tags.owners[at]
+    return (
+        owner != prompt.id
+        and canonical(editor.tags.matches[at].text) != canonical(prompt.text)
+        and not any(
+            mark.kind == "picture" and mark.prompt_id == owner for mark in editor.beside[at]
+        )
     )
 
 
@@ -92,50 +138,63 @@ def request_all(
     )
 
 
-def request_retries(editor: MarkEditor) -> tuple[PictureRequest, ...]:
-    """Return a request for each failure whose mark is in a text.
+def request_retries(editor: MarkEditor, failure: str | None = None) -> tuple[PictureRequest, ...]:
+    """Return a request for each failure whose mark is in a text, or for one failure.
 
-    If the prompt is a child of the tag's owner, or is newer, the failed task was to rewrite the tag
-    to it: then the retry rewrites the tag.
+    What its tag says now is drawn. But if the failure's prompt is a child of the tag's owner, or is
+    newer, the failed task was to rewrite the tag to it: then the retry rewrites the tag.
 
     Args:
         editor: the text; it stays as it is. A mark is skipped if nothing is known of its prompt,
             and it does not stand directly after a tag.
+        failure: the id of the only failure that is meant. If failures leave no marks here, that of
+            one whose prompt has a tag.
+
+    Raises:
+        UnknownPicture: if the text has no such failure, or nothing is known of its prompt.
     """
-    age = {prompt.id: number for number, prompt in enumerate(editor.tags.registry.prompts)}
-    requests = []
-    for name, marks in editor.present.items():
-        prompt = _prompt(editor, name) if marks[0].kind == "failure" else None
-        if prompt is not None:
-            at = editor.tags.index(prompt.id)
-            owner = prompt.id if at is None else editor.tags.owners[at]
-            rewrites = owner == prompt.parent_id or (
-                age.get(owner, len(age)) < age.get(prompt.id, -1)
-            )
-            requests.append(
-                PictureRequest(
-                    prompt=prompt, place="retry", target=name, rewrites=rewrites, once=True
-                )
-            )
-    return tuple(requests)
+    if failure is None:
+        names = [name for name, marks in editor.present.items() if marks[0].kind == "failure"]
+        age = _age(editor)
+        return tuple(request for name in names if (request := _retry(editor, name, age)))
+    marked = failure in editor.present
+    unmarked = not editor.tags.notation.placeholders and editor.tag_of(failure) is not None
+    request = _retry(editor, failure, _age(editor)) if marked or unmarked else None
+    if request is None:
+        raise UnknownPicture(
+            f"nothing is known of the prompt of failure {_shown(failure)}"
+            if marked
+            else f"the text holds no failure {_shown(failure)}; its picture may have come, "
+            "or it may have been removed"
+        )
+    return (request,)
 
 
-def _prompt(editor: MarkEditor, name: str) -> Prompt | None:
-    """Return the prompt of a mark: as the registry has it, else as its tag has it.
+def _age(editor: MarkEditor) -> Mapping[str, int]:
+    """Return the order in which the prompts became known, by their ids."""
+    return {known: number for number, known in enumerate(editor.tags.known)}
 
-    A mark may name a prompt of another message, as after lines of a chat were removed. Its tag is
-    then the one that it stands directly after.
 
-    Args:
-        editor: the text.
-        name: the mark's id.
-    """
-    prompt_id = name.partition(":")[0]
-    if known := editor.tags.known.get(prompt_id):
-        return known
-    at = editor.tags.index(prompt_id)
-    at = editor.tag_before.get(name) if at is None else at
-    return None if at is None else editor.tags.prompt(at)
+def _retry(editor: MarkEditor, name: str, age: Mapping[str, int]) -> PictureRequest | None:
+    """Return the request that tries a failure again; `None` if nothing is known of its prompt."""
+    tags = editor.tags
+    at = editor.tag_of(name)
+    prompt = tags.known.get(name.partition(":")[0])
+    rewrites = False
+    if at is not None:
+        owner = tags.owners[at]
+        rewrites = prompt is not None and (
+            owner == prompt.parent_id or age.get(owner, len(age)) < age[prompt.id]
+        )
+        if not rewrites:
+            prompt = tags.prompt(at)
+    if prompt is None:
+        return None
+    return PictureRequest(prompt=prompt, place="retry", target=name, rewrites=rewrites, once=True)
+
+
+def _shown(name: str) -> str:
+    return repr(name if len(name) <= 80 else name[:79] + "…")
 
 
 def _wanted_prompt(tags: PromptTags, known: Prompt, given: str | Prompt) -> Prompt:

@@ -9,7 +9,7 @@ from limner.messages.pictures import Failure
 from limner.messages.prompts import Prompt
 from limner.messages.registry import Registry
 from limner.messages.text.mark_editor import Composed, MarkEditor, Rank
-from limner.messages.text.marks import Mark, failure_id
+from limner.messages.text.marks import Mark
 from limner.messages.text.notation import Notation
 from limner.messages.text.prompt_tags import PromptTags
 
@@ -54,9 +54,7 @@ def revise(
     tags = _rewritten(old, outcomes)
     editor = MarkEditor(tags)
     inserted = {outcome.placement.id for outcome in outcomes if outcome.placement is not None}
-    inserted |= {
-        failure_id(failure) for outcome in outcomes if (failure := _failed(outcome, notation))
-    }
+    inserted |= {failure.id for outcome in outcomes if (failure := _failed(outcome, notation))}
     for outcome in outcomes:
         request, at = outcome.request, _tag(tags, outcome.request)
         target = _target(editor, request)

@@ -224,11 +224,11 @@ def inventory(
 
 
 def find(given: str, sheets: Sequence[Sheet], *, file: str) -> tuple[str, str]:
-    """Return the message and the placement of a picture that stands in a text.
+    """Return the message and the id of a picture, or of a failure, that stands in a text.
 
     Args:
-        given: its number; or a beginning that no other has, of 4 digits at least, of its
-            placement's id, of its picture's id, or of both with a colon between.
+        given: a picture's number; or a beginning that no other has, of 4 digits at least, of its
+            placement's id, of its picture's id, or of both with a colon between; so of a failure's.
         sheets: the inventory of each message.
         file: its name for people.
 
@@ -236,6 +236,12 @@ def find(given: str, sheets: Sequence[Sheet], *, file: str) -> tuple[str, str]:
         UnknownPicture: if no such picture stands there, or several may be meant.
     """
     everywhere = [(sheet.message_id, entry) for sheet in sheets for entry in sheet.pictures]
+    failed = [
+        (sheet.message_id, failure.id)
+        for sheet in sheets
+        for spot in sheet.spots
+        for failure in spot.failures
+    ]
     wanted = given.strip().lower()
     number = int(wanted) if wanted.isdecimal() and wanted.isascii() and len(wanted) < 10 else 0
     found = [
@@ -244,6 +250,12 @@ def find(given: str, sheets: Sequence[Sheet], *, file: str) -> tuple[str, str]:
         if _begins(entry.placement, wanted) or (number and entry.number == number)
     ]
     found = [(message_id, entry) for message_id, entry in found if entry.number] or found
+    marks = [(message_id, name) for message_id, name in failed if _begins(name, wanted)]
+    if marks and not found:
+        several = list(dict.fromkeys(name for _, name in marks))
+        if len(marks) == 1:
+            return marks[0]
+        raise UnknownPicture(f"{given[:60]!r} may be {_listed(several)}; give more of its id")
     names = list(dict.fromkeys(entry.placement for _, entry in found))
     if len(names) > 1:
         raise UnknownPicture(f"{given[:60]!r} may be {_listed(names)}; give more of its id")

@@ -223,7 +223,11 @@ def show_table(document: Document, sheets: list[Sheet]) -> None:
                 prompt.append("\n(its tag is gone)", "red")
             rows = [_row(picture, short) for picture in spot.pictures]
             rows += [
-                (Text("⚠", "red"), Text(shown(failure.reason)), Text("failed", "red"))
+                (
+                    Text("⚠", "red"),
+                    Text(f"{_short(failure.id, short)}\n{shown(failure.reason)}"),
+                    Text("failed", "red"),
+                )
                 for failure in spot.failures
             ]
             for number, row in enumerate(rows or [(Text(), Text("none", "dim"), Text())]):
@@ -242,18 +246,23 @@ def _arrow(spot: Spot, other: str) -> str:
 def _row(entry: Entry, short: int) -> tuple[Any, Any, Any]:
     from rich.text import Text
 
-    prompt, _, picture = entry.placement.partition(":")
-    named = Text(f"{prompt[:short]}:{picture[:short]}")
+    named = Text(_short(entry.placement, short))
     named.append(f"\n{shown(entry.url, LONG)}", "dim")
     state = Text(entry.state, COLOURS.get(entry.state, "dim"))
     return Text(str(entry.number or "")), named, state
 
 
+def _short(name: str, digits: int) -> str:
+    """Return the first digits of both halves of an id."""
+    prompt, _, made = name.partition(":")
+    return f"{prompt[:digits]}:{made[:digits]}"
+
+
 def shortened(sheets: list[Sheet]) -> int:
-    """Return how many digits of both halves of an id distinguish all pictures."""
+    """Return how many digits of both halves of an id distinguish all pictures and failures."""
     ids = {picture.placement for sheet in sheets for picture in sheet.pictures}
+    ids |= {failed.id for sheet in sheets for spot in sheet.spots for failed in spot.failures}
     for short in range(SHORT, 32):
-        halves = (name.partition(":") for name in ids)
-        if len({(prompt[:short], picture[:short]) for prompt, _, picture in halves}) == len(ids):
+        if len({_short(name, short) for name in ids}) == len(ids):
             return short
     return 32

@@ -9,7 +9,7 @@ from limner.messages.pictures import Failure, Picture, Placement
 from limner.messages.prompts import Prompt, PromptMatch
 from limner.messages.registry import Registry, RegistryUpdate
 from limner.messages.text.compose import compose
-from limner.messages.text.marks import failure_id, failure_mark, find_marks, mark
+from limner.messages.text.marks import failure_mark, find_marks, mark
 from limner.messages.text.notation import Notation
 from limner.messages.text.patterns import DEFAULT_PATTERNS
 from limner.messages.text.scanner import find_prompts
@@ -171,7 +171,7 @@ def written(one: Placement | Failure, notation: Notation) -> tuple[str, str]:
     """Return the id of a mark, and the mark as it is written."""
     if isinstance(one, Placement):
         return one.id, mark(one, notation.markup)
-    return failure_id(one), failure_mark(one, notation.markup)
+    return one.id, failure_mark(one, notation.markup)
 
 
 def nothing_overlaps(text: str, notation: Notation) -> bool:

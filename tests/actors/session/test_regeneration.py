@@ -686,3 +686,75 @@ def test_each_picture_has_the_attributes_of_the_settings(open_written):
     assert stored(one).count(' width="50%">') == 2
     new = one.studio.regenerate("m", one.roof).get()
     assert (new.removed, stored(one).count(' width="50%">')) == ((one.roof,), 2)
+
+
+def failing(open_simulated, *refused, text=TEXT, **settings):
+    """Return a studio with a message `m` of which some prompts failed, and the failures."""
+    painter = Colours(refused=refused)
+    one = open_simulated(generator=painter, **{"placeholders": True, **settings})
+    one.first, one.painter = one.studio.illustrate("m", text).get(), painter
+    painter.refused.clear()
+    return one, one.first.failures
+
+
+@pytest.mark.parametrize("way", ["retry", "regenerate"])
+@pytest.mark.parametrize("by_id", [True, False])
+def test_one_failure_is_drawn_by_itself(open_simulated, way, by_id):
+    one, failures = failing(open_simulated, "a roof", "a street")
+    of_roof, of_street = sorted(failures, key=lambda failure: failure.prompt)
+    call = getattr(one.studio, way)
+    result = call("m", of_street.id if by_id else of_street).get()
+    assert one.prompts_of(result.pictures) == ["a street"]
+    assert of_roof.id in stored(one)
+    assert of_street.id not in stored(one)
+    with pytest.raises(UnknownPicture, match="holds no failure"):
+        call("m", of_street).get()
+
+
+def test_the_mark_of_one_failure_is_removed(open_simulated):
+    one, failures = failing(open_simulated, "a roof", "a street")
+    for failure in failures:
+        assert failure.id in stored(one)
+        assert one.studio.remove("m", failure).get().text == stored(one)
+        assert failure.id not in stored(one)
+    assert stored(one) == TEXT
+    with pytest.raises(UnknownPicture, match="no mark of the failure"):
+        one.studio.remove("m", failures[0].id).get()
+
+
+def test_what_names_no_failure_is_refused(open_written):
+    one = open_written()
+    for wrong in (one.roof, one.first.pictures[0], "a roof", 3, one.roof[:-1]):
+        with pytest.raises(UnknownPicture, match="PROMPT:TASK"):
+            one.studio.retry("m", wrong)
+
+
+def test_a_failure_that_left_no_mark_is_drawn_beside_its_tag(open_simulated):
+    one, (failure,) = failing(open_simulated, "a roof", placeholders=False)
+    result = one.studio.retry("m", failure).get()
+    assert one.prompts_of(result.pictures) == ["a roof"]
+    assert stored(one).index("<img ") < stored(one).index("a street")
+
+
+@pytest.mark.parametrize("by_hand", [True, False])
+def test_after_an_edit_of_the_tag_what_it_says_is_drawn(open_simulated, by_hand):
+    one, (failure,) = failing(open_simulated, "a roof")
+    change = lambda text: text.replace('"a roof"', '"a tower"').replace('"a street"', '"a lane"')  # noqa: E731
+    if by_hand:
+        one.store.write("m", change(stored(one)), expected_version=one.store.load("m")[1])
+    else:
+        one.studio.edit("m", change).get()
+    one.studio.retry("m", failure)
+    one.studio.regenerate("m", one.first.pictures[0]).get()
+    assert sorted(one.painter.prompts[-2:]) == ["a lane", "a tower"]
+    assert "data-limner-failed" not in stored(one)
+    assert stored(one).count("<img ") == 2
+
+
+def test_after_a_rewrite_a_retry_draws_what_the_tag_says(open_simulated):
+    one, (failure,) = failing(open_simulated, "a roof")
+    tower = one.studio.refine(failure.prompt_id, "a tower")
+    one.studio.rewrite("m", tower).get()
+    result = one.studio.retry("m").get()
+    assert one.prompts_of(result.pictures) == ["a tower"]
+    assert "data-limner-failed" not in stored(one)

@@ -426,8 +426,8 @@ def test_a_picture_that_is_not_there_or_of_unknown_prompt_is_refused_in_one_line
         request(page(B), target="\n" * 10_000)
     assert len(str(refused.value)) < 300
     assert "\n" not in str(refused.value)
-    with pytest.raises(UnknownPicture, match="holds no picture"):
-        request(page(F), target=f"{F.prompt_id}:{F.task_id}")
+    with pytest.raises(UnknownPicture, match="holds no failure"):
+        request(page(F), target=G.id)
     with pytest.raises(UnknownPicture, match="nothing is known"):
         request(written(A, HTML)[1], registry=Registry())
 
@@ -556,13 +556,59 @@ def test_a_failed_request_for_another_prompt_is_retried_with_its_tag():
     assert retried(page(A, lost), REGISTRY.add(tiger)) == page(A, new, cat="tiger")
     assert retried(page(A, lost), Registry().add(tiger)) == page(A, new, cat="tiger")
     assert retried(page(A, F), REGISTRY.add(tiger)) == page(A, N)
-    # the tag was rewritten since: it says what was requested last
+    # the tag was rewritten since: what it says now is drawn
     claims = PromptTags(page(A), REGISTRY, message_id="m").rewritten({0: lion}).claims
     later = REGISTRY.add(tiger, lion).but(claims=claims)
-    assert retried(page(A, lost, cat="lion"), later) == page(A, new, cat="lion")
-    assert retried(page(A, F, cat="lion"), later) == page(A, N, cat="lion")
+    of_lion = placement(lion, b"n")
+    assert retried(page(A, lost, cat="lion"), later) == page(A, of_lion, cat="lion")
+    assert retried(page(A, F, cat="lion"), later) == page(A, of_lion, cat="lion")
     earlier = REGISTRY.add(lion, tiger).but(claims=claims)
     assert retried(page(A, lost, cat="lion"), earlier) == page(A, new, cat="tiger")
+
+
+def test_of_a_tag_that_was_changed_by_hand_what_it_says_is_drawn():
+    changed = page(A, F, cat="a red cat")
+    (red, _) = PromptTags(changed, REGISTRY, message_id="m").owners
+    (again,) = request_retries(opened(changed, REGISTRY))
+    assert (again.prompt.id, again.prompt.text, again.rewrites) == (red, "a red cat", False)
+    new = placement(again.prompt, b"n")
+    result = revised(changed, RequestOutcome(request=again, placement=new))
+    assert result.text == page(A, new, cat="a red cat")
+    for mode in ("replace-image", "append-after-image", "append-after-prompt"):
+        assert request(changed, target=A.id, mode=mode).prompt == again.prompt
+    refined = request(changed, target=A.id, prompt="a blue cat")
+    assert (refined.prompt.parent_id, refined.rewrites) == (red, True)
+
+
+def test_of_a_tag_that_was_rewritten_a_picture_of_before_is_made_anew_as_the_tag_says():
+    tiger = CAT.refined("tiger", source="manual")
+    claims = PromptTags(page(A), REGISTRY, message_id="m").rewritten({0: tiger}).claims
+    registry = REGISTRY.add(tiger).but(claims=claims)
+    assert request(page(A, cat="tiger"), registry=registry).prompt == tiger
+    both = page(A, placement(tiger, b"n"), cat="tiger")
+    assert request(both, registry=registry).prompt == CAT  # an older one of the tag's history
+
+
+@pytest.mark.parametrize("text", [page(F, G), page(after=(F, G))])
+def test_one_failure_is_retried_by_its_id(text):
+    (made,) = request_retries(opened(text, REGISTRY), G.id)
+    assert (made.prompt, made.place, made.target) == (CAT, "retry", G.id)
+    assert request(text, target=G.id).but(once=True) == made
+    after_tag = request(text, target=G.id, mode="append-after-prompt")
+    assert (after_tag.place, after_tag.target) == ("append-after-prompt", CAT.id)
+    other = request(text, target=G.id, prompt="tiger")
+    assert (other.prompt.parent_id, other.place, other.rewrites) == (CAT.id, "retry", True)
+
+
+def test_a_failure_without_a_mark_is_retried_only_where_failures_leave_none():
+    with pytest.raises(UnknownPicture, match="holds no failure"):
+        request_retries(opened(page(A), REGISTRY), F.id)
+    editor = opened(page(A), REGISTRY, Notation())
+    (made,) = request_retries(editor, F.id)
+    new = RequestOutcome(request=made, placement=N)
+    assert revised(page(A), new, notation=Notation()).text == page(A, N)
+    with pytest.raises(UnknownPicture, match="holds no failure"):
+        request_retries(editor, f"{'0' * 20}:{F.task_id}")
 
 
 def test_one_prompt_that_cannot_be_written_costs_a_few_looks_through_the_text(monkeypatch):

@@ -94,6 +94,23 @@ def test_failures_are_tried_again_and_give_way_to_their_pictures(monkeypatch, ca
     assert "holds no mark of a picture that failed" in capsys.readouterr().err
 
 
+def test_one_failure_is_named_by_the_beginning_of_its_id(monkeypatch, capsys):
+    monkeypatch.setenv("LIMNER_PLACEHOLDERS", "true")
+    monkeypatch.setenv("LIMNER_MAX_PICTURE_PIXELS", "1")
+    file = Path("story.md")
+    file.write_text(THREE)
+    assert run(["illustrate", "story.md", "-o", "story.md", "-q"]) == 3
+    monkeypatch.delenv("LIMNER_MAX_PICTURE_PIXELS")
+    capsys.readouterr()
+    assert run(["pictures", "story.md"]) == 0
+    lines = [line.split("\t") for line in capsys.readouterr().out.splitlines()]
+    names = [line[2] for line in lines if line[1] == "failure"]
+    assert run(["regenerate", "-q", "story.md", names[1][:30]]) == 0
+    assert [name for name in names if name in file.read_text()] == [names[0], names[2]]
+    assert [name.partition(":")[0] for name in placements(file)] == [names[1].partition(":")[0]]
+    assert run(["regenerate", "-q", "story.md", names[1]]) == 2
+
+
 def test_a_dry_run_shows_what_would_change_and_writes_nothing(capsys, folder):
     story()
     before = contents(folder)
