@@ -40,7 +40,8 @@ from limner.scripts.report import (
     report_error,
 )
 from limner.scripts.revise.chat import Wanted, illustrate_chat
-from limner.scripts.revise.document import is_chat, opened
+from limner.scripts.revise.document import opened
+from limner.scripts.revise.file_kind import is_chat
 from limner.scripts.revise.text import illustrate_text, protect
 from limner.scripts.signals import handling_signals
 

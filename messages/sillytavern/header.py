@@ -32,6 +32,7 @@ VERSION = 1
 
 _WHERE = ("chat_metadata", "limner")
 _OF_A_HEADER = ("chat_metadata", "user_name", "character_name")
+_OF_A_MESSAGE = {"name", "mes", "is_user"}
 _PLACEMENT = re.compile(r"[0-9a-f]{20}:[0-9a-f]{32}")
 _PROMPT = re.compile(r"[0-9a-f]{20}")
 
@@ -276,6 +277,11 @@ def _parts(header: str) -> _Parts | None:
 def _ours(header: str) -> Found | None:
     """Return where Limner's object stands in a header; `None` if there is none."""
     fields = members(header)
+    if fields.keys() >= _OF_A_MESSAGE and "chat_metadata" not in fields:
+        raise BrokenLine(
+            "is a message and no header, as in a group's chat that was saved once",
+            "save the chat in a newer SillyTavern, which adds one",
+        )
     if not any(name in fields for name in _OF_A_HEADER):
         raise BrokenLine("is no header of a chat: it has no chat_metadata")
     place = fields.get(_WHERE[0])

@@ -44,14 +44,8 @@ from limner.scripts.report import (
 from limner.scripts.revise.chat import replace_by_copy
 from limner.scripts.revise.copying import copy_file, keep_copy
 from limner.scripts.revise.diff import show_diff
-from limner.scripts.revise.document import (
-    Document,
-    check_copy,
-    check_file,
-    hint_of,
-    is_chat,
-    opened,
-)
+from limner.scripts.revise.document import Document, check_copy, hint_of, opened
+from limner.scripts.revise.file_kind import check_file, is_chat
 from limner.scripts.revise.text import keep_output
 from limner.scripts.signals import interrupted_between_steps
 

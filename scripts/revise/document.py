@@ -1,9 +1,7 @@
 """An existing file, a text or a chat of many messages, with the store that reads and writes it."""
 
-import os
-import stat
 from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -15,17 +13,13 @@ from limner.messages.pictures import Picture
 from limner.messages.registry import Registry
 from limner.messages.settings import Settings
 from limner.messages.sillytavern.header import read_registries
-from limner.messages.sillytavern.lines import BrokenLine, members
+from limner.messages.sillytavern.lines import BrokenLine
 from limner.messages.unicode import shown
 from limner.scripts.display import Display
 from limner.scripts.paths import Paths
 from limner.scripts.reading import Unusable, open_source
 from limner.scripts.revise.copying import near
-
-MAX_HEADER = 2**28
-"""Bytes of the first line of a chat, at most; a file whose first line is longer is no chat."""
-
-_BEFORE = b"\xef\xbb\xbf \t\r\n"
+from limner.scripts.revise.file_kind import first_line
 
 
 @dataclass(frozen=True)
@@ -220,68 +214,9 @@ def check_copy(target: Path) -> None:
         )
 
 
-def is_chat(source: str) -> bool:
-    """Return whether a file is a chat of SillyTavern, by its first line.
-
-    Raises:
-        Unusable: if it cannot be read, or is JSON lines that are no such chat: a picture in these
-            would break the JSON.
-    """
-    header = _first_line(source)
-    if not header.lstrip(_BEFORE).startswith(b"{"):
-        return False
-    fields: Collection[str] = ()
-    with suppress(BrokenLine, UnicodeDecodeError):
-        fields = members(header.decode()).keys()
-    lines = Path(source).suffix.lower() == ".jsonl"
-    if "chat_metadata" in fields or (lines and {"user_name", "character_name"} & set(fields)):
-        return True
-    if lines:
-        raise Unusable(
-            f"{source!r} is JSON lines but no chat of SillyTavern: its first line has no "
-            "chat_metadata; a picture in it would break the JSON"
-        )
-    return False
-
-
-def check_file(file: str) -> None:
-    """Check that a file is a regular file that can be read.
-
-    Raises:
-        Unusable: if it is not.
-    """
-    try:
-        mode = Path(file).stat().st_mode
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise Unusable(f"{file!r} cannot be read: {reason}") from error
-    if stat.S_ISDIR(mode):
-        raise Unusable(f"{file!r} is a directory; name a file")
-    if not stat.S_ISREG(mode):  # and opening a named pipe would wait for its other end
-        raise Unusable(f"{file!r} is no regular file, so it cannot be changed where it stands")
-    if not os.access(file, os.R_OK):
-        raise Unusable(f"{file!r} cannot be read: Permission denied")
-
-
-def _first_line(source: str) -> bytes:
-    """Return the first line of a file that may be a chat; nothing for any other file."""
-    path = Path(source)
-    try:
-        if not path.is_file():  # and opening a named pipe would wait for its other end
-            return b""
-        with path.open("rb") as file:
-            start = file.read(64).lstrip(_BEFORE)
-            if start and not start.startswith(b"{"):
-                return b""
-            file.seek(0)
-            return file.readline(MAX_HEADER)
-    except OSError as error:
-        raise Unusable(f"{source!r} cannot be read: {error.strerror}") from error
-
-
 def registered(file: Path) -> Mapping[str, Registry]:
     """Return the registries in the header of a chat, by message; none if it cannot be read."""
     try:
-        return read_registries(_first_line(str(file)).decode())[0]
+        return read_registries(first_line(str(file)).decode())[0]
     except (BrokenLine, UnicodeDecodeError):
         return {}  # the store reports what is wrong with it

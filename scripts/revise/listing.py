@@ -12,7 +12,8 @@ from limner.messages.unicode import shown
 from limner.scripts.display import Display
 from limner.scripts.paths import existing_paths
 from limner.scripts.report import DONE, INCOMPLETE, few, report_error
-from limner.scripts.revise.document import Document, check_file, is_chat, opened
+from limner.scripts.revise.document import Document, opened
+from limner.scripts.revise.file_kind import check_file, is_chat
 from limner.scripts.revise.inventory import Entry, Sheet, Spot, inventory
 
 LONG = 300

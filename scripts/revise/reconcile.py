@@ -29,7 +29,8 @@ from limner.scripts.report import (
 )
 from limner.scripts.revise.batch import Batch, Job, conclude
 from limner.scripts.revise.diff import show_diff
-from limner.scripts.revise.document import Document, check_file, is_chat, opened
+from limner.scripts.revise.document import Document, opened
+from limner.scripts.revise.file_kind import check_file, is_chat
 from limner.scripts.revise.inventory import Entry
 from limner.scripts.revise.listing import lost_in, take_stock, tell_lost_files
 from limner.scripts.revise.regenerate import request_pictures, tell_changes

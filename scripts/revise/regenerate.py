@@ -26,8 +26,9 @@ from limner.scripts.report import (
 )
 from limner.scripts.revise.batch import Batch, Job, conclude, merge, tell_removed
 from limner.scripts.revise.diff import show_diff
-from limner.scripts.revise.document import Document, check_file, is_chat, opened
+from limner.scripts.revise.document import Document, opened
 from limner.scripts.revise.dry_run import DryRunStore, dry_run_settings, stand_in
+from limner.scripts.revise.file_kind import check_file, is_chat
 from limner.scripts.revise.inventory import Sheet, find
 from limner.scripts.revise.listing import never_illustrated, take_stock
 

@@ -188,6 +188,34 @@ def test_a_chat_is_known_by_its_content_and_other_json_lines_are_not_broken(caps
     assert run(["illustrate", "-q", "prose.jsonl"]) == 0
 
 
+@pytest.mark.parametrize("more", [[], ["--pattern", r"\[\[([^]]*)\]\]"]])
+@pytest.mark.parametrize(
+    ("name", "content", "told"),
+    [
+        ("j.json", '{"a":1}', "is a JSON document, and a picture in it would break it"),
+        ("notes.md", json.dumps([tag("a door")], indent=1), "is a JSON document"),
+        ("j.txt", "\ufeff[[1]]", "is a JSON document"),
+        ("log.txt", '{"a":"[[x]]"}\n\n{"a":2}\n', "is JSON lines but no chat of SillyTavern"),
+        ("group.txt", json.dumps(MESSAGES[0]), "is a chat of SillyTavern without its header"),
+    ],
+)
+def test_a_json_document_that_is_no_chat_is_refused(name, content, told, more, capsys):
+    Path(name).write_text(content)
+    assert run(["illustrate", name, *more]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"limner: '{name}' {told}")
+    assert [path.name for path in Path().iterdir()] == [name]
+    assert Path(name).read_text() == content
+
+
+@pytest.mark.parametrize(
+    "content", ["{} is empty.", "[1](a.md) and [2]\n", '{"title": "Rain"}\n\nIt rained.\n', "7"]
+)
+def test_a_text_that_only_begins_like_json_is_illustrated(content):
+    Path("story.md").write_text(f"{content} {tag('a door')}")
+    assert run(["illustrate", "-q", "story.md"]) == 0
+
+
 def test_a_broken_line_is_told_and_the_others_are_illustrated(capsys):
     file = chat()
     file.write_bytes(file.read_bytes() + b"{broken\n")

@@ -880,7 +880,8 @@ def test_what_is_no_chat_file_is_said_in_one_line(tmp_path: Path, pictures: Pict
         "text": (b"Once\n", "line 1, is not JSON"),
         "latin": (b'{"chat_metadata":"caf\xe9"}', "line 1, is not UTF-8 at byte 22; repair it"),
         "list": (b"[]", "line 1, is JSON but no object"),
-        "group": (lines(said("Hi")), "line 1, is no header of a chat: it has no chat_metadata"),
+        "group": (lines(said("Hi")), "line 1, is a message and no header, as in a group's chat"),
+        "other": (b'{"a":1}', "line 1, is no header of a chat: it has no chat_metadata"),
         "odd": (b'{"chat_metadata":[]}', "line 1, has a chat_metadata that is no object"),
     }
     for name, (content, says) in wrong.items():
