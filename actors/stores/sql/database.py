@@ -91,7 +91,12 @@ class Database:
     def close(self) -> None:
         """Close every connection. A late call still works, on a connection of its own."""
         self._closed = True
-        self._engine.dispose()
+        self._close_idle()
+
+    def _close_idle(self) -> None:
+        # the engine's own way puts another pool in the place of this one, so that what is in use
+        # meanwhile would come back to a pool that nobody closes any more
+        self._engine.pool.dispose()
 
     @contextmanager
     def _transaction(self, begin: str) -> Iterator[Connection]:
@@ -109,7 +114,7 @@ class Database:
             ) from error
         finally:
             if self._closed:
-                self._engine.dispose()
+                self._close_idle()
 
     def _check_still_there(self) -> None:
         """Check that a SQLite file has its name still; what is written else is lost with it."""

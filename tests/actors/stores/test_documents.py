@@ -171,7 +171,9 @@ def test_a_text_that_the_host_writes_meanwhile_is_a_conflict(
     held: str | None, opening: Opening
 ) -> None:
     version = held and opening().write("story.md", held, expected_version=None)
-    by_host = "INSERT INTO texts(id, text) VALUES (?1, ?2) ON CONFLICT DO UPDATE SET text = ?2"
+    by_host = (
+        "INSERT INTO texts(id, text) VALUES (?, ?) ON CONFLICT DO UPDATE SET text = excluded.text"
+    )
     store = between(opening(), lambda: by_hand(by_host, "story.md", "by the host"))
     with pytest.raises(VersionConflict, match="is at version"):
         store.write("story.md", "mine", expected_version=version)

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import Engine, event
+from sqlalchemy.pool import Pool
 
 from limner.actors.stores import PictureFiles, SqlStore
 from limner.actors.stores.sql.database import Database
@@ -215,6 +216,32 @@ def test_a_thread_that_writes_for_too_long_fails_the_others_and_not_for_ever(pat
     with database.writing():
         pass
     database.close()
+
+
+def test_what_is_in_use_at_closing_and_what_comes_late_is_closed_too(path: Path) -> None:
+    still_open: set[int] = set()
+
+    def opened(connection: Any, _record: object) -> None:
+        still_open.add(id(connection))
+
+    def closed(connection: Any, _record: object) -> None:
+        still_open.remove(id(connection))
+
+    event.listen(Pool, "connect", opened)
+    event.listen(Pool, "close", closed)
+    try:
+        database = Database(f"sqlite:///{path}")
+        with database.reading():
+            with database.writing():
+                database.close()
+            assert still_open
+        assert not still_open
+        with database.writing(), database.reading():
+            assert still_open
+        assert not still_open
+    finally:
+        event.remove(Pool, "connect", opened)
+        event.remove(Pool, "close", closed)
 
 
 def test_opening_waits_for_a_host_that_writes_to_its_own_tables(path: Path, tmp_path: Path) -> None:
