@@ -269,8 +269,9 @@ class Studio:
         pools = {lane: f"{lane}{name}" for lane in (*lanes, *self.settings.lane_groups)}
         for lane, pool in pools.items():
             workers.open_pool(pool, threads_of(lanes.get(lane, unbounded)))
-        workers.open_pool(f"store:{name}", STORE_THREADS)
-        workers.open_pool(f"change:{name}", CHANGE_THREADS)
+        # a text is written even where the program ends and no thread can be started any more
+        workers.open_pool(f"store:{name}", STORE_THREADS, on_caller=True)
+        workers.open_pool(f"change:{name}", CHANGE_THREADS, on_caller=True)
         self._own_pools = (*pools.values(), f"store:{name}", f"change:{name}")
         return pools
 

@@ -19,6 +19,10 @@ class TooManyAbandoned(RuntimeError):
     """Too many calls have not returned, so no new one is begun."""
 
 
+class NoThread(RuntimeError):
+    """The interpreter ends, and no thread can be started for a call any more."""
+
+
 class CallReturned(NamedTuple):
     """How a call ended: sent once to the actor that submitted it, unless it was abandoned."""
 
@@ -185,9 +189,10 @@ class _Pool(Pool):
     without a switch between threads for each, and calls that block still get a thread each.
     """
 
-    def __init__(self, name: str, limit: int) -> None:
+    def __init__(self, name: str, limit: int, *, on_caller: bool = False) -> None:
         self.name = name
         self.limit = limit
+        self.on_caller = on_caller
         self.lock = threading.Lock()
         self.calls: deque[Call] = deque()
         self.parked: list[_Worker] = []
@@ -230,8 +235,12 @@ class _Pool(Pool):
                 return
         while self.calls:
             call = self.calls.popleft()
-            if call.begin(threading.current_thread()):
+            if not call.begin(threading.current_thread()):
+                continue
+            if self.on_caller:
                 call.perform()
+            else:
+                call.tell(None, NoThread("the program ends, and no thread can be started"))
 
     def next_call(self, worker: _Worker) -> Call | None:
         """Return the next call, waiting for one; `None` at the end."""
@@ -313,15 +322,22 @@ class Workers:
         pool = getattr(threading.current_thread(), "pool", None)
         return pool is not None and any(self._pools.get(name) is pool for name in pools)
 
-    def open_pool(self, name: str, threads: int) -> None:
-        """Open a pool of at most `threads` threads, or raise its limit to them if it is open."""
+    def open_pool(self, name: str, threads: int, *, on_caller: bool = False) -> None:
+        """Open a pool, or raise its limit if it is open.
+
+        Args:
+            name: of the pool.
+            threads: the most that it may have, 1 or more.
+            on_caller: whether a call is run on the thread that submits it where no thread can be
+                started, as when the interpreter ends; else such a call fails with `NoThread`.
+        """
         with self._lock:
             if name not in self._pools:
-                self._pools[name] = self._new_pool(name, threads)
+                self._pools[name] = self._new_pool(name, threads, on_caller)
             self._pools[name].grow(threads)
 
-    def _new_pool(self, name: str, threads: int) -> Pool:
-        return _Pool(f"{self._name}-{name}", threads)
+    def _new_pool(self, name: str, threads: int, on_caller: bool) -> Pool:
+        return _Pool(f"{self._name}-{name}", threads, on_caller=on_caller)
 
     def _new_call(self, *args: Any) -> Call:
         return Call(*args)

@@ -140,7 +140,7 @@ class SimulatedWorkers(Workers):
         super().__init__()
         self._system = system
 
-    def _new_pool(self, pool: str, threads: int) -> Pool:
+    def _new_pool(self, pool: str, threads: int, _on_caller: bool) -> Pool:
         return SimulatedPool(pool, threads, self._system)
 
     def _new_call(self, *args: Any) -> Call:

@@ -6,7 +6,7 @@ import pytest
 
 from limner.actors import PooledActor, System
 from limner.actors.system import CallReturned
-from limner.actors.system.workers import MAX_ABANDONED, TooManyAbandoned
+from limner.actors.system.workers import MAX_ABANDONED, NoThread, TooManyAbandoned, _Worker
 
 WAIT = 20
 
@@ -172,6 +172,59 @@ def test_the_number_of_abandoned_threads_is_bounded(caller, system):
     assert isinstance(refused.error, TooManyAbandoned)
     assert str(MAX_ABANDONED) in str(refused.error)
     go.set()
+
+
+class TestNoThreadCanBeStarted:
+    """As when the interpreter ends."""
+
+    @pytest.fixture
+    def no_thread(self, monkeypatch):
+        """Return a function from which on none can be started."""
+
+        def refuse(worker):
+            raise RuntimeError("can't create new thread at interpreter shutdown")
+
+        return lambda: monkeypatch.setattr(_Worker, "start", refuse)
+
+    def test_a_call_that_may_take_long_fails(self, caller, no_thread):
+        no_thread()
+        begun = []
+        submit(caller, begun.append)
+        (refused,) = heard(caller, 1)
+        assert isinstance(refused.error, NoThread)
+        assert "the program ends" in str(refused.error)
+        assert not begun
+
+    def test_a_call_of_a_pool_that_says_so_is_run_on_the_callers_thread(
+        self, system, caller, no_thread
+    ):
+        no_thread()
+        system.workers.open_pool("store", 1, on_caller=True)
+        ran_on = []
+
+        def note_thread(_=None):
+            ran_on.append(threading.current_thread())
+
+        def call(actor):
+            note_thread()
+            actor.call("store", note_thread)
+
+        caller.ask(call)
+        (returned,) = heard(caller, 1)
+        assert returned.error is None
+        assert ran_on[0] is ran_on[1]
+
+    def test_a_call_waits_for_a_thread_that_is_there(self, system, caller, no_thread):
+        entered, gate = threading.Event(), threading.Event()
+        system.workers.open_pool("narrow", 2)
+        caller.ask(
+            lambda actor: actor.call("narrow", lambda _: (entered.set(), gate.wait(WAIT))) and None
+        )
+        assert entered.wait(WAIT)
+        no_thread()
+        caller.ask(lambda actor: actor.call("narrow", lambda _: "second") and None)
+        gate.set()
+        assert [returned.error for returned in heard(caller, 2)] == [None, None]
 
 
 def test_timers_tell_in_the_order_in_which_they_are_due(system, caller):
