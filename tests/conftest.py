@@ -4,9 +4,12 @@ import pytest
 from hypothesis import is_hypothesis_test, settings
 from support.checked_events import MISMATCHES, check_what_is_sent
 
-# a time limit of an example would be a timed assertion
-settings.register_profile("limner", settings(deadline=None))
+# a time limit of an example would be a timed assertion; examples that differ from run to run would
+# let a test fail by luck: new ones are tried with --examples-times
+settings.register_profile("limner", settings(deadline=None, derandomize=True))
 settings.load_profile("limner")
+
+QUICK_SHARE = 4
 
 
 def pytest_addoption(parser):
@@ -15,22 +18,40 @@ def pytest_addoption(parser):
         type=int,
         default=1,
         metavar="N",
-        help="run each hypothesis property alone, with N times its examples",
+        help="run each hypothesis property alone, with N times its examples, new ones in each run",
+    )
+    parser.addoption(
+        "--quick",
+        action="store_true",
+        help="leave out what is marked as long, and try fewer examples of each property",
     )
 
 
+def pytest_configure(config):
+    config.addinivalue_line("markers", "long: takes long, or is one of many; not with --quick")
+
+
 def pytest_collection_modifyitems(config, items):
-    """Multiply the examples of the properties, and leave all other tests out."""
+    """Choose the tests, and change the number of examples of the properties."""
     times = config.getoption("--examples-times")
-    if times == 1:
-        return
-    properties = [item for item in items if is_hypothesis_test(item.obj)]
-    config.hook.pytest_deselected(items=[item for item in items if item not in properties])
-    items[:] = properties
-    for test in {item.obj for item in properties}:
+    if times > 1:
+        _choose(config, items, lambda item: is_hypothesis_test(item.obj))
+        _change_examples(items, lambda number: times * number, derandomize=False)
+    elif config.getoption("--quick"):
+        _choose(config, items, lambda item: item.get_closest_marker("long") is None)
+        _change_examples(items, lambda number: -(-number // QUICK_SHARE))
+
+
+def _choose(config, items, wanted):
+    config.hook.pytest_deselected(items=[item for item in items if not wanted(item)])
+    items[:] = [item for item in items if wanted(item)]
+
+
+def _change_examples(items, change, **others):
+    for test in {item.obj for item in items if is_hypothesis_test(item.obj)}:
         own = test._hypothesis_internal_use_settings
         test._hypothesis_internal_use_settings = settings(
-            own, max_examples=times * own.max_examples
+            own, max_examples=change(own.max_examples), **others
         )
 
 

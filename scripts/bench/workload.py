@@ -3,7 +3,6 @@
 import gc
 import itertools
 import re
-import resource
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -19,6 +18,9 @@ from limner.messages.pictures import Placement
 from limner.messages.prompts import Prompt, PromptMatch
 from limner.messages.settings import Settings
 from limner.messages.tasks import Task
+
+if sys.platform != "win32":
+    import resource
 
 CHUNK = 4
 """Characters of one chunk, about as many as a model's token has."""
@@ -144,7 +146,13 @@ Contender = Callable[[Workload, Store, Generator, Stopwatch], None]
 
 
 def resident_bytes() -> int:
-    """Return the resident set of this process in bytes; its peak where there is no `/proc`."""
+    """Return the resident set of this process in bytes; its peak where there is no `/proc`.
+
+    Raises:
+        BenchFailed: on Windows, where it is not measured.
+    """
+    if sys.platform == "win32":
+        raise BenchFailed("memory cannot be measured on Windows")
     statm = Path("/proc/self/statm")
     if statm.exists():
         return int(statm.read_text().split()[1]) * resource.getpagesize()

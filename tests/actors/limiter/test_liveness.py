@@ -4,6 +4,7 @@ from contextlib import closing
 
 import pytest
 from support.invariants import violations
+from support.quick import first_is_quick
 
 from limner.actors import PooledActor, SimulatedSystem
 from limner.actors.event_log import EventLog
@@ -296,6 +297,6 @@ def run(seed):
         return len(events)
 
 
-@pytest.mark.parametrize("first", range(0, SEEDS, AT_ONCE))
+@pytest.mark.parametrize("first", first_is_quick(range(0, SEEDS, AT_ONCE)))
 def test_what_may_be_granted_is_and_nothing_is_left_in_the_end(first):
     assert sum(run(seed) for seed in range(first, first + AT_ONCE)) > 10 * AT_ONCE

@@ -5,6 +5,7 @@ import re
 import threading
 from io import BytesIO
 
+import pytest
 from PIL import Image
 
 from limner.actors.stores import MemoryStore
@@ -44,6 +45,7 @@ class Counting(MemoryStore):
         return version
 
 
+@pytest.mark.long
 def test_many_host_threads_at_once(open_studio, capsys):
     store = Counting()
     one = open_studio(

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from support.illustrated import contents
+from support.quick import first_is_quick
 
 from limner.actors.stores import FileStore, PictureFiles, atomic_files, files
 from limner.messages.errors import StoreFailed, UnknownMessage, VersionConflict
@@ -397,7 +398,7 @@ STEPS = [
 ]
 
 
-@pytest.mark.parametrize("creating", [False, True])
+@pytest.mark.parametrize("creating", first_is_quick([False, True]))
 @pytest.mark.parametrize(("step", "placed"), STEPS)
 def test_a_crash_at_any_step_leaves_one_whole_text_and_the_registry_right_at_the_next_load(
     directory: Path,
@@ -547,7 +548,7 @@ except StoreFailed as error:
 
 
 @pytest.mark.parametrize("in_use", [False, True])
-@pytest.mark.parametrize("folder", [False, True])
+@pytest.mark.parametrize("folder", first_is_quick([False, True]))
 def test_what_may_not_be_written_can_be_read_and_is_left_as_it_is(
     tmp_path: Path, make_finished: Maker, python: Maker, in_use: bool, folder: bool
 ) -> None:
