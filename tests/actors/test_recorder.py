@@ -24,15 +24,15 @@ settings = Settings(events=sys.argv[1])
 with Studio.open(settings, store=MemoryStore(), generator=Instant()) as studio:
     written = lambda: studio._log.recorder.ask(Unsubscribe(outlet=None))
     text = '<!--img-prompt="a"-->'
-    studio.illustrate("before", text).get(timeout=20)
+    studio.illustrate("before", text).get(timeout=60)
     written()
     _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (3_000, hard))
     for number in range(3):
-        studio.illustrate(f"full-{number}", text).get(timeout=20)
+        studio.illustrate(f"full-{number}", text).get(timeout=60)
         written()
     resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
-    studio.illustrate("after", text).get(timeout=20)
+    studio.illustrate("after", text).get(timeout=60)
 """
 
 

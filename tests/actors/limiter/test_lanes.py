@@ -12,7 +12,7 @@ from limner.messages.limiter.settings import LaneSettings
 from limner.messages.settings import Settings
 
 PICTURE = Instant().generate(None, None)
-WAIT = 20
+WAIT = 60
 BEHIND = {
     "image": LaneSettings(max_concurrent=2),
     "host": LaneSettings(max_concurrent=1, behind="image"),

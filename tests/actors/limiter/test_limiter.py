@@ -10,7 +10,7 @@ from limner.messages.limiter.control import PauseLane
 from limner.messages.limiter.settings import LaneSettings
 
 MINUTES = 60
-WAIT = 20
+WAIT = 60
 
 
 def text(prompt):

@@ -15,7 +15,7 @@ from limner.messages.errors import (
     StudioClosed,
 )
 
-WAIT = 20
+WAIT = 60
 PICTURE = Instant().generate(None, None)
 TEXT = '<!--img-prompt="a"--> text'
 

@@ -14,7 +14,7 @@ from limner.actors.stores import PictureFiles, SqlStore
 from limner.messages import find_prompts
 from limner.messages.errors import SessionFailed, StoreFailed
 
-WAIT = 30
+WAIT = 60
 
 
 def test_pictures_are_files_and_the_text_outlives_the_studio(tmp_path, story, monkeypatch):

@@ -327,7 +327,7 @@ def test_a_slow_callback_loses_nothing_of_another_message(open_studio, story):
         for number in range(10)
     ]
     for future in futures:
-        assert len(future.get(timeout=20).pictures) == 3
+        assert len(future.get(timeout=60).pictures) == 3
     assert len(slow) <= 3
     going_on.set()
     one.studio.close()
@@ -345,7 +345,7 @@ def test_a_callback_has_a_thread_of_its_own_and_may_ask_the_studio(open_studio, 
         if len(seen) == 3:
             all_seen.set()
 
-    one.studio.illustrate("m", story, on_picture=ask).get(timeout=20)
+    one.studio.illustrate("m", story, on_picture=ask).get(timeout=60)
     assert all_seen.wait(20)
     assert len({thread for thread, _ in seen}) == 1
     assert seen[0][0] is not threading.main_thread()
@@ -353,7 +353,7 @@ def test_a_callback_has_a_thread_of_its_own_and_may_ask_the_studio(open_studio, 
 
 def test_a_message_without_pictures_has_no_thread(open_studio, threads_before):
     one = open_studio()
-    one.studio.illustrate("m", "None.", on_picture=print).get(timeout=20)
+    one.studio.illustrate("m", "None.", on_picture=print).get(timeout=60)
     names = [thread.name for thread in threading.enumerate() if thread not in threads_before]
     assert not [name for name in names if name.endswith("outlet")]
 
@@ -367,7 +367,7 @@ def test_a_callback_that_raises_is_logged_once_and_called_again(open_studio, sto
         raise ValueError("no such page")
 
     with caplog.at_level(logging.ERROR, "limner"):
-        result = one.studio.illustrate("m", story, on_picture=fail).get(timeout=20)
+        result = one.studio.illustrate("m", story, on_picture=fail).get(timeout=60)
         one.studio.close()
     assert len(told) == len(result.pictures) == 3
     assert ["on_picture" in record.message for record in caplog.records] == [True]
@@ -383,7 +383,7 @@ def test_many_threads_iterate_over_the_same_pictures(open_studio, story):
     for thread in threads:
         thread.start()
     stream.feed(story)
-    stream.finish().get(timeout=20)
+    stream.finish().get(timeout=60)
     for thread in threads:
         thread.join(20)
     assert all(to == told[0] for to in told)
@@ -396,7 +396,7 @@ def test_many_threads_iterate_over_the_same_pictures(open_studio, story):
 def test_a_completed_generation_tells_of_picture_and_message(open_studio, tmp_path):
     folder = tmp_path / "pictures"
     one = open_studio(store=f"files:{tmp_path / 'texts'}", pictures=folder, slots=1)
-    one.studio.illustrate("m", TEXT).get(timeout=20)
+    one.studio.illustrate("m", TEXT).get(timeout=60)
     completed = one.events("generation_completed")
     for number, event in enumerate(completed, 1):
         assert event["url"].startswith("file:")

@@ -19,7 +19,7 @@ from limner.messages.errors import (
     UnknownMessage,
 )
 
-WAIT = 20
+WAIT = 60
 PICTURE = Instant().generate(None, None)
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from limner.messages.errors import StreamClosed
 
-WAIT = 20
+WAIT = 60
 
 
 @pytest.mark.parametrize("end", ["finish", "interrupt"])

@@ -137,7 +137,7 @@ def test_what_was_withdrawn_is_in_no_count(open_simulated):
 def test_the_store_knows_a_message_after_a_restart(tmp_path, store):
     settings = Settings(store=store.format(tmp_path), placeholders=True)
     with Studio.open(settings, generator=refusing) as studio:
-        written = studio.illustrate("m", TEXT).get(timeout=20).text
+        written = studio.illustrate("m", TEXT).get(timeout=60).text
     with Studio.open(settings, generator=refusing) as studio:
         progress = studio.progress("m")
         assert (progress.state, progress.finished, progress.failed) == ("written", 1, 1)
@@ -151,7 +151,7 @@ def test_kept_pictures_of_a_cancelled_message_outlive_a_restart(tmp_path):
         stream = studio.stream("m")
         stream.feed(ROOF)
         next(stream.pictures(timeout=20))
-        stream.cancel().get(timeout=20)
+        stream.cancel().get(timeout=60)
     with Studio.open(settings, generator="instant") as studio:
         progress = studio.progress("m")
         assert (progress.state, progress.finished) == ("cancelled", 1)

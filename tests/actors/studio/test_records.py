@@ -45,7 +45,7 @@ def same(task, cancelled):
 
 def test_placements_come_in_the_order_of_the_text_with_position(open_studio, sql):
     one = open_studio(store=sql, generator=drawn)
-    result = one.studio.illustrate("m", TWO).get(timeout=20)
+    result = one.studio.illustrate("m", TWO).get(timeout=60)
     pictures = one.studio.placements("m")
     assert [picture.prompt for picture in pictures] == ["a roof", "a lamp"]
     assert [picture.placement for picture in pictures] == list(result.pictures)
@@ -70,7 +70,7 @@ def test_the_registry_has_its_prompts_in_the_order_of_the_text(open_simulated):
 
 def test_a_registry_is_told_though_its_text_cannot_be_read(open_studio):
     one = open_studio(generator=drawn)
-    one.studio.illustrate("m", TWO).get(timeout=20)
+    one.studio.illustrate("m", TWO).get(timeout=60)
     known = one.store.registry("m")
 
     def unreadable(message_id):
@@ -82,7 +82,7 @@ def test_a_registry_is_told_though_its_text_cannot_be_read(open_studio):
 
 def test_a_picture_that_the_registry_does_not_know_is_named_all_the_same(open_studio, sql):
     one = open_studio(store=sql, generator=drawn)
-    text = one.studio.illustrate("m", ONE).get(timeout=20).text
+    text = one.studio.illustrate("m", ONE).get(timeout=60).text
     sql.write("copy", text, expected_version=None)
     (picture,) = one.studio.placements("copy")
     assert picture.placement is None
@@ -92,12 +92,12 @@ def test_a_picture_that_the_registry_does_not_know_is_named_all_the_same(open_st
 
 def test_a_picture_is_found_by_its_address(open_studio, sql):
     one = open_studio(store=sql, generator=drawn)
-    one.studio.illustrate("m", TWO).get(timeout=20)
+    one.studio.illustrate("m", TWO).get(timeout=60)
     for picture in one.studio.placements("m"):
         url = picture.placement.picture.url
         for given in (url, f"https://example.org{url}", f"http://[::1]:80{url}?v=1#top"):
             assert one.studio.placement_of(given) == picture
-    one.studio.edit("m", clean).get(timeout=20)
+    one.studio.edit("m", clean).get(timeout=60)
     gone = one.studio.placement_of(url)
     assert (gone.message_id, gone.start, gone.id) == ("m", None, picture.id)
 
@@ -116,9 +116,9 @@ def test_an_address_that_is_no_pictures_is_refused_in_one_line(open_studio, url)
 
 def test_a_message_that_is_forgotten_keeps_its_text_alone(open_studio, sql, files):
     one = open_studio(store=sql, generator=drawn)
-    result = one.studio.illustrate("m", TWO, owner="ann").get(timeout=20)
-    other = one.studio.illustrate("other", ONE).get(timeout=20)
-    forgotten = one.studio.forget("m").get(timeout=20)
+    result = one.studio.illustrate("m", TWO, owner="ann").get(timeout=60)
+    other = one.studio.illustrate("other", ONE).get(timeout=60)
+    forgotten = one.studio.forget("m").get(timeout=60)
     ids = {placement.picture.id for placement in result.pictures}
     assert (forgotten.message_id, forgotten.prompts) == ("m", 2)
     assert {*forgotten.pictures} == ids
@@ -128,18 +128,18 @@ def test_a_message_that_is_forgotten_keeps_its_text_alone(open_studio, sql, file
     assert left == {placement.picture.id for placement in other.pictures}
     (event,) = one.events("message_forgotten")
     assert (event["message_id"], event["prompts"], {*event["pictures"]}) == ("m", 2, ids)
-    assert one.studio.forget("m").get(timeout=20) == Forgotten(message_id="m")
+    assert one.studio.forget("m").get(timeout=60) == Forgotten(message_id="m")
     assert one.studio.task(result.pictures[0].task_id) is None
 
 
 def test_a_picture_that_another_message_has_stays(open_studio, sql, files):
     one = open_studio(store=sql, generator=same)
-    one.studio.illustrate("m", ONE).get(timeout=20)
-    other = one.studio.illustrate("other", ONE).get(timeout=20)
-    assert one.studio.forget("m").get(timeout=20).pictures == ()
+    one.studio.illustrate("m", ONE).get(timeout=60)
+    other = one.studio.illustrate("other", ONE).get(timeout=60)
+    assert one.studio.forget("m").get(timeout=60).pictures == ()
     (picture,) = (placement.picture for placement in other.pictures)
     assert not files.lost(picture)
-    assert one.studio.forget("other").get(timeout=20).pictures == (picture.id,)
+    assert one.studio.forget("other").get(timeout=60).pictures == (picture.id,)
     assert files.lost(picture)
 
 
@@ -179,11 +179,11 @@ def test_a_stream_that_opens_while_its_message_is_forgotten_waits(open_simulated
 def test_all_messages_of_an_owner_are_forgotten(open_studio, sql):
     one = open_studio(store=sql, generator=drawn)
     for name, owner in (("a", "ann"), ("b", "bob"), ("c", "ann"), ("d", None)):
-        one.studio.illustrate(name, ONE, owner=owner).get(timeout=20)
-    gone = one.studio.forget_owner("ann").get(timeout=20)
+        one.studio.illustrate(name, ONE, owner=owner).get(timeout=60)
+    gone = one.studio.forget_owner("ann").get(timeout=60)
     assert [forgotten.message_id for forgotten in gone] == ["a", "c"]
     assert [len(one.studio.registry(name).links) for name in "abcd"] == [0, 1, 0, 1]
-    assert one.studio.forget_owner("ann").get(timeout=20) == ()
+    assert one.studio.forget_owner("ann").get(timeout=60) == ()
     for bad in (None, "", "x" * 201):
         with pytest.raises(SettingsInvalid):
             one.studio.forget_owner(bad)
@@ -222,11 +222,11 @@ def test_a_store_that_fails_to_forget_fails_that_call_alone(open_studio):
             raise OSError("no space left")
 
     one = open_studio(store=Failing())
-    one.studio.illustrate("m", ONE).get(timeout=20)
+    one.studio.illustrate("m", ONE).get(timeout=60)
     with pytest.raises(OSError, match="no space left"):
-        one.studio.forget("m").get(timeout=20)
+        one.studio.forget("m").get(timeout=60)
     assert one.events("edit_failed")[0]["kind"] == "forget"
-    assert one.studio.illustrate("m", ONE).get(timeout=20).written
+    assert one.studio.illustrate("m", ONE).get(timeout=60).written
 
 
 def test_a_closed_studio_forgets_nothing(open_studio):
@@ -239,9 +239,9 @@ def test_a_closed_studio_forgets_nothing(open_studio):
 
 def test_how_a_forgotten_message_ended_is_forgotten_too(open_studio, story):
     one = open_studio()
-    one.studio.illustrate("m", story, owner="ann").get(timeout=20)
+    one.studio.illustrate("m", story, owner="ann").get(timeout=60)
     assert one.studio.progress("m").total == 3
-    one.studio.forget("m").get(timeout=20)
+    one.studio.forget("m").get(timeout=60)
     forgotten = one.studio.progress("m")
     one.store.delete("m")
     assert one.studio.progress("m").state == "unknown"

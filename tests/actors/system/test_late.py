@@ -6,7 +6,7 @@ import pykka
 
 from limner.actors import PooledActor, System
 
-WAIT = 20
+WAIT = 60
 
 
 class Echo(PooledActor):

@@ -9,7 +9,7 @@ import pytest
 from limner.actors import PooledActor, System
 from limner.actors.system import ActorEnded, current_system
 
-WAIT = 20
+WAIT = 60
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from limner.actors import PooledActor, System
 from limner.actors.system import CallReturned
 from limner.actors.system.workers import MAX_ABANDONED, NoThread, TooManyAbandoned, _Worker
 
-WAIT = 20
+WAIT = 60
 
 
 class Caller(PooledActor):

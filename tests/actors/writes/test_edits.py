@@ -73,15 +73,15 @@ def test_a_picture_that_was_stripped_can_be_removed_for_good_in_any_store(tmp_pa
         "chat": lambda: ChatFileStore(chat, pictures),
     }[kind]()
     with Studio.open(Settings(), store=store, generator="instant") as studio:
-        (roof,) = studio.illustrate("2", TEXT).get(timeout=10).pictures
+        (roof,) = studio.illustrate("2", TEXT).get(timeout=60).pictures
         store.write("2", TEXT, expected_version=store.load("2")[1], links=RegistryUpdate())
-        removed = studio.remove("2", roof).get(timeout=10)
+        removed = studio.remove("2", roof).get(timeout=60)
         assert (removed.text, removed.removed, removed.written) == (TEXT, (roof.id,), True)
         assert store.load("2") == (TEXT, removed.version)
         assert [link.state for link in studio.registry("2").links] == ["past"]
-        assert not studio.reconcile("2").get(timeout=10).written
+        assert not studio.reconcile("2").get(timeout=60).written
         with pytest.raises(UnknownPicture):
-            studio.remove("2", roof).get(timeout=10)
+            studio.remove("2", roof).get(timeout=60)
 
 
 class ConfirmHold(DocumentStore):
@@ -401,9 +401,9 @@ class Plain:
 
 def test_a_store_without_a_registry_streams_and_is_edited_and_says_what_it_lacks():
     with Studio.open(Settings(), store=Plain(), generator="instant") as studio:
-        result = studio.illustrate("m", TEXT).get(timeout=10)
+        result = studio.illustrate("m", TEXT).get(timeout=60)
         assert len(result.pictures) == 1
-        assert studio.edit("m", str.upper).get(timeout=10).text == result.text.upper()
+        assert studio.edit("m", str.upper).get(timeout=60).text == result.text.upper()
         with pytest.raises(SettingsInvalid, match="Plain keeps no registry"):
             studio.regenerate("m", result.pictures[0])
         with pytest.raises(SettingsInvalid):

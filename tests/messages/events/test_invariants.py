@@ -16,7 +16,7 @@ from limner.messages.errors import GenerationFailed
 from limner.messages.events import findings
 from limner.messages.events.invariants import Audit
 
-WAIT = 30
+WAIT = 60
 PICTURE = Instant().generate(None, None)
 
 

@@ -78,7 +78,7 @@ def running(name, folder, model=""):
 
 
 def wait_for(port, process):
-    for _ in range(600):
+    for _ in range(2_400):
         assert process.poll() is None
         with closing(socket.socket()) as one:
             one.settimeout(0.1)

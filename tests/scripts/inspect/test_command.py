@@ -17,7 +17,7 @@ from limner.actors.stores import MemoryStore
 from limner.scripts.inspect import command
 from limner.scripts.inspect.command import inspect
 
-WAIT = 30
+WAIT = 60
 CODE = """
 import sys
 from pathlib import Path

@@ -362,7 +362,7 @@ def ended(plan):
     from limner.actors.stores import MemoryStore
 
     with Studio.open(Settings(), store=MemoryStore(), generator=Instant()) as studio:
-        return studio.illustrate(plan.message_id, plan.text).get(timeout=20)
+        return studio.illustrate(plan.message_id, plan.text).get(timeout=60)
 
 
 def test_what_a_host_may_complain_of():

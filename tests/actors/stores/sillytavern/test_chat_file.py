@@ -29,7 +29,7 @@ from limner.messages.sillytavern.header import Header, with_registries
 from limner.messages.sillytavern.lines import members
 
 Maker = Callable[..., Any]
-WAIT = 30
+WAIT = 60
 HEADER = {"user_name": "You", "character_name": "Bo", "chat_metadata": {"note": "né", "n": 1.0}}
 TAG = '<!--img-prompt="a lighthouse"-->'
 
