@@ -24,7 +24,7 @@ from limner.messages.session.control import ReportSessions, SessionRecord
 from limner.messages.settings import Settings
 from limner.messages.status import Forgotten
 from limner.messages.text.placed_pictures import PlacedPicture, placed_pictures
-from limner.messages.validation import message_id_of, owner_of
+from limner.messages.validation import owner_of
 from limner.messages.writes.protocol import ForgetMessage
 
 T = TypeVar("T")
@@ -58,7 +58,7 @@ class RecordCalls:
             UnknownMessage: if the id cannot be one. A message that the store has not has none.
             SettingsInvalid: if the store keeps no registry.
         """
-        return self._placements(self._registry_store(), message_id_of(message_id))
+        return self._placements(self._registry_store(), self._client.message_id(message_id))
 
     def placement_of(self, url: str) -> PlacedPicture:
         """Return the picture of a message by the address that its text has.
@@ -104,7 +104,7 @@ class RecordCalls:
             StudioClosed: if the studio is closed.
         """
         self._forgetting_store()
-        message_id = message_id_of(message_id)
+        message_id = self._client.message_id(message_id)
         self._client.check_not_streamed(message_id, "it can be forgotten once it has ended")
         return self._forget(message_id)
 

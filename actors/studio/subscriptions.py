@@ -59,8 +59,10 @@ class Subscriptions:
             UnknownMessage: if a message id cannot be one.
             StudioClosed: if the studio is closed.
         """
-        chosen = filter_of(events, message_id, owner)
         client, recorder = self._client, self._log.recorder
+        if message_id is not None:
+            message_id = client.message_id(message_id)
+        chosen = filter_of(events, message_id, owner)
         assert recorder is not None
         client.check_open()
         self._log.on = True  # first: whatever opens after the sequencer was asked is recorded

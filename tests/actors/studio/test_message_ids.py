@@ -1,25 +1,48 @@
 """An id that the store can have no message of is refused at the call, and opens no session."""
 
+from inspect import isfunction, signature
+
 import pytest
 
 from limner.actors import Settings, Studio
 from limner.actors.generators import Instant
 from limner.actors.stores import MemoryStore
+from limner.messages import Prompt
 from limner.messages.errors import UnknownMessage
 
 CHAT = (
     '{"user_name":"You","character_name":"Ada","chat_metadata":{}}\n'
     '{"name":"Ada","is_user":false,"mes":"x"}\n'
 )
-CALLS = {
-    "stream": lambda studio, name: studio.stream(name),
-    "illustrate": lambda studio, name: studio.illustrate(name, "text"),
-    "illustrate_again": lambda studio, name: studio.illustrate_again(name),
-    "edit": lambda studio, name: studio.edit(name, str.upper),
-    "reconcile": lambda studio, name: studio.reconcile(name),
-    "registry": lambda studio, name: studio.registry(name),
-    "hold": lambda studio, name: studio.hold(name),
+OTHERS = {
+    "change": str.upper,
+    "callback": print,
+    "placement": f"{'0' * 20}:{'1' * 32}",
+    "priority": "active",
+    "text": "text",
 }
+"""What the calls need beside the id."""
+
+
+def needed_by(call):
+    """Return the names of what a call of a studio needs, the id among them if it takes one."""
+    parameters = list(signature(getattr(Studio, call)).parameters.values())[1:]
+    return [
+        each.name for each in parameters if each.default is each.empty or each.name == "message_id"
+    ]
+
+
+def make(call, studio, name):
+    prompt = Prompt(id="0" * 16, message_id=name, ordinal=1, text="a lighthouse")
+    given = OTHERS | {"message_id": name, "prompt": prompt}
+    return getattr(studio, call)(**{each: given[each] for each in needed_by(call)})
+
+
+CALLS = [
+    name
+    for name in dir(Studio)
+    if isfunction(getattr(Studio, name)) and name[0] != "_" and "message_id" in needed_by(name)
+]
 
 
 class Numbers(MemoryStore):
@@ -53,5 +76,5 @@ def test_a_bad_id_is_refused_at_the_call(kind, call, tmp_path):
     with Studio.open(settings, store=None if given else store, generator=Instant()) as studio:
         for name in BAD[kind]:
             with pytest.raises(UnknownMessage):
-                CALLS[call](studio, name)
+                make(call, studio, name)
     assert "session_opened" not in (tmp_path / "events").read_text()
