@@ -48,11 +48,17 @@ def _choose(config, items, wanted):
 
 
 def _change_examples(items, change, **others):
-    for test in {item.obj for item in items if is_hypothesis_test(item.obj)}:
-        own = test._hypothesis_internal_use_settings
-        test._hypothesis_internal_use_settings = settings(
-            own, max_examples=change(own.max_examples), **others
-        )
+    places = {
+        # a state machine's settings are its class's
+        (item.cls, "settings")
+        if hasattr(item.obj, "_hypothesis_state_machine_class")
+        else (getattr(item.obj, "__func__", item.obj), "_hypothesis_internal_use_settings")
+        for item in items
+        if is_hypothesis_test(item.obj)
+    }
+    for place, name in places:
+        own = getattr(place, name)
+        setattr(place, name, settings(own, max_examples=change(own.max_examples), **others))
 
 
 @pytest.fixture(autouse=True, scope="session")
