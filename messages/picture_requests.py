@@ -1,5 +1,7 @@
 """Requests for further pictures in a stored text, and their outcomes."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Literal
 
 from limner.messages.base import Value
@@ -7,10 +9,18 @@ from limner.messages.pictures import Failure, Placement
 from limner.messages.prompts import Prompt
 
 Mode = Literal["replace-image", "append-after-image", "append-after-prompt"]
-"""Where the picture of a regeneration goes."""
+"""Where a new picture goes: in place of what is there, after it, or directly after the tag.
+
+`regenerate` puts it in place of the picture that it is for, or after that one; `illustrate_again`
+in place of all pictures that a tag has, or after all of them.
+"""
 
 AgainMode = Literal["append", "replace"]
-"""Where the pictures go when a whole message is illustrated again."""
+"""Former names of `append-after-image` and `replace-image`, which are accepted for these."""
+
+FORMER_MODES: Mapping[str, Mode] = MappingProxyType(
+    {"append": "append-after-image", "replace": "replace-image"}
+)
 
 Place = Literal[
     "replace-image", "append-after-image", "append-after-prompt", "append", "replace", "retry"
@@ -22,6 +32,18 @@ Place = Literal[
 pictures that stand beside the tag. `replace`: in place of all of them. `retry`: in place of the
 mark that a failure has left.
 """
+
+TagPlace = Literal["append", "replace", "append-after-prompt"]
+"""Where a picture goes whose target is a tag."""
+
+TAG_PLACES: Mapping[Mode, TagPlace] = MappingProxyType(
+    {
+        "replace-image": "replace",
+        "append-after-image": "append",
+        "append-after-prompt": "append-after-prompt",
+    }
+)
+"""Where the picture of a tag goes, by mode."""
 
 
 class PictureRequest(Value):

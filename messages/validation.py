@@ -3,10 +3,12 @@
 import re
 from collections.abc import Collection, Iterable
 from difflib import get_close_matches
+from typing import get_args
 
 from pydantic import BaseModel, ValidationError
 
 from limner.messages.errors import SettingsInvalid, UnknownMessage
+from limner.messages.picture_requests import FORMER_MODES, Mode
 
 PRIORITIES = {"active": 3, "background": 7}
 """The names of priorities; 0 is granted first, 9 last."""
@@ -73,6 +75,21 @@ def priority_of(given: object) -> int:
     if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number <= 9:
         raise SettingsInvalid(f"a priority is 'active', 'background', or 0 to 9, not {given!r:.80}")
     return number
+
+
+def mode_of(given: object) -> Mode:
+    """Check a mode, and return its name; one that had another name before may be given by that.
+
+    Raises:
+        SettingsInvalid: if it is anything else.
+    """
+    modes: tuple[Mode, ...] = get_args(Mode)
+    if isinstance(given, str):
+        name = FORMER_MODES.get(given, given)
+        for mode in modes:
+            if mode == name:
+                return mode
+    raise SettingsInvalid(f"mode: one of {', '.join(modes)}, not {given!r:.80}")
 
 
 def is_name(name: object) -> bool:

@@ -47,21 +47,6 @@ class Markup(StrEnum):
     MARKDOWN = "markdown"
 
 
-class Mode(StrEnum):
-    """Where the picture of a regeneration goes."""
-
-    REPLACE_IMAGE = "replace-image"
-    APPEND_AFTER_IMAGE = "append-after-image"
-    APPEND_AFTER_PROMPT = "append-after-prompt"
-
-
-class AgainMode(StrEnum):
-    """Where pictures go at prompts that have some."""
-
-    APPEND = "append"
-    REPLACE = "replace"
-
-
 class Ignored(StrEnum):
     """Where prompt tags are not looked for."""
 
@@ -75,6 +60,17 @@ class Kept(StrEnum):
     PICTURES = "pictures"
     FAILURES = "failures"
     PROMPTS = "prompts"
+
+
+def parse_mode(given: str) -> str:
+    """Return the mode of a name, which may be a former one."""
+    from limner.messages.errors import SettingsInvalid
+    from limner.messages.validation import mode_of
+
+    try:
+        return mode_of(given)
+    except SettingsInvalid as error:
+        raise typer.BadParameter(str(error).removeprefix("mode: ")) from None
 
 
 File = Annotated[str, typer.Argument(metavar="FILE", help="A text or a chat that is there.")]
@@ -263,10 +259,13 @@ def illustrate(
         ),
     ] = False,
     mode: Annotated[
-        AgainMode | None,
+        str | None,
         typer.Option(
-            help="Make pictures of all prompts of a file that is illustrated: append puts each"
-            " after those that its prompt has, replace in their place."
+            parser=parse_mode,
+            metavar="MODE",
+            help="Make pictures of all prompts of a file that is illustrated: append-after-image"
+            " puts each after those that its prompt has, replace-image in their place,"
+            " append-after-prompt directly after the tag.",
         ),
     ] = None,
     redraw: RedrawOption = False,
@@ -300,7 +299,7 @@ def illustrate(
         wanted=Wanted(
             messages=tuple(message or ()),
             only_missing=only_missing,
-            mode=None if mode is None else mode.value,
+            mode=cast("Any", mode),
             backup=not no_backup,
             redraw=redraw,
             force=force,
@@ -353,8 +352,15 @@ def regenerate(
         ),
     ] = None,
     mode: Annotated[
-        Mode, typer.Option(help="Where the new picture goes.", show_default=True)
-    ] = Mode.REPLACE_IMAGE,
+        str,
+        typer.Option(
+            parser=parse_mode,
+            metavar="MODE",
+            help="Where the new picture goes: replace-image, append-after-image or"
+            " append-after-prompt (directly after the tag).",
+            show_default=True,
+        ),
+    ] = "replace-image",
     prompt: Annotated[
         str | None, typer.Option(metavar="TEXT", help="Draw this in place of the prompt.")
     ] = None,
@@ -382,7 +388,7 @@ def regenerate(
     return run(
         file,
         placement or (),
-        mode=mode.value,
+        mode=cast("Any", mode),
         prompt=prompt,
         failed=failed,
         dry_run=dry_run,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from contextlib import suppress
 from functools import partial
-from typing import get_args
 
 import pykka
 
@@ -14,7 +13,7 @@ from limner.actors.stores.protocol import RegistryStore, Store, keeps_registry
 from limner.actors.studio.client import SequencerClient
 from limner.actors.studio.text_edits import check_whose, failure_of, target_of
 from limner.messages.errors import LimnerError, SettingsInvalid, UnknownPrompt
-from limner.messages.picture_requests import AgainMode, Mode, PictureRequest
+from limner.messages.picture_requests import TAG_PLACES, AgainMode, Mode, PictureRequest
 from limner.messages.pictures import Failure, Illustrated, Placement
 from limner.messages.prompts import Prompt
 from limner.messages.registry import Registry
@@ -24,7 +23,7 @@ from limner.messages.text import regenerate as requests
 from limner.messages.text.mark_editor import MarkEditor
 from limner.messages.text.registry_order import in_text_order
 from limner.messages.unicode import wellformed
-from limner.messages.validation import owner_of, priority_of
+from limner.messages.validation import mode_of, owner_of, priority_of
 
 SOURCES = ("manual", "model")
 
@@ -48,7 +47,7 @@ class PictureCalls:
         message_id: str,
         placement: str | Placement | Failure,
         *,
-        mode: Mode = "replace-image",
+        mode: Mode | AgainMode = "replace-image",
         prompt: str | Prompt | None = None,
         owner: str | None = None,
         priority: str | int = "active",
@@ -66,6 +65,7 @@ class PictureCalls:
                 id, `PROMPT:TASK`, whose mark the picture takes the place of.
             mode: where the new one goes: `replace-image`, `append-after-image` or
                 `append-after-prompt`. Several that replace one picture all stand in its place.
+                `replace` and `append`, their former names, are accepted for the first two.
             prompt: what is drawn in place of the picture's own prompt: a text, or one of its
                 `history`, as `refine` returned it. The tag in the text comes to say it once the
                 picture is there. By default what the tag says, if it was changed since.
@@ -84,8 +84,7 @@ class PictureCalls:
             UnknownMessage, StudioClosed: as `stream` does.
         """
         target = target_of(placement)
-        if mode not in get_args(Mode):
-            raise SettingsInvalid(f"mode: one of {', '.join(get_args(Mode))}, not {mode!r:.80}")
+        place = mode_of(mode)
         if isinstance(prompt, Prompt):
             check_whose(prompt, message_id)
         elif prompt is not None:
@@ -94,14 +93,14 @@ class PictureCalls:
                 raise SettingsInvalid("prompt: a prompt says what is to be drawn")
 
         def resolve(editor: MarkEditor) -> tuple[PictureRequest]:
-            return (requests.request_one(editor, target, mode, prompt),)
+            return (requests.request_one(editor, target, place, prompt),)
 
         return self._regenerate(message_id, resolve, owner, priority, on_picture)
 
     def illustrate_again(
         self,
         message_id: str,
-        mode: AgainMode = "append",
+        mode: Mode | AgainMode = "append-after-image",
         *,
         only_missing: bool = False,
         owner: str | None = None,
@@ -112,7 +111,9 @@ class PictureCalls:
 
         Args:
             message_id: whose.
-            mode: `append` puts each after those that its prompt has, `replace` in their place.
+            mode: `append-after-image` puts each after those that its prompt has, `replace-image` in
+                their place, `append-after-prompt` directly after the tag. Former names are
+                accepted, as in `regenerate`.
             only_missing: whether only prompts are meant that have no picture. One that another
                 program has stripped is put back by `reconcile`. Where a failure has left its mark,
                 the picture takes that mark's place.
@@ -124,10 +125,8 @@ class PictureCalls:
         Raises:
             MessageBusy, UnknownMessage, SettingsInvalid, StudioClosed: as `regenerate` does.
         """
-        if mode not in get_args(AgainMode):
-            known = ", ".join(get_args(AgainMode))
-            raise SettingsInvalid(f"mode: one of {known}, not {mode!r:.80}")
-        resolve = partial(requests.request_all, mode=mode, only_missing=only_missing)
+        place = TAG_PLACES[mode_of(mode)]
+        resolve = partial(requests.request_all, place=place, only_missing=only_missing)
         return self._regenerate(message_id, resolve, owner, priority, on_picture)
 
     def retry(

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from limner.messages.errors import SettingsInvalid, UnknownPicture, UnknownPrompt
-from limner.messages.picture_requests import AgainMode, Mode, PictureRequest
+from limner.messages.picture_requests import Mode, PictureRequest, TagPlace
 from limner.messages.prompts import Prompt
 from limner.messages.text.entities import canonical
 from limner.messages.text.mark_editor import MarkEditor
@@ -102,13 +102,13 @@ def _says_another(editor: MarkEditor, at: int, prompt: Prompt) -> bool:
 
 
 def request_all(
-    editor: MarkEditor, mode: AgainMode, *, only_missing: bool = False
+    editor: MarkEditor, place: TagPlace, *, only_missing: bool = False
 ) -> tuple[PictureRequest, ...]:
     """Return a request for each prompt tag of a text.
 
     Args:
         editor: the text; it stays as it is.
-        mode: whether the new pictures come beside those that are there or in place of them.
+        place: whether the new pictures come beside those that are there or in place of them.
         only_missing: whether to skip the tags that have a picture. A picture counts if it is in the
             text; if another program has stripped it, since reconciling puts it back; or if it
             stands directly after the tag, also with the mark of another message's prompt. A tag
@@ -133,7 +133,7 @@ def request_all(
     return tuple(
         PictureRequest(prompt=prompt, place="retry", target=failed[name], once=True)
         if name in failed
-        else PictureRequest(prompt=prompt, place=mode, target=name, once=only_missing)
+        else PictureRequest(prompt=prompt, place=place, target=name, once=only_missing)
         for name, prompt in missing.items()
     )
 

@@ -11,7 +11,7 @@ import pykka
 
 from limner.actors import Studio
 from limner.actors.stores import PictureFiles
-from limner.messages.picture_requests import AgainMode
+from limner.messages.picture_requests import TAG_PLACES, Mode
 from limner.messages.pictures import Illustrated
 from limner.messages.prompts import NearMiss
 from limner.messages.settings import Settings
@@ -54,7 +54,7 @@ class Wanted:
 
     messages: Sequence[int] = ()
     only_missing: bool = False
-    mode: AgainMode | None = None
+    mode: Mode | None = None
     backup: bool = True
     redraw: bool = False
     force: bool = False
@@ -152,7 +152,7 @@ def illustrate_document(document: Document, wanted: Wanted, *, quiet: bool) -> i
     tell_near_misses(near_misses, document, display)
     tell_backup(document, display)
     tell_removed(batch.results, display)
-    left = 0 if wanted.redraw or wanted.mode == "replace" else sum(map(len, lost.values()))
+    left = 0 if wanted.redraw or wanted.mode == "replace-image" else sum(map(len, lost.values()))
     tell_lost_files(left, document, display)
     incomplete = INCOMPLETE if broken or left else DONE
     if batch.results or batch.errors or batch.interrupts:
@@ -182,7 +182,8 @@ def find_jobs(
     """
     only = {str(number) for number in wanted.messages}
     notation = document.settings.notation
-    mode, only_missing = wanted.mode or "append", wanted.mode is None
+    mode: Mode = wanted.mode or "append-after-image"
+    only_missing = wanted.mode is None
     for message_id, text in document.messages(
         lambda error: broken.append(shown(str(error), 300)), only=only
     ):
@@ -202,12 +203,12 @@ def find_jobs(
             ),
         )
         editor = MarkEditor(tags)
-        requested = bool(request_all(editor, mode, only_missing=only_missing))
+        requested = bool(request_all(editor, TAG_PLACES[mode], only_missing=only_missing))
         stripped = only_missing and bool(
             reconcile(text, registry, message_id=message_id, notation=notation).placed
         )
         lost[message_id] = lost_marks(document, editor)
-        redrawn = lost[message_id] if wanted.redraw and wanted.mode != "replace" else []
+        redrawn = lost[message_id] if wanted.redraw and wanted.mode != "replace-image" else []
         if requested or stripped or redrawn:
             request = partial(
                 request_pictures, message_id, mode, only_missing, requested, stripped, redrawn
@@ -230,7 +231,7 @@ def lost_marks(document: Document, editor: MarkEditor) -> list[str]:
 
 def request_pictures(
     message_id: str,
-    mode: AgainMode,
+    mode: Mode,
     only_missing: bool,
     requested: bool,
     stripped: bool,
@@ -314,5 +315,5 @@ def tell_nothing(document: Document, wanted: Wanted, display: Display) -> None:
         there = f"{name} is a copy now" if document.chat else f"{name} is as it should be"
     why = "no message that is meant holds a prompt" if document.chat else "it holds no prompt"
     if wanted.mode is None and (not document.chat or document.illustrated()):
-        why = "every prompt that is meant has a picture; --mode append or replace makes more"
+        why = "every prompt that is meant has a picture; --mode append-after-image makes more"
     display.note(f"{there}: {why}")

@@ -22,6 +22,8 @@ KINDS = (
     *("again", "retry", "apply", "remove", "edit", "reconcile", "strip", "clear"),
 )
 
+MODES: tuple[Mode | AgainMode, ...] = (*get_args(Mode), *get_args(AgainMode))
+
 
 class Settled(NamedTuple):
     """The future of a request is done."""
@@ -87,7 +89,7 @@ class RevisingActor(PooledActor):
         listener = self.world.picture_callbacks.listener()
         match kind:
             case "regenerate" if placement is not None:
-                mode = get_args(Mode)[int(self.draw() * 3)]
+                mode = MODES[int(self.draw() * len(MODES))]
                 prompt = f"refined {whole(self.draw, 1, 9)}" if self.draw() < 0.3 else None
                 self.wait_for(
                     studio.regenerate(
@@ -95,7 +97,7 @@ class RevisingActor(PooledActor):
                     )
                 )
             case "again":
-                mode = get_args(AgainMode)[int(self.draw() * 2)]
+                mode = MODES[int(self.draw() * len(MODES))]
                 self.wait_for(studio.illustrate_again(name, mode, on_picture=listener))
             case "retry":
                 self.wait_for(studio.retry(name, on_picture=listener))

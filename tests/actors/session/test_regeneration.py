@@ -302,6 +302,38 @@ def test_a_new_prompt_is_drawn_and_stands_in_the_tag(open_written):
     assert one.painter.prompts[-1] == 'a roof, "at night"'
 
 
+@pytest.mark.parametrize(
+    ("mode", "expected"),
+    [
+        ("replace-image", "NN"),
+        ("replace", "NN"),
+        ("append-after-image", "ONON"),
+        ("append", "ONON"),
+        ("append-after-prompt", "NONO"),
+    ],
+)
+def test_a_mode_says_the_same_of_one_picture_and_of_all(open_written, mode, expected):
+    one, other = open_written(), open_written()
+    again = one.studio.illustrate_again("m", mode).get()
+    other.studio.regenerate("m", other.roof, mode=mode)
+    single = other.studio.regenerate("m", other.street, mode=mode).get()
+    for studio, result in ((one, again), (other, single)):
+        before = {placement.id for placement in studio.first.pictures}
+        names = order(studio, result)
+        assert "".join("NO"[name in before] for name in names) == expected
+
+
+@pytest.mark.parametrize("mode", ["below", "", "Replace", None, 3, ["append"], {}])
+def test_what_is_no_mode_is_refused_with_the_modes_that_there_are(open_written, mode):
+    one = open_written()
+    for call in (
+        lambda: one.studio.illustrate_again("m", mode),
+        lambda: one.studio.regenerate("m", one.roof, mode=mode),
+    ):
+        with pytest.raises(SettingsInvalid, match="append-after-image, append-after-prompt, not"):
+            call()
+
+
 def test_a_picture_that_was_replaced_does_not_come_back_though_it_was_stripped(open_written):
     one = open_written(reconcile_after=5)
     future = one.studio.regenerate("m", one.roof)

@@ -91,15 +91,27 @@ def test_what_was_stripped_is_put_back_and_not_drawn_again(capsys):
     assert capsys.readouterr().err.endswith("written chat.jsonl, 2 pictures in pictures\n")
 
 
-@pytest.mark.parametrize(("mode", "there"), [("append", [4, 1]), ("replace", [2, 1])])
+@pytest.mark.parametrize(
+    ("mode", "there"),
+    [
+        ("append-after-image", [4, 1]),
+        ("append-after-prompt", [4, 1]),
+        ("append", [4, 1]),
+        ("replace-image", [2, 1]),
+        ("replace", [2, 1]),
+    ],
+)
 def test_a_mode_says_what_happens_at_prompts_that_have_pictures(mode, there):
+    replaces = mode in {"replace", "replace-image"}
     file = chat()
     assert run(["illustrate", "-q", "chat.jsonl"]) == 0
     before = set(PICTURE.findall(said(file, 2)))
     assert run(["illustrate", "-q", "chat.jsonl", "--mode", mode, "--message", "2"]) == 0
     assert pictures(file, 2, 5) == there
-    assert before <= set(PICTURE.findall(said(file, 2))) or mode == "replace"
-    assert len(before & set(PICTURE.findall(said(file, 2)))) == (2 if mode == "append" else 0)
+    assert before <= set(PICTURE.findall(said(file, 2))) or replaces
+    after = PICTURE.findall(said(file, 2))
+    assert len(before & set(after)) == (0 if replaces else 2)
+    assert replaces or (after[1] in before) == (mode == "append-after-prompt")
 
 
 def test_some_messages_may_be_meant_alone():

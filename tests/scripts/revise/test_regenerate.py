@@ -45,7 +45,9 @@ def test_several_pictures_are_made_and_written_together(monkeypatch):
     assert PICTURE.sub("", file.read_text()) == THREE
 
 
-@pytest.mark.parametrize(("mode", "at"), [("append-after-image", 1), ("append-after-prompt", 0)])
+@pytest.mark.parametrize(
+    ("mode", "at"), [("append-after-image", 1), ("append", 1), ("append-after-prompt", 0)]
+)
 def test_a_new_picture_may_come_beside_the_old_one(mode, at):
     file = story(text=f"a {tag('a door')} b")
     [old] = placements(file)
@@ -164,7 +166,7 @@ def test_wrong_use_gives_status_2_one_line_and_changes_nothing(capsys, folder):
         (["1", "2", "--prompt", "x"], "--prompt goes with pictures of one prompt"),
         (["1", "--prompt", " "], "prompt: a prompt says what is to be drawn"),
         (["1", "--prompt", "x" * 3_000], "3,000 characters"),
-        (["1", "--mode", "append"], "'--mode'"),
+        (["1", "--mode", "below"], "'--mode': one of replace-image, "),
         (["--failed"], "holds no mark of a picture that failed"),
         (["--failed", "--prompt", "x"], "--prompt goes with pictures of one prompt"),
         (["1", "--generator", "x"], "generator: there is no 'x'"),
