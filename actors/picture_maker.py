@@ -64,7 +64,6 @@ class PictureMaker:
     Args:
         generator: what makes pictures.
         store: where they are kept.
-        settings: the bounds of a picture.
         clock: against which a slot expires.
         lane: the lane in which the calls of the generator stand.
         pool: the threads that they run on; `None` if neither they nor the store ever block.
@@ -77,7 +76,6 @@ class PictureMaker:
         self,
         generator: Generator,
         store: Store,
-        settings: Settings,
         clock: Clock,
         *,
         lane: str,
@@ -85,7 +83,6 @@ class PictureMaker:
     ) -> None:
         self.generator = generator
         self.store = store
-        self.settings = settings
         self.clock = clock
         self.lane = lane
         self.pool = pool
@@ -126,17 +123,10 @@ class PictureMaker:
                 told["path"] = str(path)
         return told
 
-    def in_style(self, task: Task) -> Task:
-        """Return a task as the generator gets it: with the tags that all pictures have."""
-        tags = self.settings.common_tags
-        if not tags:
-            return task
-        return task.but(prompt=styled(task.prompt, tags, self.settings.common_tags_position))
-
-    def generate(self, task: Task, call: Call) -> object:
+    def generate(self, task: Task, settings: Settings, call: Call) -> object:
         """Call the generator; log the traceback of what it raises, once a kind."""
         try:
-            return self.generator.generate(self.in_style(task), call)
+            return self.generator.generate(in_style(task, settings), call)
         except Exception as error:
             if call.is_set() and isinstance(error, GenerationFailed):
                 raise  # it was asked to stop
@@ -146,10 +136,15 @@ class PictureMaker:
                 raise wrong from error
             raise
 
-    def make(self, task: Task, call: Call) -> Picture | Unkept:
+    def make(self, task: Task, settings: Settings, call: Call) -> Picture | Unkept:
         """Make the picture of a task, and keep it.
 
         From when it is made, `call.reached` is the `Made` picture.
+
+        Args:
+            task: whose picture.
+            settings: of its session: the style, and the bounds of a picture.
+            call: the call that this is.
 
         Returns:
             The picture with its URL; what was made, if the store has not kept it.
@@ -157,15 +152,15 @@ class PictureMaker:
         Raises:
             GenerationFailed: if what the generator returned is no picture within bounds.
         """
-        given: object = self.generate(task, call)
+        given: object = self.generate(task, settings, call)
         if not isinstance(given, PictureBytes):
             raise GenerationFailed(
                 f"the generator gave {type(given).__name__}, not PictureBytes", retryable=False
             )
         picture = check_picture(
             given.data,
-            max_bytes=self.settings.max_picture_bytes,
-            max_pixels=self.settings.max_picture_pixels,
+            max_bytes=settings.max_picture_bytes,
+            max_pixels=settings.max_picture_pixels,
         )
         made = call.reached = Made(picture, given.data, self.clock.now)
         return self.keep(task, made)
@@ -186,3 +181,11 @@ class PictureMaker:
             return Unkept(made, TypeError(gave))
         self.kept_at = self.clock.now
         return kept
+
+
+def in_style(task: Task, settings: Settings) -> Task:
+    """Return a task as the generator gets it: with the tags that all pictures have."""
+    tags = settings.common_tags
+    if not tags:
+        return task
+    return task.but(prompt=styled(task.prompt, tags, settings.common_tags_position))

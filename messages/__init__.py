@@ -4,6 +4,7 @@ from limner.messages.errors import LimnerError
 from limner.messages.generator_settings import GeneratorSettings
 from limner.messages.limiter.control import LaneReport, TaskPlace, WaitingRequest
 from limner.messages.limiter.settings import LaneSettings
+from limner.messages.live_settings import LiveSettings
 from limner.messages.picture_requests import AgainMode, Mode
 from limner.messages.pictures import (
     Failure,
@@ -47,6 +48,7 @@ __all__ = [
     "LaneStatus",
     "LimnerError",
     "Link",
+    "LiveSettings",
     "Markup",
     "Mode",
     "NearMiss",

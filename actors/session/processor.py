@@ -312,7 +312,7 @@ class ProcessorActor(KeepingActor):
         work.attempt = work.attempt.call()
         work.call = self.call(
             self.maker.pool,
-            partial(self.maker.make, task),
+            partial(self.maker.make, task, self.settings),
             begun=partial(self.maker.begin, task, grant, self.log_event),
             tag=task.id,
             late=self.log_late,

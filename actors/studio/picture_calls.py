@@ -11,6 +11,7 @@ from limner.actors.session.outcomes import OnPicture, Outcomes, check_on_picture
 from limner.actors.session.stream import plain
 from limner.actors.stores.protocol import RegistryStore, Store, keeps_registry
 from limner.actors.studio.client import SequencerClient
+from limner.actors.studio.current_settings import CurrentSettings
 from limner.actors.studio.text_edits import check_whose, failure_of, target_of
 from limner.messages.errors import LimnerError, SettingsInvalid, UnknownPrompt
 from limner.messages.picture_requests import TAG_PLACES, AgainMode, Mode, PictureRequest
@@ -18,7 +19,6 @@ from limner.messages.pictures import Failure, Illustrated, Placement
 from limner.messages.prompts import Prompt
 from limner.messages.registry import Registry
 from limner.messages.session.lifecycle import ApplyNow, Regenerate, Resolver
-from limner.messages.settings import Settings
 from limner.messages.text import regenerate as requests
 from limner.messages.text.mark_editor import MarkEditor
 from limner.messages.text.registry_order import in_text_order
@@ -33,11 +33,11 @@ class PictureCalls:
 
     Args:
         client: tells the sequencer.
-        settings: of the studio.
+        settings: of the studio, as they are in force.
         store: what keeps the registry.
     """
 
-    def __init__(self, client: SequencerClient, settings: Settings, store: Store) -> None:
+    def __init__(self, client: SequencerClient, settings: CurrentSettings, store: Store) -> None:
         self._client = client
         self._settings = settings
         self._store = store
@@ -204,10 +204,9 @@ class PictureCalls:
             SettingsInvalid: if an argument is out of its bounds, or the store keeps no registry.
         """
         text = wellformed(plain(text)).strip()
-        if not 0 < len(text) <= self._settings.max_tag:
-            raise SettingsInvalid(
-                f"text: a prompt has 1 to {self._settings.max_tag:,} characters, not {len(text):,}"
-            )
+        most = self._settings.now.max_tag
+        if not 0 < len(text) <= most:
+            raise SettingsInvalid(f"text: a prompt has 1 to {most:,} characters, not {len(text):,}")
         if feedback is not None and len(feedback := wellformed(plain(feedback))) > 10_000:
             raise SettingsInvalid(f"feedback: at most 10,000 characters, not {len(feedback):,}")
         if source not in SOURCES:
@@ -254,7 +253,7 @@ class PictureCalls:
                 loaded = store.load(message_id)
         if loaded is None:
             return registry
-        notation = self._settings.notation.but(clock=self._client.system.cpu_clock)
+        notation = self._settings.now.notation.but(clock=self._client.system.cpu_clock)
         return in_text_order(registry, loaded[0], message_id=message_id, notation=notation)
 
     def _regenerate(
@@ -276,6 +275,7 @@ class PictureCalls:
             message_id=message_id,
             owner=owner_of(owner),
             priority=priority_of(priority),
+            settings=self._settings.now,
             resolve=resolve,
             future=future,
             outcomes=outcomes,

@@ -17,11 +17,11 @@ from limner.actors.stores.protocol import (
     keeps_registry,
 )
 from limner.actors.studio.client import SequencerClient
+from limner.actors.studio.current_settings import CurrentSettings
 from limner.actors.system import PooledFuture
 from limner.messages.errors import MessageBusy, SettingsInvalid, UnknownPicture
 from limner.messages.pictures import Placement
 from limner.messages.session.control import ReportSessions, SessionRecord
-from limner.messages.settings import Settings
 from limner.messages.status import Forgotten
 from limner.messages.text.placed_pictures import PlacedPicture, placed_pictures
 from limner.messages.validation import owner_of
@@ -42,11 +42,11 @@ class RecordCalls:
 
     Args:
         client: tells the sequencer.
-        settings: of the studio.
+        settings: of the studio, as they are in force.
         store: what keeps texts and registries.
     """
 
-    def __init__(self, client: SequencerClient, settings: Settings, store: Store) -> None:
+    def __init__(self, client: SequencerClient, settings: CurrentSettings, store: Store) -> None:
         self._client = client
         self._settings = settings
         self._store = store
@@ -151,7 +151,7 @@ class RecordCalls:
         if loaded is None:
             return ()
         registry = store.registry(message_id)
-        return placed_pictures(message_id, loaded[0], registry, self._settings.notation)
+        return placed_pictures(message_id, loaded[0], registry, self._settings.now.notation)
 
     def _standing(
         self, store: RegistryStore, message_id: str, placement: Placement

@@ -8,11 +8,11 @@ from limner.actors.session.joined_stream import JoinedStream
 from limner.actors.session.outcomes import OnPicture, check_on_picture
 from limner.actors.session.stream import Stream, plain
 from limner.actors.studio.client import SequencerClient
+from limner.actors.studio.current_settings import CurrentSettings
 from limner.messages.errors import MessageBusy
 from limner.messages.pictures import Illustrated
 from limner.messages.session.control import SetPriority
 from limner.messages.session.lifecycle import OpenStream
-from limner.messages.settings import Settings
 from limner.messages.validation import owner_of, priority_of
 
 
@@ -21,10 +21,10 @@ class StreamCalls:
 
     Args:
         client: tells the sequencer.
-        settings: of the studio.
+        settings: of the studio, as they are in force.
     """
 
-    def __init__(self, client: SequencerClient, settings: Settings) -> None:
+    def __init__(self, client: SequencerClient, settings: CurrentSettings) -> None:
         self._client = client
         self._settings = settings
 
@@ -123,16 +123,18 @@ class StreamCalls:
         client = self._client
         session_id = client.system.new_id()
         owner = owner_of(owner)
+        settings = self._settings.now
         return OpenStream(
             session_id=session_id,
             message_id=client.message_id(message_id),
             owner=owner,
             priority=priority_of(priority),
+            settings=settings,
             stream=Stream(
                 session_id,
                 message_id,
                 sequencer=client.sequencer,
-                max_text=self._settings.max_text,
+                max_text=settings.max_text,
                 system=client.system,
                 owner=owner,
             ),

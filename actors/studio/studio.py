@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 from functools import wraps
-from typing import Any, Concatenate, ParamSpec, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Self, TypeVar
 
 import pykka
 
@@ -22,6 +22,7 @@ from limner.actors.stores.protocol import Store, id_check
 from limner.actors.studio import close_at_exit
 from limner.actors.studio.client import SequencerClient
 from limner.actors.studio.control_calls import ControlCalls
+from limner.actors.studio.current_settings import CurrentSettings
 from limner.actors.studio.picture_calls import PictureCalls
 from limner.actors.studio.progress_calls import ProgressCalls
 from limner.actors.studio.record_calls import RecordCalls
@@ -94,7 +95,7 @@ class Studio:
     `close`. Only `close` and the `get` of a future wait for pictures.
 
     Attributes:
-        settings: all that it was told.
+        settings: those in force; `update_settings` changes what may change while it is open.
         limiter: of all its generation, and of hosts' own calls.
     """
 
@@ -138,6 +139,8 @@ class Studio:
 
     subscribe = delegate_to("_subscriptions", Subscriptions.subscribe)
 
+    update_settings = delegate_to("_settings", CurrentSettings.update_settings)
+
     @classmethod
     def open(
         cls,
@@ -169,7 +172,7 @@ class Studio:
         generator: str | GeneratorLike | None,
         system: System | None,
     ) -> None:
-        self.settings = settings
+        self._opened_with = settings
         made = open_generator(
             settings.generator if generator is None else generator, settings.generators
         )
@@ -210,7 +213,7 @@ class Studio:
         Raises:
             StudioClosed: if one of them fails at once.
         """
-        settings = self.settings
+        settings = self._opened_with
         name = f"-{self._system.new_id()[:8]}"  # others may be on the system
         if self._own_system:
             self._system.on_dead_letter = self._dead_letter
@@ -224,7 +227,6 @@ class Studio:
             maker=PictureMaker(
                 made,
                 self._store,
-                settings,
                 self._system.clock,
                 lane=lane,
                 pool=pools[group_of(lane)] if store_pool or getattr(made, "blocks", True) else None,
@@ -247,13 +249,14 @@ class Studio:
         )
         if self._ended.done:  # the root has failed before there was anybody to tell
             client.fail_all(self._cause)
-        self._streams = StreamCalls(client, settings)
+        self._settings = current = CurrentSettings(settings, client)
+        self._streams = StreamCalls(client, current)
         self._progress = ProgressCalls(client, self._store)
-        self._pictures = PictureCalls(client, settings, self._store)
-        self._texts = TextEdits(client, settings)
+        self._pictures = PictureCalls(client, current, self._store)
+        self._texts = TextEdits(client, current)
         self._subscriptions = Subscriptions(client, self._log)
         self._control = ControlCalls(client)
-        self._records = RecordCalls(client, settings, self._store)
+        self._records = RecordCalls(client, current, self._store)
         self.limiter = Limiter(
             limiter, self._system, settings.all_lanes, settings.lane_groups, pools, caller
         )
@@ -264,9 +267,9 @@ class Studio:
         Args:
             name: what sets them apart from those of other studios on one system.
         """
-        lanes, workers = self.settings.all_lanes, self._system.workers
+        lanes, workers = self._opened_with.all_lanes, self._system.workers
         unbounded = LaneSettings(max_concurrent=None)
-        pools = {lane: f"{lane}{name}" for lane in (*lanes, *self.settings.lane_groups)}
+        pools = {lane: f"{lane}{name}" for lane in (*lanes, *self._opened_with.lane_groups)}
         for lane, pool in pools.items():
             workers.open_pool(pool, threads_of(lanes.get(lane, unbounded)))
         # a text is written even where the program ends and no thread can be started any more
@@ -274,6 +277,20 @@ class Studio:
         workers.open_pool(f"change:{name}", CHANGE_THREADS, on_caller=True)
         self._own_pools = (*pools.values(), f"store:{name}", f"change:{name}")
         return pools
+
+    @property
+    def settings(self) -> Settings:
+        """The settings in force, as one value."""
+        return self._settings.now
+
+    if not TYPE_CHECKING:  # where it is an error already
+
+        @settings.setter
+        def settings(self, _: object) -> None:
+            raise AttributeError(
+                "the settings of an open studio are changed by "
+                "studio.update_settings(common_tags=…), not by assignment"
+            )
 
     def status(self) -> StudioStatus:
         """Return what the studio is doing now.
@@ -369,12 +386,12 @@ class Studio:
             recorded: PooledFuture[None] = self._system.future(about="the end of the event log")
             self._system.watch(self._log.recorder, lambda _: recorded.set(None))
             with suppress(pykka.Timeout):  # a disk may hang
-                recorded.get(timeout=self.settings.grace)
+                recorded.get(timeout=self._opened_with.grace)
         if self._client is not None:
             self._subscriptions.close()
             self._client.finish_callbacks()
         if self._own_system:
-            self._system.close(self.settings.grace)
+            self._system.close(self._opened_with.grace)
         close_at_exit.discard(self)
         self._close_store()
 

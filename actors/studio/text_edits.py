@@ -10,6 +10,7 @@ import pykka
 
 from limner.actors.session.stream import plain
 from limner.actors.studio.client import SequencerClient
+from limner.actors.studio.current_settings import CurrentSettings
 from limner.messages.errors import (
     SettingsInvalid,
     TextTooLong,
@@ -24,6 +25,7 @@ from limner.messages.status import Pending
 from limner.messages.text import revise as revision
 from limner.messages.text.compose import Composed
 from limner.messages.text.marks import marked, names_failure
+from limner.messages.text.notation import Notation
 from limner.messages.text.prompt_tags import PromptTags
 from limner.messages.text.reconcile import reconcile
 from limner.messages.text.tag_tracking import track_tags
@@ -49,13 +51,17 @@ class TextEdits:
 
     Args:
         client: tells the sequencer.
-        settings: of the studio.
+        settings: of the studio, as they are in force.
     """
 
-    def __init__(self, client: SequencerClient, settings: Settings) -> None:
+    def __init__(self, client: SequencerClient, settings: CurrentSettings) -> None:
         self._client = client
         self._settings = settings
-        self._notation = settings.notation.but(clock=client.system.cpu_clock)
+
+    def _notation(self, settings: Settings | None = None) -> Notation:
+        """Return how prompts and pictures stand in a text, by settings or those in force."""
+        found = (settings or self._settings.now).notation
+        return found.but(clock=self._client.system.cpu_clock)
 
     def remove(
         self, message_id: str, placement: str | Placement | Failure
@@ -76,9 +82,10 @@ class TextEdits:
         """
         target = target_of(placement)
         kind = "mark of the failure" if names_failure(target) else "picture"
+        notation = self._notation()
 
         def change(text: str | None, registry: Registry) -> Composed:
-            left = revision.remove(text or "", target, notation=self._notation)
+            left = revision.remove(text or "", target, notation=notation)
             if left is None and any(
                 link.state == "placed" and link.placement.id == target for link in registry.links
             ):
@@ -108,7 +115,8 @@ class TextEdits:
             UnknownMessage, StudioClosed: as `stream` does; all else comes through the future:
                 what `change` raises, `TextTooLong`, `UnknownMessage` if the store has no text.
         """
-        most = self._settings.max_text
+        settings = self._settings.now
+        most, notation = settings.max_text, self._notation(settings)
 
         def made(text: str | None, registry: Registry) -> Composed:
             before = text or ""
@@ -131,7 +139,7 @@ class TextEdits:
                     after,
                     registry,
                     message_id=message_id,
-                    notation=self._notation,
+                    notation=notation,
                 ),
             )
 
@@ -150,7 +158,7 @@ class TextEdits:
                 tag cannot say it.
         """
         check_whose(prompt, message_id)
-        notation = self._notation
+        notation = self._notation()
 
         def change(text: str | None, registry: Registry) -> Composed:
             tags = PromptTags(text or "", registry, message_id=message_id, notation=notation)
@@ -175,7 +183,7 @@ class TextEdits:
         Raises:
             UnknownMessage, StudioClosed: as `stream` does.
         """
-        change = partial(reconcile, message_id=message_id, notation=self._notation)
+        change = partial(reconcile, message_id=message_id, notation=self._notation())
         return self._edit(message_id, "reconcile", change)
 
     def hold(self, message_id: str) -> pykka.Future[None]:

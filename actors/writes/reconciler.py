@@ -18,13 +18,13 @@ class Reconciler:
     never be reconciled; the time since that write counts for the next timer.
 
     Args:
-        settings: how long after a write.
+        settings: how long after a write; may be replaced.
         system: whose clock.
         reply_to: is told `ReconcileDue`.
     """
 
     def __init__(self, settings: Settings, system: System, reply_to: PooledRef[Any]) -> None:
-        self._settings = settings
+        self.settings = settings
         self._system = system
         self._reply_to = reply_to
         self._timers: dict[str, Timer] = {}
@@ -32,7 +32,7 @@ class Reconciler:
 
     def text_written(self, message_id: str) -> None:
         """Start the timer of a message whose text was written."""
-        after = self._settings.reconcile_after
+        after = self.settings.reconcile_after
         if after is None:
             return
         if message_id in self._timers:
@@ -42,7 +42,7 @@ class Reconciler:
 
     def due(self, message_id: str) -> EditText | None:
         """Return the reconciling that is due; `None` if it is not wanted any more."""
-        after = self._settings.reconcile_after
+        after = self.settings.reconcile_after
         if after is None or self._timers.pop(message_id, None) is None:
             return None
         since = self._written_again.pop(message_id, None)
@@ -53,7 +53,7 @@ class Reconciler:
 
     def edit(self, message_id: str) -> EditText:
         """Return a reconciling that nobody waits for."""
-        notation = self._settings.notation.but(clock=self._system.cpu_clock)
+        notation = self.settings.notation.but(clock=self._system.cpu_clock)
         change = partial(reconcile, message_id=message_id, notation=notation)
         return EditText(
             edit_id=self._system.new_id(),

@@ -1,10 +1,11 @@
 """The sequencer: the one owner of each message's order.
 
 Hears `OpenStream`, `Regenerate`, `ApplyNow`, `EditText`, `HoldWrites`, `ReleaseWrites`,
-`ClearWrites`, `ReportPending`, `CancelSession`, `ReportProgress` and `ReportStatus` from hosts, and
-all of `messages/session/control.py` that is for it; `TasksEnded` and `PictureLate` from processors,
-`RequestTurn` from writers, `AwaitEdits` and `SessionEnded` from sessions, `EditEnded` from edits,
-`ReconcileDue` from its timers, `ActorEnded` of all that it started; `CloseStudio`,
+`ClearWrites`, `ReportPending`, `CancelSession`, `ReportProgress`, `ReportStatus` and
+`UpdateSettings` from hosts, and all of `messages/session/control.py` that is for it; `TasksEnded`
+and `PictureLate` from processors, `RequestTurn` from writers, `AwaitEdits` and `SessionEnded` from
+sessions, `EditEnded` from edits, `ReconcileDue` from its timers, `ActorEnded` of all that it
+started; `CloseStudio`,
 `InterruptSessions` and `FailSessions` from the root. Starts a session or an edit when its
 `MessageQueue` says that it may begin; tells writers `TurnGiven`, regeneration sessions what they
 gather, the limiter `SessionGone`, the root `SessionsOver`, or `SessionsLeft` if it fails.
@@ -15,6 +16,7 @@ written. Sessions and edits fail alone; if it fails itself, all of them fail, an
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, get_args
 
 from limner.actors.base import LimnerActor
@@ -41,6 +43,7 @@ from limner.messages.errors import (
 )
 from limner.messages.events.owners import SessionOwner
 from limner.messages.limiter.protocol import SessionGone
+from limner.messages.live_settings import changed_settings, plain_values
 from limner.messages.pictures import Illustrated
 from limner.messages.session.control import (
     AwaitSession,
@@ -63,6 +66,7 @@ from limner.messages.session.lifecycle import (
     WithdrawSession,
 )
 from limner.messages.session.processing import StudioCloses
+from limner.messages.settings import Settings
 from limner.messages.status import Forgotten, Pending, Progress
 from limner.messages.studio.protocol import (
     CloseStudio,
@@ -72,6 +76,7 @@ from limner.messages.studio.protocol import (
     ReportStatus,
     SessionsLeft,
     SessionsOver,
+    UpdateSettings,
 )
 from limner.messages.writes.message_queue import MessageQueue
 from limner.messages.writes.protocol import (
@@ -184,6 +189,8 @@ class SequencerActor(LimnerActor):
                 self.interrupt()
             case FailSessions():
                 self.fail(message.cause)
+            case UpdateSettings():
+                self.update_settings(message.settings)
             case ReportStatus():
                 waiting = sum(queue.sessions_waiting for queue in self.queues.values())
                 return len(self.sessions), waiting
@@ -360,7 +367,10 @@ class SequencerActor(LimnerActor):
         )
         actor: type[SessionActor | RegenerationActor]
         actor = RegenerationActor if regenerates else SessionActor
-        ref = actor.start(self.context, opening, sequencer=self.actor_ref, limiter=self.limiter)
+        context = self.context
+        if opening.settings is not None:
+            context = replace(context, settings=opening.settings)
+        ref = actor.start(context, opening, sequencer=self.actor_ref, limiter=self.limiter)
         session = LiveSession(opening, ref, {ref})
         self.sessions[opening.message_id] = self.session_of[ref] = session
         if self.closing:
@@ -534,6 +544,14 @@ class SequencerActor(LimnerActor):
             waiting=queue.kinds,
             gathering=len(queue.gathering(is_pending)),
         )
+
+    def update_settings(self, settings: Settings) -> None:
+        """Begin edits and reconcilings with other settings from now on."""
+        changed = changed_settings(self.context.settings, settings)
+        self.context = replace(self.context, settings=settings)
+        self.reconciler.settings = settings
+        values = plain_values(settings, changed)
+        self.log_event("settings_updated", changed=changed, values=values)
 
     # The end
 

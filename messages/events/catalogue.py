@@ -100,6 +100,19 @@ STUDIO = Conversation(
             (Field("cause", str | None, "The failure that closed it; null if the host did."),),
         ),
         EventType(
+            "settings_updated",
+            "Settings have other values, for what is asked for from now on.",
+            ("studio",),
+            (
+                Field("changed", list[str], "Names of the settings that changed."),
+                Field(
+                    "values",
+                    dict[str, float | bool | str | None],
+                    "The new values of those that are numbers or one of a few words.",
+                ),
+            ),
+        ),
+        EventType(
             "call_refused",
             "A host's call was refused at once, and nothing has come of it.",
             ("studio",),

@@ -8,6 +8,7 @@ from pydantic import Field, SkipValidation
 from limner.messages.base import Message
 from limner.messages.picture_requests import PictureRequest
 from limner.messages.pictures import Illustrated
+from limner.messages.settings import Settings
 from limner.messages.text.mark_editor import MarkEditor
 
 
@@ -18,6 +19,8 @@ class Opening(Message):
     message_id: str
     owner: str | None
     priority: int = Field(ge=0, le=9)
+    settings: SkipValidation[Settings | None] = Field(default=None, repr=False)
+    """Those in force as it was asked for, which it keeps; `None`: as it begins."""
 
 
 class OpenStream(Opening):

@@ -1,11 +1,23 @@
 """The studio as a whole: edge → root, limiter."""
 
+from pydantic import SkipValidation
+
 from limner.messages.base import Message
 from limner.messages.session.lifecycle import OpenStream, Regenerate, SessionEnded
+from limner.messages.settings import Settings
 
 
 class CloseStudio(Message):
     """studio → root: take nothing new, wait for all sessions, then end."""
+
+
+class UpdateSettings(Message):
+    """studio → sequencer: these settings are in force from now on.
+
+    What was asked for before keeps those that it began with.
+    """
+
+    settings: SkipValidation[Settings]
 
 
 class ReportOwners(Message):
