@@ -19,6 +19,7 @@ from typing import Any
 from limner.messages.unicode import shown
 from limner.scripts.display import tell
 from limner.scripts.inspect.reading import LogReader, LogUnusable
+from limner.scripts.inspect.words import OPEN, many, worded
 
 FAILED = 1
 MISUSED = 2
@@ -120,13 +121,12 @@ def audit(log: Path) -> int:
         print(violation)
     if verdict.number > len(verdict.violations):
         print(f"and {verdict.number - len(verdict.violations):,} more")
-    runs = f"{verdict.events:,} events of {verdict.runs:,} run{'' if verdict.runs == 1 else 's'}"
+    runs = f"{many(verdict.events, 'event')} of {many(verdict.runs, 'run')}"
     if verdict.passed:
         print(f"passed: I1 to I8, I13 and I14 hold for {runs}")
     else:
         rules = ", ".join(sorted({violation.rule for violation in verdict.violations}))
-        number = f"{verdict.number:,} violation{'' if verdict.number == 1 else 's'}"
-        print(f"failed: {number} of {rules} in {runs}")
+        print(f"failed: {many(verdict.number, 'violation')} of {rules} in {runs}")
     still = {
         "sessions": verdict.open_sessions,
         "tasks": verdict.open_tasks,
@@ -134,13 +134,12 @@ def audit(log: Path) -> int:
         "requests": verdict.open_requests,
     }
     if any(still.values()):
-        print(
-            "open at the end: " + ", ".join(f"{number:,} {name}" for name, number in still.items())
-        )
+        print(f"open at the end: {worded(still, OPEN)}")
     if verdict.lost:
+        were = "was" if verdict.lost == 1 else "were"
         print(
-            f"the log says that {verdict.lost:,} events were lost;"
-            f" {verdict.unchecked:,} grants could not be checked for I3 and I4"
+            f"the log says that {many(verdict.lost, 'event')} {were} lost;"
+            f" {many(verdict.unchecked, 'grant')} could not be checked for I3 and I4"
         )
     passed_over(reader)
     return 0 if verdict.passed else FAILED
@@ -214,7 +213,7 @@ def passed_over(reader: LogReader) -> None:
     """Print how much of the log was no event."""
     what = []
     if reader.foreign:
-        what.append(f"{reader.foreign:,} foreign line{'' if reader.foreign == 1 else 's'}")
+        what.append(many(reader.foreign, "foreign line"))
     if reader.cut:
         what.append("the last line, which was cut")
     if what:

@@ -18,7 +18,8 @@ from limner.messages.events.record import MAX_LINE, Record, opens_run, parse
 from limner.messages.unicode import shown
 from limner.scripts.inspect.measures import text
 from limner.scripts.inspect.reading import BLOCK
-from limner.scripts.inspect.summary import Summary, listed
+from limner.scripts.inspect.summary import Summary
+from limner.scripts.inspect.words import listed, many
 
 LATEST = 10
 """Events that are shown, the last of them."""
@@ -163,7 +164,8 @@ class Watch:
             if lane.there
         )
         return (
-            f"{now.get('sessions', 0):,} messages live · {now.get('tasks', 0):,} pictures under way"
+            f"{many(now.get('sessions', 0), 'message')} live · "
+            f"{many(now.get('tasks', 0), 'picture')} under way"
             f" · slots out: {lanes or 'none'} · {now.get('requests', 0):,} waiting"
         )
 

@@ -43,6 +43,8 @@ class Times:
     def percentile(self, share: float) -> float:
         """Return the seconds that `share`, 0 to 1, of them took at most; 0 if there are none."""
         rank = max(1, math.ceil(share * self.number))
+        if rank >= self.number:
+            return self.max / 1_000_000
         for bucket in sorted(self._buckets):
             rank -= self._buckets[bucket]
             if rank <= 0:
@@ -65,7 +67,8 @@ class Slowest:
         self._number = 0
 
     def add(self, duration: int, *names: str) -> None:
-        """Add a duration, with the names that it is shown by."""
+        """Add a duration, with the names that it is shown by; one below 0 counts as 0."""
+        duration = max(0, duration)
         if len(self._heap) < NAMED or duration > self._heap[0][0]:
             self._number += 1
             one = (duration, -self._number, "  ".join(shown(name, 48) for name in names))
@@ -83,6 +86,7 @@ class LaneUse:
         self.out = 0
         self.peak = 0
         self.limit: int | None = None
+        self._least, self._most = math.inf, -math.inf
         self.there = True
         self.halts = Halts()
         self._now = now
@@ -112,6 +116,21 @@ class LaneUse:
         self.pass_to(now)
         self._halted += self.halts.spent(now)
         self.there, self.halts = False, Halts()
+
+    def set_limit(self, limit: int | None) -> None:
+        """Set how much may be out from now on; `None` for any."""
+        self.limit = limit
+        bound = math.inf if limit is None else limit
+        self._least, self._most = min(self._least, bound), max(self._most, bound)
+
+    @property
+    def limits(self) -> str:
+        """The limit in words, or the lowest and the highest, if it has changed."""
+        if self._least == self._most:
+            return _bound(self._least)
+        if self._least < self._most:
+            return f"{_bound(self._least)} to {_bound(self._most)}"
+        return "none" if self.limit is None else _bound(self.limit)
 
     def change(self, weight: int) -> None:
         """Add a granted weight, or subtract a released one, which is negative."""
@@ -172,11 +191,15 @@ def count(counter: Counter[str], name: str, kinds: int = KINDS, *, number: int =
 
 def span(micros: float) -> str:
     """Return a duration in words, from microseconds."""
+    if micros < 999_500:  # which has three digits in either unit
+        return f"{micros / 1_000:.3g} ms"
     seconds = micros / 1_000_000
-    if seconds < 1:
-        return f"{seconds * 1_000:.3g} ms"
-    if seconds < 60:
+    if seconds < 59.995:
         return f"{seconds:.2f} s"
     minutes, seconds = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {seconds:02} s"
+
+
+def _bound(limit: float) -> str:
+    return "none" if limit == math.inf else f"{limit:,.0f}"

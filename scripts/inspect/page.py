@@ -21,7 +21,8 @@ import orjson
 from limner.messages.events.span_types import OPEN, Halt, Level, Picture, Session, Span, bounded
 from limner.messages.events.spans import Spans
 from limner.scripts.inspect.reading import LogReader
-from limner.scripts.inspect.trace import many, replacing
+from limner.scripts.inspect.trace import replacing
+from limner.scripts.inspect.words import many
 
 LATEST = 1_500
 """Sessions shown one by one because they ended last."""
@@ -45,6 +46,8 @@ BOUNDS = [step * 10**power for power in range(3, 11) for step in (1, 2, 5)]
 """The bounds of the histograms, in microseconds: from a millisecond to half a day."""
 FINENESS = 1.01
 """The ratio of neighbouring durations that quantiles tell apart."""
+BRIEF = 1_000
+"""Microseconds that a request waits at least to be shown as waiting."""
 MARK = "{{data}}"
 
 
@@ -109,10 +112,17 @@ class Use:
         self._steps: list[Step] = []
         self._last = Level(0, "", 0, 0, 0, 0)
         self._shortest = 0
+        self._briefly = (-BRIEF, 0)
 
     def change(self, level: Level) -> None:
         """Add a level; the one before it lasted until then."""
         self._until(level.t)
+        # between levels that are brief, the fewest that waited did so for longer
+        since, fewest = self._briefly
+        if level.t - since < BRIEF:
+            self._briefly = since, min(fewest, level.waiting)
+        else:
+            self._briefly = level.t, min(self._last.waiting, level.waiting)
         self._last = level
         self.peak = max(self.peak, level.out)
 
@@ -123,7 +133,8 @@ class Use:
         self.offered += (level.out if level.limit is None else level.limit) * lasted
         if not lasted and not self._steps:
             return
-        step = (level.t, level.out * lasted, level.out, level.waiting, level.limit)
+        waiting = level.waiting if lasted >= BRIEF else self._briefly[1]
+        step = (level.t, level.out * lasted, level.out, waiting, level.limit)
         if self._steps and level.t - self._steps[-1][0] <= self._shortest:
             self._steps[-1] = merged(self._steps[-1], step)
         else:

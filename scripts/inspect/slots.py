@@ -7,8 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 from limner.messages.events.record import Record, stands_for
-from limner.messages.unicode import shown
 from limner.scripts.inspect.measures import KINDS, OTHERS, LaneUse, Times, count, text
+from limner.scripts.inspect.words import refusal
 
 
 class Slots:
@@ -64,7 +64,7 @@ class Slots:
         if lane is self.lanes.get(OTHERS):
             return  # there are several of them
         lane.there = True
-        lane.limit = limit if type(limit) is int and limit >= 0 else None
+        lane.set_limit(limit if type(limit) is int and limit >= 0 else None)
         lane.halts.take(event, now)
 
     def _lane_dropped(self, event: Record, now: int) -> None:
@@ -96,7 +96,7 @@ class Slots:
     def _request_dropped(self, event: Record, now: int) -> None:
         self._request_ended(event, now)
         if stands_for(event) is None:
-            count(self.drops, shown(text(event, "reason"), 60) or "no reason given")
+            count(self.drops, refusal(text(event, "reason")))
 
     def _slot_granted(self, event: Record, now: int) -> None:
         requested = self._request_ended(event, now)

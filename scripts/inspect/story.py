@@ -11,6 +11,7 @@ from limner.messages.events.record import Record, micros, opens_run, stands_for
 from limner.messages.unicode import shown
 from limner.scripts.inspect.limits import REQUEST_ENDS, SLOT_ENDS, Limits, Waiting
 from limner.scripts.inspect.measures import MAX_NAME, span, text
+from limner.scripts.inspect.words import many
 
 CLOSEST = 3
 """Ids that are named in place of one that is not there."""
@@ -134,7 +135,9 @@ class Story:
         left = f", {len(told.awaited):,} of them not settled yet" if told.awaited else ""
         reason = shown(text(event, "reason"), 30)
         why = f" ({reason})" if reason != "complete" else ""
-        return f"the text is sealed{why} with {number:,} pictures{'' if self._of_task else left}"
+        return (
+            f"the text is sealed{why} with {many(number, 'picture')}{'' if self._of_task else left}"
+        )
 
     def requested(self, event: Record, now: int, told: Told, _: Waiting | None) -> str:
         """Return what a request waits behind."""
@@ -250,7 +253,9 @@ class Story:
         numbers = [
             len(tasks) if isinstance(tasks, list | dict) else 0 for tasks in (placed, unplaced)
         ]
-        what = f"{numbers[0]:,} pictures placed" + (f", {numbers[1]:,} not" if numbers[1] else "")
+        what = f"{many(numbers[0], 'picture')} placed" + (
+            f", {numbers[1]:,} not" if numbers[1] else ""
+        )
         if self._of_task and isinstance(unplaced, dict) and self._wanted[1] in unplaced:
             what = f"this picture not placed: {shown(str(unplaced[self._wanted[1]]), 200)}"
         removed = event.get("removed")
@@ -262,7 +267,7 @@ class Story:
         """Return what an edit outside of a session did."""
         del now, told
         numbers = [
-            f"{len(event[name]):,} pictures {what}"
+            f"{many(len(event[name]), 'picture')} {what}"
             for name, what in (
                 ("placed", "put in"),
                 ("removed", "taken out"),

@@ -6,8 +6,9 @@ however many there were; the slowest and the failed are a few, and counted.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from limner.messages.events.record import Record, micros, stands_for
@@ -15,6 +16,7 @@ from limner.messages.unicode import shown
 from limner.scripts.inspect.measures import (
     KINDS,
     NAMED,
+    OTHERS,
     LaneUse,
     Open,
     Slowest,
@@ -24,6 +26,16 @@ from limner.scripts.inspect.measures import (
     text,
 )
 from limner.scripts.inspect.slots import Slots
+from limner.scripts.inspect.words import (
+    CALLS,
+    OPEN,
+    SLOTS,
+    TROUBLE,
+    listed,
+    many,
+    moments,
+    worded,
+)
 
 
 class Summary:
@@ -63,7 +75,7 @@ class Summary:
         self._at = ("", "")
         self._open = Open()
         self._left: Counter[str] = Counter()
-        self._failed: list[str] = []
+        self._failed: dict[str, str] = {}
         self._slow_pictures, self._slow_messages = Slowest(), Slowest()
         self._takes: dict[str, Callable[[Record, int], Any]] = {
             "session_opened": self._session_opened,
@@ -76,7 +88,7 @@ class Summary:
             "generation_started": self._generation_started,
             "generation_completed": self._generation_completed,
             "generation_failed": self._generation_failed,
-            "keep_failed": self._generation_failed,
+            "keep_failed": self._generation_completed,
             "call_abandoned": self._generation_failed,
             "events_lost": self._events_lost,
             **self._slots.takes,
@@ -148,8 +160,8 @@ class Summary:
         if self.lanes:
             parts += [Text(), self._used()]
         for title, lines in (
-            ("slowest pictures", [f"{span(took)}  {name}" for took, name in self._slow_pictures]),
-            ("slowest messages", [f"{span(took)}  {name}" for took, name in self._slow_messages]),
+            ("slowest pictures", list(slowest(self._slow_pictures))),
+            ("slowest messages", list(slowest(self._slow_messages))),
             ("failed", self._failures()),
         ):
             if lines:
@@ -158,27 +170,23 @@ class Summary:
         return Group(*parts)
 
     def _heading(self) -> str:
-        began, ended = (shown(at[:19].replace("T", " "), 19) for at in self._at)
-        runs = f"{self.runs:,} run{'' if self.runs == 1 else 's'}"
-        when = f", {began} to {ended}" if began and ended else ""
-        lost = f"; {self.lost:,} events were lost" if self.lost else ""
-        return f"{self.events:,} events of {runs}, {span(self.seconds * 1e6)}{when}{lost}"
+        took = f", {span(self.seconds * 1e6)}" if self.seconds else ""
+        were = "was" if self.lost == 1 else "were"
+        lost = f"; {many(self.lost, 'event')} {were} lost" if self.lost else ""
+        counted = f"{many(self.events, 'event')} of {many(self.runs, 'run')}"
+        return f"{counted}{took}{moments(*self._at)}{lost}"
 
     def _counted(self) -> Any:
         rows = {
             "messages": listed(self.sessions),
             "pictures": listed(self.tasks)
             + (f" ({self.kept:,} from an earlier session)" if self.kept else ""),
-            "hosts' calls": listed(self.calls),
+            "hosts' calls": worded(self.calls, CALLS),
             "retries": f"{self.retries:,}",
-            "slots": listed(
-                {name: self.counts[event] for name, event in SLOTS.items() if self.counts[event]}
-            ),
-            "dropped": listed(self.drops),
-            "trouble": listed(
-                {name: self.counts[event] for name, event in TROUBLE.items() if self.counts[event]}
-            ),
-            "still open": listed({name: number for name, number in self.open.items() if number}),
+            "slots": worded(self.counts, SLOTS),
+            "dropped": listed(dict(self.drops.most_common())),
+            "trouble": worded(self.counts, TROUBLE),
+            "still open": worded(self.open, OPEN),
         }
         return table([], [(name, text) for name, text in rows.items() if text])
 
@@ -189,26 +197,34 @@ class Summary:
             ("generating", self.generations),
             ("from seal to write", self.writes),
         ):
-            found = times.values()
-            seconds = [span(found[name] * 1e6) for name in ("p50", "p95", "p99", "max")]
-            rows.append((name, f"{times.number:,}", *(seconds if times.number else "----")))
+            if times.number:
+                found = times.values()
+                seconds = [found[name] for name in ("p50", "p95", "p99", "max")]
+                told = [span(took * 1e6) if took else "at once" for took in seconds]
+                rows.append((name, f"{times.number:,}", *told))
         return table(["", "number", "p50", "p95", "p99", "max"], rows)
 
     def _used(self) -> Any:
         rows = []
         for name, lane in self._lanes_now().items():
-            limit = "none" if lane.limit is None else f"{lane.limit:,}"
             share = "-" if lane.share is None else f"{lane.share:.0%}"
             halted = span(lane.halted) if lane.halted else "-"
-            used = f"{lane.mean:.2f}", f"{lane.peak:,}", limit, share, halted
+            used = f"{lane.mean:.2f}", f"{lane.peak:,}", lane.limits, share, halted
             rows.append((shown(name, 30), *used))
         return table(["lane", "mean out", "peak", "limit", "used", "halted"], rows)
 
     def _failures(self) -> list[str]:
-        lines = [
-            f"{number:,} times {reason}" for reason, number in self.reasons.most_common(2 * NAMED)
-        ]
-        return lines + [f"for instance {failure}" for failure in self._failed]
+        lines = []
+        for reason, number in self.reasons.most_common(2 * NAMED):
+            kind, _, why = reason.partition(": ")
+            if reason == OTHERS:
+                lines.append(f"{number:,} for other reasons")
+                continue
+            first = "" if number == 1 else "the first: "
+            lines.append(f"{many(number, kind)}: {why} ({first}{self._failed[reason]})")
+        if left := len(self.reasons) - len(lines):
+            lines.append(f"and {many(left, 'further reason')}")
+        return lines
 
     def _lanes_now(self) -> dict[str, LaneUse]:
         for lane in self.lanes.values():
@@ -253,7 +269,7 @@ class Summary:
         count(self.sessions, shown(outcome, 30))
         opened = self._open.sessions.pop(session, None)
         if opened is not None:
-            self._slow_messages.add(now - opened, message, outcome)
+            self._slow_messages.add(now - opened, message, outcome.replace("_", " "))
         self._open.sealed.pop(session, None)
         for task in self._open.tasks.pop(session, ()):
             self._open.prompts.pop(task, None)
@@ -276,10 +292,11 @@ class Summary:
             self._fail("picture", text(event, "reason"), f"{message}, {shown(prompt, 48)}")
 
     def _fail(self, kind: str, reason: str, name: str) -> None:
-        reason = shown(reason, 160) or "no reason given"
-        count(self.reasons, f"{kind}: {reason}")
-        if len(self._failed) < NAMED:
-            self._failed.append(f"{kind} {name}: {reason}")
+        why = AWAITED.sub("waiting for pictures", shown(reason, 160)) or "no reason given"
+        reason = f"{kind}: {why}"
+        count(self.reasons, reason)
+        if reason in self.reasons:
+            self._failed.setdefault(reason, name)
 
     def _generation_started(self, event: Record, now: int) -> None:
         self._open.generations[text(event, "task_id")] = now
@@ -303,35 +320,16 @@ class Summary:
             self.lost += last - first + 1
 
 
-SLOTS = {
-    "granted": "slot_granted",
-    "expired": "slot_expired",
-    "asked back": "slot_asked_back",
-    "revoked": "slot_revoked",
-    "requests dropped": "request_dropped",
-    "withdrawn": "request_withdrawn",
-}
-
-TROUBLE = {
-    "failed generations": "generation_failed",
-    "pictures not kept at once": "keep_failed",
-    "abandoned calls": "call_abandoned",
-    "late pictures": "generation_late",
-    "write conflicts": "write_conflicted",
-    "pauses of lanes": "lane_paused",
-    "circuits opened": "circuit_open",
-    "failed actors": "actor_failed",
-    "dead letters": "dead_letter",
-}
-
+AWAITED = re.compile(r"waiting for \d+ (?:task\(s\)|pictures?)")
+"""A part of a reason that tells apart what failed for the same one."""
 
 IN_ONE_LANE = frozenset(["slot_asked_back", "slot_revoked"])
 """What happens to a slot in one lane only, wherever that stands."""
 
 
-def listed(counts: Mapping[str, int]) -> str:
-    """Return counts as one line."""
-    return " · ".join(f"{number:,} {name}" for name, number in counts.items())
+def slowest(found: Slowest) -> Iterator[str]:
+    """Yield a line for each that took any time."""
+    yield from (f"{span(took)}  {name}" for took, name in found if took)
 
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> Any:

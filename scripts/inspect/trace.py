@@ -29,6 +29,7 @@ from limner.messages.events.span_types import (
 from limner.messages.events.spans import Spans
 from limner.messages.unicode import wellformed
 from limner.scripts.inspect.reading import LogReader
+from limner.scripts.inspect.words import many
 
 REMEMBERED = 50_000
 """Messages, and slots of lanes, whose tracks are remembered for what comes later on them."""
@@ -88,11 +89,6 @@ def write_trace(reader: LogReader, path: Path) -> str:
     if spans.passed:
         parts.append(f"{many(spans.passed, 'unusable event')} left out")
     return "; ".join(parts)
-
-
-def many(number: int, noun: str) -> str:
-    """Return a number with its noun."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 @dataclass(slots=True)

@@ -20,6 +20,7 @@ from limner.messages.errors import LimnerError, SettingsInvalid
 from limner.messages.events.record import may_begin_log
 from limner.messages.unicode import shown
 from limner.scripts.display import tell
+from limner.scripts.inspect.words import many
 from limner.scripts.signals import Step, interrupted_between_steps
 from limner.scripts.simulate.run import NOT_REAL, Report, simulate
 from limner.scripts.simulate.scenario import Scenario, load_scenario
@@ -161,7 +162,7 @@ def print_report(scenario: Scenario, report: Report, *, real: bool) -> None:
         else f"{clock(report.seconds)} of virtual time in {report.took:.1f} s, "
         f"{report.turns / max(report.took, 1e-9):,.0f} turns a second"
     )
-    print(f"seed {report.seed}: {scenario.messages:,} messages, {pace}")
+    print(f"seed {report.seed}: {many(scenario.messages, 'message')}, {pace}")
     per_minute = 60 / max(report.seconds, 1e-6)
     print(
         f"throughput: {written * per_minute:,.1f} messages written and "
@@ -179,11 +180,13 @@ def print_report(scenario: Scenario, report: Report, *, real: bool) -> None:
         print(f"and {len(report.problems) - MAX_SHOWN:,} more")
     verdict = report.verdict
     if verdict.passed:
-        print(f"audit: passed, I1 to I8, I13 and I14 hold for {verdict.events:,} events")
+        print(f"audit: passed, I1 to I8, I13 and I14 hold for {many(verdict.events, 'event')}")
     else:
-        print(f"audit: failed, {verdict.number:,} violations in {verdict.events:,} events")
+        print(
+            f"audit: failed, {many(verdict.number, 'violation')} in {many(verdict.events, 'event')}"
+        )
     if report.problems:
-        print(f"failed: {len(report.problems):,} problems")
+        print(f"failed: {many(len(report.problems), 'problem')}")
 
 
 def run_many(

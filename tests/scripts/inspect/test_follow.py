@@ -147,7 +147,7 @@ def test_a_terminal_shows_what_is_live(path):
     console = Console(file=io.StringIO(), width=110, markup=False, emoji=False, highlight=False)
     console.print(watch.render())
     text = console.file.getvalue()
-    assert "1 messages live · 1 pictures under way · slots out: image 1 of 3 · 1 waiting" in text
+    assert "1 message live · 1 picture under way · slots out: image 1 of 3 · 1 waiting" in text
     assert "a [red]door" in text
     assert "\x1b" not in text
     watch.feed({"seq": 1, "t": 0, "event": "studio_opened"})

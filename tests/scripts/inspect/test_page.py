@@ -285,6 +285,37 @@ def test_a_short_log_is_shown_change_by_change():
     assert [point[:3] for point in points] == [[0, 0, 0], [5, 1, 1], [9, 3, 3], [20, 0, 0]]
 
 
+@pytest.mark.parametrize("lasted", [0, 1, 400, 999])
+def test_a_request_that_is_granted_at_once_is_not_shown_as_waiting(lasted):
+    use = Use()
+    for number in range(1, 50):
+        t = number * 10_000
+        use.change(Level(1, "image", t, 0, 1, 3))
+        use.change(Level(1, "image", t + lasted, 1, 0, 3))
+        use.change(Level(1, "image", t + 5_000, 0, 0, 3))
+    assert {point[3] for point in use.told("image", 500_000)["points"]} == {0}
+
+
+def test_a_queue_that_changes_all_the_time_is_shown_as_waiting():
+    use = Use()
+    for number in range(1, 5_000):
+        waiting = min(number, 40 + number % 2)
+        use.change(Level(1, "image", 1_000_000 + number * 100, 1, waiting, 3))
+    points = use.told("image", 2_000_000)["points"]
+    assert {point[3] for point in points[len(points) // 2 :]} <= {40, 41}
+
+
+def test_a_request_that_waits_is_shown_as_waiting():
+    use = Use()
+    for t, waiting in [(5_000, 1), (6_000, 0), (9_000, 2), (9_100, 3), (12_000, 0)]:
+        use.change(Level(1, "image", t, 0, waiting, 3))
+    points = use.told("image", 20_000)["points"]
+    assert [(point[0], point[3]) for point in points] == [
+        *((0, 0), (5_000, 1), (6_000, 0)),
+        *((9_000, 0), (9_100, 3), (12_000, 0)),
+    ]
+
+
 def test_a_lane_without_a_limit_offers_what_it_uses():
     use = Use()
     for t, out, limit in [(0, 1, 2), (10, 3, None), (20, 0, 2), (30, 0, 2)]:

@@ -133,7 +133,13 @@ def test_what_stands_in_two_lanes_counts_once_and_for_the_use_of_both():
     assert summed(*chained()[:9]).open == {"sessions": 0, "tasks": 0, "requests": 0, "slots": 1}
     assert summed(*chained()[:7]).open["requests"] == 1
     text = shown(summary)
-    for part in ("2 in batches", "1 high water", "1 asked back · 1 revoked", "2.00 s"):
+    for part in (
+        "2 in batches",
+        "1 request dropped",
+        "1 high water",
+        "1 asked back · 1 revoked",
+        "2.00 s",
+    ):
         assert part in text
 
 
@@ -174,8 +180,99 @@ def test_what_failed_is_named_with_its_reason_and_equal_reasons_are_counted_toge
             (1, "task_settled", {**name, "task_id": "t", "state": "failed", "reason": "busy"}),
         ]
     text = shown(summed(*events))
-    assert "3 times message: the session of a message failed: broken" in text
-    assert "3 times picture: busy" in text
+    assert "3 messages: the session of a message failed: broken (the first: m0)" in text
+    assert "3 pictures: busy (the first: m0, t)" in text
+
+
+def test_reasons_that_differ_in_how_much_was_awaited_are_one():
+    events = [OPENED]
+    for number in range(1, 4):
+        reason = f"message 'm' was not settled 35 s after its seal; waiting for {number} task(s)"
+        ended = {"session_id": f"s{number}", "message_id": "m", "outcome": "timed_out"}
+        events.append((1, "session_ended", {**ended, "reason": reason}))
+    text = shown(summed(*events))
+    assert "3 messages: a message was not settled 35 s after its seal; waiting for pict" in text
+    assert "3 timed out" in text
+    assert "timed_out" not in text
+
+
+def test_one_of_anything_is_named_in_the_singular():
+    counted = ("generation_failed", "keep_failed", "call_abandoned", "generation_late")
+    further = ("write_conflicted", "circuit_open", "actor_failed", "dead_letter")
+    events = [(1, name, picture(lane="image")) for name in (*counted, *further)]
+    failed = (1, "task_settled", picture("q", state="failed", reason="busy"))
+    text = " ".join(shown(summed(OPENED, LANE, *events, failed)).split())
+    for part in (
+        "1 failed generation ·",
+        "1 picture not kept at once ·",
+        "1 abandoned call ·",
+        "1 late picture ·",
+        "1 write conflict ·",
+        "1 circuit opened ·",
+        "1 failed actor ·",
+        "1 dead letter",
+        "1 picture: busy (m, q)",
+    ):
+        assert part in text
+    assert shown(summed(OPENED)).startswith("1 event of 1 run, 2026-01-01 10:00:00 to")
+
+
+def test_outcomes_stand_in_an_order_that_is_fixed():
+    states = ("cancelled", "skipped", "failed", "written", "cancelled")
+    events = [(1, "session_ended", {"outcome": state}) for state in states]
+    assert "1 written · 1 failed · 2 cancelled · 1 skipped" in shown(summed(OPENED, *events))
+
+
+def test_a_picture_that_is_kept_late_counts_as_generated():
+    kept_late = (8, "keep_failed", picture(reason="no space left"))
+    done = (60, "generation_completed", picture())
+    found = summed(*STORY[:10], kept_late, done, *STORY[11:14]).values()
+    assert (found["tasks"]["completed"], found["generation"]["number"]) == (1, 1)
+    assert found["generation"]["max"] == 2
+
+
+def test_a_wait_of_no_time_is_told_as_at_once_and_what_was_never_timed_is_not_told():
+    request = picture(**slot(slot_id="1"))
+    text = shown(summed(OPENED, LANE, (1, "slot_requested", request), (1, "slot_granted", request)))
+    assert text.count("at once") == 4
+    assert "0 ms" not in text
+    assert "generating" not in text
+
+
+def test_a_limit_that_has_changed_is_told_as_from_to():
+    def limit(most):
+        return (1, "lane_updated", {"lane": "image", "max_concurrent": most})
+
+    for limits, told in (([2, 8, 3], "2 to 8"), ([None, 3], "3 to none"), ([4], "4"), ([], "4")):
+        summary = summed(OPENED, LANE, *map(limit, limits))
+        assert summary.lanes["image"].limits == told
+        assert f"  {told}  " in shown(summary)
+
+
+def test_why_requests_were_dropped_is_counted_by_kind():
+    reasons = (
+        "its back end fails again and again: the circuit of lane 'a' is open",
+        "its back end fails again and again in lane image: the circuit",
+        "too heavy in lane image",
+        "too heavy",
+        "too heavy",
+    )
+    events = [(1, "request_dropped", {"request_id": "r", "reason": one}) for one in reasons]
+    text = shown(summed(OPENED, *events))
+    assert "3 too heavy · 2 its back end fails again and again\n" in text.replace(" \n", "\n")
+
+
+def test_from_when_to_when_is_as_long_as_it_says():
+    begun = (0.0, "studio_opened", {"at": "2026-01-01T10:00:00+00:00"})
+    ended = (82.6, "studio_closed", {"at": "2026-01-01T10:01:22.600000+00:00"})
+    assert "1 min 23 s, 2026-01-01 10:00:00 to 2026-01-01 10:01:23" in shown(summed(begun, ended))
+    odd = (0.0, "studio_opened", {"at": "9999-12-31T23:59:59.9"})
+    assert "9999-12-31 23:59:59" in shown(summed(odd))
+
+
+def test_a_clock_that_goes_back_gives_no_negative_times():
+    ended = (3, "session_ended", picture(outcome="written"))
+    assert "-" not in shown(summed((5, "session_opened", picture()), ended))
 
 
 def test_what_is_open_when_runs_are_killed_is_counted_over_all_of_them():
@@ -253,6 +350,8 @@ def test_fields_of_any_type_are_summed_without_a_traceback(seed):
     [
         (0, "0 ms"),
         (1_234, "1.23 ms"),
+        (999_700, "1.00 s"),
+        (59_996_000, "1 min 00 s"),
         (1_500_000, "1.50 s"),
         (61_000_000, "1 min 01 s"),
         (86_400_000_000, "24 h 00 min"),
