@@ -36,8 +36,9 @@ def compose(
     """Insert pictures into a text, each directly after its prompt's tag, and change nothing else.
 
     Several pictures of one prompt stand in the order given, after those that stood there before;
-    the marks of failures come after them. A picture or failure whose mark is in the text is not
-    inserted again, so composing twice gives the same as composing once.
+    the marks of failures come after them. When a picture comes to a tag, the marks of earlier
+    failures there go. A picture or failure whose mark is in the text is not inserted again, so
+    composing twice gives the same as composing once.
 
     In Markdown a picture is an image where CommonMark shows one. Where the tag's line begins raw
     HTML or lies in it, the picture is an `<img>` tag, or, outside of quotes and lists, an image on
@@ -86,10 +87,12 @@ def compose(
     )
     tags = PromptTags(text, registry, message_id=message_id, notation=notation, matches=matches)
     editor = MarkEditor(tags)
+    failed = {failure.id for failure in failures}
     for placement in placements:
         at = tags.index(placement.prompt_id)
         if at is not None:
             editor.put_beside(at, placement)
+            editor.answer(at, placement.id, but=failed)
     for failure in failures:
         at = tags.index(failure.prompt_id)
         if at is not None:

@@ -1,8 +1,8 @@
 """Insert and remove pictures' marks in a text, and change nothing else of it."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from enum import IntEnum
-from functools import partial
+from functools import cached_property, partial
 from typing import NamedTuple
 
 from pydantic import Field
@@ -11,7 +11,14 @@ from limner.messages.base import Value
 from limner.messages.pictures import Failure, Placement, Unplaced
 from limner.messages.prompts import PromptMatch, TagOwner
 from limner.messages.text.markdown_blocks import MarkdownBlocks
-from limner.messages.text.marks import MAX_MARK, Mark, failure_mark, find_marks, mark
+from limner.messages.text.marks import (
+    MAX_MARK,
+    Mark,
+    failure_mark,
+    find_marks,
+    mark,
+    names_failure,
+)
 from limner.messages.text.notation import Markup
 from limner.messages.text.patterns import DEFAULT_PATTERNS
 from limner.messages.text.prompt_tags import PromptTags
@@ -106,6 +113,7 @@ class MarkEditor:
             marks = self.leftovers if found.kind == "leftover" else self.present
             marks.setdefault(found.id, []).append(found)
         self._removed: set[int] = set()  # where the marks and tags to remove begin
+        self._answered: dict[int, set[str]] = {}  # where a failure's mark begins: its pictures
         self._new: dict[int, list[_New]] = {}  # by the position where they are inserted
         self._refused: dict[str, str] = {}  # why, by their ids
         self._ids: set[str] = set()
@@ -139,6 +147,30 @@ class MarkEditor:
                 end = found.end
             beside.append(tuple(found for found in marks if self.tags.index(found.prompt_id) == at))
         return tuple(beside)
+
+    @cached_property
+    def failures(self) -> Mapping[int | str | None, Sequence[Mark]]:
+        """The marks of failures, leftovers too: by the index of their tag, and by their prompt."""
+        found: dict[int | str | None, list[Mark]] = {}
+        for each in self.marks:
+            if names_failure(each.id):
+                found.setdefault(each.prompt_id, []).append(each)
+                if (at := self.tag_of(each.id)) is not None:
+                    found.setdefault(at, []).append(each)
+        return found
+
+    def answer(self, at: int | None, name: str, *, but: Collection[str] = ()) -> None:
+        """Remove the marks of a tag's and a prompt's failures, if a picture is in the new text.
+
+        Args:
+            at: the index of the tag, if there is one.
+            name: the id of the picture's placement.
+            but: the ids of failures whose marks stay.
+        """
+        prompt = name.partition(":")[0]
+        for found in (*self.failures.get(at, ()), *self.failures.get(prompt, ())):
+            if found.id not in but:
+                self._answered.setdefault(found.start, set()).add(name)
 
     def put(self, at: int, rank: Rank, item: Placement | Failure) -> None:
         """Insert the mark of a picture or a failure, unless it is in the text already.
@@ -267,6 +299,10 @@ class MarkEditor:
 
     def _render(self) -> tuple[str, dict[str, int]]:
         text = self.text
+        pictures = {item.id for new in self._new.values() for item in new} | self.present.keys()
+        gone = self._removed.union(
+            start for start, names in self._answered.items() if not names.isdisjoint(pictures)
+        )
         out = _Output(MarkdownBlocks() if self.markup == "markdown" and self._new else None)
         positions: dict[str, int] = {}
         done = 0
@@ -276,7 +312,7 @@ class MarkEditor:
         for atom in sorted(atoms, key=lambda atom: atom.start):
             between = text[done : atom.start]
             done = atom.end
-            removed = atom.start in self._removed
+            removed = atom.start in gone
             if between:
                 line_end_due = removed and atom.start in self._on_own_line
                 if not line_end_due:

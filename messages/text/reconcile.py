@@ -109,8 +109,7 @@ def reconcile(
     for at, placement in kept.items():
         if at in strangers or not shown.nothing(at) or placement.id in encoded.images:
             continue  # it waits for another place, or for a decoded text
-        for found in editor.beside[at]:
-            editor.remove(found)  # the marks of its failures
+        editor.answer(at, placement.id)
         editor.put_beside(at, placement)
         missing.append(placement)
     return editor.composed(missing)

@@ -28,7 +28,8 @@ def revise(
 
     The rules are those of `Place`, in the order of the outcomes. A picture that one outcome inserts
     is not removed by another; one that is in the text already stays where it is. If the target of a
-    request is no longer in the text, its picture goes after those beside the prompt's tag. A tag
+    request is no longer in the text, its picture goes after those beside the prompt's tag. Where a
+    picture comes, the marks of earlier failures of the tag go, however it was requested. A tag
     that is rewritten for several prompts gets the last one; a tag into which its prompt cannot be
     written stays as it is. A replaced picture is recorded as removed also if another program had
     stripped it from the text, so that it is not put back.
@@ -73,6 +74,8 @@ def revise(
                 editor.put(target[0].end, Rank.FAILED, failure)
             elif at is not None:
                 editor.put_beside(at, failure)
+        if outcome.placement is not None:
+            editor.answer(at, outcome.placement.id, but=inserted)
         if not editor.is_refused(outcome.placement):
             for mark in _replaced_marks(editor, outcome, notation):
                 if mark.id not in inserted:

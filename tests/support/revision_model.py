@@ -95,6 +95,8 @@ def regenerated(text, requests):
             replaced = shown if place == "replace" else []
         if where is not None:
             removed.update(replaced)
+            if kind == "picture":  # with it go the failures of its tag
+                removed.update(index for index in marks if before[index][0] == "failure")
             if not known:
                 inserted.setdefault(where, []).append((rank, order, (kind, name)))
     out = []

@@ -768,6 +768,25 @@ def test_a_failure_that_left_no_mark_is_drawn_beside_its_tag(open_simulated):
     assert stored(one).index("<img ") < stored(one).index("a street")
 
 
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda studio, _: studio.illustrate_again("m"),
+        lambda studio, _: studio.illustrate_again("m", "replace"),
+        lambda studio, _: studio.illustrate_again("m", only_missing=True),
+        lambda studio, failure: studio.regenerate("m", failure, mode="append-after-prompt"),
+        lambda studio, failure: studio.regenerate("m", failure, prompt="a tower"),
+        lambda studio, _: studio.illustrate("m", studio.text("m")),
+    ],
+)
+def test_the_mark_goes_when_a_picture_comes_however_it_was_requested(open_simulated, ask):
+    one, (failure,) = failing(open_simulated, "a roof")
+    assert failure.id in stored(one)
+    ask(one.studio, failure).get()
+    assert "data-limner-failed" not in stored(one)
+    assert stored(one).count("<img ") >= 2
+
+
 @pytest.mark.parametrize("by_hand", [True, False])
 def test_after_an_edit_of_the_tag_what_it_says_is_drawn(open_simulated, by_hand):
     one, (failure,) = failing(open_simulated, "a roof")

@@ -333,6 +333,31 @@ def test_failures_stand_after_the_pictures_of_their_tag_one_mark_for_each(markup
     assert compose(text, [], failures=[stranger], **options).text == text
 
 
+@pytest.mark.parametrize("markup", MARKUPS)
+@pytest.mark.parametrize("said", ["cat", "a red cat"])
+def test_the_marks_of_failures_go_when_a_picture_comes_to_their_tag(markup, said):
+    text = f"One {tag('cat', 3)} two {tag('dog', 3)}"
+    cat, dog = (Prompt.of("m", match) for match in find_prompts(text, PATTERNS))
+    options = {"message_id": "m", "patterns": PATTERNS, "markup": markup}
+    failures = [failed(cat), failed(cat, 1), failed(dog)]
+    once = compose(text, [], failures=failures, **options).text
+    once = once.replace(tag("cat", 3), tag(said, 3))  # the marks follow it
+    one = placement(said)
+    assert composed(once, [one], markup).text.count("data-limner-failed") == 1
+    assert failure_mark(failed(dog), markup) in composed(once, [one], markup).text
+    kept = compose(tag(said), [one], failures=[failed(cat.but(id=one.prompt_id))], **options).text
+    assert kept.count("data-limner-failed") == 1  # one that came together with it
+
+
+def test_a_picture_that_is_refused_leaves_the_marks_of_failures():
+    patterns = (r"<pic ([^|]*)>", r"\{\{([^{}]*)\}\}")
+    lost = failure_mark(failed(Prompt.of("m", find_prompts("{{cat}}", patterns)[0])), "markdown")
+    text = f"<pic never closed {{{{cat}}}}{lost}"
+    result = compose(text, [placement("cat")], message_id="m", patterns=patterns)
+    assert result.text == text
+    assert result.unplaced
+
+
 def test_a_picture_stands_beside_the_tag_that_the_registry_says():
     text = f"{tag('cat')} {tag('cat')}"
     cat, _ = (Prompt.of("m", match) for match in find_prompts(text, PATTERNS))

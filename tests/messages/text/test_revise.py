@@ -77,9 +77,14 @@ F, G = failure(CAT, 0), failure(CAT, 1)
         ((A, B), [("append-after-image", A, P), ("replace-image", A, N)], (N, P, B), [A]),
         ((A, B), [("append-after-prompt", CAT.id, N)], (N, A, B), []),
         ((A, B), [("append-after-prompt", A, N)], (N, A, B), []),
-        ((A, F), [("append", CAT.id, N), ("append", CAT.id, P)], (A, N, P, F), []),
+        ((A, F), [("append", CAT.id, N), ("append", CAT.id, P)], (A, N, P), []),
+        ((A, F), [("append", CAT.id, N), ("append", CAT.id, G)], (A, N, G), []),
+        ((A, F, G), [("append-after-image", A, N)], (A, N), []),
+        ((F, A), [("append-after-prompt", CAT.id, N)], (N, A), []),
+        ((A, F, B), [("replace-image", B, N)], (A, N), [B]),
+        ((A, F), [("append", CAT.id, A)], (A,), []),
         ((A, F), [("append", CAT.id, G)], (A, F, G), []),
-        ((A, B, F), [("replace", CAT.id, N), ("replace", CAT.id, P)], (N, P, F), [A, B]),
+        ((A, B, F), [("replace", CAT.id, N), ("replace", CAT.id, P)], (N, P), [A, B]),
         ((A, B), [("replace", CAT.id, N), ("replace", CAT.id, F)], (N, F), [A, B]),
         ((A, B), [("replace", CAT.id, F)], (A, B, F), []),
         ((A, B), [("replace", CAT.id, B)], (B,), [A]),
@@ -663,7 +668,7 @@ def test_a_prompt_that_only_a_failure_has_left_a_mark_of_has_no_picture():
     made = requests_of(page(F, G), REGISTRY, only_missing=True)
     assert [(one.prompt, one.place) for one in made] == [(CAT, "retry"), (DOG, "append")]
     result = revised(page(F, G), *(RequestOutcome(request=one, placement=N) for one in made[:1]))
-    assert result.text == page(N, G)
+    assert result.text == page(N)
     assert [request.target for request in requests_of(page(A, F), REGISTRY, only_missing=True)] == [
         DOG.id
     ]
