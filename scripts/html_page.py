@@ -250,7 +250,9 @@ def _with_sentinels(text: str, picture: FindPicture, notation: Notation) -> tupl
         at = editor.tag_before.get(mark.id)
         prompt = "" if at is None else tags.prompt(at).text
         shows = ""
-        if mark.kind == "picture":
+        if mark.kind == "picture" and mark.foreign:
+            shows = _missing("a picture that another program has put in", prompt)
+        elif mark.kind == "picture":
             shows = _figure(picture(mark.id.partition(":")[2]), prompt)
         elif mark.kind == "failure":
             shows = _missing("no picture", prompt)

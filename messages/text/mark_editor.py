@@ -121,13 +121,13 @@ class MarkEditor:
         self.tag_before = tags.tag_before
         """By each mark's id, the index of the tag that it first stands beside, whoever owns it."""
         self.beside = self._marks_beside()
-        """For each tag, the marks beside it that are of its owner's pictures and failures."""
+        """For each tag, the marks beside it of its owner's pictures and failures, or foreign."""
 
     def tag_of(self, name: str) -> int | None:
         """Return the index of the tag that a mark belongs to, if there is one.
 
         It is the tag of the mark's prompt; if the text has none, the tag that the mark stands
-        beside, since somebody may have changed what that tag says.
+        beside, since somebody may have changed what that tag says, or the mark is foreign.
 
         Args:
             name: the mark's id.
@@ -145,7 +145,13 @@ class MarkEditor:
                 if found.start > end and found.markup == "markdown":
                     self._on_own_line.add(found.start)
                 end = found.end
-            beside.append(tuple(found for found in marks if self.tags.index(found.prompt_id) == at))
+            beside.append(
+                tuple(
+                    found
+                    for found in marks
+                    if found.foreign or self.tags.index(found.prompt_id) == at
+                )
+            )
         return tuple(beside)
 
     @cached_property
@@ -327,8 +333,12 @@ class MarkEditor:
                     if atom.kind != "leftover":
                         positions.setdefault(atom.id, out.size)
                 line_end_due = False
-                out.write_whole(text[atom.start : atom.end])
+                written = text[atom.start : atom.end]
                 after_mark = isinstance(atom, Mark)
+                if isinstance(atom, Mark) and atom.foreign:
+                    out.write(written)
+                else:
+                    out.write_whole(written)
             new = self._new.get(atom.end)
             if new is None:
                 continue

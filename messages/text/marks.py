@@ -1,7 +1,8 @@
-"""What Limner puts into a text: the marks of pictures, and of pictures that could not be made."""
+"""The marks of pictures in a text, and of pictures that could not be made."""
 
 import html
 import re
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from typing import Final, Literal, NamedTuple
 from urllib.parse import quote
@@ -10,6 +11,7 @@ import regex
 
 from limner.messages.pictures import Failure, Placement
 from limner.messages.prompts import PromptMatch
+from limner.messages.text.extension_images import extension_images
 from limner.messages.text.notation import Markup
 from limner.messages.text.patterns import Pattern
 
@@ -111,7 +113,7 @@ Kind = Literal["picture", "failure", "leftover"]
 
 
 class Mark(NamedTuple):
-    """One of Limner's marks in a text.
+    """The mark of a picture or failure in a text: one of Limner's, or an image of the extension.
 
     Args:
         kind: what it marks; a `leftover` is what another program left of the mark of a picture or
@@ -120,6 +122,7 @@ class Mark(NamedTuple):
         id: the picture's placement id, `prompt:picture`; of a failure, `prompt:task`.
         start: where it begins, in characters.
         end: where it ends.
+        foreign: whether SillyTavern's auto-illustrator extension wrote it, not Limner.
     """
 
     kind: Kind
@@ -127,6 +130,7 @@ class Mark(NamedTuple):
     id: str
     start: int
     end: int
+    foreign: bool = False
 
     @property
     def prompt_id(self) -> str:
@@ -146,10 +150,33 @@ _KINDS: Final[tuple[tuple[Kind, Markup], ...]] = (
 def find_marks(text: str, matches: Sequence[PromptMatch] = ()) -> list[Mark]:
     """Find the marks of a text, in its order; no two overlap.
 
+    The images of SillyTavern's auto-illustrator extension are among them, with the line ends that
+    the extension put around them.
+
     Args:
         text: the text.
         matches: its prompt tags, in order; what stands within a tag is no mark.
     """
+    marks = _own_marks(text, matches)
+    foreign = list(extension_images(text))
+    if not foreign:
+        return marks
+    taken = sorted(
+        [(own.start, own.end) for own in marks] + [(tag.start, tag.end) for tag in matches]
+    )
+    done = 0
+    for image in foreign:
+        at = bisect_right(taken, (image.start, len(text)))
+        done = max(done, taken[at - 1][1] if at else 0)
+        limit = taken[at][0] if at < len(taken) else len(text)
+        if done <= image.start and image.end <= limit:
+            start, end = max(done, image.before), min(limit, image.after)
+            marks.append(Mark(image.kind, "html", image.id, start, end, foreign=True))
+            done = end
+    return sorted(marks, key=lambda mark: mark.start)
+
+
+def _own_marks(text: str, matches: Sequence[PromptMatch]) -> list[Mark]:
     marks: list[Mark] = []
     at = after = 0
     while (name := text.find("data-limner", at)) >= 0:
@@ -177,7 +204,7 @@ def find_marks(text: str, matches: Sequence[PromptMatch] = ()) -> list[Mark]:
 
 def marked(text: str) -> frozenset[str]:
     """Return the ids of the placements whose marks are in a text."""
-    return frozenset(found.id for found in find_marks(text) if found.kind == "picture")
+    return frozenset(found.id for found in _own_marks(text, ()) if found.kind == "picture")
 
 
 def mark(

@@ -64,6 +64,5 @@ def placed_pictures(
 def _prompt(editor: MarkEditor, known: Mapping[str, Placement], name: str) -> str | None:
     if name in known:
         return known[name].prompt
-    at = editor.tags.index(name.partition(":")[0])
-    at = editor.tag_before.get(name) if at is None else at
+    at = editor.tag_of(name)
     return None if at is None else editor.tags.prompt(at).text

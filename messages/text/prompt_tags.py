@@ -19,6 +19,7 @@ _ENDS_EARLY = "[<>]|(?<=-)-"
 _ENDS_ATTRIBUTE = """[<>="'`]|(?<=-)-"""
 _SYMBOL = r"[!-%'-/:<-@[-`{-~]"
 _BEFORE_QUOTE = re.compile(r'["\\]')
+_SPACE = re.compile(r"[ \t\r\n]{1,10}")
 
 
 class PromptTags:
@@ -70,14 +71,22 @@ class PromptTags:
     def marks_after(self) -> tuple[tuple[Mark, ...], ...]:
         """For each tag the marks directly after it, each directly after the one before.
 
-        Each may be on a line of its own.
+        Each may be on a line of its own; before an image of the auto-illustrator extension may be
+        any white space, as the extension has it.
         """
         starts = {found.start: found for found in self.marks}
+        foreign = {
+            _past_space(self.text, found.start): found for found in self.marks if found.foreign
+        }
         after = []
         for match in self.matches:
             marks = []
             end = match.end
-            while found := starts.get(end) or starts.get(next_line(self.text, end)):
+            while (
+                (found := starts.get(end))
+                or (found := starts.get(next_line(self.text, end)))
+                or (foreign and (found := foreign.get(_past_space(self.text, end))))
+            ):
                 marks.append(found)
                 end = found.end
             after.append(tuple(marks))
@@ -350,6 +359,11 @@ class PromptTags:
 def next_line(text: str, at: int) -> int:
     """Return where the next line begins if a line ends at `at`, else `at` itself."""
     return at + (2 if text.startswith("\r\n", at) else text.startswith("\n", at))
+
+
+def _past_space(text: str, at: int) -> int:
+    found = _SPACE.match(text, at)
+    return found.end() if found else at
 
 
 def _found(text: str, notation: Notation) -> list[PromptMatch]:

@@ -15,6 +15,7 @@ from limner.messages.text.images import (
     standing_images,
 )
 from limner.messages.text.mark_editor import Composed, MarkEditor, Rank
+from limner.messages.text.marks import Mark
 from limner.messages.text.notation import Notation
 from limner.messages.text.prompt_tags import PromptTags
 from limner.messages.text.tag_owners import History
@@ -162,13 +163,18 @@ class _Shown:
         starts = [start for start, _ in images]
         shown = []
         for match, marks in zip(tags.matches, tags.marks_after, strict=True):
-            prompts = [mark.prompt_id for mark in marks if mark.kind != "failure"]
+            prompts = [mark.prompt_id for mark in marks if _shows(mark)]
             end = marks[-1].end if marks else match.end
             first = bisect_left(starts, end)
             if first < len(images) and not text[end : starts[first]].strip():
                 prompts.append(images[first][1].partition(":")[0])
             shown.append(prompts)
         return shown
+
+
+def _shows(mark: Mark) -> bool:
+    """Return whether a mark is a picture, or what is left of one that is to be put back."""
+    return mark.kind == "picture" or (mark.kind == "leftover" and not mark.foreign)
 
 
 class _Encoded:

@@ -122,7 +122,8 @@ def request_all(
         prompts = {link.placement.prompt_id for link in links if link.state == "placed"}
         for mark in editor.marks:
             if mark.kind == "failure":
-                failed.setdefault(mark.prompt_id, mark.id)
+                of = editor.tag_of(mark.id) if mark.foreign else None
+                failed.setdefault(mark.prompt_id if of is None else tags.owners[of], mark.id)
             elif mark.kind == "picture":
                 prompts.add(mark.prompt_id)
                 illustrated.add(editor.tag_before.get(mark.id))

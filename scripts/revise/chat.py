@@ -307,13 +307,31 @@ def check_messages(file: str, numbers: Sequence[int]) -> None:
             raise Unusable(f"--message {number}: {file!r} ends before that line")
 
 
+def holds_prompts(document: Document, wanted: Wanted) -> bool:
+    """Return whether a prompt tag stands in a message that is meant.
+
+    Raises:
+        StoreFailed: if the file cannot be read.
+    """
+    only = {str(number) for number in wanted.messages}
+    notation = document.settings.notation
+    return any(
+        PromptTags(text, message_id=message_id, notation=notation).matches
+        for message_id, text in document.messages(only=only)
+    )
+
+
 def tell_nothing(document: Document, wanted: Wanted, display: Display) -> None:
     """Print that there was nothing to illustrate, and why."""
     name = shown(document.name, 300)
     there = f"{name} was left as it is"
     if not document.paths.in_place:
         there = f"{name} is a copy now" if document.chat else f"{name} is as it should be"
-    why = "no message that is meant holds a prompt" if document.chat else "it holds no prompt"
-    if wanted.mode is None and (not document.chat or document.illustrated()):
-        why = "every prompt that is meant has a picture; --mode append-after-image makes more"
+    why = "it holds no prompt"
+    if document.chat:
+        meant = " that is meant" if wanted.messages else " of the assistant"
+        why = f"no message{meant} holds a prompt"
+    if wanted.mode is None and holds_prompts(document, wanted):
+        meant = " that is meant" if wanted.messages else ""
+        why = f"every prompt{meant} has a picture; --mode append-after-image makes more"
     display.note(f"{there}: {why}")

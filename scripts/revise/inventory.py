@@ -157,11 +157,13 @@ def inventory(
     by_prompt: dict[str, list[str]] = {}  # the ids of pictures, those that stand first
     failures: dict[str, list[Failed]] = {}
     for name, marks in editor.present.items():
+        owner = marks[0].prompt_id
+        if owner not in tags.known and (at := editor.tag_of(name)) is not None:
+            owner = tags.owners[at]
         if marks[0].kind == "picture":
-            by_prompt.setdefault(marks[0].prompt_id, []).append(name)
+            by_prompt.setdefault(owner, []).append(name)
         else:
-            failed = Failed(name, _reason(text, marks[0]))
-            failures.setdefault(marks[0].prompt_id, []).append(failed)
+            failures.setdefault(owner, []).append(Failed(name, _reason(text, marks[0])))
     for name, link in links.items():
         if name not in editor.present:
             by_prompt.setdefault(link.placement.prompt_id, []).append(name)

@@ -80,6 +80,11 @@ def prepare(text: str, paths: Paths, settings: Settings, *, force: bool, quiet: 
             placed = paths.in_place and _placed(store, name)
             if has_pictures(text) and loaded is None:
                 store.write(name, text, expected_version=None)
+                if not quiet:
+                    tell(
+                        f"copied  {shown(str(paths.output), 300)}, since the source has pictures; "
+                        "name the source with -o to change it where it stands"
+                    )
             return placed or has_pictures(text)
         there, version = loaded
         same = without_pictures(there, notation) == without_pictures(text, notation)

@@ -48,7 +48,7 @@ def test_illustrating_again_draws_only_what_is_missing(capsys):
     capsys.readouterr()
     assert run(["illustrate", "chat.jsonl"]) == 0
     assert file.read_bytes() == once
-    assert "every prompt that is meant has a picture; --mode" in capsys.readouterr().err
+    assert "every prompt has a picture; --mode" in capsys.readouterr().err
     more = json.dumps(message(f"More {tag('a cow')}"))
     file.write_bytes(once + f"{more}\r\n".encode())
     assert run(["illustrate", "chat.jsonl", "--only-missing"]) == 0
@@ -296,5 +296,5 @@ def test_the_first_ctrl_c_writes_what_is_finished_and_leaves_the_rest():
 def test_messages_of_users_are_never_asked_for(capsys):
     chat("chat.jsonl", MESSAGES[1], MESSAGES[4])
     assert run(["illustrate", "chat.jsonl"]) == 0
-    assert "no message that is meant holds a prompt" in capsys.readouterr().err
+    assert "no message of the assistant holds a prompt" in capsys.readouterr().err
     assert not Path("chat.jsonl.bak").exists()

@@ -312,3 +312,15 @@ def test_what_another_program_has_quoted_otherwise_is_told_too(quote):
     [spot] = inventory("m", text, Registry(), Notation()).spots
     assert [(entry.placement, entry.url) for entry in spot.pictures] == [(picture, "u.png")]
     assert [(failure.id, failure.reason) for failure in spot.failures] == [(failed, "slow")]
+
+
+def test_a_text_that_was_copied_lists_its_pictures_at_their_tags(capsys):
+    file = story()
+    Path("copy.md").write_text(file.read_text())
+    assert run(["pictures", "copy.md"]) == 0
+    rows = [line.split("\t") for line in capsys.readouterr().out.splitlines()]
+    assert [row[1] for row in rows] == ["prompt", "picture"] * 3
+    assert [row[3] for row in rows if row[1] == "prompt"] == [
+        "a red door", "a blue door", "a green door",
+    ]  # fmt: skip
+    assert [row[3] for row in rows if row[1] == "picture"] == placements(file)

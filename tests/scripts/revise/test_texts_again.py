@@ -31,7 +31,7 @@ def test_nothing_is_drawn_twice(capsys) -> None:
     once = illustrated()
     assert run(["illustrate", "story.md"]) == 0
     assert OUT.read_text() == once
-    assert "every prompt that is meant has a picture" in capsys.readouterr().err
+    assert "every prompt has a picture" in capsys.readouterr().err
     assert len(list(Path("pictures").iterdir())) == 3
 
 
@@ -44,6 +44,17 @@ def test_tags_that_have_a_picture_are_passed_over(output: str, capfdbinary) -> N
     text = capfdbinary.readouterr().out.decode() if output == "-" else Path(output).read_text()
     assert text.startswith(once)
     assert len(PICTURE.findall(text)) == 4
+
+
+def test_a_copy_of_what_has_its_pictures_is_told(capsys) -> None:
+    once = illustrated()
+    capsys.readouterr()
+    assert run(["illustrate", str(OUT)]) == 0
+    told = capsys.readouterr().err
+    assert told.startswith(
+        "copied  story.illustrated.illustrated.md, since the source has pictures"
+    )
+    assert Path("story.illustrated.illustrated.md").read_text() == OUT.read_text() == once
 
 
 def test_what_was_regenerated_in_the_output_stays() -> None:
