@@ -108,7 +108,7 @@ class RegenerationActor(SessionLifecycle):
             case WithdrawSession():
                 self.withdraw(message)
             case TakeBackRequest():
-                self.take_back(message.name)
+                self.take_back(message)
             case EditsOver():
                 if not self.over:
                     self.read_store(self.load)
@@ -186,9 +186,14 @@ class RegenerationActor(SessionLifecycle):
             self.withdrawal_error = withdrawal_error
             self.writer.tell(CancelWrite())
 
-    def take_back(self, name: str) -> None:
+    def take_back(self, message: TakeBackRequest) -> None:
         """Leave a request out, unless it has sealed; what was finished for it is kept."""
-        if name not in self.heard or not self.state.takes_requests:
+        name = message.name
+        if self.over or name not in self.asked or name in self.taken_back:
+            return
+        if not self.state.takes_requests:
+            if message.future is not None:
+                message.future.set_if_pending(False)
             return
         what = f"the regeneration of {self.message_id!r} was cancelled: it was taken back"
         self.taken_back.add(name)

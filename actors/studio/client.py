@@ -9,7 +9,15 @@ from weakref import WeakSet
 
 from limner.actors.session.outcomes import OnPicture, Outcome, Outcomes
 from limner.actors.session.stream import Stream
-from limner.actors.system import Outlet, PooledFuture, PooledRef, System, close_all
+from limner.actors.system import (
+    Outlet,
+    PooledFuture,
+    PooledRef,
+    RequestFuture,
+    System,
+    TakeBack,
+    close_all,
+)
 from limner.messages.errors import MessageBusy, StudioClosed
 from limner.messages.validation import message_id_of
 
@@ -56,6 +64,10 @@ class SequencerClient:
     def future(self, about: str) -> PooledFuture[Any]:
         """Return a future, named by what it is about."""
         return self.system.future(about=about)
+
+    def request_future(self, about: str, take_back: TakeBack) -> RequestFuture[Any]:
+        """Return a future of a request that may be taken back, named by what it is about."""
+        return self.system.request_future(about, take_back)
 
     def send(self, message: Any, future: PooledFuture[Any] | None = None) -> None:
         """Tell the sequencer something.

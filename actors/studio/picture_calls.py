@@ -13,11 +13,13 @@ from limner.actors.stores.protocol import RegistryStore, Store, keeps_registry
 from limner.actors.studio.client import SequencerClient
 from limner.actors.studio.current_settings import CurrentSettings
 from limner.actors.studio.text_edits import check_whose, failure_of, target_of
-from limner.messages.errors import LimnerError, SettingsInvalid, UnknownPrompt
+from limner.actors.system import RequestFuture
+from limner.messages.errors import LimnerError, SessionCancelled, SettingsInvalid, UnknownPrompt
 from limner.messages.picture_requests import TAG_PLACES, AgainMode, Mode, PictureRequest
 from limner.messages.pictures import Failure, Illustrated, Placement
 from limner.messages.prompts import Prompt
 from limner.messages.registry import Registry
+from limner.messages.session.control import TakeBackRequest
 from limner.messages.session.lifecycle import ApplyNow, Regenerate, Resolver
 from limner.messages.text import regenerate as requests
 from limner.messages.text.mark_editor import MarkEditor
@@ -52,12 +54,13 @@ class PictureCalls:
         owner: str | None = None,
         priority: str | int = "active",
         on_picture: OnPicture | None = None,
-    ) -> pykka.Future[Illustrated]:
+    ) -> RequestFuture[Illustrated]:
         """Request one more picture; those requested for one message are written together.
 
         They are written when nothing new was requested for `Settings.settle_after` seconds and all
         are settled, or at `apply`. Each call is a request of its own, also for one picture. One
-        that fails leaves the old picture where it is.
+        that fails leaves the old picture where it is. `cancel()` of the future takes the request
+        back as long as it gathers; the others go on.
 
         Args:
             message_id: whose.
@@ -106,7 +109,7 @@ class PictureCalls:
         owner: str | None = None,
         priority: str | int = "active",
         on_picture: OnPicture | None = None,
-    ) -> pykka.Future[Illustrated]:
+    ) -> RequestFuture[Illustrated]:
         """Request one more picture of every prompt of a stored message.
 
         Args:
@@ -137,7 +140,7 @@ class PictureCalls:
         owner: str | None = None,
         priority: str | int = "active",
         on_picture: OnPicture | None = None,
-    ) -> pykka.Future[Illustrated]:
+    ) -> RequestFuture[Illustrated]:
         """Retry what has left the mark of a failure; a success takes the mark's place.
 
         What the tag says now is drawn.
@@ -263,15 +266,16 @@ class PictureCalls:
         owner: str | None,
         priority: str | int,
         on_picture: OnPicture | None,
-    ) -> pykka.Future[Illustrated]:
+    ) -> RequestFuture[Illustrated]:
         self._registry_store()
         callback = check_on_picture(on_picture)
         message_id = self._client.message_id(message_id)
         about = f"a regeneration of message {message_id!r}"
-        future = self._client.future(about)
+        name = self._client.system.new_id()
+        future = self._client.request_future(about, partial(self._take_back, message_id, name))
         outcomes = callback and Outcomes(self._client.system, future, about)
         message = Regenerate(
-            session_id=self._client.system.new_id(),
+            session_id=name,
             message_id=message_id,
             owner=owner_of(owner),
             priority=priority_of(priority),
@@ -289,6 +293,19 @@ class PictureCalls:
             self._client.send_locked(message, future)
         return future
 
+    def _take_back(
+        self, message_id: str, name: str, request: RequestFuture[Illustrated]
+    ) -> pykka.Future[bool]:
+        """Take a request back, as `RequestFuture.cancel` does."""
+        client = self._client
+        reply = client.future(f"the taking back of a request of message {message_id!r}")
+        if not request.done:
+            message = TakeBackRequest(message_id=message_id, name=name, future=reply)
+            with client.lock:
+                client.send_locked(message, reply, while_closing=True)
+        request.when_done(lambda: reply.set_if_pending(_was_cancelled(request)))
+        return reply
+
     def _registry_store(self) -> RegistryStore:
         if not keeps_registry(self._store):
             raise SettingsInvalid(
@@ -304,3 +321,14 @@ class PictureCalls:
         if prompt is None:
             raise UnknownPrompt(f"the registry has no prompt {prompt_id!r:.80}")
         return prompt
+
+
+def _was_cancelled(request: RequestFuture[Illustrated]) -> bool:
+    """Return whether a request that is done was cancelled."""
+    try:
+        request.get(timeout=0)
+    except SessionCancelled:
+        return True
+    except Exception:  # noqa: BLE001  # it is its own caller's
+        return False
+    return False

@@ -5,7 +5,7 @@ from concurrent.futures import Future as ConcurrentFuture
 from limner.actors.system.actor import PooledActor
 from limner.actors.system.clock import Clock, Timer
 from limner.actors.system.context import context
-from limner.actors.system.future import PooledFuture, concurrent
+from limner.actors.system.future import PooledFuture, RequestFuture, TakeBack, concurrent
 from limner.actors.system.outlet import Outlet, close_all
 from limner.actors.system.reference import PooledRef
 from limner.actors.system.simulation import (
@@ -30,9 +30,11 @@ __all__ = [
     "PooledActor",
     "PooledFuture",
     "PooledRef",
+    "RequestFuture",
     "SimulatedSystem",
     "SimulationStuck",
     "System",
+    "TakeBack",
     "Timer",
     "close_all",
     "concurrent",

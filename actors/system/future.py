@@ -109,6 +109,36 @@ class PooledFuture(pykka.ThreadingFuture[T]):
                 logger.exception("a future's callback failed")
 
 
+class RequestFuture(PooledFuture[T]):
+    """The future of a request that may be taken back.
+
+    Args:
+        take_back: takes the request back; gets the future.
+    """
+
+    def __init__(self, take_back: TakeBack) -> None:
+        super().__init__()
+        self._take_back = take_back
+
+    def cancel(self) -> pykka.Future[bool]:
+        """Take the request back, if that is not too late.
+
+        Then nothing more is done for it alone, what was finished for it goes into no text, and this
+        future raises `SessionCancelled`. Other requests that gather with it go on. Once its session
+        has sealed it is too late: the request is done, and this future gives what that gives.
+
+        Returns:
+            A future that gives whether it was taken back; false if it was too late.
+
+        Raises:
+            StudioClosed: if the studio is closed.
+        """
+        return self._take_back(self)
+
+
+TakeBack = Callable[[RequestFuture[Any]], pykka.Future[bool]]
+
+
 def concurrent(future: pykka.Future[T]) -> Future[T]:
     """Return a `concurrent.futures.Future` that ends as a Pykka future does.
 

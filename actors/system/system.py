@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 from limner.actors.system.clock import Clock
 from limner.actors.system.context import context
 from limner.actors.system.dispatcher import Dispatcher
-from limner.actors.system.future import PooledFuture
+from limner.actors.system.future import PooledFuture, RequestFuture, TakeBack
 from limner.actors.system.mailbox import Mailbox
 from limner.actors.system.outlet import Outlet
 from limner.actors.system.reference import PooledRef
@@ -105,6 +105,19 @@ class System:
             about: whose reply to what it is, a pair of them, or what else is awaited.
         """
         return PooledFuture()
+
+    def request_future(
+        self,
+        about: object,  # noqa: ARG002
+        take_back: TakeBack,
+    ) -> RequestFuture[Any]:
+        """Make a future of a request that may be taken back.
+
+        Args:
+            about: as `future` takes it.
+            take_back: takes the request back; gets the future.
+        """
+        return RequestFuture(take_back)
 
     def outlet(
         self,

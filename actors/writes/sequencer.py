@@ -252,10 +252,10 @@ class SequencerActor(LimnerActor):
             case AwaitSession():
                 self.control.wait(message.message_id, message.future)
             case CancelMessage():
-                meant = queue.cancel(lambda _: True)
+                meant = queue.cancel(lambda _: True, is_pending)
                 answer_message(message.future, message.message_id, meant)
             case TakeBackRequest():
-                queue.take_back(message.name)
+                queue.take_back(message.name, message.future)
             case SetPriority():
                 queue.prioritise(message.priority)
 
@@ -308,7 +308,9 @@ class SequencerActor(LimnerActor):
                 cancellation = CancelSession(message_id=message_id, session_id=opening.session_id)
                 self.sessions[message_id].ref.tell(cancellation)
             case TakeBack():
-                take_back = TakeBackRequest(message_id=message_id, name=step.name)
+                take_back = TakeBackRequest(
+                    message_id=message_id, name=step.name, future=step.future
+                )
                 self.sessions[message_id].ref.tell(take_back)
             case Prioritise():
                 self.prioritise(self.sessions[message_id], step.priority)
@@ -330,7 +332,9 @@ class SequencerActor(LimnerActor):
         """Cancel the sessions and requests of an owner, or of everybody."""
         meant: list[OpenStream | Regenerate] = []
         for message_id, queue in list(self.queues.items()):
-            meant += queue.cancel(lambda opening: message.owner in (None, opening.owner))
+            meant += queue.cancel(
+                lambda opening: message.owner in (None, opening.owner), is_pending
+            )
             self.carry_out(message_id)
         answer_all(message.future, meant)
 

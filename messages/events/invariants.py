@@ -13,9 +13,10 @@
   a picture that was made is not generated again, whatever becomes of keeping it.
 - I14: no request is granted that has waited in its lane since before `circuit_patience` probes of
   the lane's circuit breaker in a row have failed.
+- I15: no `text_written` places a task of a request that its session had taken back.
 
-`session_rules` checks I1, I2 and I6, `lane_rules` I3, I4, I5 and I7, `picture_rules` I13,
-`circuit_rules` I14.
+`session_rules` checks I1, I2 and I6, `lane_rules` I3, I4, I5 and I7, `picture_rules` I13
+and I15, `circuit_rules` I14.
 
 One pass, in memory bounded by what is open. Of what has ended, only the last `REMEMBERED` names
 are kept, to name the earlier event when one comes again; that it came again is noticed anyway, as

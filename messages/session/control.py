@@ -100,10 +100,12 @@ class TakeBackRequest(Message):
     Args:
         message_id: whose pictures.
         name: of the request.
+        future: is given `False` where that is too late; else the request's own future tells.
     """
 
     message_id: str
     name: str
+    future: SkipValidation[Any] = Field(default=None, repr=False)
 
 
 class SetPriority(Message):

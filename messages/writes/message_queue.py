@@ -173,11 +173,16 @@ class MessageQueue:
                 self._begin_next()
                 return
 
-    def cancel(self, is_meant: Callable[[Opening], bool]) -> tuple[OpenStream | Regenerate, ...]:
+    def cancel(
+        self,
+        is_meant: Callable[[Opening], bool],
+        is_pending: Callable[[Regenerate], bool] = lambda _: True,
+    ) -> tuple[OpenStream | Regenerate, ...]:
         """Cancel streams and requests, whether their session has begun or not; edits stay.
 
         Args:
             is_meant: whether a stream or a request is to be cancelled.
+            is_pending: whether a request has no outcome yet.
 
         Returns:
             Those that were meant. One that is being written is among them, and is written.
@@ -188,7 +193,7 @@ class MessageQueue:
             self.steps.append(CancelStream())
             meant.append(session)
         elif isinstance(session, Regenerate):
-            meant += self._cancel_gathering(session, is_meant)
+            meant += self._cancel_gathering(session, is_meant, is_pending)
         for request in self._requests:
             if isinstance(request, Regenerate) and is_meant(request):
                 self._cancel(request, CancelReason.BY_CALL)
@@ -203,13 +208,19 @@ class MessageQueue:
         return tuple(meant)
 
     def _cancel_gathering(
-        self, session: Regenerate, is_meant: Callable[[Opening], bool]
+        self,
+        session: Regenerate,
+        is_meant: Callable[[Opening], bool],
+        is_pending: Callable[[Regenerate], bool],
     ) -> list[Regenerate]:
         """Cancel requests that a session has; the whole session if they are all it has."""
         wanted = [
             request
             for name, request in self._passed_on.items()
-            if isinstance(request, Regenerate) and name not in self._cleared
+            if isinstance(request, Regenerate)
+            and is_pending(request)
+            # what came too late to be taken back is written, unless the whole session is cancelled
+            and self._cleared.get(name, CancelReason.TAKEN_BACK) is CancelReason.TAKEN_BACK
         ]
         meant = [request for request in wanted if is_meant(request)]
         if len(meant) < len(wanted) or self._session_finished:
@@ -220,16 +231,22 @@ class MessageQueue:
             self._cleared |= {request.session_id: CancelReason.BY_CALL for request in meant}
         return meant
 
-    def take_back(self, name: str) -> None:
-        """Cancel one request for pictures; one that its session has sealed stays."""
+    def take_back(self, name: str, future: Any = None) -> None:
+        """Cancel one request for pictures; one that its session has sealed stays.
+
+        Args:
+            name: of the request.
+            future: is told by the session where it is too late.
+        """
         for request in self._requests:
             if isinstance(request, Regenerate) and request.session_id == name:
                 self._requests = tuple(other for other in self._requests if other is not request)
-                self._cancel(request, CancelReason.BY_CALL)
+                self._cancel(request, CancelReason.TAKEN_BACK)
                 return
-        if name in self._passed_on and name not in self._cleared:
-            self._cleared |= {name: CancelReason.BY_CALL}
-            self.steps.append(TakeBack(name))
+        reason = self._cleared.get(name, CancelReason.TAKEN_BACK)
+        if name in self._passed_on and reason is CancelReason.TAKEN_BACK:
+            self._cleared |= {name: reason}
+            self.steps.append(TakeBack(name, future))
 
     def prioritise(self, priority: int) -> None:
         """Set the priority of the session and of all that waits for one, 0 (first) to 9."""

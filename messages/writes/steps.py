@@ -20,6 +20,7 @@ class CancelReason(StrEnum):
     OVERTAKEN = "a stream of it was opened"
     BY_ITS_STREAM = "it was cancelled"
     BY_CALL = "a call has cancelled it"
+    TAKEN_BACK = "it was taken back"
     STUDIO_CLOSED = "the studio is closed"
 
 
@@ -52,9 +53,15 @@ class WithdrawRegeneration(NamedTuple):
 
 
 class TakeBack(NamedTuple):
-    """Tell the regeneration session that one request is not wanted any more."""
+    """Tell the regeneration session that one request is not wanted any more.
+
+    Args:
+        name: of the request.
+        future: of who asks whether it was taken back, if anybody does.
+    """
 
     name: str
+    future: Any = None
 
 
 class Prioritise(NamedTuple):

@@ -169,7 +169,7 @@ def request_pictures(
     studio: Studio,
 ) -> list[pykka.Future[Illustrated]]:
     """Request the new pictures of one message."""
-    futures = [
+    futures: list[pykka.Future[Illustrated]] = [
         studio.regenerate(message_id, placement, mode=mode, prompt=prompt)
         for placement in placements
     ]

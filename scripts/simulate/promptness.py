@@ -51,7 +51,7 @@ class Promptness:
             yield f"{event.get('failed')} failed by itself: {event.get('reason')}"
         if name in {"studio_opened", "studio_closed"} or event.get("failed") in PARTS:
             self._begin(now)
-        elif name.startswith(("lane_", "slot_", "request_", "circuit_")):
+        elif "lane" in event and name.startswith(("lane_", "slot_", "request_", "circuit_")):
             yield from self._lane(event, name, now)
         elif "session_id" in event:
             self._session(event, name, now, event["session_id"])

@@ -5,8 +5,8 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, get_args
 
-from limner.actors import PooledActor
-from limner.messages.errors import LimnerError, MessageBusy, StudioClosed
+from limner.actors import PooledActor, RequestFuture
+from limner.messages.errors import LimnerError, MessageBusy, SessionCancelled, StudioClosed
 from limner.messages.picture_requests import AgainMode, Mode
 from limner.messages.pictures import Illustrated
 from limner.messages.text.marks import find_marks
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 KINDS = (
     *("regenerate",) * 4,
+    *("take back",) * 2,
     *("again", "retry", "apply", "remove", "edit", "reconcile", "strip", "clear"),
 )
 
@@ -48,6 +49,8 @@ class RevisingActor(PooledActor):
         self.draw = world.draws("revising")
         self.left = world.params.scenario.revisions.times.draw_whole(self.draw)
         self.open = 0
+        self.requests: list[RequestFuture[Any]] = []
+        self.taken_back: dict[pykka.Future[Any], RequestFuture[Any]] = {}
 
     def on_start(self) -> None:
         """Schedule the first request."""
@@ -91,16 +94,21 @@ class RevisingActor(PooledActor):
             case "regenerate" if placement is not None:
                 mode = MODES[int(self.draw() * len(MODES))]
                 prompt = f"refined {whole(self.draw, 1, 9)}" if self.draw() < 0.3 else None
-                self.wait_for(
+                self.wait_for_request(
                     studio.regenerate(
                         name, placement, mode=mode, prompt=prompt, on_picture=listener
                     )
                 )
             case "again":
                 mode = MODES[int(self.draw() * len(MODES))]
-                self.wait_for(studio.illustrate_again(name, mode, on_picture=listener))
+                self.wait_for_request(studio.illustrate_again(name, mode, on_picture=listener))
             case "retry":
-                self.wait_for(studio.retry(name, on_picture=listener))
+                self.wait_for_request(studio.retry(name, on_picture=listener))
+            case "take back" if self.requests:
+                request = self.requests[int(self.draw() * len(self.requests))]
+                reply = request.cancel()
+                self.taken_back[reply] = request
+                self.wait_for(reply)
             case "apply":
                 self.wait_for(studio.apply(name))
             case "remove" if placement is not None:
@@ -115,6 +123,11 @@ class RevisingActor(PooledActor):
             case "clear" if self.draw() < 0.3:
                 studio.clear(name)
 
+    def wait_for_request(self, future: RequestFuture[Any]) -> None:
+        """Wait for a future whose request may be taken back."""
+        self.requests.append(future)
+        self.wait_for(future)
+
     def wait_for(self, future: pykka.Future[Any]) -> None:
         """Wait for a future to be done."""
         self.open += 1
@@ -127,10 +140,24 @@ class RevisingActor(PooledActor):
             result = future.get(timeout=0)
         except BaseException as error:  # noqa: BLE001  # checked below
             result = error
-        if result is None or isinstance(result, Illustrated):
+        if isinstance(result, bool):
+            self.check_taken_back(self.taken_back.pop(future), result)
+        elif result is None or isinstance(result, Illustrated):
             written = result is not None and result.written
             self.world.count("requests written" if written else "requests without change")
         elif isinstance(result, LimnerError):
             self.world.count(f"requests: {type(result).__name__}")
         elif not isinstance(result, ConnectionError):  # which the store of a simulation raises
             self.world.problems.append(f"{self.message_id}: a request raised {result!r}")
+
+    def check_taken_back(self, request: RequestFuture[Any], taken_back: bool) -> None:
+        """Check that a request was cancelled that was taken back."""
+        self.world.count(f"requests {'taken back' if taken_back else 'not taken back any more'}")
+        try:
+            outcome: object = request.get(timeout=0) if request.done else None
+        except BaseException as error:  # noqa: BLE001  # checked where the request is
+            outcome = error
+        if taken_back and not isinstance(outcome, SessionCancelled):
+            self.world.problems.append(
+                f"{self.message_id}: a request was taken back, and has ended with {outcome!r}"
+            )

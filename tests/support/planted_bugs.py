@@ -187,6 +187,23 @@ BUGS = (
         "work.timer.cancel()",
         "pass",
     ),
+    # --- requests that are taken back
+    Bug(
+        "taken-back-and-placed",
+        "A picture that was finished for a request is written though the request was taken back.",
+        "RegenerationActor.take_back",
+        "self.taken_back.add(name)",
+        "pass",
+        "revisions",
+    ),
+    Bug(
+        "taken-back-too-late",
+        "A request whose session has sealed is taken back all the same.",
+        "RegenerationActor.take_back",
+        "if not self.state.takes_requests:",
+        "if False:",
+        "revisions",
+    ),
     # --- the write
     Bug(
         "write-before-the-last-settle",

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import pykka
 
 from limner.actors.system.context import context
-from limner.actors.system.future import PooledFuture
+from limner.actors.system.future import PooledFuture, RequestFuture, TakeBack
 from limner.actors.system.outlet import Outlet
 from limner.actors.system.simulation.clock import VirtualClock
 from limner.actors.system.simulation.faults import BreakableMailbox, Breaker, Faults
@@ -62,6 +62,10 @@ class SimulatedFuture(PooledFuture[T]):
             super()._call_back()
         finally:
             context.actor = actor
+
+
+class SimulatedRequestFuture(SimulatedFuture[T], RequestFuture[T]):
+    """The future of a request, that is waited for in virtual time."""
 
 
 class SimulatedOutlet(Outlet[T]):
@@ -201,6 +205,12 @@ class SimulatedSystem(System):
     def future(self, about: object = None) -> PooledFuture[Any]:
         """Make a future that is waited for in virtual time."""
         future: SimulatedFuture[Any] = SimulatedFuture()
+        future.simulation, future.about = self, about
+        return future
+
+    def request_future(self, about: object, take_back: TakeBack) -> RequestFuture[Any]:
+        """Make a future of a request that may be taken back, which is waited for as the others."""
+        future: SimulatedRequestFuture[Any] = SimulatedRequestFuture(take_back)
         future.simulation, future.about = self, about
         return future
 

@@ -323,6 +323,69 @@ def test_a_mode_says_the_same_of_one_picture_and_of_all(open_written, mode, expe
         assert "".join("NO"[name in before] for name in names) == expected
 
 
+def test_a_request_is_taken_back_as_long_as_it_gathers_and_the_others_go_on(open_written):
+    one = open_written(generator=Colours({"a roof": 5, "a street": 5}))
+    roof = one.studio.regenerate("m", one.roof)
+    street = one.studio.regenerate("m", one.street)
+    one.until("picture_wanted", times=2)
+    assert roof.cancel().get() is True
+    with pytest.raises(SessionCancelled, match="taken back"):
+        roof.get()
+    (new,) = [placement.id for placement in street.get().pictures]
+    assert order(one, None) == [one.roof, new]
+    assert len(one.events("request_taken_back")) == 1
+    assert roof.cancel().get() is True
+    assert street.cancel().get() is False
+
+
+def test_a_request_taken_back_that_was_alone_writes_nothing(open_written):
+    one = open_written()
+    before = stored(one)
+    future = one.studio.regenerate("m", one.roof)
+    assert future.cancel().get() is True
+    one.let_pass(30)
+    assert stored(one) == before
+    assert one.studio.sessions() == ()
+
+
+def test_once_it_is_sealed_a_request_is_not_taken_back_any_more(open_written):
+    one = open_written(generator=Colours({"a roof": 5}))
+    future = one.studio.regenerate("m", one.roof)
+    one.until("picture_wanted")
+    one.studio.apply("m")
+    one.until("session_sealed", times=2)
+    assert future.cancel().get() is False
+    assert not future.done
+    late = one.studio.regenerate("m", one.street)
+    assert late.cancel().get() is True
+    assert len(future.get().pictures) == 1
+    assert len(one.events("session_opened")) == 2
+
+
+def test_what_was_too_late_to_be_taken_back_is_cancelled_with_its_message(open_written):
+    one = open_written(generator=Colours({"a roof": 5}))
+    future = one.studio.regenerate("m", one.roof)
+    one.until("picture_wanted")
+    one.studio.apply("m")
+    one.until("session_sealed", times=2)
+    assert future.cancel().get() is False
+    assert one.studio.cancel("m").get() is True
+    with pytest.raises(SessionCancelled):
+        future.get()
+
+
+def test_a_request_is_taken_back_while_the_studio_closes_and_not_after(open_written):
+    one = open_written(generator=Colours({"a roof": 5}))
+    retried = one.studio.retry("m")
+    again = one.studio.illustrate_again("m")
+    one.studio._begin_close()
+    for future in (retried, again):
+        future.cancel().get()
+        assert future.done
+    one.studio.close()
+    assert again.cancel().get() in {True, False}
+
+
 @pytest.mark.parametrize("mode", ["below", "", "Replace", None, 3, ["append"], {}])
 def test_what_is_no_mode_is_refused_with_the_modes_that_there_are(open_written, mode):
     one = open_written()

@@ -985,6 +985,21 @@ def test_a_late_picture_does_not_forbid_the_call_that_replaces_it():
     assert "I13" not in {violation.rule for violation in verdict(events).violations}
 
 
+def test_a_picture_of_a_request_that_was_taken_back_is_in_no_text():
+    def broken(*placed, session="s"):
+        events = [
+            {"event": "studio_opened"},
+            {"event": "request_taken_back", "session_id": "s", "tasks": ["a", "b"]},
+            {"event": "text_written", "session_id": session, "placed": list(placed)},
+        ]
+        events = [{"seq": seq, "t": 0, **event} for seq, event in enumerate(events, 1)]
+        found = [violation for violation in verdict(events).violations if violation.rule == "I15"]
+        return [violation.seqs for violation in found]
+
+    assert broken("c", "b") == [(2, 3)]
+    assert broken("c") == broken("a", session="other") == broken(None, 3, ["a"]) == []
+
+
 def circuit_events(*events, patience=2):
     """Return a log of lane `image` whose circuit has these events at each second."""
     opened = {"event": "lane_opened", "max_concurrent": 3, "min_time": 0}
