@@ -109,6 +109,7 @@ STUDIO = Conversation(
                     "values",
                     dict[str, float | bool | str | None],
                     "The new values of those that are numbers or one of a few words.",
+                    unit="that of the setting",
                 ),
             ),
         ),

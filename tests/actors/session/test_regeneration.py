@@ -730,8 +730,8 @@ def test_the_story_of_a_regenerated_message_can_be_read(open_written):
     told = "\n".join(Story(message="m").lines(one.events()))
     assert "the session opens to regenerate" in told
     assert "one more picture wanted" in told
-    assert "1 pictures placed, 1 taken out" in told
-    assert "remove changes the text, 1 pictures taken out" in told
+    assert "1 picture placed, 1 taken out" in told
+    assert "remove changes the text, 1 picture taken out" in told
 
 
 def test_a_session_that_regenerates_past_its_deadline_writes_nothing(open_written):
