@@ -2,16 +2,21 @@
 
 import inspect
 import logging
+import traceback
 from collections.abc import Callable
 from types import TracebackType
 
 from limner.actors.generators.protocol import Generator
-from limner.messages.errors import GenerationFailed, LimnerError, SettingsInvalid, describe
+from limner.messages.errors import GenerationFailed, LimnerError, SettingsInvalid, describe, masked
+from limner.messages.unicode import wellformed
 
 logger = logging.getLogger("limner.generators")
 
 MAX_KINDS = 100
 """Kinds of failures that are logged, at most; a kind is what was raised, and where."""
+
+MAX_TRACEBACK = 20_000
+"""Characters of a traceback that are logged, at most."""
 
 WRAPPERS = ("limner.actors.picture_maker", "limner.actors.generators.opening")
 """Modules that call a generator."""
@@ -78,11 +83,12 @@ class FailureLog:
         kind = (type(error), type(cause), _place(cause.__traceback__))
         own = object()
         if len(self._kinds) < MAX_KINDS and self._kinds.setdefault(kind, own) is own:
+            # as text, since handlers print what an exception itself says, with the keys in it
             logger.error(
-                "generator %s failed; further failures of this kind are not logged: %s",
-                _name(generator),
+                "generator %s failed; further failures of this kind are not logged: %s\n%s",
+                masked(_name(generator)),
                 describe(error),
-                exc_info=error,
+                _traceback(error),
             )
 
 
@@ -93,6 +99,12 @@ def _place(trace: TracebackType | None) -> tuple[str, int]:
     while trace.tb_next is not None:
         trace = trace.tb_next
     return str(trace.tb_frame.f_globals.get("__name__")), trace.tb_lineno
+
+
+def _traceback(error: BaseException) -> str:
+    """Return the traceback with passwords and keys in URLs masked; of a long one the end."""
+    said = "".join(traceback.format_exception(error)).rstrip()
+    return masked(wellformed(said[-MAX_TRACEBACK:]))
 
 
 def _name(generator: object) -> str:
