@@ -90,6 +90,9 @@ class Display:
     names_failures = False
     """Whether each failed picture is named when it fails."""
 
+    shows_text = False
+    """Whether the text itself is shown, by `show_text`."""
+
     def __init__(self) -> None:
         self.progress = Progress()
 
@@ -99,6 +102,9 @@ class Display:
     def show_event(self, record: Record) -> None:
         """Show an event."""
         self.progress.update(record)
+
+    def show_text(self, text: str) -> None:
+        """Show the next piece of the text."""
 
     def refresh(self, characters: int) -> None:
         """Show how many characters were read."""

@@ -4,6 +4,7 @@ All events (of the studio, the end of the text, a Ctrl-C) come into one queue, w
 thread reads. So a signal is handled whatever else is being waited for.
 """
 
+from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import closing
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from queue import Empty, SimpleQueue
 from typing import Any
 
 from limner.actors import Settings, Stream, Studio
+from limner.actors.generators import Generator
 from limner.actors.settings import load_settings
 from limner.actors.stores import MemoryStore, PictureFiles, Store
 from limner.messages.errors import LimnerError, SessionCancelled, StreamClosed
@@ -56,6 +58,13 @@ class SourceEnded:
 @dataclass(frozen=True)
 class Interrupted:
     """Ctrl-C was pressed, or the process was asked to terminate."""
+
+
+@dataclass(frozen=True)
+class TextRead:
+    """A piece of the text was fed to its session; for displays that show it."""
+
+    text: str
 
 
 @dataclass(frozen=True)
@@ -274,6 +283,7 @@ class Illustration:
         source: what is read.
         display: shows the progress.
         piped: keeps what is read, if it cannot be read again.
+        generator: makes the pictures, in place of the one in the settings.
 
     Attributes:
         interrupts: how often it was interrupted.
@@ -281,8 +291,16 @@ class Illustration:
         idle: whether the stream was ended since no text came for too long.
     """
 
-    def __init__(self, source: Source, display: Display, piped: PipedText | None = None) -> None:
+    def __init__(
+        self,
+        source: Source,
+        display: Display,
+        piped: PipedText | None = None,
+        *,
+        generator: Generator | None = None,
+    ) -> None:
         self.source = source
+        self._generator = generator
         self.display = display
         self.piped = piped
         self.interrupts = 0
@@ -319,7 +337,7 @@ class Illustration:
             LimnerError: what the studio raised, or the reading of a file that can be read again.
         """
         put = self._events.put
-        with Studio.open(settings, store=store) as studio:
+        with Studio.open(settings, store=store, generator=self._generator) as studio:
             self.display.begin(self.source.name)
             studio.subscribe(put)
             stream = studio.stream(message_id)
@@ -327,6 +345,8 @@ class Illustration:
             future.add_done_callback(lambda _: put(Settled()))
             piped = self.piped
             feed = stream.feed if piped is None else partial(piped.feed, stream=stream.feed)
+            if self.display.shows_text:
+                feed = partial(self._feed_shown, feed)
             reader = Reader(self.source, feed, lambda error: put(SourceEnded(error)), rate=rate)
             if text is None:
                 reader.start()
@@ -338,8 +358,7 @@ class Illustration:
             reader.stop()
         # the studio is closed, so every event of it is here
         while not self._events.empty():
-            if isinstance(record := self._events.get(), dict):
-                self.display.show_event(record)
+            self._show(self._events.get())
         if self.error is not None and piped is None:
             raise self.error
         return future.result()
@@ -373,9 +392,22 @@ class Illustration:
                     stream.finish()
             case Interrupted():
                 self._interrupt(stream)
+            case _:
+                self._show(event)
+        self.display.refresh(stream.characters)
+
+    def _show(self, event: Any) -> None:
+        """Show an event of the studio, or a piece of the text."""
+        match event:
             case dict():
                 self.display.show_event(event)
-        self.display.refresh(stream.characters)
+            case TextRead(text):
+                self.display.show_text(text)
+
+    def _feed_shown(self, feed: Callable[[str], None], text: str) -> None:
+        """Feed a piece of the text, and have it shown."""
+        feed(text)
+        self._events.put(TextRead(text))
 
     def _settle(self, future: "Future[Illustrated]") -> None:
         """Note the end of the session; a pipe is read on after one that failed."""

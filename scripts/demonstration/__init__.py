@@ -1,0 +1,1 @@
+"""What `./scripts/demo` runs: a story at a reader's pace, with what its studio does meanwhile."""
