@@ -65,10 +65,19 @@ def deliver(
     if paths.output is None and not print_text(result.text, display):
         keep_text(result.text, None, None, display)
         return FAILED
-    tell_written(result, paths, settings, display)
+    tell_written(result, paths, settings, display, why=_no_prompt(result, settings))
     if interrupted:
         return INTERRUPTED
     return INCOMPLETE if is_incomplete(result) else DONE
+
+
+def _no_prompt(result: Illustrated, settings: Settings) -> str:
+    """Return that a text which was read as a whole holds no prompt; nothing if it holds one."""
+    if result.pictures or result.failures or result.unplaced or result.over_limit:
+        return ""
+    usual = "patterns" not in settings.model_fields_set
+    example = ' such as <!--img-prompt="a lighthouse at dusk"-->' if usual else ""
+    return f": it holds no prompt{example}"
 
 
 def deliver_plain(text: str, paths: Paths, version: Version | None, display: Display) -> int:
@@ -107,11 +116,13 @@ def keep_text(text: str, output: Path | None, version: Version | None, display: 
     return FAILED
 
 
-def tell_written(result: Illustrated, paths: Paths, settings: Settings, display: Display) -> None:
-    """Print what was written, and where."""
+def tell_written(
+    result: Illustrated, paths: Paths, settings: Settings, display: Display, *, why: str = ""
+) -> None:
+    """Print what was written, and where; or why without pictures, if that is known."""
     number = len(result.pictures)
     noun = "picture" if number == 1 else "pictures"
-    where = f" in {shown(str(paths.pictures), 300)}" if number else ""
+    where = f" in {shown(str(paths.pictures), 300)}" if number else why
     display.note(f"written {shown(paths.output_name, 300)}, {number} {noun}{where}")
     if settings.events is not None:
         display.note(f"events  {shown(str(settings.events), 300)}")
