@@ -30,6 +30,7 @@ from limner.messages.text.prompt_tags import PromptTags
 from limner.messages.text.reconcile import reconcile
 from limner.messages.text.tag_tracking import track_tags
 from limner.messages.unicode import wellformed
+from limner.messages.validation import seconds_of
 from limner.messages.writes.protocol import (
     Change,
     ClearWrites,
@@ -64,7 +65,11 @@ class TextEdits:
         return found.but(clock=self._client.system.cpu_clock)
 
     def remove(
-        self, message_id: str, placement: str | Placement | Failure
+        self,
+        message_id: str,
+        placement: str | Placement | Failure,
+        *,
+        timeout: float | None = None,
     ) -> pykka.Future[Illustrated]:
         """Remove a picture from a text, or the mark of a failure. Its file and history are kept.
 
@@ -74,6 +79,7 @@ class TextEdits:
         Args:
             message_id: whose text.
             placement: the picture, or the failure; or its id, `PROMPT:PICTURE` or `PROMPT:TASK`.
+            timeout: seconds that it may wait for its turn, as in `edit`.
 
         Raises:
             UnknownPicture: if that is no placement's or failure's id; through the future, if the
@@ -98,9 +104,11 @@ class TextEdits:
             removed = () if names_failure(target) else (target,)
             return Composed(text=left, removed=removed)
 
-        return self._edit(message_id, "remove", change)
+        return self._edit(message_id, "remove", change, timeout)
 
-    def edit(self, message_id: str, change: Callable[[str], str]) -> pykka.Future[Illustrated]:
+    def edit(
+        self, message_id: str, change: Callable[[str], str], *, timeout: float | None = None
+    ) -> pykka.Future[Illustrated]:
         """Change a stored text in its turn, so that no other write of it comes in between.
 
         A picture that the change takes out is gone on purpose: reconciling leaves it out. A tag
@@ -110,6 +118,9 @@ class TextEdits:
             message_id: whose text; one that is being streamed is changed after its write.
             change: gets the text as it is then, and returns the new one. Runs on a worker's thread,
                 and once more if another program has changed the text meanwhile.
+            timeout: seconds that it may wait for its turn, 0 to 86,400; without bound if `None`.
+                What it waits for is told by the event `edit_waits`. Past it the future raises
+                `MessageBusy`, which names that, and the text stays as it is.
 
         Raises:
             UnknownMessage, StudioClosed: as `stream` does; all else comes through the future:
@@ -143,14 +154,17 @@ class TextEdits:
                 ),
             )
 
-        return self._edit(message_id, "edit", made)
+        return self._edit(message_id, "edit", made, timeout)
 
-    def rewrite(self, message_id: str, prompt: Prompt) -> pykka.Future[Illustrated]:
+    def rewrite(
+        self, message_id: str, prompt: Prompt, *, timeout: float | None = None
+    ) -> pykka.Future[Illustrated]:
         """Rewrite the tag of a refined prompt's parent to the refined one, without a new picture.
 
         Args:
             message_id: whose text.
             prompt: what `refine` returned.
+            timeout: seconds that it may wait for its turn, as in `edit`.
 
         Raises:
             UnknownMessage, StudioClosed: as `stream` does; through the future also
@@ -172,19 +186,25 @@ class TextEdits:
             claims = written.claims if written.claims != registry.claims else None
             return Composed(text=written.text, claims=claims)
 
-        return self._edit(message_id, "rewrite", change)
+        return self._edit(message_id, "rewrite", change, timeout)
 
-    def reconcile(self, message_id: str) -> pykka.Future[Illustrated]:
+    def reconcile(
+        self, message_id: str, *, timeout: float | None = None
+    ) -> pykka.Future[Illustrated]:
         """Put back the pictures that another program has stripped from a text, beside their tags.
 
         The future's `pictures` are those that were put back, `unplaced` those that could not be,
         with the reason.
 
+        Args:
+            message_id: whose text.
+            timeout: seconds that it may wait for its turn, as in `edit`.
+
         Raises:
             UnknownMessage, StudioClosed: as `stream` does.
         """
         change = partial(reconcile, message_id=message_id, notation=self._notation())
-        return self._edit(message_id, "reconcile", change)
+        return self._edit(message_id, "reconcile", change, timeout)
 
     def hold(self, message_id: str) -> pykka.Future[None]:
         """Hold the writes of a message until `release`; pictures go on being made.
@@ -237,8 +257,12 @@ class TextEdits:
         cleared: int = future.get()
         return cleared
 
-    def _edit(self, message_id: str, kind: EditKind, change: Change) -> pykka.Future[Illustrated]:
+    def _edit(
+        self, message_id: str, kind: EditKind, change: Change, timeout: float | None
+    ) -> pykka.Future[Illustrated]:
         message_id = self._client.message_id(message_id)
+        if timeout is not None:
+            timeout = seconds_of("timeout", timeout)
         future = self._client.future(f"the {kind} of message {message_id!r}")
         self._client.send(
             EditText(
@@ -247,6 +271,7 @@ class TextEdits:
                 kind=kind,
                 change=change,
                 future=future,
+                timeout=timeout,
             ),
             future,
         )

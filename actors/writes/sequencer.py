@@ -4,8 +4,8 @@ Hears `OpenStream`, `Regenerate`, `ApplyNow`, `EditText`, `HoldWrites`, `Release
 `ClearWrites`, `ReportPending`, `CancelSession`, `ReportProgress`, `ReportStatus` and
 `UpdateSettings` from hosts, and all of `messages/session/control.py` that is for it; `TasksEnded`
 and `PictureLate` from processors, `RequestTurn` from writers, `AwaitEdits` and `SessionEnded` from
-sessions, `EditEnded` from edits, `ReconcileDue` from its timers, `ActorEnded` of all that it
-started; `CloseStudio`,
+sessions, `EditEnded` from edits, `ReconcileDue` and `EditWaitOver` from its timers, `ActorEnded`
+of all that it started; `CloseStudio`,
 `InterruptSessions` and `FailSessions` from the root. Starts a session or an edit when its
 `MessageQueue` says that it may begin; tells writers `TurnGiven`, regeneration sessions what they
 gather, the limiter `SessionGone`, the root `SessionsOver`, or `SessionsLeft` if it fails.
@@ -23,7 +23,7 @@ from limner.actors.base import LimnerActor
 from limner.actors.context import StudioContext
 from limner.actors.session.regeneration import RegenerationActor
 from limner.actors.session.session import SessionActor
-from limner.actors.system import ActorEnded, PooledRef
+from limner.actors.system import ActorEnded, PooledRef, Timer
 from limner.actors.writes.editor import EditActor, names_of
 from limner.actors.writes.live_session import (
     ROLE,
@@ -85,6 +85,7 @@ from limner.messages.writes.protocol import (
     EditEnded,
     EditsOver,
     EditText,
+    EditWaitOver,
     ForgetMessage,
     HoldWrites,
     PictureLate,
@@ -93,6 +94,7 @@ from limner.messages.writes.protocol import (
     ReportPending,
     RequestTurn,
     TurnGiven,
+    WaitsFor,
 )
 from limner.messages.writes.steps import (
     Answer,
@@ -124,6 +126,7 @@ OfOneMessage = (
     | AwaitEdits
     | EditText
     | EditEnded
+    | EditWaitOver
     | ReconcileDue
     | PictureLate
     | HoldWrites
@@ -154,6 +157,7 @@ class SequencerActor(LimnerActor):
         self.sessions: dict[str, LiveSession] = {}
         self.session_of: dict[PooledRef[Any], LiveSession] = {}
         self.edits: dict[PooledRef[Any], EditText] = {}
+        self.edit_waits: dict[str, tuple[EditText, Timer]] = {}  # by the edit's id
         self.reconciler = Reconciler(context.settings, self.system, self.actor_ref)
         self.control = SessionControl(self.sessions, self.queues)
         self.ended = EndedMessages()
@@ -164,6 +168,8 @@ class SequencerActor(LimnerActor):
     def on_stop(self) -> None:
         """Leave the sessions that have not ended to the root, which hears of their ends."""
         self.reconciler.stop()
+        for _, timer in self.edit_waits.values():
+            timer.cancel()
         if self.sessions:
             ends = [
                 (session.opening, session.ended or failed_end(session.opening, self.life.reason))
@@ -235,13 +241,15 @@ class SequencerActor(LimnerActor):
             case ForgetMessage():
                 queue.forget(message)
             case EditText():
-                queue.queue_edit(message)
+                self.queue_edit(message)
+            case EditWaitOver():
+                self.edit_wait_over(message)
             case EditEnded():
                 self.edit_ended(message)
             case ReconcileDue():
                 self.reconcile(message.message_id)
             case PictureLate() if not self.closing:
-                queue.queue_edit(self.reconciler.edit(message.message_id))
+                self.queue_edit(self.reconciler.edit(message.message_id))
             case HoldWrites():
                 self.log_write_event("writes_held", message_id=message.message_id)
                 queue.hold(message.future)
@@ -317,6 +325,7 @@ class SequencerActor(LimnerActor):
             case Refuse():
                 self.refuse(step.edit)
             case BeginEdit():
+                self.stop_waiting(step.edit)
                 ref = EditActor.start(self.context, step.edit, sequencer=self.actor_ref)
                 self.edits[ref] = step.edit
             case Cancel():
@@ -384,6 +393,8 @@ class SequencerActor(LimnerActor):
 
     def cancel(self, operation: Operation, why: CancelReason) -> None:
         """Fail the future of what will not be done."""
+        if isinstance(operation, EditText):
+            self.stop_waiting(operation)
         if why is CancelReason.STUDIO_CLOSED:
             error: Exception = self.closed()
         elif isinstance(operation, EditText):
@@ -490,6 +501,42 @@ class SequencerActor(LimnerActor):
 
     # Edits
 
+    def queue_edit(self, edit: EditText) -> None:
+        """Queue an edit; tell what it waits for, if it has to, and how long it may."""
+        queue = self.queue(edit.message_id)
+        queue.queue_edit(edit)
+        waits_for = queue.waits_for(edit.edit_id)
+        if waits_for is None:
+            return
+        self.log_write_event(
+            "edit_waits", **names_of(edit), waits_for=waits_for, timeout=edit.timeout
+        )
+        if edit.timeout is not None:
+            due = EditWaitOver(message_id=edit.message_id, edit_id=edit.edit_id)
+            timer = self.system.clock.after(edit.timeout, self.actor_ref, due)
+            self.edit_waits[edit.edit_id] = edit, timer
+
+    def stop_waiting(self, edit: EditText) -> None:
+        """Stop the timer of an edit that waits no longer."""
+        _, timer = self.edit_waits.pop(edit.edit_id, (edit, None))
+        if timer is not None:
+            timer.cancel()
+
+    def edit_wait_over(self, message: EditWaitOver) -> None:
+        """Fail an edit that has waited as long as it may; name what it has waited for."""
+        queue = self.queue(message.message_id)
+        waits_for = queue.waits_for(message.edit_id)
+        edit, _ = self.edit_waits.pop(message.edit_id, (None, None))
+        if waits_for is None or edit is None:
+            return  # it has begun, or was cleared
+        error = MessageBusy(
+            f"the {edit.kind} of message {edit.message_id!r} has waited {edit.timeout:g} s for "
+            f"{WAITS_FOR[waits_for]}"
+        )
+        self.log_write_event("edit_failed", **names_of(edit), reason=describe(error))
+        queue.give_up_edit(edit.edit_id)
+        edit.future.fail_if_pending(error)
+
     def edit_ended(self, message: EditEnded) -> None:
         """Set the future of an edit, and let the next one write."""
         queue = self.queue(message.message_id)
@@ -526,7 +573,7 @@ class SequencerActor(LimnerActor):
         """Reconcile a text by itself, a while after it was written."""
         edit = self.reconciler.due(message_id)
         if edit is not None:
-            self.queue(message_id).queue_edit(edit)
+            self.queue_edit(edit)
 
     def release(self, message_id: str) -> None:
         """Begin writes of a message again, if they are held."""
@@ -609,6 +656,15 @@ class SequencerActor(LimnerActor):
     def closed(self) -> StudioClosed:
         """Return the error of what comes after the closing."""
         return StudioClosed(f"the studio is closed{f': {self.cause}' if self.cause else ''}")
+
+
+WAITS_FOR: dict[WaitsFor, str] = {
+    "stream": "a stream of it that is still open; finish, interrupt or cancel that",
+    "session": "the pictures of its session; wait for that, or cancel it",
+    "edit": "an edit before it; wait for that",
+    "hold": "its writes to be released; call studio.release",
+}
+"""What an edit has waited for, and what to do, for people."""
 
 
 def is_pending(request: Regenerate) -> bool:

@@ -13,7 +13,7 @@ from limner.messages.picture_requests import Place
 from limner.messages.registry import Version
 from limner.messages.session.lifecycle import SessionOutcome
 from limner.messages.session.streaming import SealReason
-from limner.messages.writes.protocol import EditKind
+from limner.messages.writes.protocol import EditKind, WaitsFor
 
 ON_EVERY_LINE = (
     Field("seq", int, "Number of the line in its run, from 1; it orders the log."),
@@ -557,6 +557,21 @@ WRITES = Conversation(
             "An edit has left the text as it was.",
             ("editor",),
             (*EDIT, *EDITED),
+        ),
+        EventType(
+            "edit_waits",
+            "An edit was asked for, and begins once what it waits for is over.",
+            ("editor",),
+            (
+                *EDIT,
+                Field("waits_for", WaitsFor, "What it waits for."),
+                Field(
+                    "timeout",
+                    float | None,
+                    "How long it may wait; without bound if null.",
+                    unit="seconds",
+                ),
+            ),
         ),
         EventType(
             "edit_failed",

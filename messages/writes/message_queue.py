@@ -35,7 +35,7 @@ from limner.messages.session.lifecycle import (
     Regenerate,
     SessionEnded,
 )
-from limner.messages.writes.protocol import EditText
+from limner.messages.writes.protocol import EditText, WaitsFor
 from limner.messages.writes.steps import (
     Answer,
     BeginEdit,
@@ -159,6 +159,31 @@ class MessageQueue:
             self.steps.append(Cancel(edit, CancelReason.STUDIO_CLOSED))
             return
         self._order.append(edit)
+        self._advance()
+
+    def waits_for(self, edit_id: str) -> WaitsFor | None:
+        """Return what an edit waits for; `None` if it does not wait."""
+        for place, operation in enumerate(self._order):
+            if isinstance(operation, EditText) and operation.edit_id == edit_id:
+                ahead = self._order[:place]
+                if any(not isinstance(other, EditText) for other in ahead):
+                    streams = isinstance(self.session, OpenStream) or any(
+                        isinstance(other, OpenStream) for other in ahead
+                    )
+                    return "stream" if streams else "session"
+                if self.held:
+                    return "hold"
+                return "session" if self.edit is None and not ahead else "edit"
+        return None
+
+    def give_up_edit(self, edit_id: str) -> None:
+        """Remove an edit that waits, and will not be done."""
+        self._order = [
+            operation
+            for operation in self._order
+            if not (isinstance(operation, EditText) and operation.edit_id == edit_id)
+        ]
+        self._edit_is_over(edit_id)
         self._advance()
 
     def cancel_stream(self, session_id: str) -> None:

@@ -46,6 +46,7 @@ class EditText(Message):
         kind: what kind of change it is.
         change: what is done; runs on a worker's thread.
         future: of an `Illustrated`.
+        timeout: seconds that it may wait for its turn; without bound if `None`.
     """
 
     edit_id: str
@@ -53,6 +54,7 @@ class EditText(Message):
     kind: EditKind
     change: SkipValidation[Change] = Field(repr=False)
     future: SkipValidation[Any] = Field(repr=False)
+    timeout: float | None = None
 
 
 class ForgetMessage(EditText):
@@ -63,6 +65,18 @@ class ForgetMessage(EditText):
 
     kind: EditKind = "forget"
     change: SkipValidation[Change] = Field(default=lambda _text, _registry: None, repr=False)
+
+
+WaitsFor = Literal["stream", "session", "edit", "hold"]
+"""What an edit waits for: a stream that was opened before it and has not ended, another session
+that writes, an edit before it, or that the writes are released."""
+
+
+class EditWaitOver(Message):
+    """sequencer's timer → sequencer: an edit that waits has waited as long as it may."""
+
+    message_id: str
+    edit_id: str
 
 
 class EditBegun(Message):

@@ -18,6 +18,7 @@ from limner.actors.stores import (
 from limner.actors.system import CallReturned
 from limner.messages import Unwritten
 from limner.messages.errors import (
+    MessageBusy,
     SessionCancelled,
     SessionFailed,
     SettingsInvalid,
@@ -474,3 +475,66 @@ def test_an_edit_finds_tags_by_the_patterns_of_the_studio(open_simulated):
     one.studio.edit("m", lambda text: text[text.index(" y") :]).get()
     (claim,) = one.studio.registry("m").claims
     assert claim.prompt_id == second.prompt_id
+
+
+CALLS = {
+    "edit": lambda studio, **more: studio.edit("m", lambda text: text + "!", **more),
+    "reconcile": lambda studio, **more: studio.reconcile("m", **more),
+}
+
+
+@pytest.mark.parametrize("kind", CALLS)
+def test_an_edit_behind_an_open_stream_says_so_and_waits_no_longer_than_it_may(
+    open_simulated, kind
+):
+    one = open_simulated()
+    stream = one.studio.stream("m")
+    stream.feed("It rained.")
+    bounded = CALLS[kind](one.studio, timeout=5)
+    free = CALLS[kind](one.studio)
+    began = one.now
+    with pytest.raises(MessageBusy, match="'m' has waited 5 s for a stream of it that is still"):
+        bounded.get()
+    assert 5 <= one.now - began < 6
+    waits = one.events("edit_waits")
+    assert [(event["waits_for"], event["timeout"]) for event in waits] == [
+        ("stream", 5),
+        ("stream", None),
+    ]
+    (failed,) = one.events("edit_failed")
+    assert failed["edit_id"] == waits[0]["edit_id"]
+    one.let_pass(3_600)
+    assert not free.done
+    written = stream.finish().get()
+    assert free.get().text == written.text + ("!" if kind == "edit" else "")
+
+
+def test_an_edit_that_gets_its_turn_in_time_is_done_and_leaves_no_timer(open_simulated):
+    one = open_simulated()
+    stream = one.studio.stream("m")
+    future = one.studio.edit("m", lambda text: text + "!", timeout=50)
+    stream.finish("It rained.")
+    assert future.get().text == "It rained.!"
+    assert one.studio.edit("m", lambda text: text + "!", timeout=0).get().written
+    one.let_pass(100)
+    assert one.events("edit_failed") == []
+
+
+@pytest.mark.parametrize("timeout", [-1, float("nan"), "5", True, 86_401])
+def test_a_timeout_that_is_none_is_refused(open_simulated, timeout):
+    one = open_simulated()
+    with pytest.raises(SettingsInvalid, match="timeout: 0 to 86,400 seconds"):
+        one.studio.edit("m", str, timeout=timeout)
+
+
+def test_what_an_edit_waits_for_is_named_a_hold_too(open_simulated):
+    one = open_simulated()
+    one.studio.illustrate("m", "It rained.").get()
+    one.studio.hold("m").get()
+    future = one.studio.edit("m", lambda text: text + "!", timeout=3)
+    with pytest.raises(MessageBusy, match="call studio.release"):
+        future.get()
+    one.studio.release("m")
+    one.let_pass(10)
+    assert one.studio.text("m") == "It rained."
+    assert [event["waits_for"] for event in one.events("edit_waits")] == ["hold"]
