@@ -28,7 +28,7 @@ from limner.messages.session.streaming import (
 )
 from limner.messages.session.totals import StreamSealed
 from limner.messages.tasks import Task
-from limner.messages.text.near_misses import find_near_misses
+from limner.messages.text.near_misses import fields_of, find_near_misses
 from limner.messages.text.scanner import PromptScanner
 from limner.messages.unicode import wellformed
 
@@ -243,11 +243,7 @@ class MonitorActor(MessageActor):
             skipped=self.scanner.ignored,
         )
         if found:
-            self.log_event(
-                "near_misses_found",
-                starts=[near_miss.start for near_miss in found],
-                kinds=[" ".join(near_miss.kinds) for near_miss in found],
-            )
+            self.log_event("near_misses_found", **fields_of(found))
         return found
 
     def text(self) -> str:

@@ -19,6 +19,7 @@ from limner.actors.stores.protocol import keeps_registry
 from limner.actors.system import Timer
 from limner.messages.errors import SessionCancelled, UnknownMessage, describe
 from limner.messages.picture_requests import PictureRequest
+from limner.messages.prompts import NearMiss
 from limner.messages.session.control import SetPriority, TakeBackRequest, WithdrawTasks
 from limner.messages.session.gathering import GatherState
 from limner.messages.session.lifecycle import (
@@ -40,6 +41,7 @@ from limner.messages.session.totals import RequestsSealed
 from limner.messages.session.writing import CancelWrite, MessageLoaded, WriteSkipped
 from limner.messages.tasks import Task
 from limner.messages.text.mark_editor import MarkEditor
+from limner.messages.text.near_misses import fields_of, near_misses_of
 from limner.messages.text.prompt_tags import PromptTags
 from limner.messages.writes.protocol import AwaitEdits, EditsOver
 
@@ -57,6 +59,7 @@ class Read(NamedTuple):
 
     loaded: MessageLoaded
     resolved: list[Resolved]
+    near_misses: tuple[NearMiss, ...]
 
 
 class RegenerationActor(SessionLifecycle):
@@ -83,6 +86,7 @@ class RegenerationActor(SessionLifecycle):
         self.asked: dict[str, Regenerate] = {}  # by name, with its priority now
         self.unsettled: set[str] = set()
         self.over_limit: list[str] = []
+        self.near_misses: tuple[NearMiss, ...] = ()
         self.wait_number = 0
         self.quiet: Timer | None = None
         self.cut_short = False
@@ -230,9 +234,14 @@ class RegenerationActor(SessionLifecycle):
         version = None if loaded is None else loaded[1]
         registry = store.registry(self.message_id)
         notation = self.settings.notation.but(clock=self.system.cpu_clock)
-        editor = loaded and MarkEditor(
-            PromptTags(loaded[0], registry, message_id=self.message_id, notation=notation)
+        tags = (
+            None
+            if loaded is None
+            else PromptTags(loaded[0], registry, message_id=self.message_id, notation=notation)
         )
+        editor = None if tags is None else MarkEditor(tags)
+        whole = tags and any(message.whole for message in unread)
+        near_misses = near_misses_of(tags.text, tags.matches, notation) if tags and whole else ()
         resolved = [self.resolve(message, editor) for message in unread]
         known = {prompt.id for prompt in registry.prompts}
         for request in (request for entry in resolved for request in entry.requests):
@@ -240,7 +249,7 @@ class RegenerationActor(SessionLifecycle):
                 store.add(request.prompt)
                 known.add(request.prompt.id)
         kept = dict(store.kept(self.message_id))
-        return Read(MessageLoaded(version=version, kept=kept), resolved)
+        return Read(MessageLoaded(version=version, kept=kept), resolved, near_misses)
 
     def resolve(self, message: Regenerate, editor: MarkEditor | None) -> Resolved:
         """Return what is requested on the text as it stands."""
@@ -260,6 +269,9 @@ class RegenerationActor(SessionLifecycle):
             self.writer.tell(value.loaded)
         self.unread = self.unread[self.reading_count :]
         self.reading_count = 0
+        if value.near_misses and value.near_misses != self.near_misses:
+            self.near_misses = value.near_misses
+            self.log_event("near_misses_found", **fields_of(value.near_misses))
         for entry in value.resolved:
             self.begin(entry)
         if self.unread:
@@ -346,6 +358,7 @@ class RegenerationActor(SessionLifecycle):
                 task_ids=frozenset(self.requests),
                 reason=reason,
                 over_limit=tuple(self.over_limit),
+                near_misses=self.near_misses,
                 requests=self.requests,
                 taken_back=frozenset(
                     task for name in self.taken_back for task in self.tasks_of.get(name, ())

@@ -130,7 +130,7 @@ class PictureCalls:
         """
         place = TAG_PLACES[mode_of(mode)]
         resolve = partial(requests.request_all, place=place, only_missing=only_missing)
-        return self._regenerate(message_id, resolve, owner, priority, on_picture)
+        return self._regenerate(message_id, resolve, owner, priority, on_picture, whole=True)
 
     def retry(
         self,
@@ -266,6 +266,8 @@ class PictureCalls:
         owner: str | None,
         priority: str | int,
         on_picture: OnPicture | None,
+        *,
+        whole: bool = False,
     ) -> RequestFuture[Illustrated]:
         self._registry_store()
         callback = check_on_picture(on_picture)
@@ -283,6 +285,7 @@ class PictureCalls:
             resolve=resolve,
             future=future,
             outcomes=outcomes,
+            whole=whole,
         )
         if outcomes is not None:
             self._client.call_back(outcomes, callback)

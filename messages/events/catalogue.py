@@ -223,7 +223,7 @@ TASKS = Conversation(
         EventType(
             "near_misses_found",
             "Places of the finished text look like prompt tags and are none; the first 20.",
-            ("monitor",),
+            ("monitor", "session"),
             (
                 *OF_SESSION,
                 Field("starts", list[int], "Where each begins.", unit="characters"),

@@ -43,11 +43,13 @@ class Regenerate(Opening):
             editor as it is.
         future: of what the session gives.
         outcomes: where the host is told of what becomes of them; `None` if it does not ask.
+        whole: whether they are for the whole text, in which near misses are looked for then.
     """
 
     resolve: SkipValidation[Resolver] = Field(repr=False)
     future: SkipValidation[Any] = Field(repr=False)
     outcomes: SkipValidation[Any] = Field(default=None, repr=False)
+    whole: bool = False
 
 
 class ApplyNow(Message):

@@ -110,7 +110,7 @@ def illustrated(
         failures=tuple(failure for task in tasks if (failure := failure_of(task)) is not None),
         over_limit=totals.over_limit,
         dropped_patterns=totals.dropped_patterns if isinstance(totals, StreamSealed) else (),
-        near_misses=totals.near_misses if isinstance(totals, StreamSealed) else (),
+        near_misses=totals.near_misses,
         removed=composed.removed if version is not None else (),
         written=version is not None,
         reason=reason,

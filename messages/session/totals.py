@@ -16,11 +16,13 @@ class TotalsSealed(Message):
             after the write.
         reason: why there are no more.
         over_limit: the texts of the prompts that got no task, since there were too many.
+        near_misses: places that look like a prompt tag and are none.
     """
 
     task_ids: frozenset[str]
     reason: SealReason = "complete"
     over_limit: tuple[str, ...] = ()
+    near_misses: tuple[NearMiss, ...] = ()
 
 
 class StreamSealed(TotalsSealed):
@@ -30,13 +32,11 @@ class StreamSealed(TotalsSealed):
         text: the whole text.
         matches: the prompts in it.
         dropped_patterns: patterns that were given up since they took too long.
-        near_misses: places that look like a prompt tag and are none.
     """
 
     text: str
     matches: tuple[PromptMatch, ...] = ()
     dropped_patterns: tuple[str, ...] = ()
-    near_misses: tuple[NearMiss, ...] = ()
 
 
 class RequestsSealed(TotalsSealed):

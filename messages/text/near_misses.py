@@ -12,8 +12,9 @@ from typing import Final
 import regex
 
 from limner.messages.prompts import NearMiss, NearMissKind, PromptMatch
+from limner.messages.text.notation import Notation
 from limner.messages.text.patterns import DEFAULT_PATTERNS, compile_patterns
-from limner.messages.text.scanner import prompt_of
+from limner.messages.text.scanner import find_ignored, prompt_of
 from limner.messages.text.tolerant import TOLERANT_PATTERNS
 
 MAX_NEAR_MISSES: Final = 20
@@ -77,6 +78,36 @@ def find_near_misses(
         return ()
     found = _search(text, matches, tuple(patterns), max_tag, skipped)
     return tuple(islice(found, MAX_NEAR_MISSES))
+
+
+def near_misses_of(
+    text: str, matches: Sequence[PromptMatch], notation: Notation
+) -> tuple[NearMiss, ...]:
+    """Return what `find_near_misses` finds in a whole text.
+
+    Args:
+        text: the text.
+        matches: its prompt tags, in order.
+        notation: how prompts stand in it.
+    """
+    skipped = find_ignored(
+        text,
+        notation.patterns,
+        max_tag=notation.max_tag,
+        timeout=notation.timeout,
+        ignore=notation.ignore,
+    )
+    return find_near_misses(
+        text, matches, notation.patterns, max_tag=notation.max_tag, skipped=skipped
+    )
+
+
+def fields_of(near_misses: Sequence[NearMiss]) -> dict[str, list[int] | list[str]]:
+    """Return the fields of the event `near_misses_found`."""
+    return {
+        "starts": [near_miss.start for near_miss in near_misses],
+        "kinds": [" ".join(near_miss.kinds) for near_miss in near_misses],
+    }
 
 
 _NAMED = re.compile(r"im(?:g|age|\(\?:g\|age\)).{0,20}prompt", re.IGNORECASE)

@@ -16,11 +16,10 @@ from limner.messages.pictures import Illustrated
 from limner.messages.prompts import NearMiss
 from limner.messages.settings import Settings
 from limner.messages.text.mark_editor import MarkEditor
-from limner.messages.text.near_misses import find_near_misses
+from limner.messages.text.near_misses import near_misses_of
 from limner.messages.text.prompt_tags import PromptTags
 from limner.messages.text.reconcile import reconcile
 from limner.messages.text.regenerate import request_all
-from limner.messages.text.scanner import find_ignored
 from limner.messages.unicode import shown
 from limner.scripts.display import Display, open_display, tell
 from limner.scripts.paths import choose_paths
@@ -189,19 +188,7 @@ def find_jobs(
     ):
         registry = document.store.registry(message_id)
         tags = PromptTags(text, registry, message_id=message_id, notation=notation)
-        near_misses[message_id] = find_near_misses(
-            text,
-            tags.matches,
-            notation.patterns,
-            max_tag=notation.max_tag,
-            skipped=find_ignored(
-                text,
-                notation.patterns,
-                max_tag=notation.max_tag,
-                timeout=notation.timeout,
-                ignore=notation.ignore,
-            ),
-        )
+        near_misses[message_id] = near_misses_of(text, tags.matches, notation)
         editor = MarkEditor(tags)
         requested = bool(request_all(editor, TAG_PLACES[mode], only_missing=only_missing))
         stripped = only_missing and bool(

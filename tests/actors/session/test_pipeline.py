@@ -139,6 +139,20 @@ def test_what_is_nearly_a_tag_is_in_the_result_and_in_the_log(open_studio):
     assert [event["kinds"] for event in one.events("near_misses_found")] == [["space quotes"]] * 2
 
 
+@pytest.mark.parametrize("only_missing", [True, False])
+def test_what_is_nearly_a_tag_is_told_when_a_text_is_illustrated_again(open_studio, only_missing):
+    one = open_studio(settle_after=0)
+    text = "One <img-prompt=\"a\">\ntwo <!-- img-prompt='b' -->"
+    first = one.studio.illustrate("m", text).get(timeout=WAIT)
+    again = one.studio.illustrate_again("m", only_missing=only_missing).get(timeout=WAIT)
+    (near,) = again.near_misses
+    assert near.kinds == ("space", "quotes")
+    assert again.text[near.start :].startswith("<!-- img-prompt") or not only_missing
+    assert [event["kinds"] for event in one.events("near_misses_found")] == [["space quotes"]] * 2
+    regenerated = one.studio.regenerate("m", first.pictures[0]).get(timeout=WAIT)
+    assert not regenerated.near_misses
+
+
 def fed(stream, text):
     stream.feed(text)
     return stream
