@@ -67,7 +67,10 @@ class Store(Protocol):
         ...
 
     def kept(self, message_id: str) -> Mapping[str, Picture]:
-        """Return each prompt's newest picture that is kept but in no text yet, by prompt id."""
+        """Return each prompt's newest picture that is kept but in no text yet, by prompt id.
+
+        One whose bytes are gone or damaged is left out, since it is placed as it is.
+        """
         ...
 
     def close(self) -> None:

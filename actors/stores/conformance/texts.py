@@ -1,6 +1,8 @@
 """What every store promises of texts and finished pictures; `conformance` runs it."""
 
+from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 
 from limner.actors.stores.conformance.fixtures import (
     ROUNDS,
@@ -16,6 +18,12 @@ from limner.actors.stores.conformance.fixtures import (
 from limner.messages.errors import VersionConflict
 from limner.messages.registry import RegistryUpdate, Version
 
+DAMAGES: dict[str, Callable[[Path], object]] = {
+    "gone": Path.unlink,
+    "empty": lambda path: path.write_bytes(b""),
+    "cut off": lambda path: path.write_bytes(path.read_bytes()[:-1]),
+    "another one": lambda path: path.write_bytes(b"x" * path.stat().st_size),
+}
 KEEPING_ROUNDS = ROUNDS // 2  # as each has a file and a record of eight pictures to write
 NASTY = (
     "",
@@ -186,6 +194,24 @@ def the_newest_picture_of_each_prompt_is_the_one_that_is_kept(trial: Trial) -> N
     trial.keep(Finished.of(prompt, 1, session="another"))
     kept = trial.store.kept(trial.message_id)
     equal(dict(kept), {prompt.id: older, other.id: shared}, "kept() after the older came again")
+
+
+@promise()
+def a_picture_whose_file_is_damaged_is_no_longer_kept(trial: Trial) -> None:
+    """What is kept has its bytes: a file that is gone, empty or another one is noticed.
+
+    A store whose `picture_path` names no file has none that can be damaged.
+    """
+    path_of = getattr(trial.store, "picture_path", lambda _: None)
+    for number, damage in enumerate(DAMAGES, start=1):
+        one = trial.keep(Finished.of(found(trial.message_id, damage), number))
+        path = path_of(one.picture)
+        if path is None:
+            return
+        equal(dict(trial.store.kept(trial.message_id)), {one.task.prompt_id: one.picture}, "kept()")
+        DAMAGES[damage](path)
+        left = dict(trial.store.kept(trial.message_id))
+        equal(left, {}, f"kept() of a picture whose file is {damage}")
 
 
 @promise()

@@ -1,7 +1,7 @@
 """The suite that hosts run on their stores: ours pass it, and it tells when one does not."""
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from itertools import count
 from pathlib import Path
@@ -213,9 +213,17 @@ class Narrow(OneFileStore):
         return tuple(self.held)[:1]
 
 
+class Trusting(OneFileStore):
+    """Gives what it knows of its pictures, and looks at none."""
+
+    def kept(self, message_id: str) -> Mapping[str, Picture]:
+        return self.registry(message_id).kept()
+
+
 @pytest.mark.parametrize(
     ("wrong", "broken"),
     [
+        (Trusting, "a_picture_whose_file_is_damaged_is_no_longer_kept"),
         (Careless, "a_write_over_another_version_changes_nothing"),
         (Unlocked, "of_writers_that_race_one_wins_each_version"),
         (Unlocked, "of_documents_that_race_one_is_put_in_place"),
