@@ -9,6 +9,7 @@ from limner.messages.picture_requests import AgainMode, Mode
 from limner.messages.pictures import (
     Failure,
     Illustrated,
+    MarkedFailure,
     Picture,
     PictureBytes,
     Placement,
@@ -49,6 +50,7 @@ __all__ = [
     "LimnerError",
     "Link",
     "LiveSettings",
+    "MarkedFailure",
     "Markup",
     "Mode",
     "NearMiss",

@@ -57,6 +57,9 @@ class PictureRequest(Value):
         rewrites: whether `prompt` is written into the tag: the tag that the picture goes to, or
             that of its target.
         once: whether to skip it if the session has a request for this target already.
+        owner: the id of the prompt that owned the tag when it was requested, if there was a tag.
+        replaces: of a retry: what the picture replaces besides the failure's mark, as in
+            `MarkedFailure`.
     """
 
     prompt: Prompt
@@ -64,6 +67,8 @@ class PictureRequest(Value):
     target: str
     rewrites: bool = False
     once: bool = False
+    owner: str | None = None
+    replaces: str | None = None
 
 
 class RequestOutcome(Value):

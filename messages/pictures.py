@@ -99,6 +99,30 @@ class Failure(Value):
         return f"{self.prompt_id}:{self.task_id}"
 
 
+class MarkedFailure(Value):
+    """A failure that has left its mark in a text, and what was requested.
+
+    Args:
+        failure: the failure.
+        owner: the id of the prompt that owned the tag when the picture was requested.
+        rewrites: whether the tag was to be rewritten to the prompt.
+        replaces: what the picture was to replace: the id of a placement; or that of the tag's
+            prompt, for all pictures beside the tag; `None` for nothing.
+        after: the id of the picture after which the mark stands; `None` if the tag had no picture.
+    """
+
+    failure: Failure
+    owner: str
+    rewrites: bool = False
+    replaces: str | None = None
+    after: str | None = None
+
+    @property
+    def id(self) -> str:
+        """The failure's id."""
+        return self.failure.id
+
+
 class Unwritten(StrEnum):
     """Why a text was not written."""
 

@@ -5,10 +5,10 @@ from typing import Literal
 
 from limner.messages.base import Value
 from limner.messages.ids import owner_id
-from limner.messages.pictures import Picture, Placement
+from limner.messages.pictures import MarkedFailure, Picture, Placement
 from limner.messages.prompts import Prompt, TagOwner
 from limner.messages.tasks import Task
-from limner.messages.text.marks import marked
+from limner.messages.text.marks import failures_marked, marked
 
 Version = int | str
 """A store's name for one state of a text; versions are only compared for equality."""
@@ -25,7 +25,10 @@ class RegistryUpdate(Value):
         claims: the owners of all tags of the text that belong to another prompt than their text
             and ordinal name; `None` leaves the known owners as they are.
         anew: whether the text replaces the old one as a whole. Then pictures of the old text that
-            are not in the new one become `past`, and the known tag owners are dropped.
+            are not in the new one become `past`, failures whose marks are not in it are forgotten,
+            and the known tag owners are dropped.
+        failures: the failures that this write has left marks of in the text.
+        answered: ids of failures that are over: a picture came, or their marks were taken out.
     """
 
     prompts: tuple[Prompt, ...] = ()
@@ -34,6 +37,13 @@ class RegistryUpdate(Value):
     removed: tuple[str, ...] = ()
     claims: tuple[TagOwner, ...] | None = None
     anew: bool = False
+    failures: tuple[MarkedFailure, ...] = ()
+    answered: tuple[str, ...] = ()
+
+    @property
+    def without_failures(self) -> set[str]:
+        """The fields that an earlier Limner does not know, if they are empty."""
+        return {name for name in ("failures", "answered") if not getattr(self, name)}
 
 
 State = Literal["kept", "pending", "placed", "past"]
@@ -58,12 +68,14 @@ class Registry(Value):
         links: the pictures, oldest first.
         claims: the owners of tags that belong to another prompt than their text and ordinal name.
         owners: on whose behalf pictures were requested: hashes of their names, sorted.
+        failures: those whose marks are in the text, or should be; in the order of the writes.
     """
 
     prompts: tuple[Prompt, ...] = ()
     links: tuple[Link, ...] = ()
     claims: tuple[TagOwner, ...] = ()
     owners: tuple[str, ...] = ()
+    failures: tuple[MarkedFailure, ...] = ()
 
     def prompt(self, prompt_id: str) -> Prompt | None:
         """Return a prompt by its id, or `None` if it is not known."""
@@ -164,8 +176,8 @@ class Registry(Value):
             text: the text that was written; if it is `anew`, its marks tell which pictures are
                 in it.
         """
-        settles = links.prompts or links.placed or links.claims or links.tasks
-        if not (self.links or self.claims or settles):
+        settles = links.prompts or links.placed or links.claims or links.tasks or links.failures
+        if not (self.links or self.claims or self.failures or settles):
             return self  # as for most texts
         placed = {placement.id: placement for placement in links.placed}
         removed = frozenset(links.removed)
@@ -194,7 +206,21 @@ class Registry(Value):
             links=tuple(known.values()),
             claims=claims,
             owners=self._owners_with(links.tasks),
+            failures=self._failures_after(links, text),
         )
+
+    def _failures_after(self, links: RegistryUpdate, text: str) -> tuple[MarkedFailure, ...]:
+        """Return the failures whose marks should be in the text after a write."""
+        if not (self.failures or links.failures):
+            return ()
+        left = self.failures
+        if left and links.anew:
+            marks = failures_marked(text)
+            left = tuple(failed for failed in left if failed.id in marks)
+        failures = {failed.id: failed for failed in (*left, *links.failures)}
+        for name in links.answered:
+            failures.pop(name, None)
+        return tuple(failures.values())
 
     def _owners_with(self, tasks: Iterable[Task]) -> tuple[str, ...]:
         new = {owner_id(task.owner) for task in tasks if task.owner is not None}

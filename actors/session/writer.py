@@ -170,6 +170,7 @@ class WriterActor(MessageActor):
             placed=[placement.task_id for placement in composed.placed],
             unplaced={lost.placement.task_id: lost.reason for lost in composed.unplaced},
             removed=list(composed.removed),
+            **({"failures": list(composed.failed)} if composed.failed else {}),
         )
 
     def returned(self, returned: CallReturned) -> None:

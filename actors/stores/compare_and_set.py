@@ -55,7 +55,9 @@ def write_draft(
     known = version is not None
     for _ in range(CONFLICTS):
         composed = draft.compose(stored, registry)
-        settles = composed.placed or composed.removed or composed.claims is not None
+        settles = (
+            composed.placed or composed.removed or composed.answered or composed.claims is not None
+        )
         if composed.text == stored and not (settles or draft.even_if_unchanged):
             return WriteResult(composed, None, stored)
         update = draft.update(composed)

@@ -307,8 +307,9 @@ class DocumentStore(ABC):
             if after == before:
                 return
             revision = None if held is None else held.revision
-            nobody = None if known.owners else {"owners"}  # an earlier Limner knows of none
-            document = known.model_dump(mode="json", exclude=nobody)
+            # an earlier Limner knows none of these
+            empty = {name for name in ("owners", "failures") if not getattr(known, name)}
+            document = known.model_dump(mode="json", exclude=empty)
             if self.replace(message_id, Document(text, document, revision)):
                 return
         raise StoreFailed(

@@ -71,7 +71,7 @@ class PictureCalls:
                 `replace` and `append`, their former names, are accepted for the first two.
             prompt: what is drawn in place of the picture's own prompt: a text, or one of its
                 `history`, as `refine` returned it. The tag in the text comes to say it once the
-                picture is there. By default what the tag says, if it was changed since.
+                picture is there. By default what the tag says, if it was changed by hand.
             owner: on whose behalf, up to 200 characters.
             priority: `active`, `background`, or 0 (first) to 9.
             on_picture: called with the picture as it finishes, a `Placement`, or a `Failure` if

@@ -24,7 +24,7 @@ from limner.messages.settings import Settings
 from limner.messages.status import Pending
 from limner.messages.text import revise as revision
 from limner.messages.text.compose import Composed
-from limner.messages.text.marks import marked, names_failure
+from limner.messages.text.marks import failures_marked, marked, names_failure
 from limner.messages.text.notation import Notation
 from limner.messages.text.prompt_tags import PromptTags
 from limner.messages.text.reconcile import reconcile
@@ -92,17 +92,20 @@ class TextEdits:
 
         def change(text: str | None, registry: Registry) -> Composed:
             left = revision.remove(text or "", target, notation=notation)
-            if left is None and any(
-                link.state == "placed" and link.placement.id == target for link in registry.links
-            ):
+            known = {
+                *(failed.id for failed in registry.failures),
+                *(link.placement.id for link in registry.links if link.state == "placed"),
+            }
+            if left is None and target in known:
                 left = text  # it is not there; what is settled is that it should not be
             if left is None:
                 raise UnknownPicture(
                     f"message {message_id!r} has no {kind} {target} in its text; "
                     "it may have been removed or replaced"
                 )
-            removed = () if names_failure(target) else (target,)
-            return Composed(text=left, removed=removed)
+            if names_failure(target):
+                return Composed(text=left, answered=(target,))
+            return Composed(text=left, removed=(target,))
 
         return self._edit(message_id, "remove", change, timeout)
 
@@ -145,6 +148,7 @@ class TextEdits:
                     link.placement for link in registry.links if link.placement.id in back
                 ),
                 removed=tuple(sorted(stood - stands)),
+                answered=tuple(sorted(failures_marked(before) - failures_marked(after))),
                 claims=track_tags(
                     before,
                     after,

@@ -523,6 +523,12 @@ WRITES = Conversation(
                 Field("placed", list[str], "Tasks whose pictures stand in the text."),
                 Field("unplaced", dict[str, str], "Why a picture does not, by its task."),
                 Field("removed", list[str], "Placements of pictures that it took out of the text."),
+                Field(
+                    "failures",
+                    list[str],
+                    "Failures whose marks stand in the text, by their ids.",
+                    always=False,
+                ),
             ),
         ),
         EventType(

@@ -14,9 +14,11 @@
 - I14: no request is granted that has waited in its lane since before `circuit_patience` probes of
   the lane's circuit breaker in a row have failed.
 - I15: no `text_written` places a task of a request that its session had taken back.
+- I16: a `text_written` that places a picture of a prompt leaves no mark of a failure of that
+  prompt, except of its own session's tasks.
 
 `session_rules` checks I1, I2 and I6, `lane_rules` I3, I4, I5 and I7, `picture_rules` I13
-and I15, `circuit_rules` I14.
+and I15, `circuit_rules` I14, `failure_rules` I16.
 
 One pass, in memory bounded by what is open. Of what has ended, only the last `REMEMBERED` names
 are kept, to name the earlier event when one comes again; that it came again is noticed anyway, as
@@ -33,6 +35,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from limner.messages.events.circuit_rules import CircuitRules
+from limner.messages.events.failure_rules import FailureRules
 from limner.messages.events.findings import Uncheckable, Violation, Violations, show
 from limner.messages.events.lane_rules import LaneRules
 from limner.messages.events.picture_rules import PictureRules
@@ -125,7 +128,11 @@ class Audit:
         # a rule that cannot be checked ends the checks of an event, so those that never are come
         # first
         self._circuit_rules = CircuitRules(self._violations)
-        never = PictureRules(self._violations), self._circuit_rules
+        never = (
+            PictureRules(self._violations),
+            FailureRules(self._violations),
+            self._circuit_rules,
+        )
         for rules in (*never, self._session_rules, self._lane_rules):
             for name, check in rules.checks.items():
                 self._checks[name] = (*self._checks.get(name, ()), check)

@@ -25,6 +25,7 @@ from limner.messages.registry import Link, Registry
 from limner.messages.sillytavern.json_strings import stringified
 from limner.messages.sillytavern.lines import BrokenLine, Found, SpelledObject, members, put
 from limner.messages.tasks import Task
+from limner.messages.text.marks import names_failure
 from limner.messages.unicode import wellformed
 
 VERSION = 1
@@ -318,4 +319,5 @@ def _registry(message_id: str, raw: str) -> Registry:
         links=tuple(link for link in found.links if _PLACEMENT.fullmatch(link.placement.id)),
         claims=tuple(owner for owner in found.claims if _PROMPT.fullmatch(owner.prompt_id)),
         owners=tuple(owner for owner in found.owners if _PROMPT.fullmatch(owner)),
+        failures=tuple(failed for failed in found.failures if names_failure(failed.id)),
     )

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from limner.messages.pictures import Failure, Placement
+from limner.messages.pictures import Failure, MarkedFailure, Placement
 from limner.messages.prompts import PromptMatch
 from limner.messages.registry import Registry
 from limner.messages.text.image_attributes import checked_attributes
@@ -71,7 +71,16 @@ def compose(
     """
     placements, failures = tuple(placements), tuple(failures)
     if not placements and not failures:
-        return Composed.trusted(text=text, placed=(), unplaced=(), removed=(), claims=None)
+        return Composed.trusted(
+            text=text,
+            placed=(),
+            unplaced=(),
+            removed=(),
+            claims=None,
+            failures=(),
+            answered=(),
+            failed=(),
+        )
     notation = Notation.trusted(
         patterns=tuple(
             pattern.source if isinstance(pattern, Pattern) else pattern for pattern in patterns
@@ -93,8 +102,10 @@ def compose(
         if at is not None:
             editor.put_beside(at, placement)
             editor.answer(at, placement.id, but=failed)
+    marked = []
     for failure in failures:
         at = tags.index(failure.prompt_id)
         if at is not None:
             editor.put_beside(at, failure)
-    return editor.composed(placements)
+            marked.append(MarkedFailure(failure=failure, owner=tags.owners[at]))
+    return editor.composed(placements, marked)

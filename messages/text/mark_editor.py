@@ -1,6 +1,6 @@
 """Insert and remove pictures' marks in a text, and change nothing else of it."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from enum import IntEnum
 from functools import cached_property, partial
 from typing import NamedTuple
@@ -8,7 +8,7 @@ from typing import NamedTuple
 from pydantic import Field
 
 from limner.messages.base import Value
-from limner.messages.pictures import Failure, Placement, Unplaced
+from limner.messages.pictures import Failure, MarkedFailure, Placement, Unplaced
 from limner.messages.prompts import PromptMatch, TagOwner
 from limner.messages.text.markdown_blocks import MarkdownBlocks
 from limner.messages.text.marks import (
@@ -43,6 +43,9 @@ class Composed(Value):
             already and must not be put back.
         claims: the owners of all tags that belong to another prompt than their text and ordinal
             name; `None` if that has not changed.
+        failures: the failures whose marks were put in.
+        answered: ids of failures that are over: a picture came, or their marks were taken out.
+        failed: ids of all failures whose marks are in the text, as far as that was looked at.
     """
 
     text: str = Field(repr=False)
@@ -50,6 +53,9 @@ class Composed(Value):
     unplaced: tuple[Unplaced, ...] = ()
     removed: tuple[str, ...] = ()
     claims: tuple[TagOwner, ...] | None = None
+    failures: tuple[MarkedFailure, ...] = ()
+    answered: tuple[str, ...] = ()
+    failed: tuple[str, ...] = ()
 
 
 class Rank(IntEnum):
@@ -114,6 +120,9 @@ class MarkEditor:
             marks.setdefault(found.id, []).append(found)
         self._removed: set[int] = set()  # where the marks and tags to remove begin
         self._answered: dict[int, set[str]] = {}  # where a failure's mark begins: its pictures
+        self._answers: list[tuple[int | None, str, Collection[str]]] = []
+        self._gone: set[int] = set()  # where what was removed in the end begins
+        self._after: dict[str, str | None] = {}  # the picture after which each failure was put
         self._new: dict[int, list[_New]] = {}  # by the position where they are inserted
         self._refused: dict[str, str] = {}  # why, by their ids
         self._ids: set[str] = set()
@@ -173,6 +182,7 @@ class MarkEditor:
             name: the id of the picture's placement.
             but: the ids of failures whose marks stay.
         """
+        self._answers.append((at, name, but))
         prompt = name.partition(":")[0]
         for found in (*self.failures.get(at, ()), *self.failures.get(prompt, ())):
             if found.id not in but:
@@ -239,11 +249,14 @@ class MarkEditor:
         """Remove a mark or a tag."""
         self._removed.add(found.start)
 
-    def composed(self, placements: Iterable[Placement]) -> Composed:
+    def composed(
+        self, placements: Iterable[Placement], failures: Iterable[MarkedFailure] = ()
+    ) -> Composed:
         """Return the new text, and which of the placements are in it.
 
         Args:
             placements: the pictures that were to be inserted.
+            failures: the failures that were to leave a mark.
         """
         text, positions = self._text_and_positions()
         placed, unplaced = [], []
@@ -267,7 +280,35 @@ class MarkEditor:
             unplaced=tuple(unplaced),
             removed=tuple(removed),
             claims=None,
+            failures=tuple(
+                failed.but(after=self._after[failed.id])
+                for failed in failures
+                if failed.id in self._after
+            ),
+            answered=tuple(self._over(positions)),
+            failed=tuple(name for name in positions if names_failure(name)),
         )
+
+    def _over(self, positions: Collection[str]) -> Iterator[str]:
+        """Yield the ids of the failures that are over; some may have had no mark in the text.
+
+        Args:
+            positions: the ids of the marks that are in the new text.
+        """
+        over = {found.id for found in self.marks if found.start in self._gone}
+        over = {name for name in over if names_failure(name) and name not in positions}
+        yield from sorted(over)
+        known: dict[int | str | None, list[str]] = {}
+        for failed in self.tags.registry.failures:
+            if failed.id not in positions and failed.id not in over:
+                known.setdefault(failed.failure.prompt_id, []).append(failed.id)
+                if (at := self.tags.index(failed.failure.prompt_id)) is not None:
+                    known.setdefault(at, []).append(failed.id)
+        for at, name, but in self._answers if known else ():
+            if name in positions:
+                names = {*known.pop(at, ()), *known.pop(name.partition(":")[0], ())}
+                yield from sorted(names.difference(but, over))
+                over |= names
 
     def _text_and_positions(self) -> tuple[str, dict[str, int]]:
         """Return the text, and where each mark begins in it.
@@ -303,13 +344,19 @@ class MarkEditor:
         self._new = {at: new for at, new in self._new.items() if new}
         self._refused |= dict.fromkeys(lost, IN_A_TAG)
 
-    def _render(self) -> tuple[str, dict[str, int]]:
-        text = self.text
+    def _where_removed(self) -> set[int]:
+        """Return where what is removed begins: also failures' marks whose pictures come."""
         pictures = {item.id for new in self._new.values() for item in new} | self.present.keys()
-        gone = self._removed.union(
+        return self._removed.union(
             start for start, names in self._answered.items() if not names.isdisjoint(pictures)
         )
+
+    def _render(self) -> tuple[str, dict[str, int]]:
+        text = self.text
+        gone = self._where_removed()
         out = _Output(MarkdownBlocks() if self.markup == "markdown" and self._new else None)
+        self._gone, self._after = gone, {}
+        picture: str | None = None  # the last one beside the tag
         positions: dict[str, int] = {}
         done = 0
         line_end_due = False  # the line end of a removed mark, for a mark that takes its place
@@ -318,6 +365,8 @@ class MarkEditor:
         for atom in sorted(atoms, key=lambda atom: atom.start):
             between = text[done : atom.start]
             done = atom.end
+            if between.strip() or not isinstance(atom, Mark):
+                picture = None
             removed = atom.start in gone
             if between:
                 line_end_due = removed and atom.start in self._on_own_line
@@ -332,6 +381,8 @@ class MarkEditor:
                         out.write(self._newline)
                     if atom.kind != "leftover":
                         positions.setdefault(atom.id, out.size)
+                    if atom.kind == "picture":
+                        picture = atom.id
                 line_end_due = False
                 written = text[atom.start : atom.end]
                 after_mark = isinstance(atom, Mark)
@@ -349,6 +400,10 @@ class MarkEditor:
             line_end_due, after_mark = False, True
             for item in sorted(new, key=lambda item: (item.rank, item.order)):
                 positions[item.id] = out.size
+                if names_failure(item.id):
+                    self._after[item.id] = picture
+                else:
+                    picture = item.id
                 out.write_whole(item.written["html" if out.in_html() else "markdown"])
         out.write(text[done:])
         return "".join(out.pieces), positions

@@ -207,6 +207,13 @@ def marked(text: str) -> frozenset[str]:
     return frozenset(found.id for found in _own_marks(text, ()) if found.kind == "picture")
 
 
+def failures_marked(text: str) -> frozenset[str]:
+    """Return the ids of the failures whose marks are in a text."""
+    if "data-limner-failed" not in text:
+        return frozenset()
+    return frozenset(found.id for found in _own_marks(text, ()) if found.kind == "failure")
+
+
 def mark(
     placement: Placement, markup: Markup, *, attributes: Mapping[str, str] | None = None
 ) -> str:

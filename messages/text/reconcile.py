@@ -15,7 +15,7 @@ from limner.messages.text.images import (
     standing_images,
 )
 from limner.messages.text.mark_editor import Composed, MarkEditor, Rank
-from limner.messages.text.marks import Mark
+from limner.messages.text.marks import Mark, names_failure
 from limner.messages.text.notation import Notation
 from limner.messages.text.prompt_tags import PromptTags
 from limner.messages.text.tag_owners import History
@@ -53,6 +53,9 @@ def reconcile(
     goes beside its tag too, if the tag shows no picture; of several the newest one. The marks of
     failures beside that tag are removed.
 
+    Then the marks of failures that were stripped are put back, each after the picture that it stood
+    after; if there was none, beside its tag, if that still shows no picture.
+
     Args:
         text: the text, which UTF-8 can carry; `None` if it is gone.
         registry: what is known of the message; its `placed` pictures should be in the text, its
@@ -78,6 +81,7 @@ def reconcile(
     shown = _Shown(editor, images)
     strangers = {at for name, at in editor.tag_before.items() if _is_stranger(editor, name)}
     encoded = _Encoded(editor)
+    put: dict[str, int] = {}
     ends: dict[int, tuple[int, Rank]] = {}  # where the older pictures of each tag end
     for placement in expected:
         at = editor.tags.index(placement.prompt_id)
@@ -86,6 +90,7 @@ def reconcile(
             missing.append(placement)
             marks = editor.leftovers.get(placement.id)
             if marks:
+                put[placement.id] = marks[0].end
                 editor.put(marks[0].end, Rank.INSTEAD, placement)
             elif placement.id in encoded.images:
                 editor.refuse(placement.id, ENCODED)
@@ -96,7 +101,9 @@ def reconcile(
             elif at is None and encoded.has_tag_of(placement.prompt_id):
                 editor.refuse(placement.id, PROMPT_ENCODED)
             elif at is not None:
-                editor.put(*ends.get(at, (editor.tags.matches[at].end, Rank.FIRST)), placement)
+                end, rank = ends.get(at, (editor.tags.matches[at].end, Rank.FIRST))
+                put[placement.id] = end
+                editor.put(end, rank, placement)
                 shown.add(at, placement.prompt_id)
         if at is not None and marks and marks[0] in editor.beside[at]:
             ends[at] = max(ends.get(at, (0, Rank.FIRST)), (marks[0].end, Rank.AFTER))
@@ -113,7 +120,43 @@ def reconcile(
         editor.answer(at, placement.id)
         editor.put_beside(at, placement)
         missing.append(placement)
+        if not editor.is_refused(placement):
+            shown.add(at, placement.prompt_id)
+    _put_failures_back(editor, shown, strangers, put)
     return editor.composed(missing)
+
+
+def _put_failures_back(
+    editor: MarkEditor, shown: "_Shown", strangers: Collection[int], put: Mapping[str, int]
+) -> None:
+    """Put the marks of failures that another program has stripped back beside their tags.
+
+    The mark of a failure goes after the picture that it stood after. If there was none, it goes
+    beside its tag only if the tag still shows no picture.
+
+    Args:
+        editor: the text, into which all missing pictures are put already.
+        shown: the pictures that each tag shows.
+        strangers: the tags with a picture of which nothing is known.
+        put: where pictures are put back, by their ids.
+    """
+    ends: dict[int, int] = {}  # where the older failures of each tag end
+    for failed in editor.tags.registry.failures:
+        failure = failed.failure
+        at = editor.tags.index(failure.prompt_id)
+        if marks := editor.present.get(failed.id):
+            if at is not None and marks[0] in editor.beside[at]:
+                ends[at] = max(ends.get(at, 0), marks[0].end)
+        elif marks := editor.leftovers.get(failed.id):
+            editor.put(marks[0].end, Rank.INSTEAD, failure)
+        elif failed.id in editor.text or at is None or at in strangers:
+            continue  # it stands there encoded; or its tag is gone
+        elif failed.after is None and shown.nothing(at):
+            editor.put(max(editor.tags.matches[at].end, ends.get(at, 0)), Rank.FAILED, failure)
+        elif failed.after is not None and failed.after in put:
+            editor.put(max(put[failed.after], ends.get(at, 0)), Rank.FAILED, failure)
+        elif failed.after is not None and (marks := editor.present.get(failed.after)):
+            editor.put(max(marks[0].end, ends.get(at, 0)), Rank.FAILED, failure)
 
 
 def _is_stranger(editor: MarkEditor, name: str) -> bool:
@@ -174,7 +217,8 @@ class _Shown:
 
 def _shows(mark: Mark) -> bool:
     """Return whether a mark is a picture, or what is left of one that is to be put back."""
-    return mark.kind == "picture" or (mark.kind == "leftover" and not mark.foreign)
+    left = mark.kind == "leftover" and not mark.foreign and not names_failure(mark.id)
+    return mark.kind == "picture" or left
 
 
 class _Encoded:

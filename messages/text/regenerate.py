@@ -1,11 +1,12 @@
 """Requests for further pictures of a stored text: for one picture, for all tags, for failures."""
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
 from limner.messages.errors import SettingsInvalid, UnknownPicture, UnknownPrompt
 from limner.messages.picture_requests import Mode, PictureRequest, TagPlace
+from limner.messages.pictures import MarkedFailure
 from limner.messages.prompts import Prompt
-from limner.messages.text.entities import canonical
 from limner.messages.text.mark_editor import MarkEditor
 from limner.messages.text.marks import names_failure
 from limner.messages.text.prompt_tags import PromptTags
@@ -23,7 +24,7 @@ def request_one(
             the place of its mark, except after `append-after-prompt`.
         place: where the new picture goes.
         prompt: what to draw; by default, the picture's prompt, or what its tag says if somebody has
-            changed that since; for a failure, what `request_retries` draws. A text of 1 to
+            changed that by hand; for a failure, what `request_retries` draws. A text of 1 to
             `max_tag` characters that differs from it makes a child of that prompt. The tag is
             rewritten to the prompt, unless another tag belongs to it.
 
@@ -35,6 +36,7 @@ def request_one(
         SettingsInvalid: if the given prompt is empty or too long, has another root than the
             picture's prompt, or cannot be written into its tag.
     """
+    again: PictureRequest | None = None
     if names_failure(target):
         (again,) = request_retries(editor, target)
         known, place_now, rewrites = again.prompt, again.place, again.rewrites
@@ -54,6 +56,8 @@ def request_one(
         place=place if place == "append-after-prompt" else place_now,
         target=known.id if place == "append-after-prompt" else target,
         rewrites=rewrites or prompt is not None,
+        owner=None if at is None else editor.tags.owners[at],
+        replaces=again.replaces if again is not None and place == "replace-image" else None,
     )
 
 
@@ -75,30 +79,14 @@ def _prompt_of_picture(editor: MarkEditor, name: str, given: str | Prompt | None
     if known is not None and isinstance(given, Prompt):
         return known  # both are of one history, whatever the tag says
     at = editor.tag_of(name)
-    if at is not None and (known is None or _says_another(editor, at, known)):
-        return tags.prompt(at)
+    if at is not None and (known is None or tags.index(known.id) is None):
+        return tags.prompt(at)  # somebody has changed what the tag says
     if known is None:
         raise UnknownPicture(
             f"nothing is known of the prompt of picture {_shown(name)}; "
             "give the text a prompt tag, and illustrate that"
         )
     return known
-
-
-def _says_another(editor: MarkEditor, at: int, prompt: Prompt) -> bool:
-    """Return whether a tag was changed since its pictures came.
-
-    It was not if a picture of what it says stands beside it: then the other pictures there are
-    older ones of its history.
-    """
-    owner = editor.tags.owners[at]
-    return (
-        owner != prompt.id
-        and canonical(editor.tags.matches[at].text) != canonical(prompt.text)
-        and not any(
-            mark.kind == "picture" and mark.prompt_id == owner for mark in editor.beside[at]
-        )
-    )
 
 
 def request_all(
@@ -132,9 +120,9 @@ def request_all(
         tags.owners[at]: tags.prompt(at) for at in range(len(tags.matches)) if at not in illustrated
     }
     return tuple(
-        PictureRequest(prompt=prompt, place="retry", target=failed[name], once=True)
+        PictureRequest(prompt=prompt, place="retry", target=failed[name], once=True, owner=name)
         if name in failed
-        else PictureRequest(prompt=prompt, place=place, target=name, once=only_missing)
+        else PictureRequest(prompt=prompt, place=place, target=name, once=only_missing, owner=name)
         for name, prompt in missing.items()
     )
 
@@ -142,8 +130,10 @@ def request_all(
 def request_retries(editor: MarkEditor, failure: str | None = None) -> tuple[PictureRequest, ...]:
     """Return a request for each failure whose mark is in a text, or for one failure.
 
-    What its tag says now is drawn. But if the failure's prompt is a child of the tag's owner, or is
-    newer, the failed task was to rewrite the tag to it: then the retry rewrites the tag.
+    What its tag says now is drawn, if the tag was changed since. Else it is what failed, and the
+    retry rewrites the tag and replaces pictures if the failed request was to. Of a failure that the
+    registry does not have, it is assumed that the failed task was to rewrite the tag if its prompt
+    is a child of the tag's owner, or is newer.
 
     Args:
         editor: the text; it stays as it is. A mark is skipped if nothing is known of its prompt,
@@ -156,11 +146,12 @@ def request_retries(editor: MarkEditor, failure: str | None = None) -> tuple[Pic
     """
     if failure is None:
         names = [name for name, marks in editor.present.items() if marks[0].kind == "failure"]
-        age = _age(editor)
-        return tuple(request for name in names if (request := _retry(editor, name, age)))
-    marked = failure in editor.present
+        known = _Known.of(editor)
+        return tuple(request for name in names if (request := _retry(editor, name, known)))
+    known = _Known.of(editor)
+    marked = failure in editor.present or failure in known.failures
     unmarked = not editor.tags.notation.placeholders and editor.tag_of(failure) is not None
-    request = _retry(editor, failure, _age(editor)) if marked or unmarked else None
+    request = _retry(editor, failure, known) if marked or unmarked else None
     if request is None:
         raise UnknownPicture(
             f"nothing is known of the prompt of failure {_shown(failure)}"
@@ -171,27 +162,54 @@ def request_retries(editor: MarkEditor, failure: str | None = None) -> tuple[Pic
     return (request,)
 
 
-def _age(editor: MarkEditor) -> Mapping[str, int]:
-    """Return the order in which the prompts became known, by their ids."""
-    return {known: number for number, known in enumerate(editor.tags.known)}
+class _Known(NamedTuple):
+    """What a registry knows of failures.
+
+    Args:
+        failures: by their ids.
+        age: the order in which the prompts became known, by their ids.
+    """
+
+    failures: Mapping[str, MarkedFailure]
+    age: Mapping[str, int]
+
+    @classmethod
+    def of(cls, editor: MarkEditor) -> "_Known":
+        """Return what the registry of a text knows."""
+        registry = editor.tags.registry
+        age = {prompt.id: number for number, prompt in enumerate(registry.prompts)}
+        return cls({failed.id: failed for failed in registry.failures}, age)
 
 
-def _retry(editor: MarkEditor, name: str, age: Mapping[str, int]) -> PictureRequest | None:
+def _retry(editor: MarkEditor, name: str, known: _Known) -> PictureRequest | None:
     """Return the request that tries a failure again; `None` if nothing is known of its prompt."""
     tags = editor.tags
     at = editor.tag_of(name)
     prompt = tags.known.get(name.partition(":")[0])
+    record = known.failures.get(name)
+    owner = None if at is None else tags.owners[at]
     rewrites = False
-    if at is not None:
-        owner = tags.owners[at]
+    if at is not None and record is not None and prompt is not None:
+        same = owner == record.owner
+        prompt, rewrites = (prompt, record.rewrites) if same else (tags.prompt(at), False)
+    elif at is not None:
         rewrites = prompt is not None and (
-            owner == prompt.parent_id or age.get(owner, len(age)) < age[prompt.id]
+            owner == prompt.parent_id
+            or known.age.get(owner or "", len(known.age)) < known.age[prompt.id]
         )
         if not rewrites:
             prompt = tags.prompt(at)
     if prompt is None:
         return None
-    return PictureRequest(prompt=prompt, place="retry", target=name, rewrites=rewrites, once=True)
+    return PictureRequest(
+        prompt=prompt,
+        place="retry",
+        target=name,
+        rewrites=rewrites,
+        once=True,
+        owner=owner,
+        replaces=None if record is None else record.replaces,
+    )
 
 
 def _shown(name: str) -> str:

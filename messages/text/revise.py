@@ -5,7 +5,7 @@ from itertools import islice
 
 from limner.messages.errors import SettingsInvalid
 from limner.messages.picture_requests import PictureRequest, RequestOutcome
-from limner.messages.pictures import Failure
+from limner.messages.pictures import Failure, MarkedFailure
 from limner.messages.prompts import Prompt
 from limner.messages.registry import Registry
 from limner.messages.text.mark_editor import Composed, MarkEditor, Rank
@@ -56,15 +56,19 @@ def revise(
     editor = MarkEditor(tags)
     inserted = {outcome.placement.id for outcome in outcomes if outcome.placement is not None}
     inserted |= {failure.id for outcome in outcomes if (failure := _failed(outcome, notation))}
+    marked = []
     for outcome in outcomes:
         request, at = outcome.request, _tag(tags, outcome.request)
         target = _target(editor, request)
+        replaced = _replaced_by_retry(editor, request, at)
         if outcome.placement is not None:
             match request.place:
                 case "append-after-prompt" if at is not None:
                     editor.put(tags.matches[at].end, Rank.FIRST, outcome.placement)
                 case "append-after-image" if target:
                     editor.put(target[0].end, Rank.AFTER, outcome.placement)
+                case "retry" if replaced:
+                    editor.put(replaced[0].end, Rank.INSTEAD, outcome.placement)
                 case "replace-image" | "retry" if target:
                     editor.put(target[0].end, Rank.INSTEAD, outcome.placement)
                 case _ if at is not None:
@@ -74,6 +78,15 @@ def revise(
                 editor.put(target[0].end, Rank.FAILED, failure)
             elif at is not None:
                 editor.put_beside(at, failure)
+            owner = request.owner or (request.prompt.id if at is None else tags.owners[at])
+            marked.append(
+                MarkedFailure(
+                    failure=failure,
+                    owner=owner,
+                    rewrites=request.rewrites,
+                    replaces=_replaces(request),
+                )
+            )
         if outcome.placement is not None:
             editor.answer(at, outcome.placement.id, but=inserted)
         if not editor.is_refused(outcome.placement):
@@ -81,7 +94,7 @@ def revise(
                 if mark.id not in inserted:
                     editor.remove(mark)
     composed = editor.composed(
-        [outcome.placement for outcome in outcomes if outcome.placement is not None]
+        [outcome.placement for outcome in outcomes if outcome.placement is not None], marked
     )
     placed = {placement.id for placement in composed.placed}
     if stripped := tuple(_stripped(editor, outcomes, placed)):
@@ -155,9 +168,10 @@ def _stripped(
     for outcome in outcomes:
         request = outcome.request
         if outcome.placement is not None and outcome.placement.id in placed:
-            if request.place == "replace-image":
-                targets.add(request.target)
-            elif request.place == "replace":
+            replaces = _replaces(request)
+            if replaces is not None and ":" in replaces:
+                targets.add(replaces)
+            elif replaces is not None:
                 at_tags.add(_tag(editor.tags, request))
     at_tags.discard(None)
     for link in editor.tags.registry.links if targets or at_tags else ():
@@ -185,9 +199,38 @@ def _replaced_marks(
         renewed = request.place == "retry" and _failed(outcome, notation)
         return _target(editor, request) if renewed else ()
     if request.place in {"replace-image", "retry"}:
-        return [*_target(editor, request), *editor.leftovers.get(request.target, ())]
+        at = _tag(editor.tags, request)
+        return [
+            *_target(editor, request),
+            *editor.leftovers.get(request.target, ()),
+            *_replaced_by_retry(editor, request, at),
+            *editor.leftovers.get(request.replaces or "", ()),
+        ]
     at = _tag(editor.tags, request) if request.place == "replace" else None
     return () if at is None else [mark for mark in editor.beside[at] if mark.kind != "failure"]
+
+
+def _replaces(request: PictureRequest) -> str | None:
+    """Return what a request's picture replaces, as in `MarkedFailure`."""
+    match request.place:
+        case "replace-image" | "replace":
+            return request.target
+        case "retry":
+            return request.replaces
+    return None
+
+
+def _replaced_by_retry(
+    editor: MarkEditor, request: PictureRequest, at: int | None
+) -> Sequence[Mark]:
+    """Return the pictures that a retry's picture replaces, since the first try was to."""
+    if request.place != "retry" or request.replaces is None:
+        return ()
+    if ":" in request.replaces:
+        marks: Sequence[Mark] = editor.present.get(request.replaces, ())
+    else:
+        marks = () if at is None else editor.beside[at]
+    return [mark for mark in marks if mark.kind == "picture"]
 
 
 def _tag(tags: PromptTags, request: PictureRequest) -> int | None:

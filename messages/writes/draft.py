@@ -127,6 +127,8 @@ def stream_draft(
             removed=(),
             claims=None,
             anew=replaces,
+            failures=composed.failures,
+            answered=composed.answered,
         )
 
     result = _session_result(message_id, totals, tasks)
@@ -189,6 +191,8 @@ def regeneration_draft(
             placed=composed.placed,
             removed=composed.removed,
             claims=composed.claims,
+            failures=composed.failures,
+            answered=composed.answered,
         )
 
     requested = [outcome.request.prompt for outcome in outcomes]
@@ -210,7 +214,10 @@ def edit_draft(edit: EditText) -> Draft:
 
     def update(composed: Composed) -> RegistryUpdate:
         return RegistryUpdate(
-            placed=composed.placed, removed=composed.removed, claims=composed.claims
+            placed=composed.placed,
+            removed=composed.removed,
+            claims=composed.claims,
+            answered=composed.answered,
         )
 
     def result(written: WriteResult) -> Illustrated:

@@ -126,7 +126,7 @@ class History:
     def line(self, prompt_id: str) -> tuple[Prompt, ...]:
         """Return a prompt's line of refinements from its root to its tip."""
         family = tuple(self._families.get(prompt_id, ()))
-        return Registry.trusted(prompts=family, links=(), claims=()).line(prompt_id)
+        return Registry(prompts=family).line(prompt_id)
 
 
 def inventory(

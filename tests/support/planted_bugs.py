@@ -355,4 +355,12 @@ BUGS = (
         "self.write(event)",
         "self.seq += 1\nself.write(event)",
     ),
+    Bug(
+        "failure-mark-stays",
+        "The mark of a failure stays beside the picture that came.",
+        "revise",
+        "editor.answer(at, outcome.placement.id, but=inserted)",
+        "pass",
+        "revisions",
+    ),
 )

@@ -44,7 +44,7 @@ from limner.messages.sillytavern.header import LINE_NUMBER, Header, Known, Row, 
 from limner.messages.sillytavern.lines import BrokenLine, ChatMessage, read_message
 from limner.messages.status import Forgotten
 from limner.messages.tasks import Task
-from limner.messages.text.marks import marked
+from limner.messages.text.marks import failures_marked, marked
 
 T = TypeVar("T")
 
@@ -213,7 +213,7 @@ class ChatFileStore:
         number = _number(message_id)
         with self._file.locked(), self._file.opened() as lines:
             registry = self._known(lines).registry(message_id)
-            placed = any(link.state == "placed" for link in registry.links)
+            placed = registry.failures or any(link.state == "placed" for link in registry.links)
             found = lines.line(number) if placed else None
         return _as_chosen(registry, found.content) if found else registry
 
@@ -373,7 +373,10 @@ class ChatFileStore:
 
 
 def _as_chosen(registry: Registry, content: bytes) -> Registry:
-    """Return a registry in which pictures that are in other swipes alone are `past`."""
+    """Return a registry in which pictures that are in other swipes alone are `past`.
+
+    Failures whose marks are in other swipes alone are left out.
+    """
     try:
         message = read_message(content.decode())
     except ValueError:  # not UTF-8, or a broken line; that matters to who asks for its text
@@ -381,13 +384,17 @@ def _as_chosen(registry: Registry, content: bytes) -> Registry:
     elsewhere = {name for swipe in message.other_swipes() for name in marked(swipe)}
     if elsewhere:
         elsewhere -= marked(message.text)
+    failed = {name for swipe in message.other_swipes() for name in failures_marked(swipe)}
+    if failed:
+        failed -= failures_marked(message.text)
     return registry.but(
+        failures=tuple(one for one in registry.failures if one.id not in failed),
         links=tuple(
             link.but(state="past")
             if link.state == "placed" and link.placement.id in elsewhere
             else link
             for link in registry.links
-        )
+        ),
     )
 
 

@@ -14,6 +14,7 @@ from sqlalchemy import (
     update,
 )
 
+from limner.actors.stores.sql import failures
 from limner.actors.stores.sql.tables import claims, insert_new, pictures, prompts, tasks, writes
 from limner.messages.ids import owner_id
 from limner.messages.pictures import Picture, Placement
@@ -29,7 +30,7 @@ def keep(connection: Connection, task: Task, picture: Picture) -> None:
     message_id = task.message_id
     of_link = pictures.c.prompt_id == task.prompt_id, pictures.c.picture_id == picture.id
     before = Registry.trusted(
-        prompts=(), links=links_of(connection, *of_link), claims=(), owners=()
+        prompts=(), links=links_of(connection, *of_link), claims=(), owners=(), failures=()
     )
     after = before.keep(task, picture)
     _add(connection, message_id, after.prompts)
@@ -55,6 +56,7 @@ def kept(
         links=tuple(link for link in found if not lost(link.placement.picture)),
         claims=(),
         owners=(),
+        failures=(),
     ).kept()
 
 
@@ -72,6 +74,7 @@ def read(connection: Connection, message_id: str) -> Registry:
             for row in held
         ),
         owners=tuple(sorted(map(owner_id, _owners_of(connection, message_id)))),
+        failures=failures.read(connection, message_id),
         prompts=_prompts(connection, prompts.c.message_id == message_id),
     )
 
@@ -103,6 +106,7 @@ def forget(
     gone = read(connection, message_id)
     for table in (writes, pictures, claims, tasks, prompts):
         connection.execute(delete(table).where(table.c.message_id == message_id))
+    failures.forget(connection, message_id)
     deleted = []
     for picture in {
         link.placement.picture.id: link.placement.picture for link in gone.links
@@ -178,6 +182,8 @@ def settle(connection: Connection, message_id: str, links: RegistryUpdate, text:
                 for link in changed
             ],
         )
+    if after.failures != before.failures:
+        failures.replace(connection, message_id, after.failures)
     if after.claims != before.claims:
         connection.execute(delete(claims).where(claims.c.message_id == message_id))
         rows = [

@@ -80,6 +80,14 @@ claims = Table(
     Column("text", Text, nullable=False),
     Column("ordinal", Integer, nullable=False),
 )
+failures = Table(
+    "limner_failures",
+    metadata,
+    Column("message_id", String(MAX_MESSAGE_ID), primary_key=True),
+    Column("position", Integer, primary_key=True, autoincrement=False),
+    Column("failed", Text, nullable=False),
+)
+"""`limner.actors.stores.sql.failures` makes it in a database that has none."""
 writes = Table(
     "limner_writes",
     metadata,

@@ -5,7 +5,7 @@ from sqlalchemy import Connection, delete, insert, select
 from limner.actors.stores.sql.registry import legible, links_of
 from limner.actors.stores.sql.tables import pictures, writes
 from limner.messages.registry import RegistryUpdate
-from limner.messages.text.marks import marked
+from limner.messages.text.marks import failures_marked, marked
 
 
 def announce(connection: Connection, message_id: str, version: str, links: RegistryUpdate) -> int:
@@ -23,7 +23,8 @@ def announce(connection: Connection, message_id: str, version: str, links: Regis
     row = {
         "message_id": message_id,
         "version": version,
-        "links": links.but(tasks=said).model_dump_json(),
+        # an earlier Limner knows nothing of failures
+        "links": links.but(tasks=said).model_dump_json(exclude=links.without_failures),
     }
     key = connection.execute(insert(writes), row).inserted_primary_key
     assert key is not None
@@ -43,7 +44,7 @@ def announced(
     ).all()
     if not rows:
         return []
-    marks = marked(text)
+    marks, failed_marks = marked(text), failures_marked(text)
     placed = {
         link.placement.id
         for link in links_of(connection, pictures.c.message_id == message_id)
@@ -56,8 +57,10 @@ def announced(
             links = links.but(
                 placed=tuple(placement for placement in links.placed if placement.id in marks),
                 removed=tuple(name for name in links.removed if name not in marks),
+                failures=tuple(failed for failed in links.failures if failed.id in failed_marks),
+                answered=tuple(name for name in links.answered if name not in failed_marks),
             )
-            if placed.issuperset(placement.id for placement in links.placed):
+            if not links.failures and placed.issuperset(placement.id for placement in links.placed):
                 continue
         done.append((row.id, links))
     return done

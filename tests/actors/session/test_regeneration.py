@@ -568,8 +568,9 @@ def test_a_failure_leaves_a_mark_that_a_retry_takes_the_place_of(open_written):
     one.painter.refused.clear()
     result = one.studio.retry("m").get()
     assert len(result.pictures) == 2
+    assert result.removed == (one.roof,)  # what the first one was to replace
     assert "data-limner-failed" not in stored(one)
-    assert stored(one).count("<img ") == 3
+    assert stored(one).count("<img ") == 2
 
 
 def test_the_progress_of_regenerations_can_be_asked_for(open_written):

@@ -7,6 +7,7 @@ import pytest
 from support.simulated_actors import actor_of
 
 from limner.actors import Settings, Studio
+from limner.actors.generators import Instant
 from limner.actors.stores import (
     ChatFileStore,
     DocumentStore,
@@ -18,6 +19,7 @@ from limner.actors.stores import (
 from limner.actors.system import CallReturned
 from limner.messages import Unwritten
 from limner.messages.errors import (
+    GenerationFailed,
     MessageBusy,
     SessionCancelled,
     SessionFailed,
@@ -63,16 +65,7 @@ def test_a_picture_is_removed_and_its_history_stays(one):
 
 @pytest.mark.parametrize("kind", ["memory", "sqlite", "files", "documents", "chat"])
 def test_a_picture_that_was_stripped_can_be_removed_for_good_in_any_store(tmp_path, kind):
-    chat = tmp_path / "chat.jsonl"
-    chat.write_text('{"chat_metadata": {}}\n{"mes": "", "is_user": false}\n')
-    pictures = PictureFiles(tmp_path / "pictures")
-    store = {
-        "memory": lambda: MemoryStore(pictures),
-        "sqlite": lambda: SqlStore(f"sqlite:///{tmp_path}/texts.db", pictures),
-        "files": lambda: FileStore(tmp_path / "texts", pictures),
-        "documents": lambda: ConfirmHold(pictures),
-        "chat": lambda: ChatFileStore(chat, pictures),
-    }[kind]()
+    store = store_of(tmp_path, kind)
     with Studio.open(Settings(), store=store, generator="instant") as studio:
         (roof,) = studio.illustrate("2", TEXT).get(timeout=60).pictures
         store.write("2", TEXT, expected_version=store.load("2")[1], links=RegistryUpdate())
@@ -83,6 +76,48 @@ def test_a_picture_that_was_stripped_can_be_removed_for_good_in_any_store(tmp_pa
         assert not studio.reconcile("2").get(timeout=60).written
         with pytest.raises(UnknownPicture):
             studio.remove("2", roof).get(timeout=60)
+
+
+def store_of(tmp_path, kind):
+    """Return an empty store of a kind that can have a message `2`."""
+    chat = tmp_path / "chat.jsonl"
+    chat.write_text('{"chat_metadata": {}}\n{"mes": "", "is_user": false}\n')
+    pictures = PictureFiles(tmp_path / "pictures")
+    made = {
+        "memory": lambda: MemoryStore(pictures),
+        "sqlite": lambda: SqlStore(f"sqlite:///{tmp_path}/texts.db", pictures),
+        "files": lambda: FileStore(tmp_path / "texts", pictures),
+        "documents": lambda: ConfirmHold(pictures),
+        "chat": lambda: ChatFileStore(chat, pictures),
+    }
+    return made[kind]()
+
+
+@pytest.mark.parametrize("kind", ["memory", "sqlite", "files", "documents", "chat"])
+def test_a_failure_is_known_and_put_back_by_any_store(tmp_path, kind):
+    class Refuses:
+        refused = True
+
+        def generate(self, task, cancelled):
+            if self.refused:
+                raise GenerationFailed("not \0 now", retryable=False)
+            return Instant().generate(task, cancelled)
+
+    generator = Refuses()
+    settings = Settings(placeholders=True, settle_after=0)
+    store = store_of(tmp_path, kind)
+    with Studio.open(settings, store=store, generator=generator) as studio:
+        result = studio.illustrate("2", TEXT).get(timeout=30)
+        (failed,) = result.failures
+        assert [known.id for known in studio.registry("2").failures] == [failed.id]
+        store.write("2", TEXT, expected_version=store.load("2")[1], links=RegistryUpdate())
+        assert studio.reconcile("2").get(timeout=30).text == result.text
+        assert store.load("2")[0] == result.text
+        assert not studio.reconcile("2").get(timeout=30).written
+        generator.refused = False
+        assert len(studio.retry("2", failed.id).get(timeout=30).pictures) == 1
+        assert studio.registry("2").failures == ()
+        assert not studio.reconcile("2").get(timeout=30).written
 
 
 class ConfirmHold(DocumentStore):

@@ -1000,6 +1000,31 @@ def test_a_picture_of_a_request_that_was_taken_back_is_in_no_text():
     assert broken("c") == broken("a", session="other") == broken(None, 3, ["a"]) == []
 
 
+def write_with_failures(failed, *, own=()):
+    """Return a log of a write that places a picture of prompt `p`, task `t`."""
+    tasks = {"t": "p", "u": "q", **dict.fromkeys(own, "p")}
+    events = [
+        {"event": "studio_opened"},
+        *(
+            {"event": "picture_wanted", "session_id": "s", "task_id": task, "prompt_id": prompt}
+            for task, prompt in tasks.items()
+        ),
+        {"event": "text_written", "session_id": "s", "placed": ["t"], "failures": failed},
+    ]
+    return [{"seq": seq, "t": 0, **event} for seq, event in enumerate(events, 1)]
+
+
+def test_the_mark_of_a_failure_goes_with_a_write_that_places_a_picture_of_its_prompt():
+    def broken(*args, **named):
+        found = verdict(write_with_failures(*args, **named)).violations
+        return [violation.seqs for violation in found if violation.rule == "I16"]
+
+    assert broken(["p:before"]) == [(2, 4)]
+    assert broken(["q:before", "r:before"]) == []
+    assert broken(["p:v"], own=["v"]) == []
+    assert broken([]) == broken(None) == broken([3, ""]) == []
+
+
 def circuit_events(*events, patience=2):
     """Return a log of lane `image` whose circuit has these events at each second."""
     opened = {"event": "lane_opened", "max_concurrent": 3, "min_time": 0}

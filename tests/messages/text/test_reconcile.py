@@ -9,6 +9,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from support.drawn_texts import (
     BRACES,
+    READS_ON,
     failure,
     nothing_overlaps,
     placement,
@@ -27,7 +28,7 @@ from limner.messages.registry import Registry, RegistryUpdate
 from limner.messages.tasks import Task
 from limner.messages.text.clean import clean
 from limner.messages.text.mark_editor import NO_PROMPT, TOO_LONG, MarkEditor
-from limner.messages.text.marks import MAX_MARK, find_marks, marked
+from limner.messages.text.marks import MAX_MARK, failures_marked, find_marks, marked
 from limner.messages.text.notation import Notation
 from limner.messages.text.prompt_tags import PromptTags
 from limner.messages.text.reconcile import (
@@ -339,6 +340,60 @@ def test_reconciling_puts_back_what_is_gone_once_and_changes_nothing_else(case, 
         assert clean(result.text, ("prompts",), notation=notation) == cleaned
 
 
+@settings(max_examples=100)
+@given(scenes(), st.data())
+def test_each_failure_comes_back_once_and_beside_no_picture_that_came_since(case, data):
+    """Failures of tags without a picture, and of such that should replace or follow one."""
+    bare, text, registry, notation = case
+    if find_marks(bare):
+        return
+    before = tuple(link.placement for link in registry.links)
+    lost = [
+        failure(prompt, task, reason=data.draw(prompts))
+        for prompt in registry.prompts
+        for task in data.draw(st.lists(st.integers(4, 6), max_size=2, unique=True))
+    ]
+    bare = without_marks(text, notation)  # without those that the registry does not know
+    text = put(bare, before, notation=notation).text
+    composed = put(text, before, lost, notation=notation)
+    links = RegistryUpdate(placed=composed.placed, failures=composed.failures)
+    registry = registry.settle("m", links, composed.text)
+    assert {one.id for one in registry.failures} == failures_marked(composed.text)
+    shorter = composed.text
+    names = [mark.id for mark in find_marks(shorter, scan(shorter, notation))]
+    for name in data.draw(st.lists(st.sampled_from(names), unique=True)) if names else ():
+        shorter = remove(shorter, name, notation=notation) or shorter
+    if data.draw(st.booleans()):
+        shorter = "before " + shorter.replace("prose", "other words")
+    kept = []
+    for prompt in registry.prompts:
+        if data.draw(st.booleans()):
+            kept.append(placement(prompt, b"k"))
+            task = Task.requested(prompt, session_id="k", owner=None, priority=3, at=0)
+            registry = registry.keep(task, kept[-1].picture)
+    result = reconciled(shorter, registry, notation)
+    tags = PromptTags(result.text, registry, message_id="m", notation=notation)
+    marks = find_marks(result.text, tags.matches)
+    seen = [mark.id for mark in marks if mark.kind == "failure"]
+    assert len(seen) == len(set(seen))
+    came = {one.id for one in result.placed} & {one.id for one in kept}
+    reads_on = READS_ON[0] in notation.patterns  # over a mark that is put in
+    shown = {name.partition(":")[0] for name in came}
+    there = {mark.id for mark in marks if mark.kind == "picture"}
+    for one in registry.failures:
+        if one.after is None and one.failure.prompt_id in shown:
+            assert one.id not in seen
+            assert one.id in result.answered
+        elif not came and not reads_on and (one.after is None or one.after in there):
+            assert one.id in seen
+    after = registry.settle(
+        "m", RegistryUpdate(placed=result.placed, answered=result.answered), result.text
+    )
+    again = reconciled(result.text, after, notation)
+    assert (again.text, again.placed, again.answered) == (result.text, (), ())
+    assert nothing_overlaps(result.text, notation)
+
+
 def test_the_mark_of_a_failure_is_no_picture():
     text = put(TEXT, [A], [failure(CAT), failure(DOG)], notation=HTML).text
     assert standing(MarkEditor(PromptTags(text, message_id="m")), [A, B]) == {A.id}
@@ -465,3 +520,61 @@ def test_a_kept_picture_whose_bytes_are_lost_is_left_out():
     registry = kept_of(A, B)
     assert reconciled(TEXT, registry.with_kept({})).text == TEXT
     assert reconciled(TEXT, registry.with_kept({CAT.id: A.picture})).text == page(A)
+
+
+def with_failures(*failed, placed=()):
+    return registry_of(*placed).settle("m", RegistryUpdate(failures=failed), "")
+
+
+@pytest.mark.parametrize("markup", ["html", "markdown"])
+def test_the_mark_of_a_failure_that_was_stripped_comes_back_in_its_place(markup):
+    notation = Notation(markup=markup)
+    first, second, other = failure(CAT), failure(CAT, 1), failure(DOG)
+    whole = put(TEXT, [A], [first, second, other], notation=notation)
+    assert [one.after for one in whole.failures] == [A.id, A.id, None]
+    registry = with_failures(*whole.failures, placed=[A])
+    for gone in ([first], [second], [other, first], [first, second, other], [A, first], [A]):
+        text = whole.text
+        for one in gone:
+            text = remove(text, one.id, notation=notation)
+        assert reconciled(text, registry, notation).text == whole.text
+    named = written(first, notation)
+    leftover = f'<!--data-limner-failed="{first.id}"-->'
+    assert reconciled(whole.text.replace(named[1], leftover), registry, notation).text == whole.text
+
+
+def test_the_mark_of_a_failure_in_raw_html_of_markdown_is_known_and_comes_back():
+    notation = Notation(markup="markdown")
+    text = f"<div>\n{tag('cat', 0)} and\n</div>\n"
+    (cat,) = (Prompt.of("m", match) for match in scan(text, notation))
+    whole = put(text, [], [failure(cat)], notation=notation)
+    assert "<span data-limner-failed=" in whole.text
+    registry = Registry().settle("m", RegistryUpdate(failures=whole.failures), "").add(cat)
+    assert reconciled(whole.text, registry, notation).text == whole.text
+    assert reconciled(text, registry, notation).text == whole.text
+
+
+def test_no_failure_comes_back_beside_a_picture_that_came_since():
+    whole = put(TEXT, [], [failure(CAT)], notation=HTML)
+    registry = with_failures(*whole.failures)
+    assert reconciled(page(A), registry).text == page(A)
+    task = Task.requested(CAT, session_id="s", owner=None, priority=3, at=0)
+    result = reconciled(TEXT, registry.keep(task, A.picture))
+    assert result.text == page(A)
+    assert result.answered == (failure(CAT).id,)
+    settled = registry.settle("m", RegistryUpdate(answered=result.answered), result.text)
+    assert settled.failures == ()
+
+
+def test_a_failure_that_stood_after_a_picture_comes_back_after_that_alone():
+    whole = put(TEXT, [A], [failure(CAT)], notation=HTML)
+    registry = with_failures(*whole.failures)  # of which A is no part any more
+    assert reconciled(TEXT, registry).text == TEXT
+    assert reconciled(page(B), registry).text == page(B)
+
+
+def test_a_failure_whose_mark_stands_encoded_is_not_put_in_twice():
+    whole = put(TEXT, [], [failure(CAT)], notation=HTML)
+    mark = written(failure(CAT), HTML)[1]
+    text = whole.text.replace(mark, html.escape(mark))
+    assert reconciled(text, with_failures(*whole.failures)).text == text

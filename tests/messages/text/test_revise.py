@@ -406,7 +406,9 @@ def request(text, target=A.id, mode="replace-image", prompt=None, registry=REGIS
 
 
 def test_a_request_is_for_the_prompt_of_its_picture():
-    assert request(page(A)) == PictureRequest(prompt=CAT, place="replace-image", target=A.id)
+    assert request(page(A)) == PictureRequest(
+        prompt=CAT, place="replace-image", target=A.id, owner=CAT.id
+    )
     assert request(page(A), registry=Registry()).prompt == CAT
     assert request(page(A), mode="append-after-prompt").target == CAT.id
     assert request(page(A), prompt=" cat ") == request(page(A)).but(rewrites=True)
@@ -441,7 +443,7 @@ def test_a_picture_of_another_message_has_the_prompt_of_the_tag_that_it_stands_a
     stranger, more = (A.but(prompt_id=digit * 20) for digit in "01")
     text = page(A, stranger, more)
     made = request(text, target=more.id)
-    assert made == PictureRequest(prompt=CAT, place="replace-image", target=more.id)
+    assert made == PictureRequest(prompt=CAT, place="replace-image", target=more.id, owner=CAT.id)
     assert revised(text, RequestOutcome(request=made, placement=N)).text == page(A, stranger, N)
     made = request(text, target=more.id, mode="append-after-image")
     assert revised(text, RequestOutcome(request=made, placement=N)).text == page(
@@ -585,13 +587,11 @@ def test_of_a_tag_that_was_changed_by_hand_what_it_says_is_drawn():
     assert (refined.prompt.parent_id, refined.rewrites) == (red, True)
 
 
-def test_of_a_tag_that_was_rewritten_a_picture_of_before_is_made_anew_as_the_tag_says():
+def test_a_picture_of_before_a_rewrite_is_made_anew_from_its_own_prompt():
     tiger = CAT.refined("tiger", source="manual")
     claims = PromptTags(page(A), REGISTRY, message_id="m").rewritten({0: tiger}).claims
     registry = REGISTRY.add(tiger).but(claims=claims)
-    assert request(page(A, cat="tiger"), registry=registry).prompt == tiger
-    both = page(A, placement(tiger, b"n"), cat="tiger")
-    assert request(both, registry=registry).prompt == CAT  # an older one of the tag's history
+    assert request(page(A, cat="tiger"), registry=registry).prompt == CAT
 
 
 @pytest.mark.parametrize("text", [page(F, G), page(after=(F, G))])
@@ -614,6 +614,52 @@ def test_a_failure_without_a_mark_is_retried_only_where_failures_leave_none():
     assert revised(page(A), new, notation=Notation()).text == page(A, N)
     with pytest.raises(UnknownPicture, match="holds no failure"):
         request_retries(editor, f"{'0' * 20}:{F.task_id}")
+
+
+@pytest.mark.parametrize(
+    ("before", "request_failed", "after", "removed"),
+    [
+        ((A, B), ("replace-image", A), (N, B), [A]),
+        ((A, B), ("append-after-image", A), (A, N, B), []),
+        ((A, B), ("replace", CAT.id), (N,), [A, B]),
+        ((A, B), ("append", CAT.id), (A, B, N), []),
+    ],
+)
+@pytest.mark.parametrize("tries", [1, 2])
+def test_a_retry_does_what_the_failed_request_was_to_do(
+    before, request_failed, after, removed, tries
+):
+    text, registry = page(*before), REGISTRY.settle("m", RegistryUpdate(placed=before), "")
+    failed = revised(text, got(*request_failed, F), registry=registry)
+    for number in range(1, tries + 1):
+        update = RegistryUpdate(failures=failed.failures, answered=failed.answered)
+        registry = registry.settle("m", update, failed.text)
+        (again,) = request_retries(opened(failed.text, registry))
+        if number < tries:
+            outcome = RequestOutcome(request=again, failure=failure(CAT, number))
+            failed = revised(failed.text, outcome, registry=registry)
+            assert [one.id for one in failed.failures] == [failure(CAT, number).id]
+            assert failed.answered == (F.id,)
+    result = revised(failed.text, RequestOutcome(request=again, placement=N), registry=registry)
+    assert result.text == page(*after)
+    assert list(result.removed) == [one.id for one in removed]
+    assert result.answered == tuple(one.id for one in registry.failures)
+
+
+def test_a_failed_rewrite_is_tried_again_unless_the_tag_was_changed_since():
+    tiger = CAT.refined("tiger", source="manual")
+    known = REGISTRY.add(tiger)
+    outcome = got("replace-image", A, failure(tiger), prompt=tiger, rewrites=True)
+    outcome = outcome.but(request=outcome.request.but(owner=CAT.id))
+    failed = revised(page(A), outcome, registry=known)
+    known = known.settle("m", RegistryUpdate(failures=failed.failures), failed.text)
+    (again,) = request_retries(opened(failed.text, known))
+    assert (again.prompt, again.rewrites, again.replaces) == (tiger, True, A.id)
+    lion = CAT.refined("lion", source="manual")
+    claims = PromptTags(page(A), REGISTRY, message_id="m").rewritten({0: lion}).claims
+    changed = failed.text.replace(tag("cat", 1), tag("lion", 1))
+    (again,) = request_retries(opened(changed, known.add(lion).but(claims=claims)))
+    assert (again.prompt, again.rewrites) == (lion, False)
 
 
 def test_one_prompt_that_cannot_be_written_costs_a_few_looks_through_the_text(monkeypatch):
