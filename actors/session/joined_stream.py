@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from limner.actors.session.stream import Stream
 from limner.messages.errors import MessageBusy
@@ -19,7 +19,15 @@ class JoinedStream(Stream):
     """
 
     def __init__(self, opened: Stream) -> None:
-        self.__dict__ = opened.__dict__  # one state, whichever handle is used
+        object.__setattr__(self, "_opened", opened)
+
+    def __getattr__(self, name: str) -> Any:
+        """Return an attribute of the stream that is joined: one state, whichever handle is used."""
+        return getattr(object.__getattribute__(self, "_opened"), name)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        """Set an attribute of the stream that is joined."""
+        setattr(object.__getattribute__(self, "_opened"), name, value)
 
     def cancel(self) -> NoReturn:
         """Refuse to cancel a session that another call has opened.

@@ -8,7 +8,6 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
-from functools import cached_property
 from typing import Any, TypeVar
 
 import pykka
@@ -34,6 +33,7 @@ class PooledFuture(pykka.ThreadingFuture[T]):
     def __init__(self) -> None:
         pykka.Future.__init__(self)
         self._result = None
+        self._made: threading.Condition | None = None
         self._callbacks: list[Callable[[], None]] | None = None
 
     def get(self, *, timeout: float | None = None) -> Any:
@@ -72,13 +72,13 @@ class PooledFuture(pykka.ThreadingFuture[T]):
         with suppress(queue.Full):
             self.fail(error)
 
-    @cached_property
+    @property
     def _condition(self) -> threading.Condition:  # type: ignore[override]
-        with _making:
-            made: threading.Condition = self.__dict__.setdefault(
-                "_condition", threading.Condition()
-            )
-            return made
+        made = self._made
+        if made is None:
+            with _making:
+                made = self._made = self._made or threading.Condition()
+        return made
 
     @property
     def done(self) -> bool:
