@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -227,6 +227,15 @@ class Database:
                 f"{self.name} was made by a newer Limner (its tables are version {version}, "
                 f"this one knows {tables.SCHEMA}): upgrade Limner"
             )
+        if self.writable:
+            with suppress(StoreFailed):  # by one who may not make tables
+                self._add_what_came_later()
+
+    def _add_what_came_later(self) -> None:
+        with self.reading() as connection:
+            complete = inspect(connection).has_table(tables.failures.name)
+        if not complete:
+            self._create()
 
     def _version(self) -> int | None:
         with self.reading() as connection:

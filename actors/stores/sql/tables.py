@@ -87,7 +87,7 @@ failures = Table(
     Column("position", Integer, primary_key=True, autoincrement=False),
     Column("failed", Text, nullable=False),
 )
-"""`limner.actors.stores.sql.failures` makes it in a database that has none."""
+"""A database of an earlier Limner has none before this one opens it."""
 writes = Table(
     "limner_writes",
     metadata,

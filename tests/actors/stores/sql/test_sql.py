@@ -15,7 +15,9 @@ from sqlalchemy.pool import Pool
 from limner.actors.stores import PictureFiles, SqlStore
 from limner.actors.stores.sql.database import Database
 from limner.messages.errors import SettingsInvalid, StoreFailed, VersionConflict
+from limner.messages.pictures import Failure, MarkedFailure
 from limner.messages.prompts import Prompt
+from limner.messages.registry import RegistryUpdate
 from limner.messages.tasks import TaskState
 
 Maker = Callable[..., Any]
@@ -242,6 +244,39 @@ def test_what_is_in_use_at_closing_and_what_comes_late_is_closed_too(path: Path)
     finally:
         event.remove(Pool, "connect", opened)
         event.remove(Pool, "close", closed)
+
+
+FAILED = MarkedFailure(
+    failure=Failure(
+        prompt_id="0" * 20,
+        prompt="a lamp",
+        task_id="1" * 32,
+        ordinal=0,
+        state=TaskState.FAILED,
+        reason="no answer",
+    ),
+    owner="0" * 20,
+)
+
+
+@pytest.mark.parametrize("may_make_tables", [True, False])
+def test_a_database_without_the_table_of_failures_takes_each_text(
+    may_make_tables: bool, store: SqlStore, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("DROP TABLE limner_failures")
+    if not may_make_tables:
+
+        def refuse(_: Database) -> None:
+            raise StoreFailed("permission denied for schema public")
+
+        monkeypatch.setattr(Database, "_create", refuse)
+    earlier = SqlStore(f"sqlite:///{path}", PictureFiles(path.parent / "pictures"))
+    links = RegistryUpdate(failures=(FAILED,))
+    earlier.write("story.md", "once", expected_version=None, links=links)
+    assert earlier.load("story.md") == ("once", 1)
+    assert earlier.registry("story.md").failures == ((FAILED,) if may_make_tables else ())
+    earlier.close()
 
 
 def test_opening_waits_for_a_host_that_writes_to_its_own_tables(path: Path, tmp_path: Path) -> None:
