@@ -54,6 +54,23 @@ def beside(parts, tag):
     return at
 
 
+def replaces(event, replacing):
+    """Return what a wanted picture is to replace: the id of a picture, `all` of a tag, or nothing.
+
+    Args:
+        event: that it is wanted.
+        replacing: what the pictures of earlier tasks were to replace, by the ids of the tasks.
+    """
+    match event["place"]:
+        case "replace-image":
+            return event["target"]
+        case "replace":
+            return "all"
+        case "retry":  # as the first try was to
+            return replacing.get(event["target"].partition(":")[2])
+    return None
+
+
 def regenerated(text, requests):
     """Return the pieces of a text after the requests of one session.
 
@@ -63,15 +80,16 @@ def regenerated(text, requests):
 
     Args:
         text: the stored text.
-        requests: pairs of a request, `(place, target, tag)`, and the kind and id of its outcome: a
-            picture, a failure that leaves a mark, or nothing. `tag` is the number of the tag.
+        requests: pairs of a request, `(place, target, tag, replaces)`, and the kind and id of its
+            outcome: a picture, a failure that leaves a mark, or nothing. `tag` is the number of the
+            tag.
     """
     before = pieces(text)
     tags = [index for index, (kind, _) in enumerate(before) if kind == "tag"]
     there = {name for kind, name in before if kind == "picture"}
     outcomes = {name for _, (_, name) in requests}  # no outcome removes another's
     removed, inserted = set(), {}
-    for order, ((place, target, tag), (kind, name)) in enumerate(requests):
+    for order, ((place, target, tag, old), (kind, name)) in enumerate(requests):
         if name is None:
             continue
         known = kind == "picture" and name in there
@@ -88,6 +106,11 @@ def regenerated(text, requests):
         elif own is not None and place in {"replace-image", "append-after-image", "retry"}:
             rank, where = (2 if place == "append-after-image" else 1), own
             replaced = [] if place == "append-after-image" else [own]
+            if place == "retry":  # it stands where the first picture stood that it replaces
+                olds = [before.index(("picture", old))] if ("picture", old) in before else []
+                olds = shown if old == "all" else olds
+                where = olds[0] if olds else own
+                replaced = [own, *olds]
         elif place == "append-after-prompt":
             rank, where, replaced = 0, at, []
         else:

@@ -352,11 +352,15 @@ def check(world, events):
     """Return what is wrong with what came of it, a line each."""
     wrong = list(violations(events))
     wished = {}
+    replacing = {}  # what the picture of each task was to replace
     sealed = {}
     for event in events:
         match event["event"]:
             case "picture_wanted":
-                wished.setdefault(event["session_id"], []).append(event)
+                wished.setdefault(event["session_id"], []).append(
+                    event | {"replaces": model.replaces(event, replacing)}
+                )
+                replacing[event["task_id"]] = wished[event["session_id"]][-1]["replaces"]
             case "text_written":
                 sealed[event["message_id"], event["version"]] = event["session_id"]
     edits = {
@@ -458,7 +462,7 @@ def judge_regeneration(before, text, wishes, result):
             tag = tag_of(before, event["message_id"], event["prompt_id"])
         wanted.append(
             (
-                (event["place"], event["target"], tag),
+                (event["place"], event["target"], tag, event["replaces"]),
                 made.get(task) or mark.get(task) or (None, None),
             )
         )
