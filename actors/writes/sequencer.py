@@ -161,6 +161,7 @@ class SequencerActor(LimnerActor):
         self.reconciler = Reconciler(context.settings, self.system, self.actor_ref)
         self.control = SessionControl(self.sessions, self.queues)
         self.ended = EndedMessages()
+        self.cancellations = 0
         self.closing = False
         self.interrupting = False
         self.cause: BaseException | None = None
@@ -339,13 +340,20 @@ class SequencerActor(LimnerActor):
 
     def cancel_all(self, message: CancelAll) -> None:
         """Cancel the sessions and requests of an owner, or of everybody."""
+        self.cancellations += 1
+        whose = {"owner": message.owner, "cancellation": self.cancellations}
+        self.log_event("cancel_all_requested", **whose)
         meant: list[OpenStream | Regenerate] = []
         for message_id, queue in list(self.queues.items()):
             meant += queue.cancel(
                 lambda opening: message.owner in (None, opening.owner), is_pending
             )
             self.carry_out(message_id)
-        answer_all(message.future, meant)
+        answer_all(
+            message.future,
+            meant,
+            lambda cancelled: self.log_event("cancel_all_done", **whose, cancelled=cancelled),
+        )
 
     def prioritise(self, session: LiveSession, priority: int) -> None:
         """Tell a session its priority from now on."""

@@ -105,6 +105,18 @@ def answer_message(future: PooledFuture[Any], message_id: str, meant: Sessions) 
     when_cancelled(meant, then)
 
 
-def answer_all(future: PooledFuture[Any], meant: Sessions) -> None:
-    """Set the future of a `CancelAll` once all of it has ended."""
-    when_cancelled(meant, lambda cancelled, _: future.set_if_pending(cancelled))
+def answer_all(future: PooledFuture[Any], meant: Sessions, answered: Callable[[int], None]) -> None:
+    """Set the future of a `CancelAll` once all of it has ended.
+
+    Args:
+        future: is given how many were cancelled.
+        meant: what was to be cancelled.
+        answered: is called with that number before, once or twice; from any thread.
+    """
+
+    def then(cancelled: int, _: bool) -> None:
+        if not future.done:
+            answered(cancelled)
+            future.set_if_pending(cancelled)
+
+    when_cancelled(meant, then)

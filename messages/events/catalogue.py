@@ -177,6 +177,25 @@ SESSIONS = Conversation(
             (*OF_SESSION, Field("priority", int, "From 0 (first) to 9.")),
         ),
         EventType(
+            "cancel_all_requested",
+            "A call cancels all sessions and requests of an owner, or of everybody.",
+            ("studio",),
+            (
+                Field("owner", str | None, "Whose; null for everybody's."),
+                Field("cancellation", int, "Which call of that kind it is, from 1."),
+            ),
+        ),
+        EventType(
+            "cancel_all_done",
+            "All that such a call was for has ended.",
+            ("studio",),
+            (
+                Field("owner", str | None, "Whose; null for everybody's."),
+                Field("cancellation", int, "Which call of that kind it was, from 1."),
+                Field("cancelled", int, "How many streams and requests were cancelled."),
+            ),
+        ),
+        EventType(
             "session_sealed",
             "The session's totals are known: no other task will be added to it.",
             ("monitor", "session"),

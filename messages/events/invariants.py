@@ -16,9 +16,17 @@
 - I15: no `text_written` places a task of a request that its session had taken back.
 - I16: a `text_written` that places a picture of a prompt leaves no mark of a failure of that
   prompt, except of its own session's tasks.
+- I17: a request whose priority was changed has its turn, among those of its owner in its lane, by
+  the priority that it has now.
+- I18: a message is forgotten while it has no session; until it has another one no picture of it is
+  kept or put into its text, and none is taken for kept before one was kept anew; but for a call
+  that was given up before, and comes back with a picture (`generation_late`).
+- I19: at a `cancel_all_done` each stream of the owner has ended that was open at the
+  `cancel_all_requested`, but for those that had written by then, or had given that up.
 
 `session_rules` checks I1, I2 and I6, `lane_rules` I3, I4, I5 and I7, `picture_rules` I13
-and I15, `circuit_rules` I14, `failure_rules` I16.
+and I15, `circuit_rules` I14, `failure_rules` I16, `priority_rules` I17, `forgetting_rules` I18,
+`cancellation_rules` I19.
 
 One pass, in memory bounded by what is open. Of what has ended, only the last `REMEMBERED` names
 are kept, to name the earlier event when one comes again; that it came again is noticed anyway, as
@@ -34,11 +42,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from limner.messages.events.cancellation_rules import CancellationRules
 from limner.messages.events.circuit_rules import CircuitRules
 from limner.messages.events.failure_rules import FailureRules
 from limner.messages.events.findings import Uncheckable, Violation, Violations, show
+from limner.messages.events.forgetting_rules import ForgettingRules
 from limner.messages.events.lane_rules import LaneRules
 from limner.messages.events.picture_rules import PictureRules
+from limner.messages.events.priority_rules import PriorityRules
 from limner.messages.events.record import Record
 from limner.messages.events.session_rules import SessionRules
 
@@ -85,7 +96,7 @@ class Audit:
         self._closed: int | None
         self._session_rules: SessionRules
         self._lane_rules: LaneRules
-        self._circuit_rules: CircuitRules
+        self._silent: tuple[CircuitRules | PriorityRules | ForgettingRules | CancellationRules, ...]
         self._checks: dict[str, tuple[Callable[[Record, int], None], ...]]
         self._begin()
 
@@ -127,12 +138,14 @@ class Audit:
         self._checks = {"studio_closed": (self._close,)}
         # a rule that cannot be checked ends the checks of an event, so those that never are come
         # first
-        self._circuit_rules = CircuitRules(self._violations)
-        never = (
-            PictureRules(self._violations),
-            FailureRules(self._violations),
-            self._circuit_rules,
+        found = self._violations
+        self._silent = (
+            CircuitRules(found),
+            PriorityRules(found),
+            ForgettingRules(found),
+            CancellationRules(found),
         )
+        never = PictureRules(found), FailureRules(found), *self._silent
         for rules in (*never, self._session_rules, self._lane_rules):
             for name, check in rules.checks.items():
                 self._checks[name] = (*self._checks.get(name, ()), check)
@@ -161,7 +174,8 @@ class Audit:
     def _assume_missing(self) -> None:
         self._session_rules.assume_missing()
         self._lane_rules.assume_missing()
-        self._circuit_rules.assume_missing()
+        for rules in self._silent:
+            rules.assume_missing()
 
     def _number(self, event: Record, seq: int, name: str) -> None:
         """Check I8: a run begins at 1 and goes on by one, but for gaps that are named."""

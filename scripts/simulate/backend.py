@@ -13,6 +13,7 @@ from limner.messages.errors import GenerationFailed, StoreFailed, VersionConflic
 from limner.messages.pictures import Picture, PictureBytes
 from limner.messages.prompts import Prompt
 from limner.messages.registry import Link, Registry, RegistryUpdate, Version
+from limner.messages.status import Forgotten
 from limner.messages.tasks import Task
 from limner.scripts.simulate.draws import Draws
 from limner.scripts.simulate.parameters import LOCKED, Parameters
@@ -210,6 +211,15 @@ class FaultyStore:
     def prompts_of(self, picture_id: str) -> Sequence[Prompt]:
         """Return the prompts of a picture."""
         return self.inner.prompts_of(picture_id)
+
+    def forget(self, message_id: str) -> Forgotten:
+        """Forget what is known of a message."""
+        self._fail("forget")
+        return self.inner.forget(message_id)
+
+    def messages_of(self, owner: str) -> Sequence[str]:
+        """Return the messages of an owner."""
+        return self.inner.messages_of(owner)
 
     def close(self) -> None:
         """Do nothing, since the store is in memory."""

@@ -77,7 +77,7 @@ class Parameters:
     @property
     def faultless(self) -> bool:
         """Whether nothing can go wrong."""
-        return not any(self.faults.values())
+        return not any(self.faults.values()) and self.scenario.controls.every is None
 
     @property
     def lane_names(self) -> tuple[str, ...]:

@@ -25,6 +25,7 @@ from limner.scripts.simulate.delays import Delays
 from limner.scripts.simulate.draws import Draws
 from limner.scripts.simulate.expectations import left_set
 from limner.scripts.simulate.parameters import LATENESS, Parameters, draw_parameters
+from limner.scripts.simulate.priorities import Priorities
 from limner.scripts.simulate.promptness import Promptness
 from limner.scripts.simulate.scenario import Scenario
 from limner.scripts.simulate.traffic import TrafficActor
@@ -206,6 +207,7 @@ class _Run:
         self.audit, self.summary = Audit(), Summary()
         self.promptness = promptness
         self.delays = delays
+        self.priorities = Priorities()
         self.problems: list[str] = []
         path.touch()
         self.tail = LogTail(path, forgets=forgets)
@@ -259,6 +261,7 @@ class _Run:
                 self.problems += self.delays.feed(event)
             if self.promptness is not None:
                 self.problems += self.promptness.feed(event)
+                self.problems += self.priorities.feed(event)
 
     def close(self) -> None:
         """Close the log."""

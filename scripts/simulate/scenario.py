@@ -11,6 +11,7 @@ from limner.messages.base import Value
 from limner.messages.configuration import MAX_BYTES, parse_toml
 from limner.messages.errors import SettingsInvalid
 from limner.messages.validation import describe
+from limner.scripts.simulate.controls import Controls
 from limner.scripts.simulate.limits import Calls, Lane
 from limner.scripts.simulate.ranges import (
     Busyness,
@@ -212,6 +213,7 @@ class Scenario(Value):
 
     calls: Calls = Calls()
     revisions: Revisions = Revisions()
+    controls: Controls = Controls()
     patience: Patience = Patience()
     faults: Faults = Faults()
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from limner.actors import PooledActor
 from limner.actors.system import ActorEnded, PooledRef
 from limner.scripts.simulate.calls import CallingActor
+from limner.scripts.simulate.controlling import ControllingActor
 from limner.scripts.simulate.hosts import HostActor
 from limner.scripts.simulate.operator import OperatorActor
 from limner.scripts.simulate.parameters import INNER
@@ -51,6 +52,8 @@ class TrafficActor(PooledActor):
         }
         if scenario.inner is not None and INNER in world.params.lanes:
             self.others.add(OperatorActor.start(world, INNER, scenario.inner))
+        if scenario.controls.every is not None:
+            self.others.add(ControllingActor.start(world))
 
     def on_receive(self, message: object) -> Any:
         """Start the hosts that arrive, and count those that end."""
@@ -89,6 +92,7 @@ class TrafficActor(PooledActor):
             plan = replace(plan, owner=self.owners.setdefault(plan.message_id, plan.owner))
         self.world.store.loaded.discard(plan.message_id)
         self.remembered[plan.message_id] = plan.text
+        self.world.recent.append(plan.message_id)
         self.hosts[HostActor.start(self.world, plan)] = plan.message_id
 
     def left(self, ended: ActorEnded) -> None:

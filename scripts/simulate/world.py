@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +20,9 @@ from limner.scripts.simulate.picture_callbacks import PictureCallbacks
 TRIES = 100
 """Studios that may fail while they open before that is a problem."""
 
+RECENT = 8
+"""Messages that came last, for calls that are for any message."""
+
 
 @dataclass
 class World:
@@ -36,6 +39,7 @@ class World:
     crowded: set[str] = field(default_factory=set)
     uncertain: set[str] = field(default_factory=set)
     calls: dict[int, pykka.Future[int]] = field(default_factory=dict)
+    recent: deque[str] = field(default_factory=lambda: deque(maxlen=RECENT))
     left: int = 0
     arriving: bool = True
     reopening: bool = False

@@ -202,6 +202,11 @@ def test_all_of_an_owner_are_cancelled_and_nobody_elses(open_simulated):
             future.get()
     assert [future.get().written for future in bobs] == [True, True]
     assert one.studio.cancel_all(owner="ann").get() == 0
+    asked, answered = one.events("cancel_all_requested"), one.events("cancel_all_done")
+    assert [(call["owner"], call["cancellation"]) for call in asked] == [("ann", 1), ("ann", 2)]
+    assert [(call["cancellation"], call["cancelled"]) for call in answered] == [(1, 3), (2, 0)]
+    ends = [event["seq"] for event in one.events("session_ended") if event["message_id"] == "a"]
+    assert asked[0]["seq"] < ends[0] < answered[0]["seq"]
     assert one.studio.cancel_all(conversation="a talk").get() == 0
 
 
