@@ -11,11 +11,14 @@ from limner.messages.tasks import Task
 QUICKEST, SLOWEST = 1.0, 3.0
 """Seconds that a sketch takes."""
 
+DRAW = 2
+"""The first draw in which two prompts of the demo's story wait for a slot."""
+
 
 class SlowSketch:
     """Draws as `Sketch` does, and hands the picture over one to three seconds later.
 
-    How long it takes is drawn from the seed of the task, so it is the same in each run.
+    How long it takes is drawn from the prompt, so the demo is the same in each run.
     """
 
     def __init__(self) -> None:
@@ -31,11 +34,11 @@ class SlowSketch:
             GenerationFailed: not retryable, if the call was cancelled meanwhile.
         """
         picture = self._sketch.generate(task, cancelled)
-        if cancelled.wait(seconds(task.seed)):
+        if cancelled.wait(seconds(task.prompt)):
             raise GenerationFailed("the sketch was cancelled", retryable=False)
         return picture
 
 
-def seconds(seed: int) -> float:
-    """Return how long the sketch of a seed takes."""
-    return Random(seed).uniform(QUICKEST, SLOWEST)  # noqa: S311 -- a pause, nothing secret
+def seconds(prompt: str) -> float:
+    """Return how long the sketch of a prompt takes."""
+    return Random(f"{DRAW}{prompt}").uniform(QUICKEST, SLOWEST)  # noqa: S311 -- nothing secret
