@@ -212,6 +212,30 @@ def test_the_commands_can_be_run_and_are_sound_shell(name):
     run("bash" if name == ".ci/run" else "sh", "-n", ROOT / name)
 
 
+def test_what_is_asked_for_reaches_the_tests_on_other_pythons():
+    script = (ROOT / "scripts/test").read_text("utf-8")
+    step, tests_on = (
+        re.search(rf"^{name}\(\) [{{(]\n.*?^[}})]\n", script, re.MULTILINE | re.DOTALL)[0]
+        for name in ("step", "tests_on")
+    )
+    lines = [
+        "passed=0 failed=0 failures=",
+        "say() { :; }",
+        "set_up_other() { python=echo; }",
+        step + tests_on,
+        "step one tests_on 3.12.1 /usr/bin/python3.12 tests/one.py -x",
+        "step all tests_on 3.12.1 /usr/bin/python3.12",
+        "echo $passed passed",
+    ]
+    done = subprocess.run(
+        ["sh", "-euc", "\n".join(lines)], capture_output=True, text=True, check=True
+    )
+    one, everything, passed = done.stdout.splitlines()
+    assert one == "-m pytest -n auto --quick tests/one.py -x"
+    assert everything.startswith("-m pytest -n auto --quick tests/actors tests/messages ")
+    assert passed == "2 passed"
+
+
 def test_the_story_is_long_enough_and_holds_its_prompts():
     story = (ROOT / "scripts/stories/lighthouse.md").read_text("utf-8")
     tags = re.findall(r'<!--img-prompt="(?:\\.|[^"\\])*"-->|<img-prompt="(?:\\.|[^"\\])*">', story)
