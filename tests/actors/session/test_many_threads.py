@@ -81,7 +81,7 @@ def test_many_host_threads_at_once(open_studio, capsys):
                         futures.append(stream.finish())
                         del open_ones[name]
                 for future in futures:
-                    assert len(future.get(timeout=120).pictures) == 3
+                    assert len(future.get(timeout=600).pictures) == 3
         except BaseException as error:
             failed.append(error)
             raise

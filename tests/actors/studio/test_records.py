@@ -25,7 +25,9 @@ def files(tmp_path):
 
 @pytest.fixture
 def sql(tmp_path, files):
-    return SqlStore(f"sqlite:///{tmp_path}/chat.db", files)
+    store = SqlStore(f"sqlite:///{tmp_path}/chat.db", files)
+    yield store
+    store.close()
 
 
 def drawn(task, cancelled):
