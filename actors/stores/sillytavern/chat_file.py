@@ -388,7 +388,7 @@ def _as_chosen(registry: Registry, content: bytes) -> Registry:
     if failed:
         failed -= failures_marked(message.text)
     return registry.but(
-        failures=tuple(one for one in registry.failures if one.id not in failed),
+        failures=tuple(known for known in registry.failures if known.id not in failed),
         links=tuple(
             link.but(state="past")
             if link.state == "placed" and link.placement.id in elsewhere

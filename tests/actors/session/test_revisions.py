@@ -351,16 +351,14 @@ class RealWorld(World):
 def check(world, events):
     """Return what is wrong with what came of it, a line each."""
     wrong = list(violations(events))
-    wished = {}
+    wanted = {}
     replacing = {}  # what the picture of each task was to replace
     sealed = {}
     for event in events:
         match event["event"]:
             case "picture_wanted":
-                wished.setdefault(event["session_id"], []).append(
-                    event | {"replaces": model.replaces(event, replacing)}
-                )
-                replacing[event["task_id"]] = wished[event["session_id"]][-1]["replaces"]
+                replaces = replacing[event["task_id"]] = model.replaces(event, replacing)
+                wanted.setdefault(event["session_id"], []).append(event | {"replaces": replaces})
             case "text_written":
                 sealed[event["message_id"], event["version"]] = event["session_id"]
     edits = {
@@ -398,7 +396,7 @@ def check(world, events):
                         wrong.append(f"the {one.kind} {key} is after what was asked for later")
                     latest = max(latest, asked[id(one)])
             if key not in world.store.foreign:
-                own = judge(world, key, ones, before, text, wished.get(sealed.get(key), []), edits)
+                own = judge(world, key, ones, before, text, wanted.get(sealed.get(key), []), edits)
                 wrong += [f"{message_id} version {version}: {line}" for line in own]
             if len(set(model.pictures(text))) < len(model.pictures(text)):
                 wrong.append(f"{message_id} version {version}: a picture stands in it twice")
