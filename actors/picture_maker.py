@@ -9,7 +9,7 @@ from limner.actors.generators.checking import check_picture
 from limner.actors.generators.failures import FailureLog, called_wrongly
 from limner.actors.generators.protocol import Generator
 from limner.actors.stores.protocol import Store
-from limner.actors.system import Call, Clock
+from limner.actors.system import Call, Clock, Gate, Gates
 from limner.messages.errors import GenerationFailed, SettingsInvalid, describe
 from limner.messages.limiter.protocol import SlotGranted
 from limner.messages.pictures import Picture, PictureBytes
@@ -23,6 +23,10 @@ MARGIN = 20_000
 
 class SlotLapsed(Exception):
     """The slot expired before a thread was free to use it."""
+
+
+class MessageForgotten(Exception):
+    """The message was forgotten while its picture was generated."""
 
 
 class Made(NamedTuple):
@@ -70,6 +74,8 @@ class PictureMaker:
 
     Attributes:
         kept_at: when the store has kept a picture last, in microseconds of the clock.
+        gates: by message, what its pictures pass to be kept; forgetting a message closes the one
+            that there is, so that a call from before cannot bring anything back.
     """
 
     def __init__(
@@ -87,6 +93,7 @@ class PictureMaker:
         self.lane = lane
         self.pool = pool
         self.kept_at = -1
+        self.gates = Gates()
         self.failures = FailureLog()
 
     def begin(
@@ -136,7 +143,7 @@ class PictureMaker:
                 raise wrong from error
             raise
 
-    def make(self, task: Task, settings: Settings, call: Call) -> Picture | Unkept:
+    def make(self, task: Task, settings: Settings, gate: Gate, call: Call) -> Picture | Unkept:
         """Make the picture of a task, and keep it.
 
         From when it is made, `call.reached` is the `Made` picture.
@@ -144,6 +151,7 @@ class PictureMaker:
         Args:
             task: whose picture.
             settings: of its session: the style, and the bounds of a picture.
+            gate: of its message, since before the call.
             call: the call that this is.
 
         Returns:
@@ -163,15 +171,24 @@ class PictureMaker:
             max_pixels=settings.max_picture_pixels,
         )
         made = call.reached = Made(picture, given.data, self.clock.now)
-        return self.keep(task, made)
+        return self.keep(task, made, gate)
 
-    def keep_again(self, task: Task, made: Made, call: Call) -> Picture | Unkept:
+    def keep_again(self, task: Task, made: Made, gate: Gate, call: Call) -> Picture | Unkept:
         """Keep a picture that was made before; as `make` does."""
         call.reached = made
-        return self.keep(task, made)
+        return self.keep(task, made, gate)
 
-    def keep(self, task: Task, made: Made) -> Picture | Unkept:
+    def keep(self, task: Task, made: Made, gate: Gate) -> Picture | Unkept:
         """Keep a picture that was made, and return it with its URL, or why it is not kept."""
+        if not gate.enter():
+            return Unkept(made, MessageForgotten("its message was forgotten"))
+        try:
+            return self.hand_over(task, made)
+        finally:
+            gate.leave()
+
+    def hand_over(self, task: Task, made: Made) -> Picture | Unkept:
+        """Have the store keep a picture."""
         try:
             kept: object = self.store.keep(task, made.data, made.picture)
         except (Exception, SystemExit) as error:  # noqa: BLE001  # the store may be any code

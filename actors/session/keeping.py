@@ -154,7 +154,12 @@ class KeepingActor(MessageActor):
         work.timer = None
         work.call = self.call(
             self.store_pool,
-            partial(self.maker.keep_again, work.task, work.made),
+            partial(
+                self.maker.keep_again,
+                work.task,
+                work.made,
+                self.maker.gates.of(work.task.message_id),
+            ),
             tag=work.task.id,
             late=self.log_late,
         )

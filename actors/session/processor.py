@@ -17,7 +17,7 @@ from functools import partial
 from typing import Any
 
 from limner.actors.context import StudioContext
-from limner.actors.picture_maker import SlotLapsed, Unkept
+from limner.actors.picture_maker import MessageForgotten, SlotLapsed, Unkept
 from limner.actors.session.keeping import KeepingActor
 from limner.actors.session.outcomes import Outcomes
 from limner.actors.session.work import Work
@@ -312,7 +312,7 @@ class ProcessorActor(KeepingActor):
         work.attempt = work.attempt.call()
         work.call = self.call(
             self.maker.pool,
-            partial(self.maker.make, task, self.settings),
+            partial(self.maker.make, task, self.settings, self.maker.gates.of(task.message_id)),
             begun=partial(self.maker.begin, task, grant, self.log_event),
             tag=task.id,
             late=self.log_late,
@@ -327,6 +327,9 @@ class ProcessorActor(KeepingActor):
     def log_late(self, call: Call, made: Picture | Unkept) -> None:
         """Log a picture that nobody waited for any more. Runs on the call's own thread too."""
         if not isinstance(made, Picture):
+            if isinstance(made.error, MessageForgotten):
+                picture_id = made.made.picture.id
+                self.log_event("generation_discarded", task_id=call.tag, picture_id=picture_id)
             return
         told = self.maker.describe(made)
         self.log_event("generation_late", task_id=call.tag, picture_id=made.id, **told)

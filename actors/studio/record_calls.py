@@ -92,8 +92,8 @@ class RecordCalls:
 
         The bytes of a picture are deleted if nothing else that the store knows has it. The text
         stays as it is: clean it, or delete it, yourself. What is asked for meanwhile waits.
-        A call of the generator that was given up before may still come back with a picture, which
-        is kept (`generation_late`): forget the message again then.
+        A call of the generator that was given up before may still come back with a picture; that
+        is not kept (`generation_discarded`).
 
         Returns:
             A future of what was forgotten. It raises `MessageBusy` if the message has a session,

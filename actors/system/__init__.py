@@ -6,6 +6,7 @@ from limner.actors.system.actor import PooledActor
 from limner.actors.system.clock import Clock, Timer
 from limner.actors.system.context import context
 from limner.actors.system.future import PooledFuture, RequestFuture, TakeBack, concurrent
+from limner.actors.system.gate import Gate, Gates
 from limner.actors.system.outlet import Outlet, close_all
 from limner.actors.system.reference import PooledRef
 from limner.actors.system.simulation import (
@@ -25,6 +26,8 @@ __all__ = [
     "Clock",
     "ConcurrentFuture",
     "Faults",
+    "Gate",
+    "Gates",
     "InjectedFailure",
     "Outlet",
     "PooledActor",

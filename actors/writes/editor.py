@@ -13,7 +13,7 @@ from limner.actors.base import LimnerActor
 from limner.actors.context import StudioContext
 from limner.actors.stores.compare_and_set import write_draft
 from limner.actors.stores.protocol import can_forget
-from limner.actors.system import Call, CallReturned, PooledRef, Timer
+from limner.actors.system import Call, CallReturned, Gate, PooledRef, Timer
 from limner.messages.errors import StoreFailed, describe
 from limner.messages.pictures import Illustrated
 from limner.messages.status import Forgotten
@@ -40,10 +40,14 @@ class EditActor(LimnerActor):
         self.edit = edit
         self.sequencer = sequencer
         self.overdue: Timer | None = None
+        self.gate: Gate | None = None
 
     def on_start(self) -> None:
         """Make the change, on a worker's thread: what a host gave may block, too."""
-        is_hosts = self.edit.kind == "edit"
+        edit = self.edit
+        is_hosts = edit.kind == "edit"
+        if isinstance(edit, ForgetMessage):
+            self.gate = self.context.maker.gates.close(edit.message_id)
         self.write = self.call(
             self.context.host_function_pool if is_hosts else self.context.edit_pool,
             self.change,
@@ -77,14 +81,22 @@ class EditActor(LimnerActor):
     def change(self, call: Call) -> Illustrated | Forgotten:
         """Load the text, change it, write it; or forget. Runs on a worker's thread."""
         if isinstance(self.edit, ForgetMessage):
-            store = self.context.store
-            assert can_forget(store)  # the studio refuses the call otherwise
-            return store.forget(self.edit.message_id)
+            return self.forget(self.edit.message_id, call)
         draft = edit_draft(self.edit)
         written = write_draft(
             self.context.store, draft, log_event=self.log_event, given_up=call.is_set
         )
         return draft.result(written)
+
+    def forget(self, message_id: str, call: Call) -> Forgotten:
+        """Forget a message, once no picture of it is being kept any more."""
+        assert self.gate is not None
+        self.gate.wait_until_empty()
+        if call.is_set():
+            raise StoreFailed("a picture was being kept for too long")
+        store = self.context.store
+        assert can_forget(store)  # the studio refuses the call otherwise
+        return store.forget(message_id)
 
     def returned(self, returned: CallReturned) -> None:
         """Log how the edit has ended, and end."""

@@ -353,6 +353,13 @@ TASKS = Conversation(
             (*OF_TASK, PICTURE_ID, *PICTURE),
         ),
         EventType(
+            "generation_discarded",
+            "A call that nobody waited for has made a picture of a message that was forgotten "
+            "meanwhile; it is not kept.",
+            ("processor",),
+            (*OF_TASK, PICTURE_ID),
+        ),
+        EventType(
             "task_settled",
             "The task has its final state.",
             ("processor",),

@@ -14,9 +14,9 @@ class ForgettingRules:
     Until another session of it is opened no picture of it is kept, and none is put into its text.
     In that session no picture is taken for kept before one was kept anew.
 
-    A call that was given up before may still come back with a picture, which is kept: from then on
-    nothing is said of the message. A store that was given up may forget later than that is told, so
-    what is told of a message after its forgetting has failed proves nothing.
+    A call that was given up may have kept its picture just before the message was forgotten, and
+    tell of it (`generation_late`) after that. A store that was given up may forget later than that
+    is told, so what is told of a message after its forgetting has failed proves nothing.
     """
 
     def __init__(self, violations: Violations) -> None:
@@ -84,10 +84,9 @@ class ForgettingRules:
         self.something_kept(event)
 
     def picture_late(self, event: Record, seq: int) -> None:  # noqa: ARG002
-        """Assume nothing more of a message of which a call that was given up keeps a picture."""
+        """Remember that a message has a kept picture, unless that was before it was forgotten."""
         message = event.get("message_id")
-        if is_name(message):
-            self.forgotten.pop(message)
+        if is_name(message) and self.forgotten.get(message) is None:
             self.empty.pop(message)
 
     def actor_failed(self, event: Record, seq: int) -> None:  # noqa: ARG002

@@ -19,8 +19,7 @@
 - I17: a request whose priority was changed has its turn, among those of its owner in its lane, by
   the priority that it has now.
 - I18: a message is forgotten while it has no session; until it has another one no picture of it is
-  kept or put into its text, and none is taken for kept before one was kept anew; but for a call
-  that was given up before, and comes back with a picture (`generation_late`).
+  kept or put into its text, and none is taken for kept before one was kept anew.
 - I19: at a `cancel_all_done` each stream of the owner has ended that was open at the
   `cancel_all_requested`, but for those that had written by then, or had given that up.
 

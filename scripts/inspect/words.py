@@ -26,6 +26,7 @@ TROUBLE = {
     "keep_failed": ("picture not kept at once", "pictures not kept at once"),
     "call_abandoned": ("abandoned call", "abandoned calls"),
     "generation_late": ("late picture", "late pictures"),
+    "generation_discarded": ("picture of a forgotten message", "pictures of forgotten messages"),
     "write_conflicted": ("write conflict", "write conflicts"),
     "lane_paused": ("pause of a lane", "pauses of lanes"),
     "circuit_open": ("circuit opened", "circuits opened"),

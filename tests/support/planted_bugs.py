@@ -232,9 +232,17 @@ BUGS = (
     Bug(
         "forgotten-in-name-only",
         "A message is told to be forgotten, and the store is not told.",
-        "EditActor.change",
-        "return store.forget(self.edit.message_id)",
-        "return Forgotten(message_id=self.edit.message_id)",
+        "EditActor.forget",
+        "return store.forget(message_id)",
+        "return Forgotten(message_id=message_id)",
+        "revisions",
+    ),
+    Bug(
+        "forgotten-and-brought-back",
+        "A call from before a message was forgotten has its picture kept.",
+        "EditActor.on_start",
+        "self.context.maker.gates.close(edit.message_id)",
+        "self.context.maker.gates.of(edit.message_id)",
         "revisions",
     ),
     Bug(

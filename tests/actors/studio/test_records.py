@@ -1,5 +1,7 @@
 """Pictures as they stand in texts, found by address, and messages that are forgotten."""
 
+from threading import Event
+
 import pytest
 
 from limner.actors.stores import MemoryStore, PictureFiles, SqlStore
@@ -176,6 +178,85 @@ def test_a_stream_that_opens_while_its_message_is_forgotten_waits(open_simulated
     names = [event["event"] for event in one.events() if event.get("message_id") == "m"]
     assert names.index("message_forgotten") < names.index("session_opened", 2)
     assert len(one.studio.registry("m").links) == 1
+
+
+def test_a_call_from_before_brings_nothing_back(open_simulated):
+    one = open_simulated(seconds={"a roof": 400}, deaf=["a roof"])
+    stream = one.studio.stream("m")
+    stream.feed(ONE)
+    one.until("generation_started")
+    stream.cancel()
+    with pytest.raises(SessionCancelled):
+        stream.future.get()
+    one.studio.forget("m").get()
+    one.until("generation_discarded")
+    one.let_pass(60)
+    assert one.events("generation_late") == []
+    assert not one.store.kept("m")
+    (discarded,) = one.events("generation_discarded")
+    assert (discarded["message_id"], len(discarded["picture_id"])) == ("m", 32)
+
+
+def test_a_picture_of_another_session_is_kept_though_one_from_before_is_not(open_simulated):
+    one = open_simulated(seconds={"a roof": 400, "a lamp": 1}, deaf=["a roof"])
+    stream = one.studio.stream("m")
+    stream.feed(ONE)
+    one.until("generation_started")
+    stream.cancel()
+    with pytest.raises(SessionCancelled):
+        stream.future.get()
+    one.studio.forget("m").get()
+    result = one.studio.illustrate("m", '<!--img-prompt="a lamp"-->').get()
+    one.until("generation_discarded")
+    assert [placement.prompt for placement in one.studio.placements("m")] == ["a lamp"]
+    assert len(result.pictures) == 1
+    assert not one.store.kept("m")
+
+
+class KeepsSlowly(MemoryStore):
+    """A store whose `keep` waits until it is let go on."""
+
+    def __init__(self):
+        super().__init__()
+        self.keeping, self.go_on = Event(), Event()
+
+    def keep(self, task, data, picture):
+        self.keeping.set()
+        assert self.go_on.wait(60)
+        return super().keep(task, data, picture)
+
+
+def cancelled_while_it_keeps(open_studio, **settings):
+    """Open a studio, and cancel a session while its one picture is being kept."""
+    one = open_studio(store=KeepsSlowly(), grace=0.1, **settings)
+    stream = one.studio.stream("m")
+    stream.feed(ONE)
+    assert one.store.keeping.wait(60)
+    stream.cancel()
+    with pytest.raises(SessionCancelled):
+        stream.future.get(timeout=60)
+    return one
+
+
+def test_a_message_is_forgotten_after_what_is_being_kept(open_studio):
+    one = cancelled_while_it_keeps(open_studio)
+    begun = Event()
+    one.store.forget = lambda message_id: begun.set() or MemoryStore.forget(one.store, message_id)
+    forgetting = one.studio.forget("m")
+    assert not begun.wait(0.2)
+    one.store.go_on.set()
+    forgotten = forgetting.get(timeout=60)
+    assert (forgotten.prompts, len(forgotten.pictures)) == (1, 1)
+    assert not one.store.kept("m")
+
+
+def test_a_store_that_keeps_for_too_long_fails_the_forgetting(open_studio):
+    one = cancelled_while_it_keeps(open_studio, store_timeout=0.3)
+    with pytest.raises(StoreFailed, match="has not come back in 0.3 s"):
+        one.studio.forget("m").get(timeout=60)
+    one.store.go_on.set()
+    one.store.keeping.clear()
+    assert one.studio.illustrate("m", ONE).get(timeout=60).pictures
 
 
 def test_all_messages_of_an_owner_are_forgotten(open_studio, sql):

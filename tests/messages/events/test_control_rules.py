@@ -84,9 +84,11 @@ def test_nothing_of_a_forgotten_message_comes_back_unasked(event):
     assert proofs("I18", FORGOTTEN, {**event, "message_id": "other"}) == []
 
 
-def test_a_call_that_was_given_up_before_may_bring_a_picture_back():
-    assert proofs("I18", FORGOTTEN, of_message("generation_late"), EDITED) == []
-    assert proofs("I18", FORGOTTEN, of_message("generation_late", "other"), EDITED) == [(2, 4)]
+def test_a_late_picture_excuses_nothing_of_a_forgotten_message():
+    late = of_message("generation_late")
+    assert proofs("I18", FORGOTTEN, late, EDITED) == [(2, 4)]
+    assert proofs("I18", FORGOTTEN, late, session("opened"), KEPT) == [(2, 5)]
+    assert proofs("I18", FORGOTTEN, session("opened"), late, KEPT) == []
 
 
 def test_no_picture_of_a_forgotten_message_is_taken_for_kept():
