@@ -47,6 +47,7 @@ class RevisingActor(PooledActor):
         self.world = world
         self.message_id = message_id
         self.draw = world.draws("revising")
+        self.details = world.draws("details of revisions")
         self.left = world.params.scenario.revisions.times.draw_whole(self.draw)
         self.open = 0
         self.requests: list[RequestFuture[Any]] = []
@@ -87,7 +88,9 @@ class RevisingActor(PooledActor):
         """Make a request of a kind, if the text has what it needs."""
         studio, name = self.world.studio, self.message_id
         text = self.world.store.inner.texts.get(name, "")
-        placements = [found.id for found in find_marks(text) if found.kind == "picture"]
+        marks = find_marks(text)
+        placements = [found.id for found in marks if found.kind == "picture"]
+        failures = [found.id for found in marks if found.kind == "failure"]
         placement = placements[int(self.draw() * len(placements))] if placements else None
         listener = self.world.picture_callbacks.listener()
         match kind:
@@ -103,7 +106,8 @@ class RevisingActor(PooledActor):
                 mode = MODES[int(self.draw() * len(MODES))]
                 self.wait_for_request(studio.illustrate_again(name, mode, on_picture=listener))
             case "retry":
-                self.wait_for_request(studio.retry(name, on_picture=listener))
+                failure = failures[0] if failures and self.details() < 0.5 else None
+                self.wait_for_request(studio.retry(name, failure, on_picture=listener))
             case "take back" if self.requests:
                 request = self.requests[int(self.draw() * len(self.requests))]
                 reply = request.cancel()
@@ -114,11 +118,13 @@ class RevisingActor(PooledActor):
             case "remove" if placement is not None:
                 self.wait_for(studio.remove(name, placement))
             case "edit":
-                self.wait_for(studio.edit(name, lambda text: text + " (edited)"))
+                timeout = 60 * self.details() if self.details() < 0.3 else None
+                self.wait_for(studio.edit(name, lambda text: text + " (edited)", timeout=timeout))
             case "reconcile":
-                self.wait_for(studio.reconcile(name))
+                timeout = 60 * self.details() if self.details() < 0.3 else None
+                self.wait_for(studio.reconcile(name, timeout=timeout))
             case "strip" if placement is not None:
-                first = find_marks(text)[0]
+                first = marks[0]
                 self.world.store.put(name, text[: first.start] + text[first.end :])
             case "clear" if self.draw() < 0.3:
                 studio.clear(name)
