@@ -270,6 +270,7 @@ class LimiterActor(LimnerActor):
         status = status_of(lane, now)
         return LaneReport(
             settings=lane.settings,
+            limit=lane.limit,
             state=status.state,
             failures=status.failures,
             last_error=status.last_error,
@@ -361,7 +362,7 @@ def status_of(lane: Lane, now: int) -> LaneStatus:
     state = CIRCUITS["closed" if circuit is None else circuit.state]
     return LaneStatus(
         out=lane.leases.weight,
-        max_concurrent=lane.settings.max_concurrent,
+        max_concurrent=lane.limit,
         waiting=lane.waiting,
         state=lane.ending or ("paused" if lane.paused(now) else state),
         failures=failures,

@@ -84,6 +84,7 @@ class LaneReport(Value):
 
     Args:
         settings: those in force.
+        limit: the summed weight of slots out at one time that is in force; `None` is no limit.
         state: `open`, `paused`, `resting` (its circuit is open, since its back end has failed
             again and again), `probing` (one call goes, to see whether it still fails), `draining`
             or `stopped`.
@@ -99,6 +100,7 @@ class LaneReport(Value):
     """
 
     settings: LaneSettings
+    limit: int | None
     state: LaneState
     counts: dict[str, int]
     weight_out: int
@@ -120,7 +122,7 @@ class LaneReport(Value):
         settings = self.settings
         ahead, weight = map(sum, zip(*self.ahead[: priority + 1], strict=True))
         spaced = settings.min_time * ahead
-        most = settings.max_concurrent
+        most = self.limit
         if most is None or self.weight_out + weight < most:
             return spaced
         if self.held_for is None:

@@ -67,7 +67,10 @@ class Lane:
         granted: how many slots were granted.
         last_error: how the last call failed that counts for the circuit breaker.
         in_use: whether a request came since `lane_idle` was told last; its set of lanes keeps it.
+        limit: the summed weight of slots out at one time that is in force; `None` is no limit.
     """
+
+    limit: int | None
 
     def __init__(
         self,
@@ -257,7 +260,7 @@ class Lane:
     def grant_ready(self, now: int) -> list[Slot]:
         """Grant all requests that the limits allow now, the best first."""
         granted: list[Slot] = []
-        limit = self.settings.max_concurrent
+        limit = self.limit
         while self._queue.size and (limit is None or self.leases.weight < limit):
             queued = self.ready(now)
             if queued is None:
@@ -271,13 +274,13 @@ class Lane:
         Each is revoked once, for one request. It stays out until it is released or its grace ends.
         """
         settings = self.settings
-        if not settings.preempt or settings.max_concurrent is None or self.ending is not None:
+        if not settings.preempt or self.limit is None or self.ending is not None:
             return []
         if self.halted(now):
             return []
         self._reservoir.fill(now)
         return self._preemptions.revoke(
-            free=max(0, settings.max_concurrent - self.leases.weight),
+            free=max(0, self.limit - self.leases.weight),
             budget=self._reservoir.left,
             grace_ends=now + round(settings.grace * MICROSECONDS),
             max_per_owner=settings.max_per_owner,
@@ -438,6 +441,7 @@ class Lane:
 
     def _apply(self, settings: LaneSettings) -> None:
         self.settings = settings
+        self.limit = settings.max_concurrent
         self._lease = round(settings.lease * MICROSECONDS)
         self._min_time = round(settings.min_time * MICROSECONDS)
         if not settings.adapt:
@@ -459,7 +463,7 @@ class Lane:
 
         A refresh may have left less than there was when the request came.
         """
-        limit, weight = self.settings.max_concurrent, request.weight
+        limit, weight = self.limit, request.weight
         fits = limit is None or self.leases.weight + weight <= limit
         return fits and not self._reservoir.can_fit(weight)
 
@@ -496,7 +500,7 @@ class Lane:
 
         This may be too early, and is never too late.
         """
-        weight, limit = request.weight, self.settings.max_concurrent
+        weight, limit = request.weight, self.limit
         if self.is_full(request.owner):
             return None
         if limit is not None:
