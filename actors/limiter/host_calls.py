@@ -8,15 +8,21 @@ root, once a studio; as it ends, what still waits fails with `StudioClosed`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set, Sized
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from itertools import islice
+from typing import Any, NamedTuple, cast
 
 from limner.actors.base import LimnerActor
 from limner.actors.event_log import EventLog
 from limner.actors.system import Call, CallReturned, PooledFuture, PooledRef, Timer
 from limner.messages import errors
-from limner.messages.limiter.backpressure import host_call_failed, retry_after
+from limner.messages.limiter.backpressure import (
+    Verdict,
+    verdict_of_batch,
+    verdict_of_error,
+    verdict_of_value,
+)
 from limner.messages.limiter.protocol import (
     ReleaseSlot,
     RequestDropped,
@@ -124,6 +130,14 @@ class Scheduled:
     slot_id: str | None = None
     running: Call | None = None
 
+    def verdict(self, returned: CallReturned, wall: float) -> Verdict:
+        """Return what the end of the call tells about its back end."""
+        if returned.error is not None:
+            return verdict_of_error(returned.error, wall, own=True)
+        if self.is_batch:
+            return verdict_of_batch(returned.value, wall)
+        return verdict_of_value(returned.value, wall)
+
     def fail(self, error: BaseException) -> None:
         """Fail the futures that are still pending."""
         for future in self.futures:
@@ -139,6 +153,35 @@ class Scheduled:
                 future.set_if_pending(result)
             else:
                 future.fail_if_pending(error)
+
+
+def results_in_order(results: object, expected: int) -> tuple[Any, ...]:
+    """Return the results of a batch, if they are a sequence with as many as its items.
+
+    Args:
+        results: as the call returned them: a list, a tuple, an array, or whatever else has a length
+            and is indexed by numbers. A generator has no length, a set no order, and a table keys.
+        expected: the number of items.
+
+    Raises:
+        GenerationFailed: if they are anything else; it is not retried.
+    """
+    kind = type(results).__name__
+    ordered = hasattr(results, "__len__") and hasattr(results, "__getitem__")
+    text = isinstance(results, str | bytes | bytearray | memoryview)
+    if not ordered or text or isinstance(results, Set) or hasattr(results, "keys"):
+        raise errors.GenerationFailed(
+            f"the call gave {kind}, not a sequence with a result for each of a batch of"
+            f" {expected:,}, in their order: let it return a list",
+            retryable=False,
+        )
+    returned = tuple(islice(cast("Sequence[Any]", results), expected + 1))
+    if len(returned) != expected:
+        raise errors.GenerationFailed(
+            f"the call gave {len(cast('Sized', results)):,} results for a batch of {expected:,}",
+            retryable=False,
+        )
+    return returned
 
 
 def slot_request(
@@ -234,20 +277,7 @@ class CallerActor(LimnerActor):
             return
 
         def call() -> Sequence[tuple[Any, BaseException | None]]:
-            results = batches.call(list(batch.items))
-            kind, expected = type(results).__name__, len(batch.items)
-            try:
-                returned = tuple(results)
-            except TypeError:
-                raise errors.GenerationFailed(
-                    f"the call gave {kind}, not a result for each of a batch of {expected:,}",
-                    retryable=False,
-                ) from None
-            if len(returned) != expected:
-                raise errors.GenerationFailed(
-                    f"the call gave {len(returned):,} results for a batch of {expected:,}",
-                    retryable=False,
-                )
+            returned = results_in_order(batches.call(list(batch.items)), len(batch.items))
             return [
                 (None, result) if isinstance(result, BaseException) else (result, None)
                 for result in returned
@@ -276,16 +306,10 @@ class CallerActor(LimnerActor):
         scheduled = self.calls.get(name)
         if scheduled is None:
             return
-        error, failed = returned.error, host_call_failed(returned.error)
+        error = returned.error
         if scheduled.slot_id is not None:
-            self.limiter.tell(
-                ReleaseSlot.trusted(
-                    slot_id=scheduled.slot_id,
-                    failed=failed,
-                    error=errors.reason_of(error, what="the call") if error and failed else None,
-                    retry_after=None if error is None else retry_after(error, self.log.wall),
-                )
-            )
+            verdict = scheduled.verdict(returned, self.log.wall)
+            self.limiter.tell(ReleaseSlot.trusted(slot_id=scheduled.slot_id, **verdict._asdict()))
         if error is not None:
             scheduled.fail(error)
         else:

@@ -20,6 +20,7 @@ from limner.actors.picture_maker import Made, Unkept
 from limner.actors.session.work import Work
 from limner.actors.system import Call, CallReturned, PooledRef
 from limner.messages.errors import Reason, StoreFailed, reason_of
+from limner.messages.limiter.backpressure import GOOD, UNTOLD, Verdict
 from limner.messages.limiter.control import PauseLane
 from limner.messages.limiter.protocol import ReleaseSlot
 from limner.messages.pictures import Picture
@@ -45,7 +46,7 @@ class KeepingActor(MessageActor):
         self.closing = False
 
     @abstractmethod
-    def give_back(self, work: Work, *, over: bool = False, failed: bool | None = None) -> None:
+    def give_back(self, work: Work, *, over: bool = False, verdict: Verdict = UNTOLD) -> None:
         """Release all that is out for a task."""
 
     @abstractmethod
@@ -136,7 +137,7 @@ class KeepingActor(MessageActor):
     def drop_unkept(self, work: Work, keeping: Keeping) -> None:
         """Drop a picture that is not kept; settle its task as failed, if it is open."""
         work.made = None
-        self.give_back(work, over=True, failed=False)
+        self.give_back(work, over=True, verdict=GOOD)
         if not work.task.state.final:
             self.log_failure(work.task, keeping.logged, final=True)
             self.settle(work, TaskState.FAILED, keeping.failure)

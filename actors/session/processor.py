@@ -23,7 +23,7 @@ from limner.actors.session.outcomes import Outcomes
 from limner.actors.session.work import Work
 from limner.actors.system import Call, CallReturned, PooledRef
 from limner.messages.errors import Reason, may_be_retried, reason_of
-from limner.messages.limiter.backpressure import has_failed, retry_after
+from limner.messages.limiter.backpressure import GOOD, UNTOLD, Verdict, verdict_of_error
 from limner.messages.limiter.protocol import (
     PrioritiseRequest,
     ReleaseSlot,
@@ -271,18 +271,14 @@ class ProcessorActor(KeepingActor):
         work: Work,
         *,
         over: bool = False,
-        failed: bool | None = None,
-        error: Reason | None = None,
-        retry_after: float | None = None,
+        verdict: Verdict = UNTOLD,
     ) -> None:
         """Release all that is out for a task: slot, request, call, timer.
 
         Args:
             work: the task.
             over: whether it has settled, so that nothing will be out for it again.
-            failed: whether its back end failed; `None` if its call does not tell.
-            error: how its call failed.
-            retry_after: seconds for which the back end asks to be left alone.
+            verdict: what the end of its call tells about its back end.
         """
         if work.timer is not None:
             work.timer.cancel()
@@ -291,12 +287,7 @@ class ProcessorActor(KeepingActor):
             self.limiter.tell(WithdrawRequest(request_id=attempt.request_id))
         if attempt.grant is not None:
             self.limiter.tell(
-                ReleaseSlot(
-                    slot_id=attempt.grant.slot_id,
-                    failed=failed,
-                    error=error if failed else None,
-                    retry_after=retry_after,
-                )
+                ReleaseSlot.trusted(slot_id=attempt.grant.slot_id, **verdict._asdict())
             )
         work.attempt = attempt.release(over=over)
         work.call = work.timer = work.made = None
@@ -356,12 +347,12 @@ class ProcessorActor(KeepingActor):
             self.not_kept(work, unkept)
             return
         task, error, attempt = work.task, returned.error, work.attempt
-        failed, pause = self.backend_verdict(attempt, error)
+        verdict = self.backend_verdict(attempt, error)
         settles = task.state.final or error is None
         reason = None if error is None else reason_of(error)
         if attempt.timed_out:
             reason = self.timeout_reason()
-        self.give_back(work, over=settles, failed=failed, error=reason, retry_after=pause)
+        self.give_back(work, over=settles, verdict=verdict)
         if error is None and not task.state.final:
             self.log_event(
                 "generation_completed",
@@ -425,8 +416,8 @@ class ProcessorActor(KeepingActor):
         if self.hold_unkept(work, f"it has not come back in {self.settings.grace:g} s"):
             return
         attempt, settled = work.attempt, work.task.state.final
-        failed = True if attempt.timed_out else None
-        self.give_back(work, over=settled, failed=failed, error=self.timeout_reason())
+        verdict = self.timed_out() if attempt.timed_out else UNTOLD
+        self.give_back(work, over=settled, verdict=verdict)
         match attempt.end_of_call(settled=settled, lapsed=False):
             case CallEnd.LATE:
                 pass
@@ -435,18 +426,22 @@ class ProcessorActor(KeepingActor):
             case _:
                 self.retry_or_fail(work, self.timeout_reason(), retryable=True)
 
-    def backend_verdict(
-        self, attempt: Attempt, error: BaseException | None
-    ) -> tuple[bool | None, float | None]:
-        """Return whether a call's end speaks against its back end, and seconds to pause for.
+    def backend_verdict(self, attempt: Attempt, error: BaseException | None) -> Verdict:
+        """Return what a call's end tells about its back end.
 
         One that was asked to come back tells nothing, unless it took too long.
         """
-        if error is None or isinstance(error, SlotLapsed):
-            return (None if error else False), None
+        if error is None:
+            return GOOD
+        if isinstance(error, SlotLapsed):
+            return UNTOLD
         if attempt.state is AttemptState.STOPPING:
-            return (True if attempt.timed_out else None), None
-        return has_failed(error), retry_after(error, self.log.wall)
+            return self.timed_out() if attempt.timed_out else UNTOLD
+        return verdict_of_error(error, self.log.wall)
+
+    def timed_out(self) -> Verdict:
+        """Return what a call that took too long tells about its back end."""
+        return Verdict(True, self.timeout_reason(), overloaded=True)
 
     # Tasks
 

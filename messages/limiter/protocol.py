@@ -4,6 +4,7 @@ from pydantic import Field
 
 from limner.messages.base import Address, Message
 from limner.messages.errors import Reason
+from limner.messages.limiter.rate_limit_headers import RateLimit
 from limner.messages.limiter.refusal import Refusal
 
 
@@ -77,6 +78,10 @@ class ReleaseSlot(Message):
     """How the call failed, if its back end did."""
     retry_after: float | None = None
     """Seconds after which the back end asks to be called again."""
+    overloaded: bool = False
+    """Whether the back end had too much to do: by its status, or since the call took too long."""
+    limits: tuple[RateLimit, ...] = ()
+    """What the back end says is left of its limits."""
 
 
 class WithdrawRequest(Message):

@@ -80,7 +80,14 @@ class Requester(PooledActor):
             return
         self.sum += int(message.task_id)
         self.limiter.tell(
-            ReleaseSlot.trusted(slot_id=message.slot_id, failed=False, error=None, retry_after=None)
+            ReleaseSlot.trusted(
+                slot_id=message.slot_id,
+                failed=False,
+                error=None,
+                retry_after=None,
+                overloaded=False,
+                limits=(),
+            )
         )
         self.ended += 1
         if self.requested < self.jobs:
