@@ -19,6 +19,7 @@ from limner.actors.limiter.host_calls import (
     BatchOptions,
     CallOptions,
     ScheduleCall,
+    SendBatches,
     WithdrawCall,
     slot_request,
 )
@@ -150,8 +151,9 @@ class Limiter:
     def drain(self, lane: str = "image") -> pykka.Future[None]:
         """Refuse new requests in a lane and in those behind it; what waits is still granted.
 
-        A picture that is retried then requests a slot anew, and fails. It refuses requests until
-        `resume`. One that is paused is not drained before it is resumed.
+        A batch that gathers requests its slot at once. A picture that is retried then requests a
+        slot anew, and fails. It refuses requests until `resume`. One that is paused is not drained
+        before it is resumed.
 
         Returns:
             Done once nothing waits and nothing is out.
@@ -425,10 +427,23 @@ class Limiter:
     def _end(self, lane: str, *, drop: bool) -> pykka.Future[None]:
         self._check(lane)
         done: PooledFuture[None] = self._system.future(about=f"the end of lane {lane!r}")
-        self.ref.deliver(EndLane(lane=lane, drop=drop, done=done))
+        self.ref.deliver(EndLane(lane=lane, drop=drop, gathering=True, done=done))
+        self._caller.deliver(SendBatches(lane, self._with_those_behind(lane)))
         if not self.ref.is_alive():
             done.fail_if_pending(closed())
         return done
+
+    def _with_those_behind(self, lane: str) -> frozenset[str]:
+        """Return the names of a lane and of the lanes and groups behind it."""
+        names = {lane}
+        behind = {name: of.behind for name, of in (*self._lanes.items(), *self._groups.items())}
+        for name in behind:
+            upstream: str | None = name
+            while upstream is not None and upstream != lane:
+                upstream = behind.get(upstream)
+            if upstream is not None:
+                names.add(name)
+        return frozenset(names)
 
     def _ask(self, question: object) -> Any:
         try:

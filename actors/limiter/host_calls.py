@@ -1,9 +1,10 @@
 """A host's own calls through the limiter, one by one or several in a batch.
 
-Hears `ScheduleCall`, `AddToBatch` and `WithdrawCall` from the edge, `SlotGranted`, `SlotExpired`
-and `RequestDropped` from the limiter, `CallReturned` from the workers; tells the limiter
-`RequestSlot` for batches, which the edge does for single calls, and `ReleaseSlot`. Started by the
-root, once a studio; as it ends, what still waits fails with `StudioClosed`.
+Hears `ScheduleCall`, `AddToBatch`, `SendBatches` and `WithdrawCall` from the edge, `SlotGranted`,
+`SlotExpired` and `RequestDropped` from the limiter, `CallReturned` from the workers; tells the
+limiter `RequestSlot` for batches, which the edge does for single calls, `ReleaseSlot`, and
+`BatchesSent`. Started by the root, once a studio; as it ends, what still waits fails with
+`StudioClosed`.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from limner.messages.limiter.backpressure import (
     verdict_of_error,
     verdict_of_value,
 )
+from limner.messages.limiter.control import BatchesSent
 from limner.messages.limiter.protocol import (
     ReleaseSlot,
     RequestDropped,
@@ -31,6 +33,7 @@ from limner.messages.limiter.protocol import (
     SlotGranted,
     WithdrawRequest,
 )
+from limner.messages.validation import group_of
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -91,6 +94,18 @@ class WithdrawCall(NamedTuple):
     """edge → caller: cancel this, unless it has begun."""
 
     name: str
+
+
+class SendBatches(NamedTuple):
+    """edge → caller: send the batches that gather in a lane which ends, then tell the limiter.
+
+    Args:
+        lane: that ends.
+        lanes: it and those behind it, by the names of lanes and of groups.
+    """
+
+    lane: str
+    lanes: frozenset[str]
 
 
 class BatchDue(NamedTuple):
@@ -236,6 +251,8 @@ class CallerActor(LimnerActor):
                 self.gather(message)
             case BatchDue():
                 self.send(message.batch)
+            case SendBatches():
+                self.send_all(message)
             case WithdrawCall():
                 self.withdraw(message.name)
             case SlotGranted():
@@ -287,6 +304,14 @@ class CallerActor(LimnerActor):
         name = f"batch-{self.batches}"
         self.calls[name] = Scheduled(call, batch.futures, batches.options, is_batch=True)
         self.limiter.tell(slot_request(name, batches.options, self.actor_ref, tuple(batch.names)))
+
+    def send_all(self, message: SendBatches) -> None:
+        """Send the batches that gather in a lane which ends, and in those behind it."""
+        for batch in list(self.gathering.values()):
+            lane = batch.batches.options.lane
+            if lane in message.lanes or group_of(lane) in message.lanes:
+                self.send(batch)
+        self.limiter.tell(BatchesSent(lane=message.lane))
 
     def run(self, grant: SlotGranted) -> None:
         """Begin a call that has its slot, on a worker's thread."""

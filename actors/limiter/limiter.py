@@ -21,6 +21,7 @@ from limner.messages.errors import StudioClosed
 from limner.messages.events.protocol import Event
 from limner.messages.limiter.circuit_breaker import State
 from limner.messages.limiter.control import (
+    BatchesSent,
     EndLane,
     LaneReport,
     PauseLane,
@@ -150,7 +151,9 @@ class LimiterActor(LimnerActor):
                 lanes.resume(message.lane, now)
             case EndLane():
                 self.ends.setdefault(message.lane, []).append(message.done)
-                lanes.end(message.lane, now, drop=message.drop)
+                lanes.end(message.lane, now, drop=message.drop, gathering=message.gathering)
+            case BatchesSent():
+                lanes.batches_sent(message.lane, now)
             case ReportLane():
                 return self.report(message, now)
             case StateOf():

@@ -38,7 +38,15 @@ class EndLane(Message):
 
     lane: str
     drop: bool
+    gathering: bool = False
+    """Whether batches that gather may still request their slots, until `BatchesSent`."""
     done: SkipValidation[object] = Field(repr=False)
+
+
+class BatchesSent(Message):
+    """caller → limiter: the batches that gathered in an ending lane have requested their slots."""
+
+    lane: str
 
 
 class ReportLane(Message):

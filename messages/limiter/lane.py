@@ -68,6 +68,7 @@ class Lane:
         last_error: how the last call failed that counts for the circuit breaker.
         in_use: whether a request came since `lane_idle` was told last; its set of lanes keeps it.
         limit: the summed weight of slots out at one time that is in force; `None` is no limit.
+        gathering: whether it drains, and batches that gathered before may still request a slot.
     """
 
     limit: int | None
@@ -87,6 +88,7 @@ class Lane:
         self.leases = Leases()
         self.paused_until: float | None = None
         self.ending: Literal["draining", "stopped"] | None = None
+        self.gathering = False
         self.circuit: Circuit | None = None
         self.last_error: Reason | None = None
         self.granted = granted
@@ -361,6 +363,7 @@ class Lane:
     def resume(self) -> None:
         """Grant again, and accept requests again."""
         self.paused_until = self.ending = None
+        self.gathering = False
 
     def paused(self, now: int) -> bool:
         """Return whether the lane is paused."""
@@ -453,9 +456,12 @@ class Lane:
             self.circuit.pause = round(settings.circuit_seconds * MICROSECONDS)
 
     def _refusal_at_end(self, request: RequestSlot) -> Refusal | None:
-        """Return why a lane that ends takes no request; one whose slot was revoked is not new."""
+        """Return why a lane that ends takes no request; one whose slot was revoked is not new.
+
+        Nor is a batch that gathered before, whose names are its `requests`.
+        """
         if self.ending == "draining" and not request.revoked:
-            return Refusal.DRAINING
+            return None if self.gathering and request.requests else Refusal.DRAINING
         return Refusal.STOPPED if self.ending == "stopped" else None
 
     def _never_fits(self, request: RequestSlot) -> bool:

@@ -43,6 +43,7 @@ class LaneSet:
         self._chain = LaneChain(self._topology, self._steps)
         self._changed: dict[str, None] = {}
         self._ending: set[str] = set()
+        self._gathering: set[str] = set()
         self._circuits: dict[str, str] = {}  # the states that are not closed, as told last
         self._granted = 0
         for name, settings in lanes.items():
@@ -97,6 +98,9 @@ class LaneSet:
     def end_session(self, session_id: str | None, now: int) -> None:
         """End all that a session holds or waits for; for `None`, all of hosts' own calls."""
         self._chain.end_session(session_id, now)
+        if session_id is None:
+            for name in tuple(self._gathering):  # no batch will come any more
+                self.batches_sent(name, now)
         self._settle(now)
 
     def update(self, name: str, settings: LaneSettings, now: int, *, refill: bool = False) -> None:
@@ -169,17 +173,22 @@ class LaneSet:
                 self._chain.check(resumed)
         self._settle(now)
 
-    def end(self, name: str, now: int, *, drop: bool) -> None:
+    def end(self, name: str, now: int, *, drop: bool, gathering: bool = False) -> None:
         """Refuse new requests in a lane and in those downstream; `lane_drained` follows.
 
         Args:
             name: of the lane.
             now: the time.
             drop: whether what waits is dropped.
+            gathering: whether batches may still request slots, and the lane is not drained, until
+                `batches_sent`.
         """
         lane = self._lane(name, now)
         self._ending.add(name)
+        if gathering:
+            self._gathering.add(name)
         for ended in (lane, *self._topology.downstreams(lane)):
+            ended.gathering = ended.gathering or gathering
             dropped = ended.stop() if drop else []
             ended.drain()
             self._steps.append(LaneStep("lane_ending", ended, {"how": ended.ending}))
@@ -187,6 +196,16 @@ class LaneSet:
                 self._chain.drop(ended, request)
             self._chain.check(ended)
         self._settle(now)
+
+    def batches_sent(self, name: str, now: int) -> None:
+        """Refuse batches too in a lane that ends and in those downstream: all have come."""
+        self._gathering.discard(name)
+        lane = self.lanes.get(name)
+        if lane is None:
+            return
+        for ended in (lane, *self._topology.downstreams(lane)):
+            ended.gathering = False
+        self._conclude(self._chain.settle(lane, now), now)
 
     def check(self, name: str, now: int) -> None:
         """Do what is due in a lane, if it is there."""
@@ -268,7 +287,7 @@ class LaneSet:
             for ending in (lane, *self._topology.upstreams(lane)):
                 concerned[ending.name] = ending
         for name, lane in concerned.items():
-            if name not in self._ending or not lane.idle:
+            if name not in self._ending or name in self._gathering or not lane.idle:
                 continue
             if all(downstream.idle for downstream in self._topology.downstreams(lane)):
                 self._ending.discard(name)
