@@ -9,6 +9,7 @@ from limner.actors.studio.studio import Studio
 from limner.actors.system import (
     ActorEnded,
     Call,
+    CallFuture,
     CallReturned,
     Clock,
     Faults,
@@ -28,6 +29,7 @@ __all__ = [
     "ActorEnded",
     "Batches",
     "Call",
+    "CallFuture",
     "CallReturned",
     "Cancelled",
     "Clock",

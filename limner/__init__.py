@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from limner.actors import Future, Limiter, Stream, Studio
+    from limner.actors import CallFuture, Future, Limiter, Stream, Studio
     from limner.actors.generators import Cancelled, Generator
     from limner.messages import (
         Failure,
@@ -18,16 +18,18 @@ if TYPE_CHECKING:
         PictureBytes,
         Placement,
         Prompt,
+        Refusal,
         Settings,
         Task,
         clean,
         find_prompts,
     )
-    from limner.messages.errors import GenerationFailed, LimnerError
+    from limner.messages.errors import GenerationFailed, LimnerError, SlotRefused
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "CallFuture",
     "Cancelled",
     "Failure",
     "Future",
@@ -41,7 +43,9 @@ __all__ = [
     "PictureBytes",
     "Placement",
     "Prompt",
+    "Refusal",
     "Settings",
+    "SlotRefused",
     "Stream",
     "Studio",
     "Task",
@@ -51,9 +55,9 @@ __all__ = [
 ]
 
 _DOORS = {
-    **dict.fromkeys(("GenerationFailed", "LimnerError"), "limner.messages.errors"),
+    **dict.fromkeys(("GenerationFailed", "LimnerError", "SlotRefused"), "limner.messages.errors"),
     **dict.fromkeys(("Cancelled", "Generator"), "limner.actors.generators"),
-    **dict.fromkeys(("Future", "Limiter", "Stream", "Studio"), "limner.actors"),
+    **dict.fromkeys(("CallFuture", "Future", "Limiter", "Stream", "Studio"), "limner.actors"),
 }
 """Where a name comes from; from `limner.messages` if it is not listed."""
 

@@ -3,6 +3,7 @@
 from limner.messages.errors import LimnerError
 from limner.messages.generator_settings import GeneratorSettings
 from limner.messages.limiter.control import LaneReport, TaskPlace, WaitingRequest
+from limner.messages.limiter.refusal import Refusal
 from limner.messages.limiter.settings import LaneSettings
 from limner.messages.live_settings import LiveSettings
 from limner.messages.picture_requests import AgainMode, Mode
@@ -67,6 +68,7 @@ __all__ = [
     "Prompt",
     "PromptMatch",
     "PromptScanner",
+    "Refusal",
     "Registry",
     "RegistryUpdate",
     "SessionStatus",

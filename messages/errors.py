@@ -2,8 +2,9 @@
 
 import re
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from limner.messages.limiter.refusal import Refusal
 from limner.messages.unicode import wellformed
 
 MASK = "***"
@@ -157,7 +158,21 @@ class GenerationFailed(LimnerError):
 
 
 class SlotRefused(LimnerError):
-    """The limiter refused or dropped a request for a slot, or the request was withdrawn."""
+    """The limiter refused or dropped a request for a slot, or the request was withdrawn.
+
+    Args:
+        message: what happened, in one line.
+        reason: why, as a value to decide on.
+        lane: that refused it: the request's own, or one that it stands behind.
+    """
+
+    def __init__(self, message: str, reason: Refusal, lane: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.lane = lane
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (str(self), self.reason, self.lane)
 
 
 RequestDropped = SlotRefused

@@ -23,8 +23,8 @@ from limner.actors.limiter.host_calls import (
     WithdrawCall,
     slot_request,
 )
-from limner.actors.system import PooledFuture, PooledRef, System
-from limner.messages.errors import SettingsInvalid, StudioClosed
+from limner.actors.system import CallFuture, PooledFuture, PooledRef, System
+from limner.messages.errors import SettingsInvalid, SlotRefused, StudioClosed
 from limner.messages.limiter.control import (
     EndLane,
     LaneReport,
@@ -36,6 +36,8 @@ from limner.messages.limiter.control import (
     UpdateLane,
     WaitingRequest,
 )
+from limner.messages.limiter.protocol import WithdrawRequest
+from limner.messages.limiter.refusal import Refusal
 from limner.messages.limiter.settings import LaneSettings
 from limner.messages.validation import check_lane, group_of, owner_of, priority_of, seconds_of
 
@@ -269,7 +271,7 @@ class Limiter:
         owner: str | None = None,
         weight: int = 1,
         blocks: bool = True,
-    ) -> pykka.Future[T]:
+    ) -> CallFuture[T]:
         """Run a host's own call on a worker thread once it has a slot.
 
         Args:
@@ -282,19 +284,19 @@ class Limiter:
                 own, and must not wait for another such call.
 
         Returns:
-            What the call returns or raises; `SlotRefused` if it got no slot; `LeaseEnded` if it
-            held it for longer than the lane's `lease`, though the call itself runs on. A call's
-            slot is never revoked, whatever its priority.
+            What the call returns or raises; `SlotRefused` if it got no slot, with the `reason` and
+            the `lane`; `LeaseEnded` if it held it for longer than the lane's `lease`, though the
+            call itself runs on. A call's slot is never revoked, whatever its priority. The future
+            can be awaited, and cancelled until the call begins.
 
         Raises:
             SettingsInvalid: if lane, priority, owner or weight cannot be one.
             StudioClosed: if the studio is closed.
         """
         options = self._options(call, lane, priority, owner, weight, blocks=blocks)
-        future: PooledFuture[T] = self._system.future(about="a scheduled call")
-        name = future.name = f"call-{next(self._numbers)}"
-        self._deliver_call(ScheduleCall(name, call, future, options))
-        self.ref.deliver(slot_request(name, options, self._caller))
+        future: CallFuture[T] = self._future(lane)
+        self._deliver_call(ScheduleCall(future.name, call, future, options))
+        self.ref.deliver(slot_request(future.name, options, self._caller))
         return future
 
     def collect(
@@ -332,22 +334,24 @@ class Limiter:
         options = self._options(call, lane, priority, owner, weight, blocks=blocks)
         return Batches(self._add, BatchOptions(call, options, max_size, seconds))
 
-    def withdraw(self, future: pykka.Future[Any]) -> None:
-        """Cancel a call that was scheduled or added to a batch, if it has no slot yet.
+    def withdraw(self, future: pykka.Future[Any]) -> bool:
+        """Cancel a call that was scheduled or added to a batch, if it has not begun.
 
-        Its future then raises `SlotRefused`. A call that has begun goes on, and so does one whose
-        batch waits for its slot.
+        The same as `future.cancel()`. The future then raises `SlotRefused`, with
+        `Refusal.WITHDRAWN`. The rest of its batch goes on without it.
 
         Args:
             future: as `schedule` or `Batches.add` returned it.
 
+        Returns:
+            Whether the call will never run; false if it has begun, or ended otherwise.
+
         Raises:
             SettingsInvalid: if it is no such future.
         """
-        name = getattr(future, "name", None)
-        if name is None:
+        if not isinstance(future, CallFuture):
             raise SettingsInvalid("withdraw: give the future of a call that was scheduled")
-        self._caller.deliver(WithdrawCall(name))
+        return future.cancel()
 
     def limited(
         self,
@@ -357,7 +361,7 @@ class Limiter:
         owner: str | None = None,
         weight: int = 1,
         blocks: bool = True,
-    ) -> Callable[[Callable[P, T]], Callable[P, pykka.Future[T]]]:
+    ) -> Callable[[Callable[P, T]], Callable[P, CallFuture[T]]]:
         """Return a decorator: each call of the function goes through `schedule`.
 
         The decorated function returns a future.
@@ -374,11 +378,11 @@ class Limiter:
             StudioClosed: when the function is called, if the studio is closed.
         """
 
-        def decorate(function: Callable[P, T]) -> Callable[P, pykka.Future[T]]:
+        def decorate(function: Callable[P, T]) -> Callable[P, CallFuture[T]]:
             self._options(function, lane, priority, owner, weight, blocks=blocks)
 
             @wraps(function)
-            def scheduled(*args: P.args, **kwargs: P.kwargs) -> pykka.Future[T]:
+            def scheduled(*args: P.args, **kwargs: P.kwargs) -> CallFuture[T]:
                 call = partial(function, *args, **kwargs)
                 return self.schedule(
                     call, lane=lane, priority=priority, owner=owner, weight=weight, blocks=blocks
@@ -388,12 +392,20 @@ class Limiter:
 
         return decorate
 
-    def _add(self, batches: BatchOptions, item: Any) -> PooledFuture[Any]:
+    def _add(self, batches: BatchOptions, item: Any) -> CallFuture[Any]:
         self._check(batches.options.lane)
-        future: PooledFuture[Any] = self._system.future(about="a call in a batch")
-        name = future.name = f"call-{next(self._numbers)}"
-        self._deliver_call(AddToBatch(name, batches, item, future))
+        future = self._future(batches.options.lane)
+        self._deliver_call(AddToBatch(future.name, batches, item, future))
         return future
+
+    def _future(self, lane: str) -> CallFuture[Any]:
+        name = f"call-{next(self._numbers)}"
+        return self._system.call_future(name, partial(self._cancelled, lane))
+
+    def _cancelled(self, lane: str, name: str) -> SlotRefused:
+        self.ref.deliver(WithdrawRequest(request_id=name))
+        self._caller.deliver(WithdrawCall(name))
+        return SlotRefused("the call was withdrawn", Refusal.WITHDRAWN, lane)
 
     def _options(
         self,
@@ -466,13 +478,15 @@ class Batches(Generic[Item, T]):
     """Gathers items for one call; made by `Limiter.collect`. Safe to use from any thread."""
 
     def __init__(
-        self, add: Callable[[BatchOptions, Item], pykka.Future[T]], options: BatchOptions
+        self, add: Callable[[BatchOptions, Item], CallFuture[T]], options: BatchOptions
     ) -> None:
         self._add = add
         self._options = options
 
-    def add(self, item: Item) -> pykka.Future[T]:
+    def add(self, item: Item) -> CallFuture[T]:
         """Add an item; the future is of what the call of its batch returns for it.
+
+        It can be cancelled until the call of its batch begins, which then goes without the item.
 
         Raises:
             StudioClosed: if the studio is closed.

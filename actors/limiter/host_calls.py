@@ -2,9 +2,9 @@
 
 Hears `ScheduleCall`, `AddToBatch`, `SendBatches` and `WithdrawCall` from the edge, `SlotGranted`,
 `SlotExpired` and `RequestDropped` from the limiter, `CallReturned` from the workers; tells the
-limiter `RequestSlot` for batches, which the edge does for single calls, `ReleaseSlot`, and
-`BatchesSent`. Started by the root, once a studio; as it ends, what still waits fails with
-`StudioClosed`.
+limiter `RequestSlot` and `WithdrawRequest` for batches, as the edge does for single calls,
+`ReleaseSlot`, and `BatchesSent`. Started by the root, once a studio; as it ends, what still waits
+fails with `StudioClosed`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, cast
 
 from limner.actors.base import LimnerActor
 from limner.actors.event_log import EventLog
-from limner.actors.system import Call, CallReturned, PooledFuture, PooledRef, Timer
+from limner.actors.system import Call, CallFuture, CallReturned, PooledRef, Timer
 from limner.messages import errors
 from limner.messages.limiter.backpressure import (
     Verdict,
@@ -77,7 +77,7 @@ class ScheduleCall(NamedTuple):
 
     name: str
     call: Callable[[], Any]
-    future: PooledFuture[Any]
+    future: CallFuture[Any]
     options: CallOptions
 
 
@@ -87,11 +87,11 @@ class AddToBatch(NamedTuple):
     name: str
     batches: BatchOptions
     item: Any
-    future: PooledFuture[Any]
+    future: CallFuture[Any]
 
 
 class WithdrawCall(NamedTuple):
-    """edge → caller: cancel this, unless it has begun."""
+    """edge → caller: this was cancelled before it began, and its future has failed."""
 
     name: str
 
@@ -116,13 +116,27 @@ class BatchDue(NamedTuple):
 
 @dataclass(slots=True, eq=False)
 class Batch:
-    """The items that are gathered for one call, with the future and the name of each."""
+    """The items that are gathered for one call, with the future and the name of each.
+
+    Args:
+        batches: how they are gathered.
+        items: for the call.
+        futures: of the items.
+        names: of the items.
+        timer: until the batch requests its slot, though it is not full.
+        name: of the batch, once it has requested its slot.
+    """
 
     batches: BatchOptions
     items: list[Any] = field(default_factory=list)
-    futures: list[PooledFuture[Any]] = field(default_factory=list)
+    futures: list[CallFuture[Any]] = field(default_factory=list)
     names: list[str] = field(default_factory=list)
     timer: Timer | None = None
+    name: str | None = None
+
+
+class NotWanted(Exception):  # nobody hears of it
+    """A call has its slot and its thread, but was cancelled before."""
 
 
 @dataclass(slots=True)
@@ -133,23 +147,51 @@ class Scheduled:
         call: what to run.
         futures: of the result; of a batch, one for each result.
         options: of the call.
-        is_batch: whether there are several results.
+        batch: that is run, if it is one.
         slot_id: of the slot that it has.
-        running: the call, once it has begun.
+        running: the call, once it was handed to a thread.
     """
 
     call: Callable[[], Any]
-    futures: Sequence[PooledFuture[Any]]
+    futures: Sequence[CallFuture[Any]]
     options: CallOptions
-    is_batch: bool = False
+    batch: Batch | None = None
     slot_id: str | None = None
     running: Call | None = None
+
+    @property
+    def is_wanted(self) -> bool:
+        """Whether it has not been cancelled; of a batch, whether not all of it has."""
+        return any(not future.is_cancelled for future in self.futures)
+
+    def begin(self, _: Call) -> None:
+        """Note that the call begins, without the items of a batch that were cancelled.
+
+        Runs on the thread of the call, right before it.
+
+        Raises:
+            NotWanted: if all of it was cancelled.
+        """
+        batch = self.batch
+        if batch is None:
+            if not self.futures[0].begin():
+                raise NotWanted
+            return
+        wanted = [
+            (item, future)
+            for item, future in zip(batch.items, batch.futures, strict=True)
+            if future.begin()
+        ]
+        if not wanted:
+            raise NotWanted
+        batch.items = [item for item, _ in wanted]
+        self.futures = batch.futures = [future for _, future in wanted]
 
     def verdict(self, returned: CallReturned, wall: float) -> Verdict:
         """Return what the end of the call tells about its back end."""
         if returned.error is not None:
             return verdict_of_error(returned.error, wall, own=True)
-        if self.is_batch:
+        if self.batch is not None:
             return verdict_of_batch(returned.value, wall)
         return verdict_of_value(returned.value, wall)
 
@@ -160,7 +202,7 @@ class Scheduled:
 
     def complete(self, value: Any) -> None:
         """Set the futures that are still pending to what the call returned."""
-        if not self.is_batch:
+        if self.batch is None:
             self.futures[0].set_if_pending(value)
             return
         for future, (result, error) in zip(self.futures, value, strict=True):
@@ -238,6 +280,7 @@ class CallerActor(LimnerActor):
         self.limiter = limiter
         self.calls: dict[str, Scheduled] = {}
         self.gathering: dict[BatchOptions, Batch] = {}
+        self.batch_of: dict[str, Batch] = {}
         self.batches = 0
 
     def on_receive(self, message: object) -> Any:
@@ -276,6 +319,7 @@ class CallerActor(LimnerActor):
         batch.items.append(message.item)
         batch.futures.append(message.future)
         batch.names.append(message.name)
+        self.batch_of[message.name] = batch
         if len(batch.items) >= batches.max_size:
             self.send(batch)
         elif batch.timer is None:
@@ -302,7 +346,8 @@ class CallerActor(LimnerActor):
 
         self.batches += 1
         name = f"batch-{self.batches}"
-        self.calls[name] = Scheduled(call, batch.futures, batches.options, is_batch=True)
+        batch.name = name
+        self.calls[name] = Scheduled(call, batch.futures, batches.options, batch)
         self.limiter.tell(slot_request(name, batches.options, self.actor_ref, tuple(batch.names)))
 
     def send_all(self, message: SendBatches) -> None:
@@ -322,7 +367,10 @@ class CallerActor(LimnerActor):
         scheduled.slot_id = grant.slot_id
         call = scheduled.call
         scheduled.running = self.call(
-            scheduled.options.worker_pool, lambda _: call(), tag=grant.task_id
+            scheduled.options.worker_pool,
+            lambda _: call(),
+            begun=scheduled.begin,
+            tag=grant.task_id,
         )
 
     def returned(self, returned: CallReturned) -> None:
@@ -339,40 +387,55 @@ class CallerActor(LimnerActor):
             scheduled.fail(error)
         else:
             scheduled.complete(returned.value)
-        del self.calls[name]
+        self.remove(name)
 
     def expired(self, message: SlotExpired) -> None:
         """Abandon a call whose lease has ended."""
         scheduled = self.calls.get(message.task_id)
         if scheduled is None or scheduled.slot_id != message.slot_id:
             return
-        if scheduled.running is not None and scheduled.running.abandon():
+        if scheduled.running is not None and self.abandon_call(scheduled.running):
             self.log_event("call_abandoned", task_id=message.task_id)
             scheduled.fail(
                 errors.LeaseEnded("the call held its slot for longer than its lane's lease")
             )
-            del self.calls[message.task_id]
+            self.remove(message.task_id)
 
     def dropped(self, message: RequestDropped) -> None:
         """Fail a call that gets no slot."""
         scheduled = self.calls.get(message.task_id)
         if scheduled is not None:
-            scheduled.fail(errors.SlotRefused(f"the call got no slot: {message.reason}"))
-            del self.calls[message.task_id]
+            told = f"the call got no slot: {message.reason}"
+            scheduled.fail(errors.SlotRefused(told, message.refusal, message.lane))
+            self.remove(message.task_id)
 
     def withdraw(self, name: str) -> None:
-        """Cancel a call that has no slot yet, or an item whose batch is still gathered."""
-        error = errors.SlotRefused("the call was withdrawn")
+        """End what a cancelled call waits for or holds; remove an item from its batch."""
+        batch = self.batch_of.pop(name, None)
+        if batch is not None and batch.name is None:
+            index = batch.names.index(name)
+            del batch.names[index], batch.futures[index], batch.items[index]
+            return
+        if batch is not None and batch.name is not None:
+            name = batch.name
         scheduled = self.calls.get(name)
-        if scheduled is not None and scheduled.slot_id is None:
-            self.limiter.tell(WithdrawRequest(request_id=name))
-            scheduled.fail(error)
-            del self.calls[name]
-        for batch in self.gathering.values():
-            if name in batch.names:
-                index = batch.names.index(name)
-                batch.futures[index].fail_if_pending(error)
-                del batch.names[index], batch.futures[index], batch.items[index]
+        if scheduled is None or scheduled.is_wanted:
+            return
+        if scheduled.slot_id is None:
+            if batch is not None:  # the edge withdraws the request of a single call
+                self.limiter.tell(WithdrawRequest(request_id=name))
+        elif scheduled.running is not None and self.abandon_call(scheduled.running):
+            self.limiter.tell(ReleaseSlot(slot_id=scheduled.slot_id))
+        else:
+            return  # it has returned at once, and its slot is returned with that
+        self.remove(name)
+
+    def remove(self, name: str) -> None:
+        """Forget a call that has ended."""
+        batch = self.calls.pop(name).batch
+        if batch is not None:
+            for item in batch.names:
+                self.batch_of.pop(item, None)
 
     def on_stop(self) -> None:
         """Fail the calls that have not ended, and those whose messages are still unread."""
@@ -388,6 +451,7 @@ class CallerActor(LimnerActor):
                 future.fail_if_pending(error)
         self.calls.clear()
         self.gathering.clear()
+        self.batch_of.clear()
 
     def on_failure(self, *_: object) -> None:
         """Do the same as when it stops."""

@@ -3,9 +3,11 @@
 from concurrent.futures import Future as ConcurrentFuture
 
 from limner.actors.system.actor import PooledActor
+from limner.actors.system.call_future import CallFuture
 from limner.actors.system.clock import Clock, Timer
+from limner.actors.system.concurrent_future import concurrent
 from limner.actors.system.context import context
-from limner.actors.system.future import PooledFuture, RequestFuture, TakeBack, concurrent
+from limner.actors.system.future import PooledFuture, RequestFuture, TakeBack
 from limner.actors.system.gate import Gate, Gates
 from limner.actors.system.outlet import Outlet, close_all
 from limner.actors.system.reference import PooledRef
@@ -22,6 +24,7 @@ from limner.actors.system.workers import Call, CallReturned
 __all__ = [
     "ActorEnded",
     "Call",
+    "CallFuture",
     "CallReturned",
     "Clock",
     "ConcurrentFuture",

@@ -122,6 +122,13 @@ class PooledActor(pykka.Actor):
             self._calls[call] = None
         return call
 
+    def abandon_call(self, call: Call) -> bool:
+        """Wait no longer for a call; false if its `CallReturned` is there or on its way."""
+        if not call.abandon():
+            return False
+        self._calls.pop(call, None)
+        return True
+
     def abandon_calls(self) -> None:
         """Wait no longer for any call."""
         for call in self._calls:

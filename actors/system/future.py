@@ -5,8 +5,7 @@ from __future__ import annotations
 import logging
 import queue
 import threading
-from collections.abc import Callable
-from concurrent.futures import Future
+from collections.abc import Callable, Generator, Iterable
 from contextlib import suppress
 from typing import Any, TypeVar
 
@@ -16,17 +15,19 @@ from limner.actors.system.context import context
 
 logger = logging.getLogger("limner.system")
 T = TypeVar("T")
+M = TypeVar("M")
 _making = threading.Lock()
 
 
 class PooledFuture(pykka.ThreadingFuture[T]):
     """A `ThreadingFuture` whose `get` in an actor does not stall the other actors.
 
-    It can also say when it is done (`when_done`), which Pykka's cannot.
+    It can also say when it is done (`when_done`), and `await` in a running asyncio loop waits for
+    it without blocking the loop. Pykka's can do neither.
     """
 
-    name: str | None = None
-    """Of what it is for, if that has one."""
+    _sources: tuple[PooledFuture[Any], ...] = ()
+    """The futures that this one is made from, by `map` and the like."""
 
     # not Pykka's own __init__: it makes a condition, of eight objects, which few futures that
     # live long need before their end
@@ -83,6 +84,8 @@ class PooledFuture(pykka.ThreadingFuture[T]):
     @property
     def done(self) -> bool:
         """Whether the future has its value or exception."""
+        if self._sources:
+            return all(source.done for source in self._sources)
         return self._result is not None
 
     def when_done(self, callback: Callable[[], None]) -> None:
@@ -93,11 +96,69 @@ class PooledFuture(pykka.ThreadingFuture[T]):
         That thread may be an actor's turn: a callback that waits for anything keeps it from going
         on, and for ever if it waits for that very actor. `concurrent` gives one that may wait.
         """
-        with _making:
-            if self._result is None:
-                self._callbacks = [*(self._callbacks or ()), callback]
+        for source in self._sources:
+            if not source.done:
+                source.when_done(lambda: self.when_done(callback))
                 return
+        if not self._sources:
+            with _making:
+                if self._result is None:
+                    self._callbacks = [*(self._callbacks or ()), callback]
+                    return
         callback()
+
+    def call_back_no_more(self, callback: Callable[[], None]) -> None:
+        """Forget a function that was given to `when_done`, if it was not called yet."""
+        with _making:
+            self._callbacks = [kept for kept in self._callbacks or () if kept is not callback]
+
+    @property
+    def calls_back(self) -> bool:
+        """Whether `when_done` calls back: not if a hook of Pykka's gives the value."""
+        return self._get_hook is None or bool(self._sources)
+
+    def add_waiter(self) -> None:
+        """Note that somebody waits who may stop waiting before the future is done."""
+        for source in self._sources:
+            source.add_waiter()
+
+    def remove_waiter(self, *, cancelled: bool) -> bool:
+        """Note that somebody waits no more.
+
+        Args:
+            cancelled: whether because nothing is expected of the future any more.
+
+        Returns:
+            Whether the future is not awaited by anybody, and was cancelled for that.
+        """
+        ended = [source.remove_waiter(cancelled=cancelled) for source in self._sources]
+        return bool(ended) and all(ended)
+
+    def __await__(self) -> Generator[Any, None, T]:
+        """Wait without blocking the running asyncio loop; without a loop, block as Pykka does."""
+        from limner.actors.system.awaiting import until_done
+
+        yield from until_done(self)
+        value: T = self.get()
+        return value
+
+    __iter__ = __await__
+
+    def map(self, func: Callable[[T], M]) -> pykka.Future[M]:
+        """Return a future of what a function makes of the value."""
+        return _made_from(super().map(func), self)
+
+    def filter(self: Any, func: Callable[[Any], bool]) -> pykka.Future[Iterable[Any]]:
+        """Return a future of those items of the value that a function lets pass."""
+        return _made_from(pykka.Future.filter(self, func), self)
+
+    def join(self, *futures: pykka.Future[Any]) -> pykka.Future[Iterable[Any]]:
+        """Return a future of the values of several futures, this one first."""
+        return _made_from(super().join(*futures), self, *futures)
+
+    def reduce(self: Any, func: Callable[..., M], *args: M) -> pykka.Future[M]:
+        """Return a future of one value that a function makes of the items, two at a time."""
+        return _made_from(pykka.Future.reduce(self, func, *args), self)
 
     def _call_back(self) -> None:
         with _making:
@@ -116,7 +177,7 @@ class RequestFuture(PooledFuture[T]):
         take_back: takes the request back; gets the future.
     """
 
-    def __init__(self, take_back: TakeBack) -> None:
+    def __init__(self, take_back: TakeBack | None = None) -> None:
         super().__init__()
         self._take_back = take_back
 
@@ -133,32 +194,17 @@ class RequestFuture(PooledFuture[T]):
         Raises:
             StudioClosed: if the studio is closed.
         """
+        if self._take_back is None:  # it was made from the future of a request, by `map` say
+            raise TypeError("cancel the future that this one was made from")
         return self._take_back(self)
 
 
 TakeBack = Callable[[RequestFuture[Any]], pykka.Future[bool]]
 
 
-def concurrent(future: pykka.Future[T]) -> Future[T]:
-    """Return a `concurrent.futures.Future` that ends as a Pykka future does.
-
-    It is given its result on a thread of its own, which calls back whoever asked for that; never
-    on an actor's.
-    """
-    other: Future[T] = Future()
-    other.set_running_or_notify_cancel()
-
-    def settle() -> None:
-        try:
-            value = future.get()
-        except BaseException as error:  # noqa: BLE001
-            other.set_exception(error)
-        else:
-            other.set_result(value)
-
-    thread = threading.Thread(target=settle, name="limner-future", daemon=True)
-    if isinstance(future, PooledFuture) and future._get_hook is None:  # noqa: SLF001
-        future.when_done(thread.start)
-    else:
-        thread.start()
-    return other
+def _made_from(made: pykka.Future[M], *sources: pykka.Future[Any]) -> pykka.Future[M]:
+    """Note which futures a future is made from, if all of them can call back."""
+    own = [source for source in sources if isinstance(source, PooledFuture) and source.calls_back]
+    if isinstance(made, PooledFuture) and len(own) == len(sources):
+        made._sources = tuple(own)  # noqa: SLF001
+    return made

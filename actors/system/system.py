@@ -11,6 +11,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
+from limner.actors.system.call_future import CallFuture, OnCancel
 from limner.actors.system.clock import Clock
 from limner.actors.system.context import context
 from limner.actors.system.dispatcher import Dispatcher
@@ -118,6 +119,15 @@ class System:
             take_back: takes the request back; gets the future.
         """
         return RequestFuture(take_back)
+
+    def call_future(self, name: str, on_cancel: OnCancel) -> CallFuture[Any]:
+        """Make a future of a call that may be cancelled before it begins.
+
+        Args:
+            name: of the call.
+            on_cancel: told if it is cancelled; returns the exception that the future raises.
+        """
+        return CallFuture(name, on_cancel)
 
     def outlet(
         self,

@@ -1,10 +1,10 @@
-"""Why a request gets no slot."""
+"""Why a request for a slot, or a call, is not carried out."""
 
 from enum import Enum
 
 
 class Refusal(Enum):
-    """Why a lane drops a request. The value is the prose that people read."""
+    """Why a request gets no slot. The value is the prose that people read."""
 
     TOO_HEAVY = "too heavy"
     """It weighs more than the lane can ever grant."""
@@ -29,3 +29,6 @@ class Refusal(Enum):
 
     STOPPED = "the lane is stopped"
     """The lane refuses all requests, and drops what waits."""
+
+    WITHDRAWN = "withdrawn"
+    """Its caller cancelled it before it began; no lane refused it."""

@@ -19,7 +19,7 @@ async def reply(request: fastapi.Request) -> fastapi.responses.StreamingResponse
             new.put_nowait(json.dumps({"text": chunk}))
             msg.feed(chunk)
             await request.is_disconnected() and msg.interrupt()  # the next feed raises then
-        return (await asyncio.wrap_future(Studio.concurrent(msg.finish()))).text
+        return (await msg.finish()).text
 
     async def said() -> collections.abc.AsyncIterator[str]:
         with studio.stream(uuid.uuid4().hex, on_picture=lambda _: say(new.put_nowait, None)) as msg:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import pykka
 
+from limner.actors.system.call_future import CallFuture, OnCancel
 from limner.actors.system.context import context
 from limner.actors.system.future import PooledFuture, RequestFuture, TakeBack
 from limner.actors.system.outlet import Outlet
@@ -56,6 +57,8 @@ class SimulatedFuture(PooledFuture[T]):
                 raise pykka.Timeout(f"{timeout} seconds of virtual time")
         return super().get(timeout=timeout)
 
+    __await__ = pykka.Future.__await__  # waiting is what runs the simulation
+
     def _call_back(self) -> None:
         actor, context.actor = context.actor, None  # who calls back is no part of the actor's turn
         try:
@@ -66,6 +69,10 @@ class SimulatedFuture(PooledFuture[T]):
 
 class SimulatedRequestFuture(SimulatedFuture[T], RequestFuture[T]):
     """The future of a request, that is waited for in virtual time."""
+
+
+class SimulatedCallFuture(SimulatedFuture[T], CallFuture[T]):
+    """The future of a call, that is waited for in virtual time."""
 
 
 class SimulatedOutlet(Outlet[T]):
@@ -212,6 +219,12 @@ class SimulatedSystem(System):
         """Make a future of a request that may be taken back, which is waited for as the others."""
         future: SimulatedRequestFuture[Any] = SimulatedRequestFuture(take_back)
         future.simulation, future.about = self, about
+        return future
+
+    def call_future(self, name: str, on_cancel: OnCancel) -> CallFuture[Any]:
+        """Make a future of a call that may be cancelled, which is waited for as the others."""
+        future: SimulatedCallFuture[Any] = SimulatedCallFuture(name, on_cancel)
+        future.simulation, future.about = self, f"the call {name!r}"
         return future
 
     def outlet(

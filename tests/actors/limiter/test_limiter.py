@@ -309,8 +309,8 @@ class TestOwnCalls:
             batches.add("b"),
         )
         one.until("slot_granted")
-        for future in (first, second, item):
-            limiter.withdraw(future)
+        one.let_pass(1)
+        assert [limiter.withdraw(each) for each in (first, second, item)] == [False, True, True]
         for future in (second, item):
             with pytest.raises(SlotRefused, match="withdrawn"):
                 future.get()
