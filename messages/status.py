@@ -4,7 +4,7 @@ from typing import Literal
 
 from limner.messages.base import Value
 
-LaneState = Literal["open", "paused", "resting", "probing", "draining", "stopped"]
+LaneState = Literal["open", "blocked", "paused", "resting", "probing", "draining", "stopped"]
 
 
 class LaneStatus(Value):
@@ -14,9 +14,9 @@ class LaneStatus(Value):
         out: the summed weight of the slots that are out.
         max_concurrent: the summed weight that may be out; `None` is no limit.
         waiting: how many requests wait.
-        state: `open`, `paused`, `resting` (its circuit is open, since its back end has failed
-            again and again), `probing` (one call goes, to see whether it still fails), `draining`
-            or `stopped`.
+        state: `open`, `blocked` (it refuses requests, by the strategy `block`), `paused`,
+            `resting` (its circuit is open, since its back end has failed again and again),
+            `probing` (one call goes, to see whether it still fails), `draining` or `stopped`.
         failures: how many calls in a row have failed, of those that the circuit breaker counts.
         last_error: how the last one of them failed; `None` if the last call has not failed.
     """

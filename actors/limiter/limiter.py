@@ -363,11 +363,15 @@ def status_of(lane: Lane, now: int) -> LaneStatus:
     circuit = lane.circuit
     failures = 0 if circuit is None else circuit.failures_in_a_row
     state = CIRCUITS["closed" if circuit is None else circuit.state]
+    if lane.blocked(now):
+        state = "blocked"
+    elif lane.paused(now):
+        state = "paused"
     return LaneStatus(
         out=lane.leases.weight,
         max_concurrent=lane.limit,
         waiting=lane.waiting,
-        state=lane.ending or ("paused" if lane.paused(now) else state),
+        state=lane.ending or state,
         failures=failures,
         last_error=lane.last_error.full if failures and lane.last_error is not None else None,
     )

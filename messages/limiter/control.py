@@ -93,9 +93,9 @@ class LaneReport(Value):
     Args:
         settings: those in force.
         limit: the summed weight of slots out at one time that is in force; `None` is no limit.
-        state: `open`, `paused`, `resting` (its circuit is open, since its back end has failed
-            again and again), `probing` (one call goes, to see whether it still fails), `draining`
-            or `stopped`.
+        state: `open`, `blocked` (it refuses requests, by the strategy `block`), `paused`,
+            `resting` (its circuit is open, since its back end has failed again and again),
+            `probing` (one call goes, to see whether it still fails), `draining` or `stopped`.
         failures: how many calls in a row have failed, of those that the circuit breaker counts.
         last_error: how the last one of them failed; `None` if the last call has not failed.
         counts: how many requests wait, how many slots are out, and how many there were of each

@@ -148,7 +148,7 @@ class Lane:
         """Return why a request is refused at once; `None` if it is not."""
         ended = None if self.ending is None else self._refusal_at_end(request)
         if ended is None and self._blocked_until is not None:
-            if now < self._blocked_until:
+            if self.blocked(now):
                 self._block(now)
                 return Refusal.BLOCKED
             self._blocked_until = None
@@ -365,6 +365,10 @@ class Lane:
         self.paused_until = self.ending = None
         self.gathering = False
 
+    def blocked(self, now: int) -> bool:
+        """Return whether the lane refuses all requests, by the strategy `block`."""
+        return self._blocked_until is not None and now < self._blocked_until
+
     def paused(self, now: int) -> bool:
         """Return whether the lane is paused."""
         return self.paused_until is not None and now < self.paused_until
@@ -425,6 +429,27 @@ class Lane:
         if due is not None:
             times.append(due)
         return min(times, default=None)
+
+    def earliest(self, request: RequestSlot, after: int) -> int | None:
+        """Return when the rules allow a request, if no slot is out and nothing waits.
+
+        While the lane is blocked, that is for a request that comes once its penalty is over.
+
+        Args:
+            request: it need not wait, and is not refused for ever.
+            after: the earliest time that is wanted, which need not have come.
+
+        Returns:
+            `after` or later; `None` for never, if no message comes.
+        """
+        at = max(after, self._blocked_until or 0, self._min_time_over_at())
+        if self.paused_until is not None and at < self.paused_until:
+            if self.paused_until == FOREVER:
+                return None
+            at = int(self.paused_until)
+        if self.circuit is not None and self.circuit.state == "open":
+            at = max(at, self.circuit.until)
+        return self._reservoir.earliest(request.weight, at)
 
     def forgettable_at(self, now: int) -> int | None:
         """Return from when on a new lane would grant the same, if this one stays idle.

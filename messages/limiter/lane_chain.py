@@ -234,12 +234,11 @@ class LaneChain:
 
     def _refused(self, lane: Lane, request: RequestSlot, now: int) -> Drop | None:
         """Return why a request is refused at once, in its own lane or upstream; `None` if not."""
-        refusal, where = lane.refusal(request, now), lane
-        for upstream in self._topology.upstreams(lane):
-            permanent = upstream.permanent_refusal(request, now)
-            if refusal is None:
-                refusal, where = permanent, upstream
-        return None if refusal is None else Drop(request, refusal, where.name)
+        for where in (lane, *self._topology.upstreams(lane)):
+            refusal = where.refusal(request, now)
+            if refusal is not None:
+                return Drop(request, refusal, where.name)
+        return None
 
     def _end_overdue(self, lane: Lane, now: int) -> None:
         """End the slots and requests of a lane whose time is over."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from limner.messages.limiter.forecast import earliest
 from limner.messages.limiter.lane import Lane
 from limner.messages.limiter.lane_chain import LaneChain
 from limner.messages.limiter.protocol import ReleaseSlot, RequestSlot
@@ -235,6 +236,15 @@ class LaneSet:
         due = lane.next_check(now, offered=offered)
         return self._forgettable_at(lane, now) if due is None else due
 
+    def earliest(self, request: RequestSlot, now: int) -> int | None:
+        """Return the earliest time at which a request can be granted, as `forecast.earliest`.
+
+        Args:
+            request: it need not wait; its lane is open, or of a group.
+            now: the time.
+        """
+        return earliest(self._chain_of(request.lane, now), request, now)
+
     # How it goes on
 
     def _settle(self, now: int) -> None:
@@ -314,6 +324,13 @@ class LaneSet:
         """Return a lane; one of a group is opened if it is not there."""
         lane = self.lanes.get(name)
         return self._open(name, self.groups[group_of(name)], now) if lane is None else lane
+
+    def _chain_of(self, name: str, now: int) -> list[Lane]:
+        """Return a lane and those upstream, the nearest first; one of a group is not opened."""
+        lane = self.lanes.get(name)
+        if lane is None:
+            lane = Lane(name, self.groups[group_of(name)], now)
+        return [lane, *self._topology.upstreams(lane)]
 
     def _open(self, name: str, settings: LaneSettings, now: int) -> Lane:
         alone = settings.behind is None and not self._topology.is_upstream(name)

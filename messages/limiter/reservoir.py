@@ -1,10 +1,14 @@
 """A reservoir: a budget of weight that is refreshed or topped up. No clock: `now` is passed in."""
 
+from copy import copy
 from math import gcd
 
 from limner.messages.limiter.settings import LaneSettings
 
 MICROSECONDS = 1_000_000
+
+REFRESHES = 1_000
+"""How many refreshes ahead `Reservoir.earliest` looks."""
 
 
 class Reservoir:
@@ -70,6 +74,46 @@ class Reservoir:
         if self._increase_at is None:
             return self._refresh_at
         return min(self._refresh_at, self._increase_at)
+
+    def earliest(self, weight: int, at: int) -> int | None:
+        """Return when it has a weight first, if nothing is taken from it.
+
+        Args:
+            weight: that is wanted.
+            at: the earliest time that is wanted.
+
+        Returns:
+            `at` or later; `None` for never. If that is later than many refreshes, a time that is
+            too early.
+        """
+        if self.left is None:
+            return at
+        ahead = copy(self)
+        ahead.fill(at)
+        if not ahead.can_fit(weight):
+            return None
+        for _ in range(REFRESHES):
+            if ahead.left is None or weight <= ahead.left:
+                break
+            filled = ahead.next_fill(weight)
+            if filled is None:
+                return None
+            at = filled
+            ahead.fill(at)
+        return at
+
+    def next_fill(self, weight: int) -> int | None:
+        """Return the time of the next refresh, or of the increase before it that fills to a weight.
+
+        `None` if it is never refreshed, and no increase comes to that.
+        """
+        settings, first, refresh = self._settings, self._increase_at, self._refresh_at
+        amount, most = settings.reservoir_increase_amount, settings.reservoir_increase_maximum
+        if first is None or not amount or (most is not None and weight > most):
+            return refresh
+        times = -(-(weight - (self.left or 0)) // amount)
+        filled = first + (times - 1) * _micros(settings.reservoir_increase_interval)
+        return filled if refresh is None or filled < refresh else refresh
 
     def can_fit(self, weight: int) -> bool:
         """Return whether it can ever hold a weight, unless the settings change.

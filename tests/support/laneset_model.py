@@ -254,7 +254,7 @@ class SeenLanes:
             and drop.drop.refusal not in AT_ONCE - {Refusal.BLOCKED}
             and (
                 drop.drop.refusal is not Refusal.BLOCKED
-                or now < self.lanes[first.lane.name].blocked_until
+                or now < self.lanes[drop.drop.lane].blocked_until
             )
         )
 
@@ -340,6 +340,8 @@ class SeenLanes:
         if drop.lane != lane.name:
             assert drop.lane in [other.name for other in chain[1:]]
             assert drop.reason.startswith(f"{refusal.value} in lane {drop.lane}")
+            if refusal is Refusal.BLOCKED:
+                self.lanes[drop.lane].block(now)
             return
         assert drop.reason.partition(": ")[0] == refusal.value
         wait = next((waiting for waiting in lane.waiting if waiting.request is request), None)
