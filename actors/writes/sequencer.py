@@ -23,7 +23,8 @@ from limner.actors.base import LimnerActor
 from limner.actors.context import StudioContext
 from limner.actors.session.regeneration import RegenerationActor
 from limner.actors.session.session import SessionActor
-from limner.actors.system import ActorEnded, PooledRef, Timer
+from limner.actors.system import ActorEnded, PooledRef
+from limner.actors.writes.edit_waits import EditWaits
 from limner.actors.writes.editor import EditActor, names_of
 from limner.actors.writes.live_session import (
     ROLE,
@@ -35,7 +36,6 @@ from limner.actors.writes.live_session import (
 from limner.actors.writes.reconciler import Reconciler
 from limner.actors.writes.session_control import SessionControl, answer_all, answer_message
 from limner.messages.errors import (
-    MessageBusy,
     SessionCancelled,
     StoreFailed,
     StudioClosed,
@@ -94,7 +94,6 @@ from limner.messages.writes.protocol import (
     ReportPending,
     RequestTurn,
     TurnGiven,
-    WaitsFor,
 )
 from limner.messages.writes.steps import (
     Answer,
@@ -157,7 +156,7 @@ class SequencerActor(LimnerActor):
         self.sessions: dict[str, LiveSession] = {}
         self.session_of: dict[PooledRef[Any], LiveSession] = {}
         self.edits: dict[PooledRef[Any], EditText] = {}
-        self.edit_waits: dict[str, tuple[EditText, Timer]] = {}  # by the edit's id
+        self.edit_waits = EditWaits(context.log, self.actor_ref)
         self.reconciler = Reconciler(context.settings, self.system, self.actor_ref)
         self.control = SessionControl(self.sessions, self.queues)
         self.ended = EndedMessages()
@@ -169,8 +168,7 @@ class SequencerActor(LimnerActor):
     def on_stop(self) -> None:
         """Leave the sessions that have not ended to the root, which hears of their ends."""
         self.reconciler.stop()
-        for _, timer in self.edit_waits.values():
-            timer.cancel()
+        self.edit_waits.stop()
         if self.sessions:
             ends = [
                 (session.opening, session.ended or failed_end(session.opening, self.life.reason))
@@ -242,15 +240,17 @@ class SequencerActor(LimnerActor):
             case ForgetMessage():
                 queue.forget(message)
             case EditText():
-                self.queue_edit(message)
+                self.edit_waits.add(queue, message)
             case EditWaitOver():
-                self.edit_wait_over(message)
+                self.edit_waits.end(queue, message.edit_id)
             case EditEnded():
                 self.edit_ended(message)
             case ReconcileDue():
-                self.reconcile(message.message_id)
+                edit = self.reconciler.due(message.message_id)
+                if edit is not None:
+                    self.edit_waits.add(queue, edit)
             case PictureLate() if not self.closing:
-                self.queue_edit(self.reconciler.edit(message.message_id))
+                self.edit_waits.add(queue, self.reconciler.edit(message.message_id))
             case HoldWrites():
                 self.log_write_event("writes_held", message_id=message.message_id)
                 queue.hold(message.future)
@@ -324,9 +324,9 @@ class SequencerActor(LimnerActor):
             case Prioritise():
                 self.prioritise(self.sessions[message_id], step.priority)
             case Refuse():
-                self.refuse(step.edit)
+                self.edit_waits.refuse(step.edit)
             case BeginEdit():
-                self.stop_waiting(step.edit)
+                self.edit_waits.remove(step.edit)
                 ref = EditActor.start(self.context, step.edit, sequencer=self.actor_ref)
                 self.edits[ref] = step.edit
             case Cancel():
@@ -366,15 +366,6 @@ class SequencerActor(LimnerActor):
         )
         session.ref.tell(SetPriority(message_id=opening.message_id, priority=priority))
 
-    def refuse(self, edit: EditText) -> None:
-        """Fail the future of what cannot be done while its message is busy."""
-        error = MessageBusy(
-            f"message {edit.message_id!r} has a session, or a write that waits or is held; "
-            "wait for its end, or cancel it first"
-        )
-        self.log_write_event("edit_failed", **names_of(edit), reason=describe(error))
-        edit.future.fail_if_pending(error)
-
     def begin_session(self, opening: OpenStream | Regenerate) -> None:
         """Start the session of a message that has none."""
         regenerates = isinstance(opening, Regenerate)
@@ -402,7 +393,7 @@ class SequencerActor(LimnerActor):
     def cancel(self, operation: Operation, why: CancelReason) -> None:
         """Fail the future of what will not be done."""
         if isinstance(operation, EditText):
-            self.stop_waiting(operation)
+            self.edit_waits.remove(operation)
         if why is CancelReason.STUDIO_CLOSED:
             error: Exception = self.closed()
         elif isinstance(operation, EditText):
@@ -509,42 +500,6 @@ class SequencerActor(LimnerActor):
 
     # Edits
 
-    def queue_edit(self, edit: EditText) -> None:
-        """Queue an edit; tell what it waits for, if it has to, and how long it may."""
-        queue = self.queue(edit.message_id)
-        queue.queue_edit(edit)
-        waits_for = queue.waits_for(edit.edit_id)
-        if waits_for is None:
-            return
-        self.log_write_event(
-            "edit_waits", **names_of(edit), waits_for=waits_for, timeout=edit.timeout
-        )
-        if edit.timeout is not None:
-            due = EditWaitOver(message_id=edit.message_id, edit_id=edit.edit_id)
-            timer = self.system.clock.after(edit.timeout, self.actor_ref, due)
-            self.edit_waits[edit.edit_id] = edit, timer
-
-    def stop_waiting(self, edit: EditText) -> None:
-        """Stop the timer of an edit that waits no longer."""
-        _, timer = self.edit_waits.pop(edit.edit_id, (edit, None))
-        if timer is not None:
-            timer.cancel()
-
-    def edit_wait_over(self, message: EditWaitOver) -> None:
-        """Fail an edit that has waited as long as it may; name what it has waited for."""
-        queue = self.queue(message.message_id)
-        waits_for = queue.waits_for(message.edit_id)
-        edit, _ = self.edit_waits.pop(message.edit_id, (None, None))
-        if waits_for is None or edit is None:
-            return  # it has begun, or was cleared
-        error = MessageBusy(
-            f"the {edit.kind} of message {edit.message_id!r} has waited {edit.timeout:g} s for "
-            f"{WAITS_FOR[waits_for]}"
-        )
-        self.log_write_event("edit_failed", **names_of(edit), reason=describe(error))
-        queue.give_up_edit(edit.edit_id)
-        edit.future.fail_if_pending(error)
-
     def edit_ended(self, message: EditEnded) -> None:
         """Set the future of an edit, and let the next one write."""
         queue = self.queue(message.message_id)
@@ -576,12 +531,6 @@ class SequencerActor(LimnerActor):
         queue.edit_over(edit.edit_id, None)
         edit.future.fail_if_pending(error)
         self.carry_out(edit.message_id)
-
-    def reconcile(self, message_id: str) -> None:
-        """Reconcile a text by itself, a while after it was written."""
-        edit = self.reconciler.due(message_id)
-        if edit is not None:
-            self.queue_edit(edit)
 
     def release(self, message_id: str) -> None:
         """Begin writes of a message again, if they are held."""
@@ -664,15 +613,6 @@ class SequencerActor(LimnerActor):
     def closed(self) -> StudioClosed:
         """Return the error of what comes after the closing."""
         return StudioClosed(f"the studio is closed{f': {self.cause}' if self.cause else ''}")
-
-
-WAITS_FOR: dict[WaitsFor, str] = {
-    "stream": "a stream of it that is still open; finish, interrupt or cancel that",
-    "session": "the pictures of its session; wait for that, or cancel it",
-    "edit": "an edit before it; wait for that",
-    "hold": "its writes to be released; call studio.release",
-}
-"""What an edit has waited for, and what to do, for people."""
 
 
 def is_pending(request: Regenerate) -> bool:
