@@ -1,10 +1,10 @@
 """A host's own calls through the limiter, one by one or several in a batch.
 
 Hears `ScheduleCall`, `AddToBatch`, `SendBatches` and `WithdrawCall` from the edge, `SlotGranted`,
-`SlotExpired` and `RequestDropped` from the limiter, `CallReturned` from the workers; tells the
-limiter `RequestSlot` and `WithdrawRequest` for batches, as the edge does for single calls,
-`ReleaseSlot`, and `BatchesSent`. Started by the root, once a studio; as it ends, what still waits
-fails with `StudioClosed`.
+`SlotExpired` and `RequestDropped` from the limiter, `CallReturned` from the workers, `CloseCalls`
+from the root; tells the limiter `RequestSlot` for batches, which the edge does for single calls,
+`WithdrawRequest`, `ReleaseSlot`, and `BatchesSent`. Started by the root, once a studio. As the
+studio closes, what has not begun fails with `StudioClosed`, and it ends after what runs.
 """
 
 from __future__ import annotations
@@ -108,6 +108,16 @@ class SendBatches(NamedTuple):
     lanes: frozenset[str]
 
 
+class CloseCalls(NamedTuple):
+    """root → caller: refuse what has not begun, and end.
+
+    Args:
+        wait: whether to end only once the calls that run have ended.
+    """
+
+    wait: bool
+
+
 class BatchDue(NamedTuple):
     """caller's timer → caller: a batch has waited for `max_time`."""
 
@@ -194,6 +204,12 @@ class Scheduled:
         if self.batch is not None:
             return verdict_of_batch(returned.value, wall)
         return verdict_of_value(returned.value, wall)
+
+    def refuse(self, error: BaseException) -> bool:
+        """Fail the call unless it has begun; return whether it will never run."""
+        for future in self.futures:
+            future.refuse(error)
+        return not self.is_wanted
 
     def fail(self, error: BaseException) -> None:
         """Fail the futures that are still pending."""
@@ -282,10 +298,13 @@ class CallerActor(LimnerActor):
         self.gathering: dict[BatchOptions, Batch] = {}
         self.batch_of: dict[str, Batch] = {}
         self.batches = 0
+        self.closing = False
 
     def on_receive(self, message: object) -> Any:
         """Handle one message."""
         match message:
+            case ScheduleCall() | AddToBatch() if self.closing:
+                message.future.refuse(not_begun())
             case ScheduleCall():
                 self.calls[message.name] = Scheduled(
                     message.call, (message.future,), message.options
@@ -296,6 +315,8 @@ class CallerActor(LimnerActor):
                 self.send(message.batch)
             case SendBatches():
                 self.send_all(message)
+            case CloseCalls():
+                self.close(wait=message.wait)
             case WithdrawCall():
                 self.withdraw(message.name)
             case SlotGranted():
@@ -419,36 +440,60 @@ class CallerActor(LimnerActor):
         if batch is not None and batch.name is not None:
             name = batch.name
         scheduled = self.calls.get(name)
-        if scheduled is None or scheduled.is_wanted:
-            return
+        if scheduled is not None and not scheduled.is_wanted:
+            self.take_back(name, scheduled)
+
+    def take_back(self, name: str, scheduled: Scheduled) -> None:
+        """End the request of a call that will never run, or release its slot."""
         if scheduled.slot_id is None:
-            if batch is not None:  # the edge withdraws the request of a single call
-                self.limiter.tell(WithdrawRequest(request_id=name))
+            self.limiter.tell(WithdrawRequest(request_id=name))
         elif scheduled.running is not None and self.abandon_call(scheduled.running):
             self.limiter.tell(ReleaseSlot(slot_id=scheduled.slot_id))
         else:
-            return  # it has returned at once, and its slot is returned with that
+            return  # it has returned at once, and its slot is released with that
         self.remove(name)
 
     def remove(self, name: str) -> None:
-        """Forget a call that has ended."""
+        """Forget a call that has ended; end after the last one, if the studio closes."""
         batch = self.calls.pop(name).batch
         if batch is not None:
             for item in batch.names:
                 self.batch_of.pop(item, None)
+        if self.closing and not self.calls:
+            self.actor_ref.end()
 
-    def on_stop(self) -> None:
-        """Fail the calls that have not ended, and those whose messages are still unread."""
-        error = errors.StudioClosed("the studio closed before the call had ended")
-        for message in self.take_unheard(ScheduleCall, AddToBatch):
-            message.future.fail_if_pending(error)
-        for scheduled in self.calls.values():
-            scheduled.fail(error)
+    def close(self, *, wait: bool) -> None:
+        """Refuse what has not begun, and end; after what runs, if it is to be waited for."""
+        error = not_begun()
         for batch in self.gathering.values():
             if batch.timer is not None:
                 batch.timer.cancel()
             for future in batch.futures:
-                future.fail_if_pending(error)
+                future.refuse(error)
+        self.gathering.clear()
+        for name, scheduled in list(self.calls.items()):
+            if scheduled.refuse(error):
+                self.take_back(name, scheduled)
+        self.closing = True
+        if not self.calls or not wait:
+            self.actor_ref.end()
+
+    def on_stop(self) -> None:
+        """Fail the calls that have not ended, and those whose messages are still unread."""
+        for message in self.take_unheard(ScheduleCall, AddToBatch):
+            message.future.refuse(not_begun())
+        error = errors.StudioClosed(
+            "the studio closed before the call had ended; the call itself may run on"
+        )
+        for name, scheduled in self.calls.items():
+            if not scheduled.refuse(not_begun()):
+                scheduled.fail(error)
+                self.log_event("call_abandoned", task_id=name)
+        for batch in self.gathering.values():
+            if batch.timer is not None:
+                batch.timer.cancel()
+            for future in batch.futures:
+                future.refuse(not_begun())
         self.calls.clear()
         self.gathering.clear()
         self.batch_of.clear()
@@ -456,3 +501,8 @@ class CallerActor(LimnerActor):
     def on_failure(self, *_: object) -> None:
         """Do the same as when it stops."""
         self.on_stop()
+
+
+def not_begun() -> errors.StudioClosed:
+    """Return the error of a call that is refused since the studio closes."""
+    return errors.StudioClosed("the studio closed before the call had begun; it was never run")

@@ -1,8 +1,9 @@
 """The root of a studio's actors: starts the shared actors, supervises them, and closes.
 
 Hears `CloseStudio` and `InterruptSessions` from the edge, which it passes on to the sequencer,
-`SessionsOver` or `SessionsLeft` from the sequencer, `ActorEnded` from all that it started; tells
-the sequencer `FailSessions`, the limiter `HostCallsGone`. Started by the studio. Starts recorder,
+`CloseWithin` from the edge, `EndCalls` from its timers, `SessionsOver` or `SessionsLeft` from the
+sequencer, `ActorEnded` from all that it started; tells the sequencer `FailSessions`, the caller of
+hosts' calls `CloseCalls`, the limiter `HostCallsGone`. Started by the studio. Starts recorder,
 limiter, caller and sequencer, and ends them in reverse. If one of them fails, all sessions fail
 with the cause, and the studio closes.
 """
@@ -13,10 +14,10 @@ from typing import Any
 
 from limner.actors.base import LimnerActor
 from limner.actors.context import StudioContext
-from limner.actors.limiter.host_calls import CallerActor
+from limner.actors.limiter.host_calls import CallerActor, CloseCalls
 from limner.actors.limiter.limiter import LimiterActor
 from limner.actors.recorder import LogFile, RecorderActor
-from limner.actors.system import ActorEnded, PooledRef
+from limner.actors.system import ActorEnded, PooledRef, Timer
 from limner.actors.writes.live_session import report_end
 from limner.actors.writes.sequencer import SequencerActor
 from limner.messages.errors import StudioClosed, describe
@@ -24,6 +25,8 @@ from limner.messages.limiter.protocol import HostCallsGone
 from limner.messages.session.lifecycle import OpenStream, Regenerate, SessionEnded
 from limner.messages.studio.protocol import (
     CloseStudio,
+    CloseWithin,
+    EndCalls,
     FailSessions,
     InterruptSessions,
     ReportStatus,
@@ -45,6 +48,10 @@ class StudioActor(LimnerActor):
         self.orphans: set[PooledRef[Any]] = set()
         self.left: tuple[tuple[OpenStream | Regenerate, SessionEnded], ...] = ()
         self.cause: BaseException | None = None
+        self.sessions_gone = False
+        self.hurried = False
+        self.calls_timeout: float | None = None
+        self.timers: list[Timer] = []
 
     def on_start(self) -> None:
         """Start the recorder, who must hear everything, then the others."""
@@ -65,8 +72,19 @@ class StudioActor(LimnerActor):
     def on_receive(self, message: object) -> Any:
         """Handle one message."""
         match message:
-            case CloseStudio() | InterruptSessions():
+            case CloseStudio():
+                self.calls_timeout = message.calls_timeout
                 self.sequencer.tell(message)
+            case CloseWithin():
+                self.set_timer(message.seconds, InterruptSessions())
+            case InterruptSessions():
+                self.hurried = True
+                if self.sessions_gone:
+                    self.end_calls()
+                else:
+                    self.sequencer.tell(message)
+            case EndCalls():
+                self.end_calls()
             case SessionsOver():
                 self.over = True
             case SessionsLeft():
@@ -79,6 +97,24 @@ class StudioActor(LimnerActor):
                 return super().on_receive(message)
         return None
 
+    def on_stop(self) -> None:
+        """Cancel the timers."""
+        for timer in self.timers:
+            timer.cancel()
+
+    def on_failure(self, *_: object) -> None:
+        """Do the same as when it stops."""
+        self.on_stop()
+
+    def set_timer(self, seconds: float, message: object) -> None:
+        """Send itself a message later."""
+        self.timers.append(self.system.clock.after(seconds, self.actor_ref, message))
+
+    def end_calls(self) -> None:
+        """Wait no longer for hosts' calls, if any still runs."""
+        if self.caller.is_alive():
+            self.caller.tell(CloseCalls(wait=False))
+
     def part_ended(self, message: ActorEnded) -> None:
         """End the next part, or all of them with one that failed."""
         if message.ref is self.recorder:
@@ -90,11 +126,14 @@ class StudioActor(LimnerActor):
             self.sequencer_ended(message)
         elif not self.over:
             self.fail(message.reason)
-        elif message.ref is self.caller:
+        elif message.ref is self.limiter and self.caller.is_alive():  # it has failed
+            self.cause = self.cause or message.reason
+            self.end_calls()
+        elif message.ref is self.caller and self.limiter.is_alive():
             self.cause = self.cause or message.reason
             self.limiter.tell(HostCallsGone())
             self.limiter.end()
-        elif message.ref is self.limiter:
+        elif message.ref in (self.caller, self.limiter):
             self.cause = self.cause or message.reason
             self.log_event("studio_closed", cause=self.cause and describe(self.cause))
             self.recorder.end()
@@ -112,10 +151,13 @@ class StudioActor(LimnerActor):
         if not self.over:
             reason = message.reason or StudioClosed("a part of it was stopped")
             self.cause = self.cause or reason
-        if self.cause is None:
-            self.caller.end()
-        else:
+        self.sessions_gone = True
+        if self.cause is not None:
             self.close_after(message)
+            return
+        self.caller.tell(CloseCalls(wait=not self.hurried))
+        if self.calls_timeout is not None:
+            self.set_timer(self.calls_timeout, EndCalls())
 
     def close_after(self, message: ActorEnded) -> None:
         """Close with the cause, once no actor is left that a failed sequencer had started."""

@@ -42,8 +42,13 @@ from limner.messages.errors import CloseRefused, LimnerError, StudioClosed, desc
 from limner.messages.limiter.settings import LaneSettings
 from limner.messages.settings import Settings
 from limner.messages.status import StudioStatus
-from limner.messages.studio.protocol import CloseStudio, InterruptSessions, ReportStatus
-from limner.messages.validation import check_lane, group_of, is_name
+from limner.messages.studio.protocol import (
+    CloseStudio,
+    CloseWithin,
+    InterruptSessions,
+    ReportStatus,
+)
+from limner.messages.validation import check_lane, group_of, is_name, seconds_of
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -321,17 +326,37 @@ class Studio:
         """Return a `concurrent.futures.Future` for a Pykka future, for `asyncio.wrap_future`."""
         return concurrent(future)
 
-    def close(self) -> None:
-        """Interrupt unfinished streams, wait for all sessions, and stop every actor and thread.
+    def close(self, *, timeout: float | None = None) -> None:
+        """Interrupt unfinished streams, wait for all sessions and calls, and stop every actor.
 
-        Closing again waits for the same end.
+        Hosts' calls through the limiter go on while pictures are finished, since a generator may
+        make some. Then what has not begun, also a batch that gathers, is refused with
+        `StudioClosed`, and what runs is waited for.
+
+        Leaving the `with` block does the same; where it is left by what is no `Exception`, such as
+        a `KeyboardInterrupt`, calls are waited for `Settings.grace` seconds. Closing again waits
+        for the same end.
+
+        Args:
+            timeout: seconds to wait for pictures and calls, 0 to 86,400. Then each text is written
+                with the pictures that are finished, and calls that still run fail with
+                `StudioClosed`, though their threads may run on. By default pictures have until
+                their session's deadline, and calls until the end of their lane's `lease`.
 
         Raises:
             CloseRefused: if it is called by what it would wait for: a future's callback, a
                 generator, a host's call or change. The studio stays open.
+            SettingsInvalid: if the timeout is none.
         """
+        if timeout is not None:
+            timeout = seconds_of("timeout", timeout)
+        self._close(timeout)
+
+    def _close(self, timeout: float | None, calls_timeout: float | None = None) -> None:
         self._check_may_wait()
-        self._begin_close()
+        self._begin_close(calls_timeout)
+        if timeout is not None:
+            self._root.deliver(CloseWithin(seconds=timeout))
         self._ended.get()
         self._leave()
 
@@ -345,19 +370,20 @@ class Studio:
                 "callback, since closing waits for that; call close() from another thread"
             )
 
-    def _begin_close(self) -> None:
+    def _begin_close(self, calls_timeout: float | None = None) -> None:
         assert self._client is not None
         streams = self._client.close()
         if streams is not None:
             for stream in streams:
                 if not stream.ended:
                     stream.interrupt()
-            self._root.deliver(CloseStudio())
+            self._root.deliver(CloseStudio(calls_timeout=calls_timeout))
 
     def close_within(self, seconds: float) -> list[str]:
         """Close as `close` does, and wait for a bounded time; for the end of a program.
 
-        What has not ended after half of it is written with the pictures that are finished.
+        What has not ended after half of it is written with the pictures that are finished, and
+        hosts' calls are waited for no longer.
 
         Args:
             seconds: to wait at most.
@@ -405,8 +431,9 @@ class Studio:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self.close()
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        hurried = kind is not None and not issubclass(kind, Exception)
+        self._close(None, self._opened_with.grace if hurried else None)
 
     def _root_ended(self, ended: ActorEnded) -> None:
         self._cause = ended.reason

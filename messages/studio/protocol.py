@@ -8,7 +8,28 @@ from limner.messages.settings import Settings
 
 
 class CloseStudio(Message):
-    """studio → root: take nothing new, wait for all sessions, then end."""
+    """studio → root → sequencer: take nothing new, wait for sessions, then for calls, then end.
+
+    Args:
+        calls_timeout: seconds that hosts' calls may take after the last session has ended; `None`
+            lets each take its lane's `lease`.
+    """
+
+    calls_timeout: float | None = None
+
+
+class CloseWithin(Message):
+    """studio → root: once so much time is over, wait for no picture and for no call any more.
+
+    Args:
+        seconds: from now on.
+    """
+
+    seconds: float
+
+
+class EndCalls(Message):
+    """root's timer → root: wait no longer for hosts' calls."""
 
 
 class UpdateSettings(Message):
@@ -25,7 +46,10 @@ class ReportOwners(Message):
 
 
 class InterruptSessions(Message):
-    """studio → root → sequencer: write each text with what is finished, and cancel the rest."""
+    """studio → root → sequencer: write each text with what is finished, and cancel the rest.
+
+    The root waits for no call of a host then, either.
+    """
 
 
 class ReportStatus(Message):

@@ -361,7 +361,7 @@ class TestOwnCalls:
 
         futures = [one.studio.limiter.schedule(call) for _ in range(3)]
         assert begun.wait(WAIT)
-        one.studio.close()
+        one.studio.close(timeout=0.05)
         for future in futures:
             with pytest.raises(StudioClosed):
                 future.get(timeout=WAIT)
