@@ -1,5 +1,6 @@
 """One message's queue of writes: edits, removals, holds; in virtual time and drawn orders."""
 
+from contextlib import ExitStack
 from threading import Event
 
 import pykka
@@ -64,8 +65,8 @@ def test_a_picture_is_removed_and_its_history_stays(one):
 
 
 @pytest.mark.parametrize("kind", ["memory", "sqlite", "files", "documents", "chat"])
-def test_a_picture_that_was_stripped_can_be_removed_for_good_in_any_store(tmp_path, kind):
-    store = store_of(tmp_path, kind)
+def test_a_picture_that_was_stripped_can_be_removed_for_good_in_any_store(store_of, kind):
+    store = store_of(kind)
     with Studio.open(Settings(), store=store, generator="instant") as studio:
         (roof,) = studio.illustrate("2", TEXT).get(timeout=60).pictures
         store.write("2", TEXT, expected_version=store.load("2")[1], links=RegistryUpdate())
@@ -78,23 +79,30 @@ def test_a_picture_that_was_stripped_can_be_removed_for_good_in_any_store(tmp_pa
             studio.remove("2", roof).get(timeout=60)
 
 
-def store_of(tmp_path, kind):
-    """Return an empty store of a kind that can have a message `2`."""
-    chat = tmp_path / "chat.jsonl"
-    chat.write_text('{"chat_metadata": {}}\n{"mes": "", "is_user": false}\n')
-    pictures = PictureFiles(tmp_path / "pictures")
-    made = {
-        "memory": lambda: MemoryStore(pictures),
-        "sqlite": lambda: SqlStore(f"sqlite:///{tmp_path}/texts.db", pictures),
-        "files": lambda: FileStore(tmp_path / "texts", pictures),
-        "documents": lambda: ConfirmHold(pictures),
-        "chat": lambda: ChatFileStore(chat, pictures),
-    }
-    return made[kind]()
+@pytest.fixture
+def store_of(tmp_path):
+    """Return a function that opens an empty store of a kind that can have a message `2`."""
+    with ExitStack() as stack:
+
+        def open_store(kind):
+            chat = tmp_path / "chat.jsonl"
+            chat.write_text('{"chat_metadata": {}}\n{"mes": "", "is_user": false}\n')
+            pictures = PictureFiles(tmp_path / "pictures")
+            made = {
+                "memory": lambda: MemoryStore(pictures),
+                "sqlite": lambda: SqlStore(f"sqlite:///{tmp_path}/texts.db", pictures),
+                "files": lambda: FileStore(tmp_path / "texts", pictures),
+                "documents": lambda: ConfirmHold(pictures),
+                "chat": lambda: ChatFileStore(chat, pictures),
+            }[kind]()
+            stack.callback(made.close)
+            return made
+
+        yield open_store
 
 
 @pytest.mark.parametrize("kind", ["memory", "sqlite", "files", "documents", "chat"])
-def test_a_failure_is_known_and_put_back_by_any_store(tmp_path, kind):
+def test_a_failure_is_known_and_put_back_by_any_store(store_of, kind):
     class Refuses:
         refused = True
 
@@ -105,7 +113,7 @@ def test_a_failure_is_known_and_put_back_by_any_store(tmp_path, kind):
 
     generator = Refuses()
     settings = Settings(placeholders=True, settle_after=0)
-    store = store_of(tmp_path, kind)
+    store = store_of(kind)
     with Studio.open(settings, store=store, generator=generator) as studio:
         result = studio.illustrate("2", TEXT).get(timeout=30)
         (failed,) = result.failures
