@@ -279,6 +279,7 @@ def slot_request(
         weight=options.weight,
         since=None,
         revoked=False,
+        place=0,
         revocable=False,
         requests=requests,
         stands_for=None,

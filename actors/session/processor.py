@@ -164,7 +164,7 @@ class ProcessorActor(KeepingActor):
         """
         if task.id in self.works:
             return
-        work = self.works[task.id] = Work(task, outcomes=outcomes)
+        work = self.works[task.id] = Work(task, outcomes=outcomes, place=len(self.works))
         if self.kept and task.prompt_id in self.kept:
             self.complete(work, self.kept.pop(task.prompt_id), kept=True)
             return
@@ -188,6 +188,7 @@ class ProcessorActor(KeepingActor):
                 weight=1,
                 since=attempt.since if before.revoked else None,
                 revoked=before.revoked,
+                place=work.place,
                 revocable=attempt.revocations < self.settings.max_revocations,
                 requests=(),
                 stands_for=None,

@@ -26,6 +26,7 @@ class Work:
         made: its picture, if the store has failed to keep it.
         keeping: what became of the tries to keep it.
         outcomes: where hosts are told of it.
+        place: of its prompt among those of its message that were found so far.
     """
 
     task: Task
@@ -35,6 +36,7 @@ class Work:
     made: Made | None = None
     keeping: Keeping | None = None
     outcomes: tuple[Outcomes, ...] = ()
+    place: int = 0
 
     @property
     def over(self) -> bool:

@@ -9,13 +9,15 @@ from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
 from limner.messages.errors import Reason
+from limner.messages.limiter.backlog import Backlog
 from limner.messages.limiter.circuit_breaker import Circuit
 from limner.messages.limiter.leases import Leases, Slot
 from limner.messages.limiter.overflow import overflow
 from limner.messages.limiter.preemption import Preemptions
 from limner.messages.limiter.protocol import RequestSlot
+from limner.messages.limiter.queued_request import QueuedRequest
 from limner.messages.limiter.refusal import Refusal
-from limner.messages.limiter.request_queue import ACTIVE, QueuedRequest, RequestQueue
+from limner.messages.limiter.request_queue import ACTIVE, RequestQueue
 from limner.messages.limiter.reservoir import MICROSECONDS, Reservoir
 from limner.messages.limiter.settings import LaneSettings
 
@@ -64,6 +66,7 @@ class Lane:
 
     Attributes:
         leases: the slots that are out.
+        backlog: of a lane that others stand behind: all that waits for it, here and downstream.
         granted: how many slots were granted.
         last_error: how the last call failed that counts for the circuit breaker.
         in_use: whether a request came since `lane_idle` was told last; its set of lanes keeps it.
@@ -85,6 +88,7 @@ class Lane:
         self.name = name
         self.alone = alone
         self.in_use = False
+        self.backlog: Backlog | None = None
         self.leases = Leases()
         self.paused_until: float | None = None
         self.ending: Literal["draining", "stopped"] | None = None
@@ -177,12 +181,17 @@ class Lane:
             return []
         if request.revoked:
             return []  # it has waited before, and takes nobody's place
-        found = overflow(self._queue, settings, request)
+        found = overflow(self._all_waiting, settings, request)
         if found is None:
             return []
         if found.refusal is Refusal.BLOCKED:
             self._block(now)
         return [self._drop(dropped, found.refusal) for dropped in found.requests]
+
+    @property
+    def _all_waiting(self) -> RequestQueue | Backlog:
+        """All that waits for the lane, here and downstream."""
+        return self._queue if self.backlog is None else self.backlog
 
     def withdraw(self, request_id: str) -> RequestSlot | None:
         """Remove a request that waits; `None` if it does not wait (any more)."""
@@ -310,7 +319,8 @@ class Lane:
                 dropped.append(self._drop(head.request, Refusal.TOO_HEAVY))
         if self.settings.max_wait is not None:
             limit = now - round(self.settings.max_wait * MICROSECONDS)
-            while (oldest := self._queue.oldest()) is not None and oldest.queued_at <= limit:
+            waiting = self._all_waiting
+            while (oldest := waiting.oldest()) is not None and oldest.queued_at <= limit:
                 dropped.append(self._drop(oldest.request, Refusal.MAX_WAIT))
         return dropped
 
@@ -328,7 +338,8 @@ class Lane:
             f"the circuit of lane {self.name!r} is open after "
             f"{circuit.failures_in_a_row} failures in a row{last}"
         )
-        while (oldest := self._queue.oldest()) is not None and oldest.queued_at < given_up:
+        waiting = self._all_waiting
+        while (oldest := waiting.oldest()) is not None and oldest.queued_at < given_up:
             dropped.append(self._drop(oldest.request, Refusal.CIRCUIT_OPEN, detail))
         return dropped
 
@@ -417,7 +428,7 @@ class Lane:
         slot = self.leases.next_expiry()
         if slot is not None:
             times.append(slot.expires_at)
-        oldest = None if self.settings.max_wait is None else self._queue.oldest()
+        oldest = None if self.settings.max_wait is None else self._all_waiting.oldest()
         if oldest is not None:
             times.append(oldest.queued_at + round((self.settings.max_wait or 0) * MICROSECONDS))
         due = None
@@ -506,6 +517,8 @@ class Lane:
 
     def _drop(self, request: RequestSlot, refusal: Refusal, detail: str = "") -> Drop:
         self.withdraw(request.request_id)
+        if self.backlog is not None:
+            self.backlog.remove(request.request_id)
         return Drop(request, refusal, self.name, detail)
 
     def _grant(self, request: RequestSlot, now: int, waited: int) -> Slot:

@@ -7,8 +7,9 @@ grant now is *offered* to the next lane upstream, as a request of its own. The m
 is granted there, the request is granted in its own lane.
 
 An offer is withdrawn when its lane would not grant the request any more, or has a better one. If
-the request is offered again, the new offer keeps the age of the first. An offer is never dropped
-for want of room upstream, as its request has its place in its own lane. An owner that is at its
+the request is offered again, the new offer keeps the age of the first. The bounds of an upstream
+lane on what waits hold for all requests that wait for it, offered or not: those are its `Backlog`.
+An owner that is at its
 limit upstream is passed over downstream, so that it does not hold up the requests behind it.
 
 An example: lane `image` has `max_concurrent=1` and its one slot is out to X. Lane `host`, with
@@ -29,14 +30,15 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from limner.messages.errors import Reason
+from limner.messages.limiter.backlog import Backlog
 from limner.messages.limiter.blocked_owners import BlockedOwners
 from limner.messages.limiter.holders import Holders
 from limner.messages.limiter.lane import Drop, Lane
 from limner.messages.limiter.leases import Slot
 from limner.messages.limiter.offers import Offer, Offers
 from limner.messages.limiter.protocol import RequestSlot
+from limner.messages.limiter.queued_request import QueuedRequest
 from limner.messages.limiter.refusal import Refusal
-from limner.messages.limiter.request_queue import QueuedRequest
 from limner.messages.limiter.steps import LaneStep, Step
 from limner.messages.limiter.topology import Topology
 
@@ -96,7 +98,9 @@ class LaneChain:
         if refused is not None:
             self.drop(lane, refused)
         else:
-            lane.admit(request, now)
+            queued = lane.admit(request, now)
+            for backlog in self._backlogs(lane):
+                backlog.add(queued)
             self._new.append((lane, request))
         return self.settle(lane, now)
 
@@ -144,6 +148,8 @@ class LaneChain:
         request = lane.prioritise(name, priority)
         if request is not None:
             self._retract(lane, name)
+            for backlog in self._backlogs(lane):
+                backlog.prioritise(request)
             self._steps.append(Step("request_prioritised", lane, request))
             return lane
         while (upstream := self._upstream_slot.get(name)) is not None:
@@ -171,7 +177,7 @@ class LaneChain:
         offer = self._offers.of(request)
         self._retract(lane, request_id)
         if offer is None:
-            self._forget(request)
+            self._forget(lane, request)
             return
         self._offers.remove(offer)
         own = offer.queued.request
@@ -248,7 +254,7 @@ class LaneChain:
                 lane.last_error = LEASE_ENDED
             self._end_slot(lane, slot.id, failed, now, expired=slot)
         for drop in lane.drop_overdue(now):
-            self.drop(lane, drop)
+            self._drop_wherever(lane, drop)
 
     def _grant_or_offer(self, lane: Lane, now: int, checked: dict[str, Lane]) -> None:
         """Grant what a lane may grant, or offer it upstream."""
@@ -269,9 +275,36 @@ class LaneChain:
         """Drop what there is no room for, among the requests that were not granted at once."""
         new, self._new = self._new, []
         for lane, request in new:
-            if lane.waits(request.request_id):
-                for drop in lane.overflow(request, now):
-                    self.drop(lane, drop)
+            for bounded in (lane, *self._topology.upstreams(lane)):
+                if lane.waits(request.request_id):
+                    for drop in bounded.overflow(request, now):
+                        self._drop_wherever(bounded, drop)
+
+    def _drop_wherever(self, lane: Lane, drop: Drop) -> None:
+        """End a request that a lane has dropped, and that may stand in a lane downstream."""
+        request = drop.request
+        own = self._holders.lanes.get(request.request_id, lane)
+        if own is lane:
+            self.drop(lane, drop)
+            return
+        self._check_unless_alone(lane)
+        offered = self._offered_to(lane, own, request)
+        if offered is None:
+            own.withdraw(request.request_id)
+            self.drop(own, drop)
+        else:
+            lane.withdraw(offered.request_id)
+            self.drop(lane, Drop(offered, drop.refusal, lane.name, drop.detail))
+
+    def _offered_to(self, lane: Lane, own: Lane, request: RequestSlot) -> RequestSlot | None:
+        """Return what stands for a request in a lane upstream of its own; `None` if nothing."""
+        while own is not lane:
+            offer = self._offers.of_lane(own.name)
+            if offer is None or offer.queued.request is not request:
+                return None
+            request = offer.request
+            own = self._topology.lanes[request.lane]
+        return request
 
     def _grant(
         self,
@@ -315,6 +348,8 @@ class LaneChain:
         self._holders.replace(request.request_id, slot.id, request, lane)
         if not lane.alone:
             self._offers.forget(request.request_id)
+            for backlog in self._backlogs(lane):
+                backlog.remove(request.request_id)
         self._steps.append(Step("slot_granted", lane, request, slot))
 
     # Offers
@@ -407,7 +442,7 @@ class LaneChain:
         if request is None:
             return False
         self._retract(lane, request_id)
-        self._forget(request)
+        self._forget(lane, request)
         self._steps.append(Step("request_withdrawn", lane, request))
         return True
 
@@ -467,6 +502,16 @@ class LaneChain:
         if not lane.alone:
             self._to_check[lane.name] = lane
 
-    def _forget(self, request: RequestSlot) -> None:
+    def _forget(self, lane: Lane, request: RequestSlot) -> None:
+        """Forget a request of a lane that was dropped or withdrawn."""
         self._holders.remove(request.request_id, request)
         self._offers.forget(request.request_id)
+        for backlog in self._backlogs(lane):
+            backlog.remove(request.request_id)
+
+    def _backlogs(self, lane: Lane) -> list[Backlog]:
+        """Return the backlogs that the requests of a lane are in."""
+        if lane.alone:
+            return []
+        chain = (lane, *self._topology.upstreams(lane))
+        return [each.backlog for each in chain if each.backlog is not None]

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from limner.messages.limiter.backlog import Backlog
 from limner.messages.limiter.forecast import earliest
 from limner.messages.limiter.lane import Lane
 from limner.messages.limiter.lane_chain import LaneChain
@@ -335,6 +336,8 @@ class LaneSet:
     def _open(self, name: str, settings: LaneSettings, now: int) -> Lane:
         alone = settings.behind is None and not self._topology.is_upstream(name)
         lane = Lane(name, settings, now, granted=self._granted, alone=alone)
+        if self._topology.is_upstream(name):
+            lane.backlog = Backlog()
         self.lanes[name] = lane
         self._steps.append(LaneStep("lane_opened", lane, settings.model_dump()))
         return lane

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from limner.messages.limiter.lane import Lane
 from limner.messages.limiter.protocol import RequestSlot
-from limner.messages.limiter.request_queue import QueuedRequest
+from limner.messages.limiter.queued_request import QueuedRequest
 
 
 class Offer(NamedTuple):

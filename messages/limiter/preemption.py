@@ -4,7 +4,8 @@ from collections.abc import Callable, Iterator
 
 from limner.messages.limiter.leases import Leases, Slot
 from limner.messages.limiter.protocol import RequestSlot
-from limner.messages.limiter.request_queue import QueuedRequest, RequestQueue
+from limner.messages.limiter.queued_request import QueuedRequest
+from limner.messages.limiter.request_queue import RequestQueue
 
 BACKGROUND = 7
 """The first priority of those whose slots may be revoked."""

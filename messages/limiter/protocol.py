@@ -24,6 +24,8 @@ class RequestSlot(Message):
     """If it has waited before: microseconds when that began; it goes before others of its owner."""
     revoked: bool = False
     """Whether its task had a slot that was revoked; `since` is then of the task's first request."""
+    place: int = 0
+    """Of a picture: the place of its prompt among those of its message that were found so far."""
     revocable: bool = True
     requests: tuple[str, ...] = ()
     """Of a batch: the names of the requests that the one slot is for."""

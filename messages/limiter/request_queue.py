@@ -40,6 +40,13 @@ from collections.abc import Callable, Iterator
 from heapq import heapify, heappop, heappush
 
 from limner.messages.limiter.protocol import RequestSlot
+from limner.messages.limiter.queued_request import (
+    MessageIndex,
+    QueuedRequest,
+    insert_by_age,
+    least_important_of,
+    oldest_of,
+)
 
 PRIORITIES = 10
 
@@ -48,27 +55,6 @@ ACTIVE = 3
 
 FOREVER = 1 << 62
 """Microseconds that no clock comes to."""
-
-
-class QueuedRequest:
-    """A request that waits.
-
-    Args:
-        request: which.
-        number: smaller for the one that goes first, of the same owner and priority.
-        queued_at: when it began to wait.
-
-    Attributes:
-        removed: whether it was granted, dropped or withdrawn.
-    """
-
-    __slots__ = ("number", "queued_at", "removed", "request")
-
-    def __init__(self, request: RequestSlot, number: int, queued_at: int) -> None:
-        self.request = request
-        self.number = number
-        self.queued_at = queued_at
-        self.removed = False
 
 
 class _OwnerQueue:
@@ -143,6 +129,7 @@ class RequestQueue:
         self._owners: dict[str | None, _Owner] = {}
         self._urgent: list[_Entry] = []
         self._others: list[_Entry] = []
+        self._messages: MessageIndex | None = None  # made when it is needed first
         self._queues = 0
         self._weights = [0] * PRIORITIES
         self.size = 0
@@ -178,6 +165,8 @@ class RequestQueue:
         priority, again = request.priority, request.since is not None
         queued = QueuedRequest(request, -self._number if again else self._number, now)
         self._by_priority[priority][request.request_id] = queued
+        if self._messages is not None:
+            self._messages.add(queued)
         self._weights[priority] += request.weight
         queue = self._queue_for(request, blocked=blocked)
         if again:
@@ -217,15 +206,9 @@ class RequestQueue:
             self._rank_head(left, max(left.since, left.requests[0].queued_at))
         request = queued.request.but(priority=priority)
         moved = QueuedRequest(request, queued.number, queued.queued_at)
-        by_id = self._by_priority[priority]
-        later = []
-        for other in reversed(by_id.values()):
-            if other.queued_at <= moved.queued_at:
-                break
-            later.append(other.request.request_id)
-        by_id[request_id] = moved
-        for name in reversed(later):
-            by_id.move_to_end(name)
+        insert_by_age(self._by_priority[priority], moved)
+        if self._messages is not None:
+            self._messages.add(moved)
         self._weights[priority] += request.weight
         queue = self._queue_for(request, blocked=blocked)
         since = queue.since if queue.requests else moved.queued_at
@@ -253,20 +236,17 @@ class RequestQueue:
 
     def oldest(self) -> QueuedRequest | None:
         """Return the request that began to wait first."""
-        first = (next(iter(by_id.values())) for by_id in self._by_priority if by_id)
-        return min(first, key=_queued_at, default=None)
+        return oldest_of(self._by_priority)
 
-    def lowest(self, *, excluding: str) -> QueuedRequest | None:
-        """Return the oldest request of the lowest priority.
+    def least_important(self) -> QueuedRequest:
+        """Return the oldest request of the lowest priority; something waits."""
+        return least_important_of(self._by_priority)
 
-        Args:
-            excluding: the id of a request that is passed over.
-        """
-        for by_id in reversed(self._by_priority):
-            for request_id, queued in by_id.items():
-                if request_id != excluding:
-                    return queued
-        return None
+    def last_of(self, queued: QueuedRequest) -> QueuedRequest:
+        """Return the request of the same message and priority that stands last in its text."""
+        if self._messages is None:
+            self._messages = MessageIndex(self)
+        return self._messages.last_of(queued)
 
     def get(self, request_id: str) -> QueuedRequest | None:
         """Return a request that waits, by its id."""
@@ -332,6 +312,8 @@ class RequestQueue:
         request = queued.request
         priority = request.priority
         del self._by_priority[priority][request.request_id]
+        if self._messages is not None:
+            self._messages.remove(request)
         self._weights[priority] -= request.weight
         owner = self._owners[request.owner]
         queue = owner.queues[priority]
@@ -399,7 +381,3 @@ def _in_order(entries: list[_Entry]) -> Iterator[_OwnerQueue]:
         for child in (2 * index + 1, 2 * index + 2):
             if child < len(entries):
                 heappush(heap, (entries[child][:2], child))
-
-
-def _queued_at(queued: QueuedRequest) -> int:
-    return queued.queued_at

@@ -51,14 +51,20 @@ class LaneSettings(Value):
     """What an increase fills the reservoir up to at most; `None` is no limit."""
 
     high_water: int | None = Field(default=None, ge=0, le=10_000_000)
-    """Waiting requests at most; `None` is no limit. `strategy` says which is dropped past it."""
+    """Waiting requests at most; `None` is no limit. `strategy` says which is dropped past it.
+
+    In a lane that others stand behind, this, `max_waiting_per_owner` and `max_wait` hold for all
+    requests that wait for it, those of the lanes behind it included.
+    """
 
     strategy: Strategy = "leak"
     """Which request is dropped when one more than `high_water` waits.
 
-    `leak`: of those that waited before, the oldest of the lowest priority. `overflow_priority`:
-    the same, if its priority is lower than that of the new one; else the new one. `overflow`: the
-    new one. `block`: all that wait; then each request is refused until none has come for `penalty`
+    `leak`: the least important of all, the new one included: of those of the lowest priority, the
+    oldest. If that is for a picture of a message, the last of that message's requests with that
+    priority goes, so that a long message loses pictures from its end. `overflow_priority`: the
+    same, if its priority is lower than that of the new one; else the new one. `overflow`: the new
+    one. `block`: all that wait; then each request is refused until none has come for `penalty`
     seconds. A request whose slot was revoked is not dropped for coming again, nor is another.
     """
 

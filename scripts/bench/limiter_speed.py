@@ -109,6 +109,7 @@ class Requester(PooledActor):
                 weight=1,
                 since=None,
                 revoked=False,
+                place=0,
                 revocable=True,
                 requests=(),
                 stands_for=None,

@@ -157,10 +157,18 @@ class Lane:
 
     def dropped_at(self, now: int) -> int | None:
         """Return when the oldest request has to be dropped; `None` if there is no limit."""
-        if self.settings.max_wait is None or not self.waiting:
+        limit = self.max_wait
+        if limit is None or not self.waiting:
             return None
         oldest = next(iter(self.waiting.values()))
-        return max(now, oldest.at + round(self.settings.max_wait * MICROSECONDS))
+        return max(now, oldest.at + round(limit * MICROSECONDS))
+
+    @property
+    def max_wait(self) -> float | None:
+        """The seconds that a request may wait here and upstream, whichever is less."""
+        further = None if self.further is None else self.further.max_wait
+        limits = [limit for limit in (self.settings.max_wait, further) if limit is not None]
+        return min(limits, default=None)
 
     @property
     def counts_owners(self) -> bool:

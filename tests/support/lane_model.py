@@ -117,6 +117,18 @@ class Out:
     expires_at: int
 
 
+def least_important(waiting):
+    """Return what `leak` drops of requests in the order in which they came."""
+    lowest = max(wait.request.priority for wait in waiting)
+    candidates = [wait for wait in waiting if wait.request.priority == lowest]
+    message = candidates[0].request.message_id
+    if message is None:
+        return candidates[0]
+    of_message = [wait for wait in candidates if wait.request.message_id == message]
+    furthest = max(wait.request.place for wait in of_message)
+    return [wait for wait in of_message if wait.request.place == furthest][-1]
+
+
 class PlainLane:
     """A lane of which everything is looked up anew. It does not revoke."""
 
@@ -254,13 +266,10 @@ class PlainLane:
         if settings.strategy == "block":
             self.block(now)
             return self.drop(self.by_priority(), "blocked")
-        others = [wait.request for wait in self.waiting if wait.request is not request]
-        if not others or settings.strategy == "overflow":
-            return self.drop([itself], "high water")
-        least = max(
-            others, key=lambda other: other.priority
-        )  # the first of them, which is the oldest
-        if settings.strategy == "overflow_priority" and least.priority <= request.priority:
+        least = least_important(self.waiting).request
+        if settings.strategy == "overflow" or (
+            settings.strategy == "overflow_priority" and least.priority <= request.priority
+        ):
             return self.drop([itself], "high water")
         return self.drop([least.request_id], "high water")
 

@@ -8,7 +8,7 @@ the end.
 
 from itertools import count
 
-from support.lane_model import Out, PlainLane, Wait, first_after, micros
+from support.lane_model import Out, PlainLane, Wait, first_after, least_important, micros
 
 from limner.messages.limiter.lane_set import LaneSet
 from limner.messages.limiter.protocol import ReleaseSlot, RequestSlot
@@ -138,6 +138,9 @@ class SeenLane(PlainLane):
 
     def next_moment(self, now):
         moments = [super().next_moment(now), self.blocked_until]
+        for lane in self.chain():
+            if lane.settings.max_wait is not None:
+                moments += [wait.asked + micros(lane.settings.max_wait) for wait in self.waiting]
         if self.circuit is not None:
             moments.append(self.circuit.until)
         if self.idle():
@@ -170,6 +173,8 @@ class SeenLanes:
             asked: the lane of the request, if the call was one.
         """
         said, granted = said or {}, []
+        self.newcomer = None
+        before = {name: len(self.waiting_for(lane)) for name, lane in self.lanes.items()}
         for index, step in enumerate(steps):
             name = step.lane.name
             if not hasattr(step, "request"):
@@ -204,6 +209,67 @@ class SeenLanes:
         for slot in granted:
             self.check_expiry(slot)
         self.check_out()
+        self.check_room(before)
+
+    # What waits for a lane, wherever it stands
+
+    def waiting_for(self, lane):
+        """Return the requests that wait for a lane, in the order in which they came."""
+        names = [root for root, own in self.own.items() if lane in own.chain()]
+        waits = [self.own_wait(root) for root in names if root not in self.known]
+        return sorted((wait for wait in waits if wait), key=lambda wait: wait.asked)
+
+    def own_wait(self, root):
+        """Return a request that waits, as it stands in its own lane."""
+        waiting = self.own[root].waiting
+        return next((wait for wait in waiting if wait.request.request_id == root), None)
+
+    def check_room(self, before):
+        """Check that no lane has let one more wait than its bounds allow.
+
+        Args:
+            before: how many requests waited for each lane before.
+        """
+        if self.newcomer is None or self.newcomer.revoked:
+            return
+        root = self.newcomer.request_id
+        if root not in self.own or self.own_wait(root) is None:
+            return
+        for lane in self.own[root].chain():
+            waits, settings = self.waiting_for(lane), lane.settings
+            if settings.high_water is not None:
+                assert len(waits) <= max(settings.high_water, before.get(lane.name, 0))
+            most, owner = settings.max_waiting_per_owner, self.newcomer.owner
+            if most is not None and owner is not None:
+                assert sum(wait.request.owner == owner for wait in waits) <= most
+
+    def check_overflow(self, lane, victim):
+        """Check that a lane is past its high water, and that the right request goes."""
+        waits, strategy = self.waiting_for(lane), lane.settings.strategy
+        assert len(waits) > lane.settings.high_water
+        least = max(wait.request.priority for wait in waits)
+        if strategy == "overflow" or (
+            strategy == "overflow_priority" and least <= self.newcomer.priority
+        ):
+            assert victim.request.request_id == self.newcomer.request_id
+            return
+        assert strategy in {"leak", "overflow_priority"}
+        oldest = [wait for wait in waits if wait.request.priority == least]
+        firsts = [wait for wait in oldest if wait.asked == oldest[0].asked]
+        # of several that came at one time, each may count as the oldest
+        may_go = []
+        for first in firsts:
+            found = least_important([first, *oldest])
+            may_go += [
+                wait
+                for wait in oldest
+                if wait is found
+                or (
+                    wait.request.message_id == found.request.message_id is not None
+                    and (wait.request.place, wait.asked) == (found.request.place, found.asked)
+                )
+            ]
+        assert victim in may_go
 
     def lane_changed(self, step, now):
         name, fields = step.lane.name, step.fields
@@ -260,6 +326,8 @@ class SeenLanes:
 
     def requested(self, lane, request, now, refused):
         root, name = self.roots.of(request), request.request_id
+        if request.stands_for is None:
+            self.newcomer = request
         key = lane.name, name
         assert key not in self.ends, "I5"
         self.ends[key] = None
@@ -334,33 +402,33 @@ class SeenLanes:
                 assert slot.expires_at == min(out.expires_at for out in outs)
 
     def check_drop(self, lane, step, now, asked):
-        request, drop, settings = step.request, step.drop, lane.settings
-        chain, refusal = lane.chain(), step.drop.refusal
+        """Check why a request, or what stands for it, was dropped, by the lane that says so."""
+        request, drop, refusal = step.request, step.drop, step.drop.refusal
+        chain, bounding = lane.chain(), self.lanes[drop.lane]
         assert drop.request is request
-        if drop.lane != lane.name:
-            assert drop.lane in [other.name for other in chain[1:]]
-            assert drop.reason.startswith(f"{refusal.value} in lane {drop.lane}")
-            if refusal is Refusal.BLOCKED:
-                self.lanes[drop.lane].block(now)
-            return
-        assert drop.reason.partition(": ")[0] == refusal.value
-        wait = next((waiting for waiting in lane.waiting if waiting.request is request), None)
-        of_owner = [waiting for waiting in lane.waiting if waiting.request.owner == request.owner]
+        assert bounding in chain
+        where = "" if bounding is lane else f" in lane {drop.lane}"
+        assert drop.reason.partition(": ")[0] == f"{refusal.value}{where}"
+        root = self.roots.of(request)
+        wait = self.own_wait(root)
         if refusal in AT_ONCE:
-            assert asked == lane.name
+            assert bounding in self.lanes[asked].chain()
         match refusal:
             case Refusal.HIGH_WATER:
-                assert len(lane.waiting) > settings.high_water
+                self.check_overflow(bounding, wait)
             case Refusal.OWNER_LIMIT:
-                assert len(of_owner) > settings.max_waiting_per_owner
+                assert root == self.newcomer.request_id
+                waits = self.waiting_for(bounding)
+                of_owner = [other for other in waits if other.request.owner == request.owner]
+                assert len(of_owner) > bounding.settings.max_waiting_per_owner
             case Refusal.TOO_HEAVY:
                 assert any(not other.can_fit(request.weight, now) for other in chain)
             case Refusal.MAX_WAIT:
-                assert now - wait.asked >= micros(settings.max_wait)
+                assert now - wait.asked >= micros(bounding.settings.max_wait)
             case Refusal.BLOCKED:
-                lane.block(now)
+                bounding.block(now)
             case Refusal.CIRCUIT_OPEN:
-                assert lane.circuit.waits_in_vain(wait.asked, settings)
+                assert bounding.circuit.waits_in_vain(wait.asked, bounding.settings)
             case _:
                 assert refusal.value in [f"the lane is {other.ending}" for other in chain]
 
@@ -415,12 +483,11 @@ class SeenLanes:
         for lane in self.lanes.values():
             settings = lane.settings
             assert all(out.expires_at > now for out in lane.leases)
+            waits = self.waiting_for(lane)
             if settings.max_wait is not None:
-                assert all(now - wait.asked < micros(settings.max_wait) for wait in lane.waiting)
+                assert all(now - wait.asked < micros(settings.max_wait) for wait in waits)
             if lane.circuit is not None:
-                in_vain = [
-                    lane.circuit.waits_in_vain(wait.asked, settings) for wait in lane.waiting
-                ]
+                in_vain = [lane.circuit.waits_in_vain(wait.asked, settings) for wait in waits]
                 assert not any(in_vain)
             for wait in lane.waiting:
                 most = [each.settings.max_concurrent for each in lane.chain()]

@@ -89,6 +89,15 @@ class TestLimits:
             "its request was dropped: high water"
         ]
 
+    def test_a_long_message_past_high_water_loses_pictures_from_its_end(self, open_simulated):
+        lane = LaneSettings(max_concurrent=1, high_water=3)
+        one = open_simulated(seconds=MINUTES, lanes={"image": lane})
+        result = one.studio.illustrate("m", "".join(map(text, "abcdefgh"))).get()
+        assert [picture.prompt for picture in result.pictures] == list("abcd")
+        assert [(failure.prompt, failure.reason) for failure in result.failures] == [
+            (prompt, "its request was dropped: high water") for prompt in "efgh"
+        ]
+
     def test_a_request_that_waits_too_long_is_dropped_when_its_time_is_over(self, open_simulated):
         lane = LaneSettings(max_concurrent=1, max_wait=30)
         one = open_simulated(seconds=MINUTES, lanes={"image": lane})

@@ -14,6 +14,7 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
+from support.instructions import steps_of
 from support.lane_model import MICROSECONDS, PlainLane, micros
 
 from limner.messages.limiter.lane import Lane
@@ -24,17 +25,28 @@ from limner.messages.session.backoff import backoff
 NAMES = count()
 
 
-def slot_request(name=None, *, priority=3, weight=1, owner=None, since=None, revocable=True):
+def slot_request(
+    name=None,
+    *,
+    priority=3,
+    weight=1,
+    owner=None,
+    since=None,
+    revocable=True,
+    message=None,
+    place=0,
+):
     return RequestSlot(
         request_id=f"r{next(NAMES)}" if name is None else name,
         session_id="s",
-        message_id="m",
+        message_id=message,
         task_id="t",
         owner=owner,
         priority=priority,
         weight=weight,
         since=since,
         revoked=since is not None,
+        place=place,
         revocable=revocable,
         reply_to=None,
     )
@@ -176,10 +188,15 @@ class LaneAndModel(RuleBasedStateMachine):
     def request(self, owner, priority, weight):
         self.ask(owner=owner, priority=priority, weight=weight)
 
-    @rule(owner=owners, number=st.integers(2, 5), priorities=st.lists(priorities, min_size=5))
-    def request_several(self, owner, number, priorities):
-        for priority in priorities[:number]:
-            self.ask(owner=owner, priority=priority)
+    @rule(
+        owner=owners,
+        number=st.integers(2, 5),
+        priorities=st.lists(priorities, min_size=5),
+        messages=st.lists(st.tuples(st.sampled_from("mn"), st.integers(0, 5)), min_size=5),
+    )
+    def request_several(self, owner, number, priorities, messages):
+        for priority, (message, place) in list(zip(priorities, messages, strict=False))[:number]:
+            self.ask(owner=owner, priority=priority, message=message, place=place)
 
     @rule(owner=owners, priority=priorities, ago=st.sampled_from([0, 1, 500_000, 9_000_000]))
     def request_again_what_was_revoked(self, owner, priority, ago):
@@ -441,6 +458,7 @@ def full_lane(**values):
     [
         ("leak", 3, "old"),
         ("leak", 7, "old"),
+        ("leak", 9, "new"),
         ("overflow_priority", 3, "old"),
         ("overflow_priority", 7, "new"),
         ("overflow_priority", 9, "new"),
@@ -452,6 +470,45 @@ def test_past_high_water_its_strategy_says_who_goes(strategy, priority, gone):
     answer = lane.request(slot_request("new", priority=priority), 1)
     assert drops(answer.dropped) == [(gone, "high water")]
     assert lane.waiting == 2
+
+
+@pytest.mark.parametrize("strategy", ["leak", "overflow_priority"])
+def test_a_background_newcomer_never_evicts_an_active_request(strategy):
+    lane = lane_of(max_concurrent=1, high_water=1, strategy=strategy)
+    ask(lane, name="out")
+    ask(lane, name="active", priority=3)
+    assert refusal(lane, priority=7) == "high water"
+    assert ids(lane.all_waiting()) == ["active"]
+
+
+def test_a_long_message_loses_pictures_from_its_end():
+    lane = lane_of(max_concurrent=1, high_water=2)
+    dropped = []
+    for place in range(6):
+        answer = lane.request(slot_request(f"m{place}", message="m", place=place), place)
+        dropped += [drop.request.request_id for drop in answer.dropped]
+    assert dropped == ["m3", "m4", "m5"]
+    again = lane.request(slot_request("m0-again", message="m", place=0), 9)
+    assert drops(again.dropped) == [("m2", "high water")], "a retry stands where its prompt does"
+
+
+def test_a_newcomer_takes_the_last_place_of_the_message_that_waits_longest():
+    lane = lane_of(max_concurrent=1, high_water=3)
+    for place in range(4):
+        lane.request(slot_request(f"m{place}", message="m", place=place), place)
+    answer = lane.request(slot_request("new", message="n"), 9)
+    assert drops(answer.dropped) == [("m3", "high water")]
+
+
+def test_what_leak_drops_costs_the_same_however_much_waits():
+    def cost(waiting):
+        lane = lane_of(max_concurrent=1, high_water=waiting)
+        for place in range(waiting + 2):
+            lane.request(slot_request(message=f"m{place // 5}", place=place), place)
+        later = [slot_request(message=f"n{place // 5}", place=place) for place in range(50)]
+        return steps_of(lambda: [lane.request(request, waiting) for request in later])
+
+    assert cost(5_000) <= 1.2 * cost(50)
 
 
 def test_the_strategy_block_drops_all_and_takes_nothing_until_none_has_asked_for_a_while():

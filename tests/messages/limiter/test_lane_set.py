@@ -187,10 +187,19 @@ class LanesAndModel(RuleBasedStateMachine):
     @rule(
         lane=which,
         drawn=st.lists(st.tuples(owners, priorities, weights), min_size=3, max_size=6),
+        message=st.sampled_from([None, "m", "m", "n"]),
+        places=st.permutations(range(6)),
     )
-    def request_several(self, lane, drawn):
+    def request_several(self, lane, drawn, message, places):
         for number, (owner, priority, weight) in enumerate(drawn):
-            self.ask(lane + number % 2, owner=owner, priority=priority, weight=weight)
+            self.ask(
+                lane + number % 2,
+                owner=owner,
+                priority=priority,
+                weight=weight,
+                message_id=message,
+                place=places[number],
+            )
 
     def waiting(self):
         return [root for root in self.model.own if root not in self.model.known]
@@ -340,6 +349,7 @@ class LanesAndModel(RuleBasedStateMachine):
         assert None not in self.model.ends.values()
         assert not left_in(self.lanes)
         assert not any(lane.in_use for lane in self.lanes.lanes.values())
+        assert not any(list(lane.backlog or ()) for lane in self.lanes.lanes.values())
         assert not self.timers
         left = [name for name in self.lanes.lanes if name not in self.fixed]
         assert all(self.lanes.lanes[name].ending for name in left)
@@ -631,9 +641,96 @@ def test_what_waits_too_long_further_on_is_dropped_in_its_own_lane_which_says_wh
     assert driven["b"].idle
 
 
-def test_an_offer_is_not_too_many_when_it_comes():
+@pytest.mark.parametrize("lane", ["a", "b"])
+def test_all_that_wait_for_a_lane_wait_no_longer_than_it_says(lane):
+    """Only the first of those behind it is offered to it; the others wait as long."""
     driven = Driven(
-        image={"max_concurrent": 1, "high_water": 0, "max_waiting_per_owner": 0},
+        image={"max_concurrent": 1, "max_wait": 3}, a={"behind": "image"}, b={"behind": "a"}
+    )
+    driven.ask("out")
+    for number in range(4):
+        driven.at(number / 2)
+        driven.ask(f"r{number}", lane)
+    for number in range(4):
+        assert driven.at(3 + number / 2 - 0.1) == []
+        lines = driven.at(3 + number / 2)
+        assert f"request_dropped {lane} r{number}: waited too long in lane image" in lines
+    assert not any(driven[name].waiting for name in ("image", "a", "b"))
+
+
+def test_a_paused_lane_does_not_stop_the_clock_of_the_lane_upstream():
+    driven = Driven(image={"max_wait": 3}, a={"behind": "image"})
+    driven.pause("a")
+    driven.ask("a1", "a")
+    assert "request_dropped a a1: waited too long in lane image" in driven.at(3)
+
+
+@pytest.mark.parametrize("lanes", [("a", "a", "a"), ("a", "b", "image"), ("b", "a", "b")])
+def test_all_that_wait_for_a_lane_are_counted_against_its_high_water(lanes):
+    driven = Driven(
+        image={"max_concurrent": 1, "high_water": 2}, a={"behind": "image"}, b={"behind": "image"}
+    )
+    driven.ask("out")
+    for number, lane in enumerate(lanes):
+        lines = driven.ask(f"r{number}", lane, message_id=None)
+        assert len([line for line in lines if "dropped" in line and "~" not in line]) == (
+            number == 2
+        )
+    where = "" if lanes[0] == "image" else " in lane image"
+    assert f"request_dropped {lanes[0]} r0: high water{where}" in lines
+    assert granted(driven.give("out")) == ["r1"]
+
+
+def test_a_lane_upstream_counts_what_an_owner_has_waiting_behind_it():
+    driven = Driven(
+        image={"max_concurrent": 1, "max_waiting_per_owner": 1},
+        a={"behind": "image"},
+        b={"behind": "image"},
+    )
+    driven.ask("out", owner="x")
+    driven.ask("a1", "a", owner="x")
+    refused = "too many of its owner wait in lane image"
+    assert f"request_dropped b b1: {refused}" in driven.ask("b1", "b", owner="x")
+    assert "request_dropped" not in "".join(driven.ask("b2", "b", owner="y"))
+
+
+def test_a_blocked_lane_drops_and_refuses_what_comes_through_those_behind_it():
+    driven = Driven(
+        image={"max_concurrent": 1, "high_water": 1, "strategy": "block", "penalty": 2},
+        a={"behind": "image"},
+        b={"behind": "image"},
+    )
+    driven.ask("out")
+    driven.ask("a1", "a")
+    lines = driven.ask("b1", "b")
+    assert "request_dropped a a1: blocked in lane image" in lines
+    assert "request_dropped b b1: blocked in lane image" in lines
+    assert "request_dropped b b2: blocked in lane image" in driven.ask("b2", "b")
+    assert driven.at(2) == []
+    driven.give("out")
+    assert granted(driven.ask("b3", "b")) == ["b3"]
+
+
+def test_what_waits_in_vain_for_a_lane_is_dropped_wherever_it_stands():
+    driven = Driven(
+        image={"max_concurrent": 1, "circuit_failures": 1, "circuit_patience": 1},
+        a={"behind": "image"},
+    )
+    driven.ask("out")
+    driven.at(1)
+    for name in ("a1", "a2"):
+        driven.ask(name, "a")
+    driven.give("out", True)
+    driven.ask("probe", priority=0)
+    driven.at(40)
+    lines = driven.give("probe", True)
+    dropped = [line.split()[2].rstrip(":") for line in lines if line.startswith("request_dropped")]
+    assert {"a1", "a2"} <= set(dropped)
+
+
+def test_an_offer_does_not_count_beside_the_request_that_it_stands_for():
+    driven = Driven(
+        image={"max_concurrent": 1, "high_water": 1, "max_waiting_per_owner": 1},
         a={"behind": "image"},
     )
     driven.ask("out")
@@ -645,8 +742,8 @@ def test_an_offer_is_not_too_many_when_it_comes():
 def test_what_its_own_lane_drops_is_not_offered_any_more():
     driven = Driven(image={"max_concurrent": 1}, a={"behind": "image", "high_water": 1})
     driven.ask("out")
-    driven.ask("old", "a")
-    assert driven.ask("new", "a") == [
+    driven.ask("old", "a", message_id=None)
+    assert driven.ask("new", "a", message_id=None) == [
         "slot_requested a new",
         "request_dropped a old: high water",
         "request_withdrawn image old~1",
