@@ -183,6 +183,12 @@ class LeaseEnded(LimnerError, TimeoutError):
     """A call held its slot for longer than its lane's `lease`; its result is not awaited."""
 
 
+class ResultNotAwaited(LimnerError, TypeError):
+    """A call gave a coroutine or the like, which nobody awaits; `limiter.run` would."""
+
+    retryable = False
+
+
 class SessionTimedOut(LimnerError, TimeoutError):
     """A session's deadline passed before its last task was settled; nothing was written.
 

@@ -52,7 +52,7 @@ DOORS = frozenset(
 SYSTEM = "limner.actors.system."
 NOT_FOR_HOSTS = frozenset(
     [
-        *("Mailbox", "Scheduler", "VirtualClock"),  # what a system is made of
+        *("Loop", "Mailbox", "Scheduler", "VirtualClock"),  # what a system is made of
         *("BatchOptions", "CallOptions"),  # of constructors that only Limner calls
         *("StreamEnded", "StreamInterrupted", "TextReplaced"),  # what the monitor takes
     ]

@@ -6,7 +6,7 @@ It runs on hosts' threads, where there is no actor that could `tell`. So it deli
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial, wraps
 from inspect import iscoroutinefunction
 from itertools import count
@@ -23,7 +23,7 @@ from limner.actors.limiter.host_calls import (
     WithdrawCall,
     slot_request,
 )
-from limner.actors.system import CallFuture, PooledFuture, PooledRef, System
+from limner.actors.system import CallFuture, Loop, PooledFuture, PooledRef, System, loop_of
 from limner.messages.errors import SettingsInvalid, SlotRefused, StudioClosed
 from limner.messages.limiter.control import (
     EndLane,
@@ -275,7 +275,7 @@ class Limiter:
         """Run a host's own call on a worker thread once it has a slot.
 
         Args:
-            call: what to run; it may block.
+            call: what to run; it may block. `run` takes coroutine functions.
             lane: of the slot.
             priority: `active`, `background`, or 0 (first) to 9.
             owner: on whose behalf, up to 200 characters.
@@ -286,18 +286,55 @@ class Limiter:
         Returns:
             What the call returns or raises; `SlotRefused` if it got no slot, with the `reason` and
             the `lane`; `LeaseEnded` if it held it for longer than the lane's `lease`, though the
-            call itself runs on. A call's slot is never revoked, whatever its priority. The future
-            can be awaited, and cancelled until the call begins.
+            call itself runs on; `ResultNotAwaited` if the call gives a coroutine. A call's slot is
+            never revoked, whatever its priority. The future can be awaited, and cancelled until
+            the call begins.
 
         Raises:
             SettingsInvalid: if lane, priority, owner or weight cannot be one.
             StudioClosed: if the studio is closed.
         """
         options = self._options(call, lane, priority, owner, weight, blocks=blocks)
-        future: CallFuture[T] = self._future(lane)
-        self._deliver_call(ScheduleCall(future.name, call, future, options))
-        self.ref.deliver(slot_request(future.name, options, self._caller))
-        return future
+        return self._schedule(call, options)
+
+    def run(
+        self,
+        function: Callable[..., Awaitable[T]],
+        *args: Any,
+        lane: str = "image",
+        priority: str | int = "active",
+        owner: str | None = None,
+        weight: int = 1,
+        loop: object | None = None,
+    ) -> CallFuture[T]:
+        """Run a coroutine function on an asyncio loop once it has a slot, as a task of its own.
+
+        The slot is held until the task has ended. The task sees the context variables that are
+        there now. If all who await the future are cancelled, or it is cancelled itself, the call
+        is withdrawn, or its task is cancelled. If the task is cancelled, the future raises that.
+
+        Args:
+            function: what to call on the loop; it returns what is awaited there.
+            args: for the function; `functools.partial` takes those that have names.
+            lane: of the slot.
+            priority: `active`, `background`, or 0 (first) to 9.
+            owner: on whose behalf, up to 200 characters.
+            weight: of the slot, 1 or more.
+            loop: an asyncio loop; the one that runs on this thread if `None`.
+
+        Returns:
+            What the function returns or raises; else as `schedule`. Past the lane's `lease`, the
+            task is cancelled.
+
+        Raises:
+            SettingsInvalid: if lane, priority, owner or weight cannot be one, or no loop is known.
+            StudioClosed: if the studio is closed.
+        """
+        place = loop_of(loop)
+        if place is None:
+            raise SettingsInvalid("run: call it on a running asyncio loop, or give `loop=`")
+        options = self._options(function, lane, priority, owner, weight, blocks=False, loop=place)
+        return self._schedule(partial(function, *args), options)
 
     def collect(
         self,
@@ -392,6 +429,12 @@ class Limiter:
 
         return decorate
 
+    def _schedule(self, call: Callable[[], Any], options: CallOptions) -> CallFuture[Any]:
+        future = self._future(options.lane)
+        self._deliver_call(ScheduleCall(future.name, call, future, options))
+        self.ref.deliver(slot_request(future.name, options, self._caller))
+        return future
+
     def _add(self, batches: BatchOptions, item: Any) -> CallFuture[Any]:
         self._check(batches.options.lane)
         future = self._future(batches.options.lane)
@@ -416,15 +459,18 @@ class Limiter:
         weight: int,
         *,
         blocks: bool,
+        loop: Loop | None = None,
     ) -> CallOptions:
         self._check(lane)
         if not callable(call):
             raise SettingsInvalid(f"a call can be called, as {call!r:.80} cannot")
-        if iscoroutinefunction(call):
-            raise SettingsInvalid("a coroutine function cannot run on a thread; give a plain one")
+        if loop is None and iscoroutinefunction(call):
+            raise SettingsInvalid(
+                "a coroutine function cannot run on a thread; give it to limiter.run"
+            )
         if type(weight) is not int or weight < 1:
             raise SettingsInvalid(f"weight: a whole number from 1, not {weight!r:.80}")
-        worker_pool = self._workers_of(lane) if blocks else None
+        worker_pool = self._workers_of(lane) if blocks else loop
         return CallOptions(lane, worker_pool, priority_of(priority), owner_of(owner), weight)
 
     def _deliver_call(self, message: ScheduleCall | AddToBatch) -> None:

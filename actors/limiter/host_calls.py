@@ -16,7 +16,8 @@ from typing import Any, NamedTuple, cast
 
 from limner.actors.base import LimnerActor
 from limner.actors.event_log import EventLog
-from limner.actors.system import Call, CallFuture, CallReturned, PooledRef, Timer
+from limner.actors.limiter.awaitables import not_awaitable, outcome
+from limner.actors.system import Call, CallFuture, CallReturned, Loop, PooledRef, Timer
 from limner.messages import errors
 from limner.messages.limiter.backpressure import (
     Verdict,
@@ -42,14 +43,15 @@ class CallOptions:
 
     Args:
         lane: of its slot.
-        worker_pool: of its thread; `None` if it returns at once and needs none.
+        worker_pool: of its thread; `None` if it returns at once and needs none; an asyncio loop if
+            the call gives a coroutine, which runs there.
         priority: 0 (first) to 9.
         owner: on whose behalf.
         weight: of its slot.
     """
 
     lane: str
-    worker_pool: str | None
+    worker_pool: str | Loop | None
     priority: int
     owner: str | None
     weight: int
@@ -174,7 +176,7 @@ class Scheduled:
         """Whether it has not been cancelled; of a batch, whether not all of it has."""
         return any(not future.is_cancelled for future in self.futures)
 
-    def begin(self, _: Call) -> None:
+    def begin(self, call: Call) -> None:
         """Note that the call begins, without the items of a batch that were cancelled.
 
         Runs on the thread of the call, right before it.
@@ -184,7 +186,8 @@ class Scheduled:
         """
         batch = self.batch
         if batch is None:
-            if not self.futures[0].begin():
+            interrupt = call.cancel if isinstance(self.options.worker_pool, Loop) else None
+            if not self.futures[0].begin(interrupt):
                 raise NotWanted
             return
         wanted = [
@@ -360,11 +363,8 @@ class CallerActor(LimnerActor):
             return
 
         def call() -> Sequence[tuple[Any, BaseException | None]]:
-            returned = results_in_order(batches.call(list(batch.items)), len(batch.items))
-            return [
-                (None, result) if isinstance(result, BaseException) else (result, None)
-                for result in returned
-            ]
+            results = not_awaitable(batches.call(list(batch.items)))
+            return [outcome(result) for result in results_in_order(results, len(batch.items))]
 
         self.batches += 1
         name = f"batch-{self.batches}"
@@ -387,10 +387,10 @@ class CallerActor(LimnerActor):
             self.limiter.tell(ReleaseSlot(slot_id=grant.slot_id))
             return
         scheduled.slot_id = grant.slot_id
-        call = scheduled.call
+        call, pool = scheduled.call, scheduled.options.worker_pool
         scheduled.running = self.call(
-            scheduled.options.worker_pool,
-            lambda _: call(),
+            pool,
+            (lambda _: call()) if isinstance(pool, Loop) else (lambda _: not_awaitable(call())),
             begun=scheduled.begin,
             tag=grant.task_id,
         )

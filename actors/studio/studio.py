@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
-from functools import wraps
+from functools import partial, wraps
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Self, TypeVar
 
 import pykka
@@ -37,6 +37,8 @@ from limner.actors.system import (
     System,
     concurrent,
     context,
+    in_thread,
+    runs_calls_here,
 )
 from limner.messages.errors import CloseRefused, LimnerError, StudioClosed, describe
 from limner.messages.limiter.settings import LaneSettings
@@ -345,7 +347,8 @@ class Studio:
 
         Raises:
             CloseRefused: if it is called by what it would wait for: a future's callback, a
-                generator, a host's call or change. The studio stays open.
+                generator, a host's call or change; or on the asyncio loop that calls run on, where
+                `async with` waits without blocking it. The studio stays open.
             SettingsInvalid: if the timeout is none.
         """
         if timeout is not None:
@@ -368,6 +371,12 @@ class Studio:
             raise CloseRefused(
                 "the studio cannot be closed from within a generator, a host's call, or a future's "
                 "callback, since closing waits for that; call close() from another thread"
+            )
+        if runs_calls_here(self._system):
+            raise CloseRefused(
+                "the studio cannot be closed on the asyncio loop that its calls run on, since that "
+                "would stand still; leave it with `async with`, or await "
+                "asyncio.to_thread(studio.close)"
             )
 
     def _begin_close(self, calls_timeout: float | None = None) -> None:
@@ -434,6 +443,12 @@ class Studio:
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         hurried = kind is not None and not issubclass(kind, Exception)
         self._close(None, self._opened_with.grace if hurried else None)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *how: Any) -> None:
+        await in_thread(partial(self.__exit__, *how))
 
     def _root_ended(self, ended: ActorEnded) -> None:
         self._cause = ended.reason

@@ -9,6 +9,7 @@ from limner.actors.system.concurrent_future import concurrent
 from limner.actors.system.context import context
 from limner.actors.system.future import PooledFuture, RequestFuture, TakeBack
 from limner.actors.system.gate import Gate, Gates
+from limner.actors.system.loop_calls import Loop, in_thread, loop_of, runs_calls_here
 from limner.actors.system.outlet import Outlet, close_all
 from limner.actors.system.reference import PooledRef
 from limner.actors.system.simulation import (
@@ -32,6 +33,7 @@ __all__ = [
     "Gate",
     "Gates",
     "InjectedFailure",
+    "Loop",
     "Outlet",
     "PooledActor",
     "PooledFuture",
@@ -46,4 +48,7 @@ __all__ = [
     "concurrent",
     "context",
     "current_system",
+    "in_thread",
+    "loop_of",
+    "runs_calls_here",
 ]

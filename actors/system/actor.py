@@ -12,6 +12,7 @@ from pykka import messages as pykka_messages
 
 from limner.actors.system import registry
 from limner.actors.system.context import context
+from limner.actors.system.loop_calls import Loop, LoopCall
 from limner.actors.system.reference import PooledRef
 from limner.actors.system.supervision import ActorEnded, Life
 from limner.actors.system.system import System, current_system
@@ -95,7 +96,7 @@ class PooledActor(pykka.Actor):
 
     def call(
         self,
-        pool: str | None,
+        pool: str | Loop | None,
         function: Callable[[Call], Any],
         *,
         begun: Callable[[Call], object] | None = None,
@@ -108,16 +109,22 @@ class PooledActor(pykka.Actor):
 
         Args:
             pool: its name, opened before; with `None` the call does not block, and is run
-                at once on this one.
+                at once on this one; with an asyncio loop, what the function returns is awaited
+                there, and to cancel or abandon the call cancels its task.
             function: what to call, with the `Call` that this gives.
             begun: called before, as the worker begins; if it raises, that is how the call ended.
             tag: whatever lets the actor know the call again.
             late: called, on the call's own thread, with the call and what it returned, if that
                 was after it was abandoned.
         """
-        call = self.system.workers.submit(
-            pool, function, self._actor_ref, begun=begun, tag=tag, late=late
-        )
+        if isinstance(pool, Loop):
+            on_loop = LoopCall(pool, function, self._actor_ref, begun, tag)
+            on_loop.submit()
+            call: Call = on_loop
+        else:
+            call = self.system.workers.submit(
+                pool, function, self._actor_ref, begun=begun, tag=tag, late=late
+            )
         if not call.over:
             self._calls[call] = None
         return call

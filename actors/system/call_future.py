@@ -37,12 +37,14 @@ class CallFuture(PooledFuture[T]):
         self._begun = False
         self._refused = False
         self._waiters = 0
+        self._interrupt: Callable[[], object] | None = None
 
     def cancel(self) -> bool:
         """Cancel the call, if it has not begun.
 
         It is never run then, its request is withdrawn or its slot returned, and this future raises
-        `SlotRefused` with `Refusal.WITHDRAWN`. Does not wait.
+        `SlotRefused` with `Refusal.WITHDRAWN`. Does not wait. A coroutine that runs already has its
+        task cancelled.
 
         Returns:
             Whether the call will never run; false if it has begun, or ended otherwise.
@@ -52,14 +54,21 @@ class CallFuture(PooledFuture[T]):
             ended = [source.cancel() for source in own]
             return all(ended)
         if not self._refuse() or self._on_cancel is None:
+            if self._interrupt is not None and not self.done:
+                self._interrupt()
             return False
         self.fail_if_pending(self._on_cancel(self.name))
         return True
 
-    def begin(self) -> bool:
-        """Note that the call begins; false if it must not, since it was cancelled before."""
+    def begin(self, interrupt: Callable[[], object] | None = None) -> bool:
+        """Note that the call begins; false if it must not, since it was cancelled before.
+
+        Args:
+            interrupt: cancels the call while it runs, if that can be done.
+        """
         with _deciding:
             self._begun = not self._refused
+            self._interrupt = interrupt
             return self._begun
 
     @property
