@@ -148,6 +148,10 @@ def group_of(lane: str) -> str:
     return lane.partition(":")[0]
 
 
+TAGS = frozenset(["(a number)", "(a table)"])
+"""Kinds of a setting that may be given in several ways; they are no part of its name."""
+
+
 def describe(error: ValidationError, *models: type[BaseModel]) -> str:
     """Return one line that says which settings are wrong, how, and what was given.
 
@@ -158,7 +162,7 @@ def describe(error: ValidationError, *models: type[BaseModel]) -> str:
     lines = []
     faults = error.errors(include_url=False)
     for fault in faults[:MAX_FAULTS]:
-        name = ".".join(map(_shown, fault["loc"])) or "settings"
+        name = ".".join(_shown(part) for part in fault["loc"] if part not in TAGS) or "settings"
         given = _represented(fault["input"])
         if fault["type"] == "extra_forbidden":
             known = [field for model in models for field in model.model_fields]

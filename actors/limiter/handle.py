@@ -51,7 +51,7 @@ MAX_THREADS = 1_000
 
 def threads_of(settings: LaneSettings) -> int:
     """Return how many worker threads a lane has at most."""
-    return min(settings.max_concurrent or MAX_THREADS, MAX_THREADS)
+    return min(settings.highest or MAX_THREADS, MAX_THREADS)
 
 
 class Limiter:

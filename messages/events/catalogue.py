@@ -61,7 +61,7 @@ SINCE_0_2 = frozenset(["circuit_patience"])
 LANE_SETTINGS = tuple(
     Field(
         name,
-        setting.annotation,
+        int | None if name == "max_concurrent" else setting.annotation,
         "The lane's setting of that name.",
         unit="seconds" if "float" in str(setting.annotation) else None,
         always=name not in SINCE_0_2,
@@ -69,6 +69,12 @@ LANE_SETTINGS = tuple(
     for name, setting in LaneSettings.model_fields.items()
 )
 """`limner settings` says what each means."""
+ADAPTIVE = Field(
+    "adaptive",
+    dict[str, int | float | None],
+    "How the limit adapts; `max_concurrent` is then the limit in force.",
+    always=False,
+)
 FAILURES_IN_A_ROW = Field("failures", int, "How many calls in the lane have failed in a row.")
 EDIT = (
     MESSAGE_ID,
@@ -456,7 +462,7 @@ LANES = Conversation(
             "lane_opened",
             "A lane is there, with these settings.",
             ("limiter",),
-            (LANE, *LANE_SETTINGS),
+            (LANE, *LANE_SETTINGS, ADAPTIVE),
         ),
         EventType(
             "lane_updated",
@@ -465,7 +471,18 @@ LANES = Conversation(
             (
                 LANE,
                 *LANE_SETTINGS,
+                ADAPTIVE,
                 Field("refilled", bool, "True if the reservoir was set anew.", always=False),
+            ),
+        ),
+        EventType(
+            "limit_changed",
+            "An adaptive limit has moved, by the end of the call before.",
+            ("limiter",),
+            (
+                LANE,
+                Field("max_concurrent", int, "The limit that is in force from now on."),
+                Field("before", int, "The limit before."),
             ),
         ),
         EventType(

@@ -2,7 +2,8 @@
 
 - I1: a session has exactly one `session_ended`, and at most one `text_written`.
 - I2: `text_written` comes after `session_sealed`, and after `task_settled` of each sealed task.
-- I3: at each grant the weights out in its lane, this one counted, are within `max_concurrent`.
+- I3: at each grant the weights out in its lane, this one counted, are within `max_concurrent`;
+  an adaptive one moves only by `limit_changed`, and stays within its bounds.
 - I4: at each grant the lane's last grant is at least `min_time` ago.
 - I5: each request ends in exactly one grant, drop or withdrawal, each slot in exactly one release,
   revocation or expiry.

@@ -19,6 +19,7 @@ class Lane:
     known: bool = False
     max_concurrent: int | None = None
     min_time: int = 0
+    bounds: tuple[int, int] | None = None
     last_grant: tuple[int, int] | None = None
     weight: int = 0
     out: dict[str, int] = field(default_factory=dict)
@@ -50,6 +51,7 @@ class LaneRules:
         self.checks: dict[str, Callable[[Record, int], None]] = {
             "lane_opened": self.lane_set,
             "lane_updated": self.lane_set,
+            "limit_changed": self.limit_changed,
             "lane_dropped": self.lane_dropped,
             "slot_requested": self.slot_requested,
             "slot_granted": self.slot_granted,
@@ -86,6 +88,25 @@ class LaneRules:
         if not isinstance(least, int | float) or isinstance(least, bool) or not 0 <= least < 1e9:
             raise Uncheckable("I4", "min_time")
         lane.known, lane.max_concurrent, lane.min_time = True, most, round(least * 1_000_000)
+        lane.bounds = _bounds_of(event)
+
+    def limit_changed(self, event: Record, seq: int) -> None:
+        """Check that the limit moves from where it was, within its bounds, and store it."""
+        name = needed_id(event, "lane", "I3")
+        lane = self.lanes.get(name)
+        if lane is None:
+            return
+        most = event.get("max_concurrent")
+        if type(most) is not int or most < 0:
+            lane.known = False
+            raise Uncheckable("I3", "max_concurrent")
+        if lane.known and event.get("before") != lane.max_concurrent:
+            what = f"the limit of lane {show(name)} moves from another one than was in force"
+            self.violations.add("I3", what, lane.since, seq)
+        if lane.known and (lane.bounds is None or not lane.bounds[0] <= most <= lane.bounds[1]):
+            what = f"the limit of lane {show(name)} moves to {most:,}, out of its bounds"
+            self.violations.add("I3", what, lane.since, seq)
+        lane.since, lane.max_concurrent = seq, most
 
     def lane_dropped(self, event: Record, seq: int) -> None:
         """Check that nothing of a dropped lane matters if it is opened again, and forget it.
@@ -233,3 +254,12 @@ class LaneRules:
             len(self.slots) + len(self.doubted_slots),
             len(self.requests) + len(self.doubted_requests),
         )
+
+
+def _bounds_of(event: Record) -> tuple[int, int] | None:
+    """Return the bounds of an adaptive limit; `None` if it is fixed, or they cannot be read."""
+    rule = event.get("adaptive")
+    if not isinstance(rule, dict):
+        return None
+    least, most = rule.get("minimum"), rule.get("maximum")
+    return (least, most) if type(least) is int and type(most) is int else None

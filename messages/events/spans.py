@@ -75,6 +75,7 @@ class Spans:
         self._take: dict[str, Callable[[Record, int], Iterator[Span] | None]] = {
             "lane_opened": self._lane_set,
             "lane_updated": self._lane_set,
+            "limit_changed": self._lane_set,
             "lane_dropped": self._lane_dropped,
             "lane_paused": self._lane_told,
             "lane_resumed": self._lane_told,

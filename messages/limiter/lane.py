@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
 from limner.messages.errors import Reason
+from limner.messages.limiter.adaptive import Adaptive, AdaptiveLimit
 from limner.messages.limiter.backlog import Backlog
 from limner.messages.limiter.circuit_breaker import Circuit
 from limner.messages.limiter.leases import Leases, Slot
@@ -22,6 +23,9 @@ from limner.messages.limiter.reservoir import MICROSECONDS, Reservoir
 from limner.messages.limiter.settings import LaneSettings
 
 FOREVER = float("inf")
+
+ADAPTED_FOR = 600 * MICROSECONDS
+"""For how long a lane of a group is kept for its limit that has adapted, since its last grant."""
 
 
 class Drop(NamedTuple):
@@ -71,10 +75,12 @@ class Lane:
         last_error: how the last call failed that counts for the circuit breaker.
         in_use: whether a request came since `lane_idle` was told last; its set of lanes keeps it.
         limit: the summed weight of slots out at one time that is in force; `None` is no limit.
+        adaptive: moves the limit; `None` if it is fixed.
         gathering: whether it drains, and batches that gathered before may still request a slot.
     """
 
-    limit: int | None
+    limit: int | None = None
+    adaptive: AdaptiveLimit | None = None
 
     def __init__(
         self,
@@ -167,7 +173,7 @@ class Lane:
 
     def can_fit(self, weight: int) -> bool:
         """Return whether settings and reservoir, as they are now, can ever allow a weight."""
-        limit = self.settings.max_concurrent
+        limit = self.settings.heaviest
         return (limit is None or weight <= limit) and self._reservoir.can_fit(weight)
 
     def admit(self, request: RequestSlot, now: int) -> QueuedRequest:
@@ -235,9 +241,15 @@ class Lane:
         return slot
 
     def record_outcome(
-        self, slot: Slot, failed: bool | None, now: int, *, own: bool = True
+        self,
+        slot: Slot,
+        failed: bool | None,
+        now: int,
+        *,
+        own: bool = True,
+        overloaded: bool = False,
     ) -> None:
-        """Tell the circuit breaker how the call of a slot has ended.
+        """Tell the circuit breaker and an adaptive limit how the call of a slot has ended.
 
         Args:
             slot: that was returned.
@@ -245,7 +257,10 @@ class Lane:
             now: the time.
             own: whether the request is of this lane, not of a downstream one. The call of a
                 downstream one is to another back end, so it only ends a probe.
+            overloaded: whether the back end had too much to do.
         """
+        if own and self.adaptive is not None:
+            self._adapt(self.adaptive, slot, failed, now, overloaded)
         if self.circuit is not None and (own or self.circuit.probe == slot.number):
             self.circuit.call_ended(slot.number, failed, now)
 
@@ -469,18 +484,26 @@ class Lane:
         """
         if not self.idle or self.ending is not None or self.paused_until == FOREVER:
             return None
+        adapted = None
+        if (
+            self.adaptive is not None
+            and self.limit != self.adaptive.first
+            and self._last_grant is not None
+        ):
+            adapted = self._last_grant + ADAPTED_FOR
         self._reservoir.fill(now)
         if (self._reservoir.left or 0) < (self.settings.reservoir or 0):
             again = self._reservoir.can_fit(self.settings.reservoir or 0)
             return self._reservoir.due if again else None
         circuit = self.circuit
         failing = None if circuit is None or not circuit.failures_in_a_row else circuit.until
-        remembered = (self.paused_until, self._blocked_until, self._min_time_over_at(), failing)
+        spaced = self._min_time_over_at()
+        remembered = (self.paused_until, self._blocked_until, spaced, failing, adapted)
         return max(now, *(int(time) for time in remembered if time is not None))
 
     def _apply(self, settings: LaneSettings) -> None:
         self.settings = settings
-        self.limit = settings.max_concurrent
+        self._set_limit(settings.max_concurrent)
         self._lease = round(settings.lease * MICROSECONDS)
         self._min_time = round(settings.min_time * MICROSECONDS)
         if not settings.adapt:
@@ -490,6 +513,29 @@ class Lane:
         if self.circuit is not None:
             self.circuit.failures = settings.circuit_failures
             self.circuit.pause = round(settings.circuit_seconds * MICROSECONDS)
+
+    def _set_limit(self, most: int | Adaptive | None) -> None:
+        """Put a limit in force: a fixed one, or one that adapts from where it is now."""
+        if not isinstance(most, Adaptive):
+            self.adaptive, self.limit = None, most
+        elif self.adaptive is None:
+            self.adaptive = AdaptiveLimit(most, self.limit)
+            self.limit = self.adaptive.limit
+        else:
+            self.adaptive.change(most)
+            self.limit = self.adaptive.limit
+
+    def _adapt(
+        self, adaptive: AdaptiveLimit, slot: Slot, failed: bool | None, now: int, overloaded: bool
+    ) -> None:
+        """Move the limit by the end of a call."""
+        if overloaded:
+            adaptive.overloaded(slot.number, self.granted)
+        elif failed is False and self.limit is not None:
+            weight = slot.request.weight
+            full = self.leases.weight + 2 * weight > self.limit
+            adaptive.succeeded(slot.number, self.granted, now - slot.granted_at, full=full)
+        self.limit = adaptive.limit
 
     def _refusal_at_end(self, request: RequestSlot) -> Refusal | None:
         """Return why a lane that ends takes no request; one whose slot was revoked is not new.

@@ -104,19 +104,22 @@ class LaneChain:
             self._new.append((lane, request))
         return self.settle(lane, now)
 
-    def release(self, slot_id: str, failed: bool | None, now: int) -> Lane | None:
+    def release(
+        self, slot_id: str, failed: bool | None, now: int, *, overloaded: bool = False
+    ) -> Lane | None:
         """Return a slot to its lane, and those upstream with it; `settle` follows.
 
         Args:
             slot_id: by which its holder knows it.
             failed: whether the back end failed; `None` if the call does not tell.
             now: the time.
+            overloaded: whether the back end had too much to do.
 
         Returns:
             The lane; `None` if there is no such slot out (any more).
         """
         lane = self._holders.lanes.get(slot_id)
-        if lane is None or not self._end_slot(lane, slot_id, failed, now):
+        if lane is None or not self._end_slot(lane, slot_id, failed, now, overloaded=overloaded):
             return None
         return lane
 
@@ -252,7 +255,7 @@ class LaneChain:
             failed = True if slot.revoked_for is None else None
             if failed:
                 lane.last_error = LEASE_ENDED
-            self._end_slot(lane, slot.id, failed, now, expired=slot)
+            self._end_slot(lane, slot.id, failed, now, expired=slot, overloaded=bool(failed))
         for drop in lane.drop_overdue(now):
             self._drop_wherever(lane, drop)
 
@@ -454,6 +457,7 @@ class LaneChain:
         now: int,
         *,
         expired: Slot | None = None,
+        overloaded: bool = False,
     ) -> bool:
         """End a slot, and all those of the same holder in other lanes; False if it is not out.
 
@@ -463,6 +467,7 @@ class LaneChain:
             failed: whether the back end failed; `None` if that is not known.
             now: the time.
             expired: the slot, if its lane has ended it already.
+            overloaded: whether the back end had too much to do.
         """
         if slot_id in self._downstream_slot:
             lane, slot_id = self._own(lane, slot_id)
@@ -475,12 +480,16 @@ class LaneChain:
             assert slot is not None
             if slot_id == own:
                 self._holders.remove(own, slot.request)
-            lane.record_outcome(slot, failed, now, own=slot_id == own)
+            before = lane.limit
+            lane.record_outcome(slot, failed, now, own=slot_id == own, overloaded=overloaded)
             if expired is not None:
                 event = "slot_expired"
             else:
                 event = "slot_released" if slot.revoked_for is None else "slot_revoked"
             self._steps.append(Step(event, lane, slot.request, slot))
+            if lane.limit != before:
+                fields = {"max_concurrent": lane.limit, "before": before}
+                self._steps.append(LaneStep("limit_changed", lane, fields))
             self._check_unless_alone(lane)
             owner = slot.request.owner
             if owner is not None and lane.name in blocked and not lane.is_full(owner):

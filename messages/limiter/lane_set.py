@@ -15,7 +15,7 @@ from limner.messages.limiter.lane_chain import LaneChain
 from limner.messages.limiter.protocol import ReleaseSlot, RequestSlot
 from limner.messages.limiter.reservoir import MICROSECONDS
 from limner.messages.limiter.settings import LaneSettings
-from limner.messages.limiter.steps import LaneStep, Step
+from limner.messages.limiter.steps import LaneStep, Step, fields_of
 from limner.messages.limiter.topology import Topology
 from limner.messages.validation import group_of
 
@@ -66,7 +66,8 @@ class LaneSet:
 
     def release(self, message: ReleaseSlot, now: int) -> None:
         """Return a slot to its lane; pause the lane if its back end asks for that."""
-        lane = self._chain.release(message.slot_id, message.failed, now)
+        overloaded = message.overloaded
+        lane = self._chain.release(message.slot_id, message.failed, now, overloaded=overloaded)
         if lane is None:
             return
         if message.error is not None:
@@ -127,7 +128,7 @@ class LaneSet:
             lanes.append(self._lane(name, now))
         for lane in lanes:
             dropped = lane.update(settings, now, refill=refill)
-            fields = settings.model_dump() | ({"refilled": True} if refill else {})
+            fields = fields_of(lane) | ({"refilled": True} if refill else {})
             self._steps.append(LaneStep("lane_updated", lane, fields))
             for drop in dropped:
                 self._chain.drop(lane, drop)
@@ -339,5 +340,5 @@ class LaneSet:
         if self._topology.is_upstream(name):
             lane.backlog = Backlog()
         self.lanes[name] = lane
-        self._steps.append(LaneStep("lane_opened", lane, settings.model_dump()))
+        self._steps.append(LaneStep("lane_opened", lane, fields_of(lane)))
         return lane

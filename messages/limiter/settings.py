@@ -2,10 +2,18 @@
 
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import (
+    BeforeValidator,
+    Discriminator,
+    Field,
+    Tag,
+    ValidationError,
+    model_validator,
+)
 
 from limner.messages.base import Value
 from limner.messages.errors import SettingsInvalid
+from limner.messages.limiter.adaptive import Adaptive
 from limner.messages.validation import describe
 
 Seconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
@@ -23,11 +31,32 @@ Patience = Annotated[int | None, Field(ge=1, le=1_000_000)]
 LaneName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
 
 
+def _adaptive(given: object) -> object:
+    """Return what a setting means: the word `adaptive` is a rule with the defaults."""
+    return Adaptive() if isinstance(given, str) and given == "adaptive" else given
+
+
+def _kind_of(given: object) -> str:
+    return "(a table)" if isinstance(given, Adaptive | dict) else "(a number)"
+
+
+Concurrency = Annotated[
+    Annotated[Annotated[int, Field(ge=1, le=1_000_000)] | None, Tag("(a number)")]
+    | Annotated[Adaptive, Tag("(a table)")],
+    Discriminator(_kind_of),
+    BeforeValidator(_adaptive),
+]
+
+
 class LaneSettings(Value):
     """How the limiter grants the slots of one lane."""
 
-    max_concurrent: int | None = Field(default=3, ge=1, le=1_000_000)
-    """The summed weight of slots out at one time; `None` is no limit."""
+    max_concurrent: Concurrency = 3
+    """The summed weight of slots out at one time; `None` is no limit.
+
+    `adaptive` follows what the back end can bear, by the rule of `Adaptive`: pass one for other
+    bounds, or a table of its fields.
+    """
 
     min_time: float = Field(default=0, ge=0, le=3_600, allow_inf_nan=False)
     """Seconds between two grants."""
@@ -112,6 +141,23 @@ class LaneSettings(Value):
 
     behind: LaneName | None = None
     """The lane whose slot a request must have too; the same for all the life of a lane."""
+
+    @property
+    def adaptive(self) -> Adaptive | None:
+        """The rule of an adaptive limit; `None` if the limit is fixed, or there is none."""
+        return self.max_concurrent if isinstance(self.max_concurrent, Adaptive) else None
+
+    @property
+    def highest(self) -> int | None:
+        """The summed weight of slots that may ever be out at one time; `None` is no limit."""
+        most = self.max_concurrent
+        return most.maximum if isinstance(most, Adaptive) else most
+
+    @property
+    def heaviest(self) -> int | None:
+        """The weight of a request at most, so that the limit allows it at any time."""
+        most = self.max_concurrent
+        return most.minimum if isinstance(most, Adaptive) else most
 
     if not TYPE_CHECKING:  # where the fields are the arguments, and an unknown one is an error
 

@@ -40,3 +40,12 @@ class LaneStep(NamedTuple):
     event: str
     lane: Lane
     fields: Mapping[str, Any]
+
+
+def fields_of(lane: Lane) -> dict[str, Any]:
+    """Return the settings of a lane as events have them: `max_concurrent` is the limit in force."""
+    fields = lane.settings.model_dump()
+    if lane.adaptive is not None:
+        fields["adaptive"] = fields["max_concurrent"]
+        fields["max_concurrent"] = lane.limit
+    return fields

@@ -67,10 +67,10 @@ class Limits:
             known = self.lanes.get(text(event, "lane"))
             if known is not None and not known.used:
                 del self.lanes[text(event, "lane")]
-        elif name.startswith(("lane_", "circuit_")):
+        elif name.startswith(("lane_", "circuit_", "limit_")):
             lane = self._lane(text(event, "lane"))
             lane.halts.take(event, micros(event))
-            if name in {"lane_opened", "lane_updated"}:
+            if name in {"lane_opened", "lane_updated", "limit_changed"}:
                 most = event.get("max_concurrent")
                 lane.limit = f"{most:,}" if type(most) is int else "no limit"
         return None

@@ -31,6 +31,7 @@ class Slots:
         self.takes: dict[str, Callable[[Record, int], Any]] = {
             "lane_opened": self._lane_set,
             "lane_updated": self._lane_set,
+            "limit_changed": self._lane_set,
             "lane_dropped": self._lane_dropped,
             "lane_paused": self._lane_told,
             "lane_resumed": self._lane_told,

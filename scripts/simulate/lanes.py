@@ -49,6 +49,7 @@ class Lane:
         self.checked_at = now
         """When the limiter last checked it, as far as the log tells."""
         self.settings = _settings(event)
+        self.limit: int | None = event["max_concurrent"]
         self.halts = Halts()
         self.waiting: dict[str, Request] = {}
         self.out: dict[str, Request] = {}
@@ -66,9 +67,14 @@ class Lane:
     def change(self, event: Record, now: int) -> None:
         """Put new settings in force."""
         self.settings = _settings(event)
+        self.limit = event["max_concurrent"]
         self._reservoir.change(self.settings, now)
         if event.get("refilled"):
             self._reservoir.left = self.settings.reservoir
+
+    def move_limit(self, limit: int) -> None:
+        """Put another limit in force, which adapts."""
+        self.limit = limit
 
     def add_request(self, name: str, request: Request) -> None:
         """Add a request that waits."""
@@ -142,7 +148,7 @@ class Lane:
         heaviest = self._heaviest()
         if heaviest is None or self.offer is not None:
             return None
-        most = self.settings.max_concurrent
+        most = self.limit
         if most is not None and self._weight + heaviest > most:
             return None
         at = self.halts.until(now)
@@ -221,4 +227,6 @@ def _less(counts: Counter[K], key: K) -> None:
 
 
 def _settings(event: Record) -> LaneSettings:
-    return LaneSettings(**{name: event[name] for name in LaneSettings.model_fields})
+    fields = {name: event[name] for name in LaneSettings.model_fields}
+    fields["max_concurrent"] = event.get("adaptive", fields["max_concurrent"])
+    return LaneSettings(**fields)

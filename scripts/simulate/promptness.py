@@ -15,6 +15,7 @@ TURNS = 10
 """Seconds that the turns of a simulation's actors may take between two timers."""
 
 PARTS = frozenset(["StudioActor", "LimiterActor", "CallerActor", "SequencerActor", "RecorderActor"])
+LANE_EVENTS = ("lane_", "slot_", "request_", "circuit_", "limit_")
 EDIT_ENDS = frozenset(["text_edited", "edit_unneeded", "edit_failed"])
 OURS = "InjectedFailure"
 """How the reason begins if the simulation made an actor fail."""
@@ -51,7 +52,7 @@ class Promptness:
             yield f"{event.get('failed')} failed by itself: {event.get('reason')}"
         if name in {"studio_opened", "studio_closed"} or event.get("failed") in PARTS:
             self._begin(now)
-        elif "lane" in event and name.startswith(("lane_", "slot_", "request_", "circuit_")):
+        elif "lane" in event and name.startswith(LANE_EVENTS):
             yield from self._lane(event, name, now)
         elif "session_id" in event:
             self._session(event, name, now, event["session_id"])
@@ -109,6 +110,8 @@ class Promptness:
         elif name == "lane_updated":
             lane.change(event, now)
             self._met("lane", lane.name)
+        elif name == "limit_changed":
+            lane.move_limit(event["max_concurrent"])
         elif name == "lane_dropped":
             if lane.waiting or lane.out:
                 yield f"lane {lane.name} is dropped, and is not idle"

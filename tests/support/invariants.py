@@ -50,6 +50,9 @@ def violations(events, *, closed=True):
         match event["event"]:
             case "lane_opened" | "lane_updated":
                 lanes[lane] = event
+            case "limit_changed":
+                assert event["before"] == lanes[lane]["max_concurrent"]
+                lanes[lane] = {**lanes[lane], "max_concurrent": event["max_concurrent"]}
             case "slot_requested":
                 if event["request_id"] in open_requests:
                     found.append(f"I5 {event['request_id']} requested twice")

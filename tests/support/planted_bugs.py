@@ -17,7 +17,7 @@ BUGS = (
         "release-left-out-after-timeout",
         "A slot is not given back when its call is abandoned after the grace.",
         "ProcessorActor.grace_ended",
-        "self.give_back(work, over=settled, failed=failed, error=self.timeout_reason())",
+        "self.give_back(work, over=settled, verdict=verdict)",
         "work.attempt, work.call = attempt.release(over=settled), None",
     ),
     Bug(

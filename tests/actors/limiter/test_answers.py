@@ -138,3 +138,31 @@ class TestDraining:
         with pytest.raises(SlotRefused, match="stopped"):
             future.get()
         assert one.now < 1
+
+
+class TestAdaptive:
+    """A limit that adapts, in the actors."""
+
+    def test_the_limit_falls_by_what_is_too_much_and_the_log_tells_it(self, open_simulated):
+        one = open_simulated(lanes={"image": {"max_concurrent": {"start": 8, "maximum": 9}}})
+        limiter = one.studio.limiter
+        assert limiter.report().limit == 8
+        limiter.schedule(lambda: answer(429), blocks=False).get()
+        one.let_pass(1)
+        assert limiter.report().limit == one.studio.status().lanes["image"].max_concurrent == 7
+        (moved,) = one.events("limit_changed")
+        assert (moved["before"], moved["max_concurrent"]) == (8, 7)
+        (opened,) = one.events("lane_opened")
+        assert opened["max_concurrent"] == 8
+        assert opened["adaptive"]["maximum"] == 9
+
+    def test_a_picture_that_takes_too_long_lowers_the_limit(self, open_simulated):
+        one = open_simulated(
+            seconds=600,
+            generation_timeout=10,
+            attempts=1,
+            lanes={"image": {"max_concurrent": {"start": 8}}},
+        )
+        one.studio.illustrate("m", '<!--img-prompt="a"-->').get()
+        (moved,) = one.events("limit_changed")
+        assert moved["max_concurrent"] == 7
