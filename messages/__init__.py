@@ -2,6 +2,7 @@
 
 from limner.messages.errors import LimnerError
 from limner.messages.generator_settings import GeneratorSettings
+from limner.messages.limiter.adaptive import Adaptive
 from limner.messages.limiter.control import LaneReport, TaskPlace, WaitingRequest
 from limner.messages.limiter.refusal import Refusal
 from limner.messages.limiter.settings import LaneSettings
@@ -38,6 +39,7 @@ from limner.messages.text.tolerant import TOLERANT_PATTERNS
 __all__ = [
     "DEFAULT_PATTERNS",
     "TOLERANT_PATTERNS",
+    "Adaptive",
     "AgainMode",
     "Composed",
     "Failure",

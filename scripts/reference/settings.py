@@ -91,7 +91,7 @@ def settings_of(of: str, model: type[BaseModel]) -> Iterator[Setting]:
     meanings = docstrings(model)
     schema = model.model_json_schema()
     for name, field in schema["properties"].items():
-        kinds = field.get("anyOf", [field])
+        kinds = list(kinds_of(field))
         meaning = meanings.get(name, "")
         kind = " or ".join(map(type_name, kinds))
         yield Setting(
@@ -126,8 +126,19 @@ def docstrings(model: type[BaseModel]) -> dict[str, str]:
     return found
 
 
+def kinds_of(schema: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield the types of a JSON Schema, if it may be of several."""
+    choices = schema.get("anyOf") or schema.get("oneOf")
+    if choices is None:
+        yield schema
+    for choice in choices or ():
+        yield from kinds_of(choice)
+
+
 def type_name(schema: dict[str, Any]) -> str:
     """Return the type of a JSON Schema in a few words."""
+    if "$ref" in schema:
+        return "object"
     kind: str = schema["type"]
     if kind == "array":
         return f"array of {type_name(schema['items'])}"
