@@ -4,6 +4,7 @@ from limner.messages.errors import LimnerError
 from limner.messages.generator_settings import GeneratorSettings
 from limner.messages.limiter.adaptive import Adaptive
 from limner.messages.limiter.control import LaneReport, TaskPlace, WaitingRequest
+from limner.messages.limiter.rate_limit_headers import RateLimit
 from limner.messages.limiter.refusal import Refusal
 from limner.messages.limiter.settings import LaneSettings
 from limner.messages.live_settings import LiveSettings
@@ -70,6 +71,7 @@ __all__ = [
     "Prompt",
     "PromptMatch",
     "PromptScanner",
+    "RateLimit",
     "Refusal",
     "Registry",
     "RegistryUpdate",

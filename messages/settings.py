@@ -210,6 +210,11 @@ class Settings(Value):
                 if further in seen[:-1]:
                     raise ValueError(f"lanes stand behind each other: {' behind '.join(seen)}")
                 further = lanes[further].behind
+            if lane.backs_off not in (None, "own", "upstream", *seen):
+                raise ValueError(
+                    f"lane {name!r}: backs_off is 'own', 'upstream', or a lane that it stands"
+                    f" behind, not {lane.backs_off!r}"
+                )
         return self
 
     @property

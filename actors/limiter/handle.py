@@ -28,6 +28,7 @@ from limner.messages.errors import SettingsInvalid, SlotRefused, StudioClosed
 from limner.messages.limiter.control import (
     EndLane,
     LaneReport,
+    ObserveLimits,
     PauseLane,
     ReportLane,
     ResumeLane,
@@ -36,8 +37,11 @@ from limner.messages.limiter.control import (
     UpdateLane,
     WaitingRequest,
 )
+from limner.messages.limiter.http_answers import answer_of_error, answer_of_value, headers_of
 from limner.messages.limiter.protocol import WithdrawRequest
+from limner.messages.limiter.rate_limit_headers import RateLimit, rate_limits
 from limner.messages.limiter.refusal import Refusal
+from limner.messages.limiter.reservoir import MICROSECONDS
 from limner.messages.limiter.settings import LaneSettings
 from limner.messages.validation import check_lane, group_of, owner_of, priority_of, seconds_of
 
@@ -139,6 +143,40 @@ class Limiter:
             if not seconds:
                 raise SettingsInvalid("seconds: a pause is above 0, not 0")
         self.ref.deliver(PauseLane(lane=lane, seconds=seconds))
+
+    def observe(self, lane: str, answer: object) -> tuple[RateLimit, ...]:
+        """Learn from an answer what its back end has left of its limits.
+
+        Calls that pass `schedule` or `collect`, and generators, are heard without this: it is for
+        answers that a call does not return, and of calls that did not pass the limiter. A budget of
+        the lane with the same name is put down at once if less is left, and up at the reset alone.
+        Without such a budget, the lane pauses until the reset if nothing is left, `pause_maximum`
+        at most. Read are the headers `x-ratelimit-*`, `anthropic-ratelimit-*`, `RateLimit` and
+        `RateLimit-Policy`, also of answers that succeeded. Whatever is no such header is no error.
+
+        Args:
+            lane: of the call.
+            answer: of any HTTP library, an exception that has one, or its headers, as a mapping or
+                pairs.
+
+        Returns:
+            What was read: name, limit, what remains, and seconds until the reset.
+
+        Raises:
+            SettingsInvalid: if there is no such lane.
+            StudioClosed: if the studio is closed.
+        """
+        self._check(lane)
+        found = answer_of_value(answer)
+        if found is None and isinstance(answer, BaseException):
+            found = answer_of_error(answer)
+        clock = self._system.clock
+        wall = (clock.wall_start + clock.now) / MICROSECONDS
+        limits = rate_limits(headers_of(answer), wall)
+        if limits:
+            host = None if found is None else found.host
+            self.ref.deliver(ObserveLimits(lane=lane, limits=limits, host=host))
+        return limits
 
     def resume(self, lane: str = "image") -> None:
         """Grant again in a lane that was paused; open one again that was drained or stopped.

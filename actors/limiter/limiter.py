@@ -24,6 +24,7 @@ from limner.messages.limiter.control import (
     BatchesSent,
     EndLane,
     LaneReport,
+    ObserveLimits,
     PauseLane,
     ReportLane,
     ResumeLane,
@@ -147,6 +148,8 @@ class LimiterActor(LimnerActor):
                 lanes.update(message.lane, message.settings, now, refill=message.refill)
             case PauseLane():
                 lanes.pause(message.lane, message.seconds, now, reason=message.reason)
+            case ObserveLimits():
+                lanes.observe(message.lane, message.limits, now, host=message.host)
             case ResumeLane():
                 lanes.resume(message.lane, now)
             case EndLane():

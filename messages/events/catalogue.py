@@ -55,7 +55,7 @@ REQUEST = (
     Field("weight", int, "How much of the lane's limits it takes."),
 )
 BATCH = Field("requests", list[str], "Names of the calls in a batch.", always=False)
-SINCE_0_2 = frozenset(["circuit_patience"])
+SINCE_0_2 = frozenset(["circuit_patience", "backs_off"])
 """Settings of lanes that logs of version 0.1 have not."""
 
 LANE_SETTINGS = tuple(

@@ -43,6 +43,7 @@ class Verdict(NamedTuple):
         retry_after: seconds after which it asks to be called again.
         overloaded: whether it had too much to do: by its status, or since it took too long.
         limits: what it says is left of its limits, of any status.
+        host: that answered; `None` if that is not known.
     """
 
     failed: bool | None = False
@@ -50,6 +51,7 @@ class Verdict(NamedTuple):
     retry_after: float | None = None
     overloaded: bool = False
     limits: tuple[RateLimit, ...] = ()
+    host: str | None = None
 
 
 GOOD = Verdict()
@@ -76,6 +78,7 @@ def verdict_of_error(error: BaseException, wall: float, *, own: bool = False) ->
         retry_after(error, wall),
         is_overload(error),
         () if answer is None else rate_limits(answer.headers, wall),
+        None if answer is None else answer.host,
     )
 
 
@@ -91,10 +94,10 @@ def verdict_of_value(value: object, wall: float) -> Verdict:
         return GOOD
     limits = rate_limits(answer.headers, wall) if answer.headers else ()
     if not answer.busy:
-        return Verdict(limits=limits) if limits else GOOD
+        return Verdict(limits=limits, host=answer.host) if limits else GOOD
     said = f"the back end answered with status {answer.status}"
     pause = retry_after_of(answer, wall)
-    return Verdict(True, Reason(said, said), pause, overloaded=True, limits=limits)
+    return Verdict(True, Reason(said, said), pause, True, limits, answer.host)
 
 
 def verdict_of_batch(
@@ -124,6 +127,7 @@ def verdict_of_batch(
             later or None,
             worst.overloaded or verdict.overloaded,
             verdict.limits or worst.limits,
+            verdict.host or worst.host,
         )
     return worst
 

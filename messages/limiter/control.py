@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import Field, SkipValidation
 
 from limner.messages.base import Message, Value
+from limner.messages.limiter.rate_limit_headers import RateLimit
 from limner.messages.limiter.settings import LaneSettings
 from limner.messages.status import LaneState
 
@@ -25,6 +26,15 @@ class PauseLane(Message):
     seconds: float | None = Field(default=None, gt=0)
     reason: str | None = None
     """Why, if not the host asked: then the pause ends no earlier than one that there is."""
+
+
+class ObserveLimits(Message):
+    """Apply what a back end says is left of its limits."""
+
+    lane: str
+    limits: tuple[RateLimit, ...]
+    host: str | None = None
+    """The host that answered; `None` if that is not known."""
 
 
 class ResumeLane(Message):

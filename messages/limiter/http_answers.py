@@ -17,6 +17,7 @@ whatever it raises is no error, and what cannot be read is not there.
 from collections.abc import Iterable, Mapping
 from itertools import islice
 from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
 BUSY = frozenset([429, 503, 529])
 """Too Many Requests (RFC 6585), Service Unavailable (RFC 9110), and Anthropic's "overloaded"."""
@@ -24,6 +25,9 @@ BUSY = frozenset([429, 503, 529])
 MAX_HEADERS = 256
 MAX_VALUE = 1_000
 """Headers that are looked at, and characters of a value that are kept."""
+
+MAX_URL, MAX_HOST = 2_000, 300
+"""Characters of a URL that are read, and of its host."""
 
 _LISTS = frozenset(["ratelimit", "ratelimit-policy"])
 """Headers whose values may come in several lines (RFC 9110, 5.3)."""
@@ -38,10 +42,12 @@ class HttpAnswer(NamedTuple):
     Args:
         status: from 100 to 599.
         headers: those about limits, by their names in lower case.
+        host: of its URL, with the port if it has one; `None` if that is not known.
     """
 
     status: int
     headers: Mapping[str, str]
+    host: str | None = None
 
     @property
     def busy(self) -> bool:
@@ -58,7 +64,10 @@ def answer_of_error(error: BaseException | None) -> HttpAnswer | None:
         found = None if response is None else _read(response)
         if found is None:
             found = _read(error)
-        return None if found is None else HttpAnswer(found[0], read_headers(found[1]))
+        if found is None:
+            return None
+        host = _host(response) or _host(error)
+        return HttpAnswer(found[0], read_headers(found[1]), host)
     except BaseException:  # noqa: BLE001  # attributes may be any code
         return None
 
@@ -74,7 +83,7 @@ def answer_of_value(value: object) -> HttpAnswer | None:
         found = _read(value)
         if found is None or found[1] is None:
             return None
-        return HttpAnswer(found[0], read_headers(found[1]))
+        return HttpAnswer(found[0], read_headers(found[1]), _host(value))
     except BaseException:  # noqa: BLE001
         return None
 
@@ -133,6 +142,28 @@ def _read(holder: Any) -> tuple[int, Any] | None:
         if status is not None:
             return status, getattr(holder, "headers", None)
     return None
+
+
+def _host(holder: Any) -> str | None:
+    """Return the host of the URL that an object has, or the request that it has; else `None`."""
+    for path in (("url",), ("request", "url"), ("request_info", "real_url")):
+        url: Any = holder
+        for name in path:
+            url = _attribute(url, name)
+        try:
+            host = "" if url is None else urlsplit(str(url)[:MAX_URL]).netloc
+        except BaseException:  # noqa: BLE001
+            host = ""
+        if host:
+            return host.rpartition("@")[2].lower()[:MAX_HOST]
+    return None
+
+
+def _attribute(holder: Any, name: str) -> Any:
+    try:
+        return getattr(holder, name, None)
+    except BaseException:  # noqa: BLE001
+        return None
 
 
 def _status(given: object) -> int | None:

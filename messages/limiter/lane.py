@@ -255,8 +255,8 @@ class Lane:
             slot: that was returned.
             failed: whether the back end failed; `None` if the call does not tell.
             now: the time.
-            own: whether the request is of this lane, not of a downstream one. The call of a
-                downstream one is to another back end, so it only ends a probe.
+            own: whether the call's back end is this lane's, by `backs_off`. A call to another
+                one only ends a probe.
             overloaded: whether the back end had too much to do.
         """
         if own and self.adaptive is not None:

@@ -105,7 +105,13 @@ class LaneChain:
         return self.settle(lane, now)
 
     def release(
-        self, slot_id: str, failed: bool | None, now: int, *, overloaded: bool = False
+        self,
+        slot_id: str,
+        failed: bool | None,
+        now: int,
+        *,
+        overloaded: bool = False,
+        host: str | None = None,
     ) -> Lane | None:
         """Return a slot to its lane, and those upstream with it; `settle` follows.
 
@@ -114,14 +120,16 @@ class LaneChain:
             failed: whether the back end failed; `None` if the call does not tell.
             now: the time.
             overloaded: whether the back end had too much to do.
+            host: that answered; `None` if that is not known.
 
         Returns:
             The lane; `None` if there is no such slot out (any more).
         """
         lane = self._holders.lanes.get(slot_id)
-        if lane is None or not self._end_slot(lane, slot_id, failed, now, overloaded=overloaded):
+        if lane is None:
             return None
-        return lane
+        ended = self._end_slot(lane, slot_id, failed, now, overloaded=overloaded, host=host)
+        return lane if ended else None
 
     def withdraw(self, request_id: str) -> Lane | None:
         """Remove a request that is not wanted any more; `settle` follows.
@@ -254,7 +262,8 @@ class LaneChain:
         for slot in lane.expire_slots(now):
             failed = True if slot.revoked_for is None else None
             if failed:
-                lane.last_error = LEASE_ENDED
+                own, _ = self._own(lane, slot.id)
+                self._topology.backing_off(own, None).last_error = LEASE_ENDED
             self._end_slot(lane, slot.id, failed, now, expired=slot, overloaded=bool(failed))
         for drop in lane.drop_overdue(now):
             self._drop_wherever(lane, drop)
@@ -458,6 +467,7 @@ class LaneChain:
         *,
         expired: Slot | None = None,
         overloaded: bool = False,
+        host: str | None = None,
     ) -> bool:
         """End a slot, and all those of the same holder in other lanes; False if it is not out.
 
@@ -468,11 +478,13 @@ class LaneChain:
             now: the time.
             expired: the slot, if its lane has ended it already.
             overloaded: whether the back end had too much to do.
+            host: that answered; `None` if that is not known.
         """
         if slot_id in self._downstream_slot:
             lane, slot_id = self._own(lane, slot_id)
         if expired is None and slot_id not in lane.leases.slots:
             return False
+        backing = lane if lane.alone else self._topology.backing_off(lane, host)
         own, blocked = slot_id, self._blocked_owners.by_upstream
         while True:
             known = expired if expired is not None and expired.id == slot_id else None
@@ -481,7 +493,7 @@ class LaneChain:
             if slot_id == own:
                 self._holders.remove(own, slot.request)
             before = lane.limit
-            lane.record_outcome(slot, failed, now, own=slot_id == own, overloaded=overloaded)
+            lane.record_outcome(slot, failed, now, own=lane is backing, overloaded=overloaded)
             if expired is not None:
                 event = "slot_expired"
             else:

@@ -5,7 +5,7 @@ No clock: `now` is passed in, in microseconds.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from limner.messages.limiter.backlog import Backlog
@@ -13,6 +13,7 @@ from limner.messages.limiter.forecast import earliest
 from limner.messages.limiter.lane import Lane
 from limner.messages.limiter.lane_chain import LaneChain
 from limner.messages.limiter.protocol import ReleaseSlot, RequestSlot
+from limner.messages.limiter.rate_limit_headers import RateLimit
 from limner.messages.limiter.reservoir import MICROSECONDS
 from limner.messages.limiter.settings import LaneSettings
 from limner.messages.limiter.steps import LaneStep, Step, fields_of
@@ -66,19 +67,54 @@ class LaneSet:
 
     def release(self, message: ReleaseSlot, now: int) -> None:
         """Return a slot to its lane; pause the lane if its back end asks for that."""
-        overloaded = message.overloaded
-        lane = self._chain.release(message.slot_id, message.failed, now, overloaded=overloaded)
+        host, overloaded = message.host, message.overloaded
+        lane = self._chain.release(
+            message.slot_id, message.failed, now, overloaded=overloaded, host=host
+        )
         if lane is None:
             return
+        backing = lane if lane.alone else self._topology.backing_off(lane, host)
         if message.error is not None:
-            lane.last_error = message.error
-        if message.retry_after is not None and lane.settings.adapt:
-            seconds = min(message.retry_after, lane.settings.pause_maximum)
-            if seconds > 0:
-                lane.pause_at_least(now + round(seconds * MICROSECONDS))
-                fields = {"seconds": seconds, "reason": "its back end asked for it"}
-                self._steps.append(LaneStep("lane_paused", lane, fields))
+            backing.last_error = message.error
+        if message.retry_after is not None:
+            self._back_off(backing, message.retry_after, "its back end asked for it", now)
+        if message.limits:
+            self._learn(backing, message.limits, now)
         self._conclude(self._chain.settle(lane, now), now)
+
+    def observe(
+        self, name: str, limits: Iterable[RateLimit], now: int, *, host: str | None = None
+    ) -> None:
+        """Apply what a back end says is left of its limits.
+
+        Args:
+            name: of the lane of the call.
+            limits: as the back end's answer has them.
+            now: the time.
+            host: that answered; `None` if that is not known.
+        """
+        lane = self._lane(name, now)
+        self._learn(self._topology.backing_off(lane, host), limits, now)
+        self._conclude(self._chain.settle(lane, now), now)
+
+    def _learn(self, lane: Lane, limits: Iterable[RateLimit], now: int) -> None:
+        """Pause a lane of which nothing is left, unless it is paused for as long already."""
+        for limit in limits:
+            if limit.remaining == 0 and limit.resets_in is not None:
+                seconds = min(limit.resets_in, lane.settings.pause_maximum)
+                if now + round(seconds * MICROSECONDS) > (lane.paused_until or 0):
+                    self._back_off(lane, seconds, f"its back end has no {limit.name} left", now)
+
+    def _back_off(self, lane: Lane, seconds: float, reason: str, now: int) -> None:
+        """Pause a lane as its back end asks for, `pause_maximum` at most, if it adapts."""
+        seconds = min(seconds, lane.settings.pause_maximum)
+        if not lane.settings.adapt or seconds <= 0:
+            return
+        lane.pause_at_least(now + round(seconds * MICROSECONDS))
+        fields = {"seconds": seconds, "reason": reason}
+        self._steps.append(LaneStep("lane_paused", lane, fields))
+        if not lane.alone:
+            self._chain.check(lane)
 
     def withdraw(self, request_id: str, now: int) -> None:
         """Remove a request, if it waits."""

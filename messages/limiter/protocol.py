@@ -84,6 +84,8 @@ class ReleaseSlot(Message):
     """Whether the back end had too much to do: by its status, or since the call took too long."""
     limits: tuple[RateLimit, ...] = ()
     """What the back end says is left of its limits."""
+    host: str | None = None
+    """The host that answered, with its port if the URL has one; `None` if that is not known."""
 
 
 class WithdrawRequest(Message):

@@ -139,6 +139,16 @@ class LaneSettings(Value):
     circuit_patience: Patience = 2
     """Probes in a row that fail before the requests that wait are dropped; `None` is no limit."""
 
+    backs_off: LaneName | None = None
+    """Which lane of a chain has the back end, and so pauses when it asks for that.
+
+    `own`, `upstream` (the next one, whose own `backs_off` then counts), or the name of a lane.
+
+    That lane's circuit breaker, adaptive limit and budgets hear how the call ended, too. By default
+    it is the outermost lane whose name or key is the host that answered, as `host:10.0.0.7` is, and
+    the request's own if there is none.
+    """
+
     behind: LaneName | None = None
     """The lane whose slot a request must have too; the same for all the life of a lane."""
 

@@ -87,6 +87,7 @@ class Requester(PooledActor):
                 retry_after=None,
                 overloaded=False,
                 limits=(),
+                host=None,
             )
         )
         self.ended += 1

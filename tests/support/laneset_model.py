@@ -155,6 +155,7 @@ class SeenLanes:
         self.groups = dict(groups)
         self.lanes = {}
         self.roots = Roots()
+        self.hosts = {}  # that answered the call of a request, by root
         self.own = {}  # the lane of each request that waits or is out, by request
         self.known = {}  # the slot that its holder knows, by request
         self.ends = {}  # how each request of each lane has ended
@@ -449,6 +450,17 @@ class SeenLanes:
         assert wanted.priority <= 3
         lane.claims.add(wanted.request_id)
 
+    def backing(self, root):
+        """Return the lane that has the back end of a call."""
+        lane = self.own[root]
+        while lane.settings.backs_off == "upstream" and lane.further is not None:
+            lane = lane.further
+        wanted = lane.settings.backs_off
+        if wanted is None:
+            wanted = self.hosts.get(root)
+        named = [each for each in lane.chain() if wanted in (each.name, each.name.split(":")[-1])]
+        return named[-1] if named else lane
+
     def came_back(self, lane, step, root, now, said):
         slot = step.slot
         assert slot.id in self.slots, "I5"
@@ -465,7 +477,7 @@ class SeenLanes:
             assert slot is self.known.pop(root)
         failed = True if step.event == "slot_expired" else said.get(root)
         if lane.circuit is not None:
-            own = lane is self.own[root] or lane.circuit.probe == root
+            own = lane is self.backing(root) or lane.circuit.probe == root
             lane.circuit.ended(root, failed if own else None, now, lane.settings)
         if lane.further is None:
             del self.own[root]

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from limner.messages.errors import GenerationFailed, SlotRefused
+from limner.messages.errors import GenerationFailed, SettingsInvalid, SlotRefused
 
 
 def answer(status, **headers):
@@ -166,3 +166,44 @@ class TestAdaptive:
         one.studio.illustrate("m", '<!--img-prompt="a"-->').get()
         (moved,) = one.events("limit_changed")
         assert moved["max_concurrent"] == 7
+
+
+class TestObserving:
+    """What a back end says is left of its limits."""
+
+    def test_an_answer_without_anything_left_pauses_the_lane_though_it_succeeded(
+        self, open_simulated
+    ):
+        one = open_simulated()
+        left = {"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "6m0s"}
+        given = SimpleNamespace(status_code=200, headers=left)
+        assert 360 <= call_twice(one, given) < 360.1
+
+    def test_a_host_may_show_the_limiter_an_answer(self, open_simulated):
+        one = open_simulated(lanes={"api": {}})
+        limiter = one.studio.limiter
+        headers = [("RateLimit", '"default";r=0;t=9'), ("RateLimit-Policy", '"default";q=9;w=60')]
+        assert limiter.observe("api", headers) == (("requests", 9, 0, 9.0),)
+        assert limiter.observe("api", None) == limiter.observe("api", object()) == ()
+        one.let_pass(1)
+        assert limiter.report("api").state == "paused"
+        one.let_pass(9)
+        assert limiter.report("api").state == "open"
+        with pytest.raises(SettingsInvalid):
+            limiter.observe("nonesuch", headers)
+
+    def test_a_queue_a_user_in_front_of_one_api_pauses_the_api_for_all(self, open_simulated):
+        one = open_simulated(
+            lanes={"api": {}}, lane_groups={"user": {"behind": "api", "backs_off": "upstream"}}
+        )
+        limiter = one.studio.limiter
+        busy = answer(429, retry_after="7")
+        assert limiter.schedule(lambda: busy, lane="user:alice", blocks=False).get() is busy
+        assert limiter.schedule(lambda: 1, lane="user:bob", blocks=False).get() == 1
+        assert one.now >= 7
+        (paused,) = one.events("lane_paused")
+        assert paused["lane"] == "api"
+
+    def test_a_lane_that_backs_off_is_one_that_there_is(self, open_simulated):
+        with pytest.raises(SettingsInvalid, match="backs_off"):
+            open_simulated(lanes={"api": {"backs_off": "nonesuch"}})

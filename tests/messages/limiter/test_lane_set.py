@@ -17,9 +17,11 @@ from support.instructions import steps_of
 from support.lane_model import micros
 from support.laneset_model import Driven, SeenLanes, granted, lane_events, slot_request
 
+from limner.messages.errors import Reason
 from limner.messages.limiter.lane import Lane
 from limner.messages.limiter.lane_set import LaneSet
 from limner.messages.limiter.protocol import ReleaseSlot
+from limner.messages.limiter.rate_limit_headers import RateLimit
 from limner.messages.limiter.settings import LaneSettings
 from limner.messages.validation import group_of
 
@@ -123,7 +125,8 @@ class LanesAndModel(RuleBasedStateMachine):
 
     def settings_of(self, name, data):
         values = data.draw(lane_values(self.revokes))
-        return LaneSettings(**values, behind=self.behind[group_of(name)])
+        backs_off = data.draw(st.sampled_from([None, None, "own", "upstream", "image"]))
+        return LaneSettings(**values, behind=self.behind[group_of(name)], backs_off=backs_off)
 
     # What the actor does
 
@@ -219,18 +222,20 @@ class LanesAndModel(RuleBasedStateMachine):
         indexes=st.lists(which, min_size=1, max_size=3),
         failed=st.sampled_from([None, False, True, True]),
         retry_after=optional(0.0, 1.0, 1e9),
+        host=st.sampled_from([None, "image", "a", "1"]),
     )
-    def release(self, indexes, failed, retry_after):
+    def release(self, indexes, failed, retry_after, host):
         for index in indexes:
             if known := list(self.model.known.items()):
-                self.give(*known[index % len(known)], failed, retry_after)
+                self.give(*known[index % len(known)], failed, retry_after, host)
 
-    def give(self, root, slot, failed, retry_after):
-        lane = self.model.own[root]
+    def give(self, root, slot, failed, retry_after, host=None):
+        self.model.hosts[root] = host
+        lane = self.model.backing(root)
         paused = lane.paused_until
         if retry_after and lane.settings.adapt:
             paused = max(paused, self.now + micros(min(retry_after, 4)))
-        message = ReleaseSlot(slot_id=slot.id, failed=failed, retry_after=retry_after)
+        message = ReleaseSlot(slot_id=slot.id, failed=failed, retry_after=retry_after, host=host)
         self.call(self.lanes.release, message, said={root: failed})
         assert lane.paused_until == paused
 
@@ -1015,3 +1020,52 @@ def test_what_is_done_in_all_lanes_costs_each_of_many_as_much_as_each_of_few(cal
     each_of_many = steps_of(lambda: call(many)) / 500
     print(f"instructions for each lane: {each_of_few} of 50, {each_of_many} of 500")
     assert each_of_many <= 1.2 * each_of_few
+
+
+CHAIN = {"image": {}, "near": {"behind": "image"}, "far": {"behind": "near"}}
+
+
+@pytest.mark.parametrize(
+    ("backs_off", "host", "paused"),
+    [
+        ({}, None, "far"),
+        ({}, "near", "near"),
+        ({}, "near:80", "near"),
+        ({}, "elsewhere", "far"),
+        ({"far": "own"}, "near", "far"),
+        ({"far": "upstream"}, None, "near"),
+        ({"far": "upstream"}, "image", "image"),
+        ({"far": "upstream", "near": "upstream"}, None, "image"),
+        ({"far": "image"}, None, "image"),
+        ({"image": "upstream", "far": "image"}, None, "image"),
+    ],
+)
+def test_the_lane_that_has_the_back_end_backs_off(backs_off, host, paused):
+    lanes = {name: LaneSettings(**of, backs_off=backs_off.get(name)) for name, of in CHAIN.items()}
+    driven = LaneSet(lanes)
+    driven.request(slot_request("r", "far"), 0)
+    slot = next(iter(driven.lanes["far"].leases)).id
+    message = ReleaseSlot(
+        slot_id=slot, failed=True, retry_after=2, host=host, error=Reason("x", "x")
+    )
+    driven.release(message, 0)
+    for name, lane in driven.lanes.items():
+        assert lane.paused(1) == (name == paused)
+        assert (lane.last_error is not None) == (name == paused)
+        assert lane.circuit.failures_in_a_row == (name == paused)
+
+
+def test_a_lane_of_which_nothing_is_left_pauses_until_the_reset():
+    lanes = LaneSet({"image": LaneSettings(pause_maximum=60)})
+    lanes.take_steps()
+    lanes.observe("image", [RateLimit("requests", 9, 1, 30.0), RateLimit("x", 9, 0, None)], 0)
+    assert lanes.take_steps() == []
+    lanes.observe("image", [RateLimit("requests", 9, 0, 30.0), RateLimit("tokens", 9, 0, 20.0)], 0)
+    (paused,) = lanes.take_steps()
+    assert paused.fields == {"seconds": 30.0, "reason": "its back end has no requests left"}
+    lanes.observe("image", [RateLimit("requests", 9, 0, 900.0)], 0)
+    assert lanes.lanes["image"].paused_until == micros(60)
+    lanes.update("image", LaneSettings(adapt=False), 0)
+    lanes.resume("image", 0)
+    lanes.observe("image", [RateLimit("requests", 9, 0, 900.0)], 0)
+    assert not lanes.lanes["image"].paused(1)
