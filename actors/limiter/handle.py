@@ -42,15 +42,12 @@ from limner.messages.limiter.protocol import WithdrawRequest
 from limner.messages.limiter.rate_limit_headers import RateLimit, rate_limits
 from limner.messages.limiter.refusal import Refusal
 from limner.messages.limiter.reservoir import MICROSECONDS
-from limner.messages.limiter.settings import LaneSettings
+from limner.messages.limiter.settings import MAX_THREADS, LaneSettings
 from limner.messages.validation import check_lane, group_of, owner_of, priority_of, seconds_of
 
 P = ParamSpec("P")
 T = TypeVar("T")
 Item = TypeVar("Item")
-
-MAX_THREADS = 1_000
-"""Worker threads of a lane at most; more calls wait for a thread while they hold their slots."""
 
 
 def threads_of(settings: LaneSettings) -> int:

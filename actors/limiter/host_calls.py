@@ -284,6 +284,7 @@ def slot_request(
         revoked=False,
         place=0,
         revocable=False,
+        thread=type(options.worker_pool) is str,
         requests=requests,
         stands_for=None,
         reply_to=caller,

@@ -190,6 +190,7 @@ class ProcessorActor(KeepingActor):
                 revoked=before.revoked,
                 place=work.place,
                 revocable=attempt.revocations < self.settings.max_revocations,
+                thread=self.maker.pool is not None,
                 requests=(),
                 stands_for=None,
                 reply_to=self.actor_ref,

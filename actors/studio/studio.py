@@ -41,7 +41,6 @@ from limner.actors.system import (
     runs_calls_here,
 )
 from limner.messages.errors import CloseRefused, LimnerError, StudioClosed, describe
-from limner.messages.limiter.settings import LaneSettings
 from limner.messages.settings import Settings
 from limner.messages.status import StudioStatus
 from limner.messages.studio.protocol import (
@@ -58,6 +57,10 @@ R = TypeVar("R")
 STORE_THREADS = 4
 CHANGE_THREADS = 4
 """For hosts' own changes of texts, which may block, and must not keep the store from others."""
+
+
+OF_A_GROUP = 1_000_000
+"""Threads of a group at most: the limits of its lanes bound them."""
 
 
 def delegate_to(
@@ -275,10 +278,9 @@ class Studio:
             name: what sets them apart from those of other studios on one system.
         """
         lanes, workers = self._opened_with.all_lanes, self._system.workers
-        unbounded = LaneSettings(max_concurrent=None)
         pools = {lane: f"{lane}{name}" for lane in (*lanes, *self._opened_with.lane_groups)}
         for lane, pool in pools.items():
-            workers.open_pool(pool, threads_of(lanes.get(lane, unbounded)))
+            workers.open_pool(pool, threads_of(lanes[lane]) if lane in lanes else OF_A_GROUP)
         # a text is written even where the program ends and no thread can be started any more
         workers.open_pool(f"store:{name}", STORE_THREADS, on_caller=True)
         workers.open_pool(f"change:{name}", CHANGE_THREADS, on_caller=True)

@@ -20,7 +20,7 @@ from limner.messages.limiter.queued_request import QueuedRequest
 from limner.messages.limiter.refusal import Refusal
 from limner.messages.limiter.request_queue import ACTIVE, RequestQueue
 from limner.messages.limiter.reservoir import MICROSECONDS, Reservoir
-from limner.messages.limiter.settings import LaneSettings
+from limner.messages.limiter.settings import MAX_THREADS, LaneSettings
 
 FOREVER = float("inf")
 
@@ -591,6 +591,8 @@ class Lane:
         This may be too early, and is never too late.
         """
         weight, limit = request.weight, self.limit
+        if self.leases.threads >= MAX_THREADS and request.thread:
+            return None
         if self.is_full(request.owner):
             return None
         if limit is not None:

@@ -33,12 +33,15 @@ class Slot:
 class Leases:
     """The `slots` that are out, by id, the oldest first, and their summed `weight`.
 
+    `threads` is how many of them need a worker thread.
+
     It is mutable; its lane owns it.
     """
 
     def __init__(self) -> None:
         self.slots: dict[str, Slot] = {}
         self.weight = 0
+        self.threads = 0
         self._by_owner: dict[str, int] = {}
         self._expiries: list[tuple[int, int, str]] = []
 
@@ -56,6 +59,7 @@ class Leases:
         """Add a slot that is out from now on."""
         self.slots[slot.id] = slot
         self.weight += slot.request.weight
+        self.threads += slot.request.thread
         owner = slot.request.owner
         if owner is not None:
             self._by_owner[owner] = self._by_owner.get(owner, 0) + 1
@@ -67,6 +71,7 @@ class Leases:
         if slot is None:
             return None
         self.weight -= slot.request.weight
+        self.threads -= slot.request.thread
         owner = slot.request.owner
         if owner is not None:
             held = self._by_owner[owner] - 1

@@ -55,6 +55,7 @@ class Offers:
             request_id=f"{request.request_id}~{made + 1}",
             lane=upstream,
             since=since,
+            thread=False,
             stands_for=request.request_id,
             reply_to=None,
         )

@@ -27,6 +27,8 @@ class RequestSlot(Message):
     place: int = 0
     """Of a picture: the place of its prompt among those of its message that were found so far."""
     revocable: bool = True
+    thread: bool = False
+    """Whether its call needs a worker thread from the grant on; a submitted run comes later."""
     requests: tuple[str, ...] = ()
     """Of a batch: the names of the requests that the one slot is for."""
     stands_for: str | None = None

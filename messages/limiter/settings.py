@@ -28,6 +28,10 @@ Weight = Annotated[int, Field(ge=0, le=1_000_000_000)]
 Patience = Annotated[int | None, Field(ge=1, le=1_000_000)]
 
 
+MAX_THREADS = 1_000
+"""Slots of one lane whose calls need a worker thread of their own, at one time."""
+
+
 LaneName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
 
 
@@ -56,6 +60,9 @@ class LaneSettings(Value):
 
     `adaptive` follows what the back end can bear, by the rule of `Adaptive`: pass one for other
     bounds, or a table of its fields.
+
+    At most 1,000 of them are for calls that need a thread of their own; coroutines and calls that
+    do not block need none. The next such request waits until a thread is free, and those behind it.
     """
 
     min_time: float = Field(default=0, ge=0, le=3_600, allow_inf_nan=False)

@@ -112,6 +112,7 @@ class Requester(PooledActor):
                 revoked=False,
                 place=0,
                 revocable=True,
+                thread=False,
                 requests=(),
                 stands_for=None,
                 reply_to=self.actor_ref,

@@ -26,6 +26,7 @@ class SlotRequest(NamedTuple):
     since: int | None = None
     revoked: bool = False
     revocable: bool = True
+    thread: bool = False
     stands_for: str | None = None
 
 
