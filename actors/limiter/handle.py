@@ -27,6 +27,7 @@ from limner.actors.system import CallFuture, Loop, PooledFuture, PooledRef, Syst
 from limner.messages.errors import SettingsInvalid, SlotRefused, StudioClosed
 from limner.messages.limiter.control import (
     EndLane,
+    ForecastLane,
     LaneReport,
     ObserveLimits,
     PauseLane,
@@ -271,31 +272,43 @@ class Limiter:
         place: TaskPlace | None = self._ask(StateOf(task_id=str(task_id)))
         return place
 
-    def forecast(self, lane: str = "image", *, priority: str | int = "active") -> float | None:
-        """Return the seconds that a request would wait, about.
+    def forecast(
+        self,
+        lane: str = "image",
+        *,
+        priority: str | int = "active",
+        owner: str | None = None,
+        weight: int = 1,
+    ) -> float | None:
+        """Return the seconds after which a request that comes now can expect to be granted.
 
-        Estimated from how long slots were held lately, how many there are, and what waits with this
-        priority or a better one, in the lane and in those that it stands behind.
+        All that is known counts, in the lane and in those that it stands behind: pauses, an open
+        circuit, the penalty of a blocked lane, `min_time`, when reservoirs are filled, what waits
+        ahead, and how long slots were held lately. It is never less than the rules allow if all
+        slots came back at once, and exact for a lane of its own whose slots are all held for as
+        long. It takes the limiter some milliseconds at most, and does not list what waits.
+
+        Args:
+            lane: which lane.
+            priority: of the request: `active`, `background`, or 0 to 9.
+            owner: of the request, up to 200 characters.
+            weight: of the request, 1 or more.
 
         Returns:
-            `None` if that is not known: while one of them is paused, resting or ended, or if none
-            of its slots was released yet.
+            `None` for never: the lane is drained or stopped, paused until it is resumed, or never
+            has enough. `None` too if that is not known, as no slot was released yet.
 
         Raises:
-            SettingsInvalid: if there is no such lane or priority.
+            SettingsInvalid: if lane, priority, owner or weight cannot be one.
             StudioClosed: if the studio is closed.
         """
-        self._check(lane)
-        longest, further, level = 0.0, lane, priority_of(priority)
-        while True:
-            report = self._report(further)
-            seconds = report.forecast(level)
-            if seconds is None:
-                return None
-            longest = max(longest, seconds)
-            if report.settings.behind is None:
-                return longest
-            further = report.settings.behind
+        options = self._options(print, lane, priority, owner, weight, blocks=False)
+        seconds: float | None = self._ask(
+            ForecastLane(
+                lane=lane, priority=options.priority, owner=options.owner, weight=options.weight
+            )
+        )
+        return seconds
 
     def schedule(
         self,

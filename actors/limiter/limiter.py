@@ -23,6 +23,7 @@ from limner.messages.limiter.circuit_breaker import State
 from limner.messages.limiter.control import (
     BatchesSent,
     EndLane,
+    ForecastLane,
     LaneReport,
     ObserveLimits,
     PauseLane,
@@ -159,6 +160,8 @@ class LimiterActor(LimnerActor):
                 lanes.batches_sent(message.lane, now)
             case ReportLane():
                 return self.report(message, now)
+            case ForecastLane():
+                return self.forecast(message, now)
             case StateOf():
                 return self.place_of(message.task_id)
             case ReportStatus():
@@ -303,6 +306,22 @@ class LimiterActor(LimnerActor):
             ),
             held_for=self.held_for.get(name),
         )
+
+    def forecast(self, question: ForecastLane, now: int) -> float | None:
+        """Return the seconds that a request would wait; `None` for ever, or if not known."""
+        request = RequestSlot(
+            request_id="",
+            session_id=None,
+            message_id=None,
+            task_id="",
+            lane=question.lane,
+            owner=question.owner,
+            priority=question.priority,
+            weight=question.weight,
+            reply_to=None,
+        )
+        at = self.lanes.forecast(request, now, self.held_for)
+        return None if at is None else (at - now) / MICROSECONDS
 
     def place_of(self, task_id: str) -> TaskPlace | None:
         """Return where a task waits or has a slot, in its own lane; `None` if nowhere."""

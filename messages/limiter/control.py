@@ -71,6 +71,15 @@ class ReportLane(Message):
     """If given: list only the requests of this owner, or with this priority."""
 
 
+class ForecastLane(Message):
+    """Forecast how long a request would wait. Answered with seconds, or `None` if not known."""
+
+    lane: str
+    priority: int = Field(ge=0, le=9)
+    owner: str | None = None
+    weight: int = Field(default=1, ge=1)
+
+
 class StateOf(Message):
     """Find a task. Answered with a `TaskPlace`, or `None` if it neither waits nor has a slot."""
 
@@ -128,24 +137,6 @@ class LaneReport(Value):
     held_for: float | None
     failures: int = 0
     last_error: str | None = None
-
-    def forecast(self, priority: int) -> float | None:
-        """Return the seconds that a request would wait here, about; `None` if that is not known.
-
-        Args:
-            priority: of the request, from 0 to 9.
-        """
-        if self.state != "open":
-            return None
-        settings = self.settings
-        ahead, weight = map(sum, zip(*self.ahead[: priority + 1], strict=True))
-        spaced = settings.min_time * ahead
-        most = self.limit
-        if most is None or self.weight_out + weight < most:
-            return spaced
-        if self.held_for is None:
-            return None
-        return max(spaced, (self.weight_out + weight + 1 - most) / most * self.held_for)
 
 
 class TaskPlace(Value):

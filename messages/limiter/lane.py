@@ -6,6 +6,7 @@ that does not fit yet is not passed by lighter ones behind it.
 """
 
 from collections.abc import Iterator
+from copy import copy
 from typing import Literal, NamedTuple
 
 from limner.messages.errors import Reason
@@ -26,6 +27,9 @@ FOREVER = float("inf")
 
 ADAPTED_FOR = 600 * MICROSECONDS
 """For how long a lane of a group is kept for its limit that has adapted, since its last grant."""
+
+NEVER = 1 << 62
+"""Microseconds that no clock comes to."""
 
 
 class Drop(NamedTuple):
@@ -81,6 +85,7 @@ class Lane:
 
     limit: int | None = None
     adaptive: AdaptiveLimit | None = None
+    _lease: int
 
     def __init__(
         self,
@@ -477,6 +482,40 @@ class Lane:
             at = max(at, self.circuit.until)
         return self._reservoir.earliest(request.weight, at)
 
+    @property
+    def ageing(self) -> int | None:
+        """The microseconds of waiting that lift a request by one priority; `None` for never."""
+        return _micros(self.settings.ageing)
+
+    def free_from(self, now: int) -> int:
+        """Return from when on the lane does not refuse all requests: a penalty is over then."""
+        return max(now, self._blocked_until or 0)
+
+    def detach(
+        self, held: int | None, now: int, *, most: int, queue: RequestQueue | None = None
+    ) -> None:
+        """Make this shallow copy of a lane one of its own, to be run ahead.
+
+        Args:
+            held: microseconds for which each slot is held, those that are out included. A slot
+                that is out for longer already is held for half as long again. With `None` no
+                slot comes back.
+            now: the time.
+            most: how many of the requests that wait are kept.
+            queue: what waits instead.
+        """
+        self.adaptive = self.backlog = None
+        self.circuit = copy(self.circuit)
+        self.leases = self.leases.copy(lambda slot: _returned_at(slot, held, now))
+        self._lease = NEVER if held is None else min(self._lease, held)
+        self._queue = copy(self._queue) if queue is None else queue
+        if queue is None:
+            self._queue.detach(most)
+        self._reservoir = copy(self._reservoir)
+        self._preemptions = copy(self._preemptions)
+        self._preemptions.detach(self._queue, self.leases)
+        self._blocked_owners = set(self._blocked_owners)
+
     def forgettable_at(self, now: int) -> int | None:
         """Return from when on a new lane would grant the same, if this one stays idle.
 
@@ -618,6 +657,14 @@ class Lane:
 
     def _min_time_over_at(self) -> int:
         return 0 if self._last_grant is None else self._last_grant + self._min_time
+
+
+def _returned_at(slot: Slot, held: int | None, now: int) -> int:
+    """Return when a slot is expected back."""
+    if held is None:
+        return NEVER
+    at = slot.granted_at + held
+    return min(slot.expires_at, at if at >= now else now + held // 2)
 
 
 def _micros(seconds: float | None) -> int | None:

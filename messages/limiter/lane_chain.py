@@ -27,7 +27,7 @@ An example: lane `image` has `max_concurrent=1` and its one slot is out to X. La
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 
 from limner.messages.errors import Reason
 from limner.messages.limiter.backlog import Backlog
@@ -77,6 +77,22 @@ class LaneChain:
         """Return the slot by which a holder knows that of an upstream lane; or the slot itself."""
         lane, slot_id = self._own(lane, slot.id)
         return lane.leases.slots[slot_id]
+
+    def crowd(self, lane: Lane, priority: int) -> Iterator[QueuedRequest]:
+        """Return what may go before a request of some priority in a lane upstream of its own.
+
+        That is what is asked of the lane now, and all of a better priority that waits for it. For
+        an offer it is the request that it stands for.
+        """
+        for queued in lane.all_waiting():
+            own = queued
+            while (offer := self._offers.of(own.request)) is not None:
+                own = offer.queued
+            yield QueuedRequest(own.request, own.number, queued.queued_at)
+        for queued in lane.backlog or ():
+            if queued.request.priority >= priority:
+                break
+            yield queued
 
     # What is asked of it
 

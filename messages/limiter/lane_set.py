@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from limner.messages.limiter.backlog import Backlog
-from limner.messages.limiter.forecast import earliest
+from limner.messages.limiter.forecast import Forecast, earliest
 from limner.messages.limiter.lane import Lane
 from limner.messages.limiter.lane_chain import LaneChain
 from limner.messages.limiter.protocol import ReleaseSlot, RequestSlot
@@ -282,6 +282,35 @@ class LaneSet:
             now: the time.
         """
         return earliest(self._chain_of(request.lane, now), request, now)
+
+    def forecast(self, request: RequestSlot, now: int, held_for: Mapping[str, float]) -> int | None:
+        """Return when a request can be expected to be granted, never before `earliest`.
+
+        Args:
+            request: it does not wait; its lane is open, or of a group.
+            now: the time.
+            held_for: seconds for which slots were held lately, by lane.
+
+        Returns:
+            A time of the same clock. `None` for never, or if that is not known: all slots are out,
+            and none was returned yet.
+        """
+
+        def held(lane: Lane) -> int | None:
+            seconds = held_for.get(lane.name)
+            return None if seconds is None else round(seconds * MICROSECONDS)
+
+        lane, *upstreams = chain = self._chain_of(request.lane, now)
+        times = [earliest(chain, request, now)]
+        forecast = Forecast(request, now)
+        if times[0] is not None:
+            times.append(forecast.in_lane(lane, held(lane)))
+        for upstream in upstreams:
+            if times[-1] is not None:
+                crowd = self._chain.crowd(upstream, request.priority)
+                times.append(forecast.upstream(upstream, crowd, held(upstream)))
+        known = [time for time in times if time is not None]
+        return max(known) if len(known) == len(times) else None
 
     # How it goes on
 

@@ -1,7 +1,7 @@
 """The slots of a lane that are out: what they weigh, who holds them, when each expires."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from heapq import heapify, heappop, heappush
 
 from limner.messages.limiter.protocol import RequestSlot
@@ -50,6 +50,13 @@ class Leases:
 
     def __len__(self) -> int:
         return len(self.slots)
+
+    def copy(self, expires_at: Callable[[Slot], int]) -> "Leases":
+        """Return leases that can be changed without these; each slot expires at the given time."""
+        copied = Leases()
+        for slot in self:
+            copied.add(replace(slot, expires_at=expires_at(slot)))
+        return copied
 
     def count_of(self, owner: str | None) -> int:
         """Return how many slots an owner holds; 0 for no owner."""

@@ -46,6 +46,12 @@ class Preemptions:
         self._awaiting: dict[str, None] = {}
         self._preferred: list[str] = []
 
+    def detach(self, queue: RequestQueue, leases: Leases) -> None:
+        """Make this shallow copy one of its own, for copies of the queue and the leases."""
+        self._queue, self._leases = queue, leases
+        self._awaiting = {name: None for name in self._awaiting if name in queue}
+        self._preferred = [name for name in self._preferred if name in queue]
+
     def __contains__(self, request_id: str) -> bool:
         return request_id in self._awaiting or request_id in self._preferred
 

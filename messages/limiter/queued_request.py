@@ -34,7 +34,7 @@ ByPriority = tuple[OrderedDict[str, QueuedRequest], ...]
 def oldest_of(by_priority: ByPriority) -> QueuedRequest | None:
     """Return the request that began to wait first; `None` if there is none."""
     first = (next(iter(by_id.values())) for by_id in by_priority if by_id)
-    return min(first, key=_queued_at, default=None)
+    return min(first, key=queued_at, default=None)
 
 
 def least_important_of(by_priority: ByPriority) -> QueuedRequest:
@@ -96,7 +96,8 @@ class MessageIndex:
         return max(reversed(requests.values()), key=_place)
 
 
-def _queued_at(queued: QueuedRequest) -> int:
+def queued_at(queued: QueuedRequest) -> int:
+    """Return when a request began to wait."""
     return queued.queued_at
 
 

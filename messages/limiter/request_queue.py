@@ -36,8 +36,9 @@ All times are integer microseconds. Each step costs no more than the logarithm o
 """
 
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterator
-from heapq import heapify, heappop, heappush
+from collections.abc import Callable, Iterable, Iterator
+from heapq import heapify, heappop, heappush, nsmallest
+from itertools import islice
 
 from limner.messages.limiter.protocol import RequestSlot
 from limner.messages.limiter.queued_request import (
@@ -46,6 +47,7 @@ from limner.messages.limiter.queued_request import (
     insert_by_age,
     least_important_of,
     oldest_of,
+    queued_at,
 )
 
 PRIORITIES = 10
@@ -123,6 +125,12 @@ class RequestQueue:
 
     def __init__(self, ageing: int | None) -> None:
         self._ageing = ageing or FOREVER
+        self._number = 0
+        self._turns = 0
+        self._begin()
+
+    def _begin(self) -> None:
+        """Begin with nothing that waits."""
         self._by_priority: tuple[OrderedDict[str, QueuedRequest], ...] = tuple(
             OrderedDict() for _ in range(PRIORITIES)
         )
@@ -133,8 +141,6 @@ class RequestQueue:
         self._queues = 0
         self._weights = [0] * PRIORITIES
         self.size = 0
-        self._number = 0
-        self._turns = 0
 
     def __contains__(self, request_id: str) -> bool:
         return any(request_id in by_id for by_id in self._by_priority)
@@ -287,6 +293,39 @@ class RequestQueue:
             owner.blocked = is_full(owner.name)
             for queue in owner.queues.values():
                 self._push(queue)
+
+    def detach(self, most: int) -> None:
+        """Make this shallow copy of a queue one of its own, with so many requests at most.
+
+        If there are more, those of each owner that go first are kept, of as many owners and
+        priorities as possible.
+        """
+        queues = [queue for owner in self._owners.values() for queue in owner.queues.values()]
+        self._begin()
+        if len(queues) > most:
+            queues = nsmallest(most, queues, key=self._rank)
+        each = max(1, most // max(1, len(queues)))
+        for queue in queues:
+            waiting = (queued for queued in queue.requests if not queued.removed)
+            self._add_queue(queue, islice(waiting, each))
+        for by_id in self._by_priority:
+            for name in [q.request.request_id for q in sorted(by_id.values(), key=queued_at)]:
+                by_id.move_to_end(name)
+
+    def _add_queue(self, queue: _OwnerQueue, waiting: Iterable[QueuedRequest]) -> None:
+        """Add copies of an owner's requests of one priority, as the owner stands now."""
+        for queued in waiting:
+            request, number = queued.request, queued.number
+            own = QueuedRequest(request, number, queued.queued_at)
+            self._by_priority[queue.priority][request.request_id] = own
+            self._weights[queue.priority] += request.weight
+            added = self._queue_for(request, blocked=queue.owner.blocked)
+            added.requests.append(own)
+        added.since, added.turn = queue.since, queue.turn
+        self._push(added)
+
+    def _rank(self, queue: _OwnerQueue) -> tuple[int, int]:
+        return queue.since + queue.priority * self._ageing, queue.turn
 
     def _queue_for(self, request: RequestSlot, *, blocked: bool) -> _OwnerQueue:
         """Return the queue that one more request is added to, and count that request.

@@ -1,6 +1,7 @@
 """Lanes in a state that was drawn: some of them full, spent, paused, blocked, resting or ended."""
 
 from copy import deepcopy
+from heapq import heappop, heappush
 from itertools import count
 from random import Random
 
@@ -20,15 +21,26 @@ CHAINS = (
 
 
 class DrawnLanes:
-    """A set of lanes that a seed has used for a while, and the clock."""
+    """A set of lanes that a seed has used for a while, and the clock.
 
-    def __init__(self, seed, *, steps=25):
-        self.random = Random(seed)
-        behind = self.pick(*CHAINS)
+    Args:
+        seed: draws all.
+        steps: how many things are done to the lanes at most.
+        chains: of which one is drawn: what stands behind what.
+        holds: draws the seconds for which a slot is held; if not given, some slots are returned
+            now and then, and some calls fail.
+        bounded: whether lanes drop some of what waits.
+    """
+
+    def __init__(self, seed, *, steps=25, chains=CHAINS, holds=None, bounded=True):
+        self.random, self.bounded = Random(seed), bounded
+        self.holds = None if holds is None else lambda: micros(holds(self.random))
+        behind = self.pick(*chains)
         self.lanes = LaneSet({name: self.settings(further) for name, further in behind.items()})
         self.names = list(behind)
         self.now, self.numbers, self.slots = 0, count(), {}
-        self.due = {}
+        self.due, self.returns, self.held_for = {}, [], {}
+        self.ended = {}  # when each request was granted or dropped, and how
         self.done()
         for _ in range(self.random.randrange(steps)):
             self.step()
@@ -50,7 +62,7 @@ class DrawnLanes:
         return LaneSettings(
             max_concurrent=pick(1, 2, 3, 5, None),
             min_time=pick(0, 0, 0.25, 1, 30),
-            high_water=pick(None, None, 3),
+            high_water=pick(None, None, 3) if self.bounded else None,
             strategy=pick("leak", "overflow", "block"),
             penalty=pick(None, 0.5, 40),
             max_per_owner=pick(None, None, 1),
@@ -69,7 +81,7 @@ class DrawnLanes:
             case 0 | 1 | 2 | 3 | 4:
                 request = self.request(name)
                 self.lanes.request(request, self.now)
-            case 5 | 6 if self.slots:
+            case 5 | 6 if self.slots and self.holds is None:
                 slot_id = self.slots.pop(self.pick(*self.slots))
                 failed = self.pick(None, False, True, True)
                 self.lanes.release(ReleaseSlot(slot_id=slot_id, failed=failed), self.now)
@@ -92,31 +104,56 @@ class DrawnLanes:
         return slot_request(f"r{next(self.numbers)}", lane, **values)
 
     def done(self):
-        """Read what has happened; return what was granted, each with its slot."""
-        granted = {}
+        """Read what has happened, as the limiter's actor does."""
         for step in self.lanes.take_steps():
-            request = getattr(step, "request", None)
+            request, name = getattr(step, "request", None), step.lane.name
+            if step.event == "slot_released":
+                seconds = (self.now - step.slot.granted_at) / 1_000_000
+                before = self.held_for.get(name, seconds)
+                self.held_for[name] = before + 0.1 * (seconds - before)
             if request is None or request.stands_for is not None:
                 continue
             if step.event == "slot_granted":
-                granted[request.request_id] = step.slot
                 self.slots[request.request_id] = step.slot.id
+                if self.holds is not None:
+                    slot = step.slot
+                    heappush(self.returns, (self.now + self.holds(), slot.number, slot.id))
             elif step.slot is not None and step.event != "slot_asked_back":
                 self.slots.pop(request.request_id, None)
+            if step.event in {"slot_granted", "request_dropped"}:
+                self.ended[request.request_id] = self.now, step.event
         for name in self.lanes.take_changed():
             due = self.lanes.due(name, self.now)
             if due is not None:
                 self.due[name] = min(due, self.due.get(name, due))
-        return granted
 
     def advance(self, until):
-        """Let time go, and check each lane when it is due; yield nothing of it."""
-        while self.due and min(self.due.values()) <= until:
-            name = min(self.due, key=self.due.get)
-            self.now = max(self.now, self.due.pop(name))
-            self.lanes.check(name, self.now)
+        """Let time go: check each lane when it is due, and return each slot at its time."""
+        while True:
+            times = [*self.due.values(), *(back[0] for back in self.returns[:1])]
+            at = min(times, default=until + 1)
+            if at > until:
+                break
+            self.now = max(self.now, at)
+            if self.returns and self.returns[0][0] <= self.now:
+                slot_id = heappop(self.returns)[2]
+                self.lanes.release(ReleaseSlot(slot_id=slot_id, failed=False), self.now)
+            else:
+                name = min(self.due, key=self.due.get)
+                del self.due[name]
+                self.lanes.check(name, self.now)
             self.done()
         self.now = until
+
+    def granted_at(self, request, within):
+        """Request a slot and let time go; return when it was granted, or how it ended else."""
+        begun = self.now
+        self.lanes.request(request, self.now)
+        self.done()
+        while request.request_id not in self.ended and self.now < begun + within:
+            self.advance(self.now + micros(1))
+        at, how = self.ended.get(request.request_id, (None, None))
+        return at if how == "slot_granted" else how
 
     def emptied(self):
         """Return a copy in which nothing waits and nothing is out."""

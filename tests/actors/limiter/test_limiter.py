@@ -201,6 +201,89 @@ class TestLanes:
         one.until("slot_granted", lane="full", times=2)
         assert 100 < limiter.forecast("host") < 140
 
+    @pytest.mark.parametrize("lane", ["image", "behind"])
+    @pytest.mark.parametrize(
+        ("values", "seconds"),
+        [
+            (
+                {
+                    "reservoir": 1,
+                    "reservoir_refresh_amount": 1,
+                    "reservoir_refresh_interval": MINUTES,
+                },
+                MINUTES,
+            ),
+            ({"reservoir": 1}, None),
+            ({"min_time": 30}, 30),
+            ({}, 0),
+        ],
+    )
+    def test_a_forecast_knows_what_was_used_up(self, lane, values, seconds, open_simulated):
+        lanes = {"image": LaneSettings(**values), "behind": LaneSettings(behind="image")}
+        one = open_simulated(lanes=lanes)
+        limiter = one.studio.limiter
+        assert limiter.forecast(lane) == 0
+        limiter.schedule(int).get()
+        forecast = limiter.forecast(lane)
+        assert forecast == pytest.approx(seconds, abs=2) if seconds else forecast == seconds
+
+    def test_a_forecast_knows_what_a_host_did(self, open_simulated):
+        lanes = {"image": LaneSettings(), "behind": LaneSettings(behind="image")}
+        limiter = open_simulated(lanes=lanes).studio.limiter
+        for does, lane, seconds in [
+            (lambda: limiter.pause(seconds=40), "behind", 40),
+            (limiter.pause, "behind", None),
+            (limiter.resume, "behind", 0),
+            (limiter.stop, "image", None),
+            (limiter.resume, "image", 0),
+            (limiter.drain, "behind", None),
+        ]:
+            does()
+            forecast = limiter.forecast(lane)
+            assert forecast == pytest.approx(seconds, abs=2) if seconds else forecast == seconds
+
+    def test_a_blocked_lane_says_so_and_for_how_long(self, open_simulated):
+        lane = LaneSettings(max_concurrent=1, high_water=0, strategy="block", penalty=90)
+        one = open_simulated(seconds=10, lanes={"image": lane})
+        limiter = one.studio.limiter
+        result = one.studio.illustrate("m", text("a") + text("b")).get()
+        assert [failure.reason for failure in result.failures] == [
+            "its request was dropped: blocked"
+        ]
+        assert limiter.report().state == one.studio.status().lanes["image"].state == "blocked"
+        assert 70 < limiter.forecast() <= 90
+        with pytest.raises(SlotRefused, match="blocked"):
+            limiter.schedule(int).get()
+        one.let_pass(91)
+        assert limiter.report().state == "open"
+        assert limiter.forecast() == 0
+
+    def test_a_forecast_knows_of_an_open_circuit(self, open_simulated):
+        lane = LaneSettings(circuit_failures=1, circuit_seconds=50)
+        limiter = open_simulated(lanes={"image": lane}).studio.limiter
+
+        def fail():
+            raise OSError
+
+        with pytest.raises(OSError):
+            limiter.schedule(fail).get()
+        assert limiter.report().state == "resting"
+        assert 45 < limiter.forecast() <= 50
+
+    def test_a_forecast_is_of_an_owner_and_a_weight(self, open_simulated):
+        lanes = {"image": LaneSettings(max_concurrent=3, max_per_owner=1)}
+        one = open_simulated(lanes=lanes, latency=lambda lane, tag: 60_000_000)
+        limiter = one.studio.limiter
+        limiter.schedule(int, owner="x").get()
+        limiter.schedule(int, owner="x")
+        one.until("slot_granted", times=2)
+        assert limiter.forecast(owner="y") == 0
+        assert 50 < limiter.forecast(owner="x") <= 61
+        assert 50 < limiter.forecast(weight=3) <= 61
+        assert limiter.forecast(weight=4) is None
+        with pytest.raises(SettingsInvalid, match="weight"):
+            limiter.forecast(weight=0)
+
     def test_a_lane_that_was_ended_is_opened_again_by_resuming_it(self, open_simulated):
         limiter = open_simulated().studio.limiter
         limiter.stop().get()
