@@ -4,6 +4,7 @@ from pykka import Future
 
 from limner.actors.generators.protocol import Cancelled
 from limner.actors.limiter.handle import Batches, Limiter
+from limner.actors.limiter.slots import AsyncHeldSlot, HeldSlot
 from limner.actors.session.stream import Stream
 from limner.actors.studio.studio import Studio
 from limner.actors.system import (
@@ -27,6 +28,7 @@ from limner.messages.tasks import Task
 
 __all__ = [
     "ActorEnded",
+    "AsyncHeldSlot",
     "Batches",
     "Call",
     "CallFuture",
@@ -35,6 +37,7 @@ __all__ = [
     "Clock",
     "Faults",
     "Future",
+    "HeldSlot",
     "Limiter",
     "Placement",
     "PooledActor",

@@ -14,6 +14,7 @@ from typing import Any, Generic, ParamSpec, TypeVar
 
 import pykka
 
+from limner.actors.limiter.held_slots import HoldSlot
 from limner.actors.limiter.host_calls import (
     AddToBatch,
     BatchOptions,
@@ -23,6 +24,7 @@ from limner.actors.limiter.host_calls import (
     WithdrawCall,
     slot_request,
 )
+from limner.actors.limiter.slots import AsyncHeldSlot, HeldSlot, Holding
 from limner.actors.system import CallFuture, Loop, PooledFuture, PooledRef, System, loop_of
 from limner.messages.errors import SettingsInvalid, SlotRefused, StudioClosed
 from limner.messages.limiter.control import (
@@ -39,7 +41,7 @@ from limner.messages.limiter.control import (
     WaitingRequest,
 )
 from limner.messages.limiter.http_answers import answer_of_error, answer_of_value, headers_of
-from limner.messages.limiter.protocol import WithdrawRequest
+from limner.messages.limiter.protocol import SlotGranted, WithdrawRequest
 from limner.messages.limiter.rate_limit_headers import RateLimit, rate_limits
 from limner.messages.limiter.refusal import Refusal
 from limner.messages.limiter.reservoir import MICROSECONDS
@@ -384,6 +386,63 @@ class Limiter:
         options = self._options(function, lane, priority, owner, weight, blocks=False, loop=place)
         return self._schedule(partial(function, *args), options)
 
+    def slot(
+        self,
+        lane: str = "image",
+        *,
+        priority: str | int = "active",
+        owner: str | None = None,
+        weight: int = 1,
+        timeout: float | None = None,
+    ) -> HeldSlot:
+        """Hold a slot around code of the host's own: `with limiter.slot("api") as slot:`.
+
+        Entering the block waits for the slot, leaving it returns it; an error that leaves the
+        block counts for the back end as that of a call does. `slot.expired` tells whether the
+        lease has ended meanwhile, `slot.seconds_left` and `slot.expires_at` when it will.
+
+        Args:
+            lane: of the slot.
+            priority: `active`, `background`, or 0 (first) to 9.
+            owner: on whose behalf, up to 200 characters.
+            weight: of the slot, 1 or more.
+            timeout: seconds to wait for it at most, above 0; as long as it takes if `None`.
+
+        Raises:
+            SlotRefused: in entering the block, if there is no slot; `Refusal.MAX_WAIT` if there is
+                none within the timeout. Then no slot is held.
+            SettingsInvalid: if one of these cannot be.
+            StudioClosed: if the studio is closed; in entering it, if it closes meanwhile.
+        """
+        hold, seconds = self._holding(lane, priority, owner, weight, timeout)
+        return HeldSlot(lane, hold, self.ref, self._caller, self._system, seconds)
+
+    def aslot(
+        self,
+        lane: str = "image",
+        *,
+        priority: str | int = "active",
+        owner: str | None = None,
+        weight: int = 1,
+        timeout: float | None = None,
+    ) -> AsyncHeldSlot:
+        """Hold a slot on an asyncio loop: `async with limiter.aslot("api") as slot:`.
+
+        Waiting for it does not block the loop, and may be cancelled. All else is as `slot` says.
+
+        Args:
+            lane: of the slot.
+            priority: `active`, `background`, or 0 (first) to 9.
+            owner: on whose behalf, up to 200 characters.
+            weight: of the slot, 1 or more.
+            timeout: seconds to wait for it at most, above 0; as long as it takes if `None`.
+
+        Raises:
+            SlotRefused, SettingsInvalid, StudioClosed: as `slot` does.
+        """
+        hold, seconds = self._holding(lane, priority, owner, weight, timeout)
+        return AsyncHeldSlot(lane, hold, self.ref, self._caller, self._system, seconds)
+
     def collect(
         self,
         call: Callable[[list[Item]], Sequence[T]],
@@ -477,6 +536,27 @@ class Limiter:
 
         return decorate
 
+    def _holding(
+        self,
+        lane: str,
+        priority: str | int,
+        owner: str | None,
+        weight: int,
+        timeout: float | None,
+    ) -> tuple[Callable[[Holding], CallFuture[SlotGranted]], float | None]:
+        """Return what requests a slot to be held, and the seconds to wait for it."""
+        options = self._options(HeldSlot, lane, priority, owner, weight, blocks=False)
+        if timeout is not None and not (timeout := seconds_of("timeout", timeout)):
+            raise SettingsInvalid("timeout: seconds above 0, not 0")
+        return partial(self._hold, options), timeout
+
+    def _hold(self, options: CallOptions, holder: Holding) -> CallFuture[SlotGranted]:
+        self._check(options.lane)
+        future: CallFuture[SlotGranted] = self._future(options.lane)
+        self._deliver_call(HoldSlot(future.name, future, holder))
+        self.ref.deliver(slot_request(future.name, options, self._caller))
+        return future
+
     def _schedule(self, call: Callable[[], Any], options: CallOptions) -> CallFuture[Any]:
         future = self._future(options.lane)
         self._deliver_call(ScheduleCall(future.name, call, future, options))
@@ -521,7 +601,7 @@ class Limiter:
         worker_pool = self._workers_of(lane) if blocks else loop
         return CallOptions(lane, worker_pool, priority_of(priority), owner_of(owner), weight)
 
-    def _deliver_call(self, message: ScheduleCall | AddToBatch) -> None:
+    def _deliver_call(self, message: ScheduleCall | AddToBatch | HoldSlot) -> None:
         """Deliver a call to its actor; fail its future if the actor has ended before."""
         self._caller.deliver(message)
         if not self._caller.is_alive():

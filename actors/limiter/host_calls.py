@@ -1,10 +1,11 @@
 """A host's own calls through the limiter, one by one or several in a batch.
 
-Hears `ScheduleCall`, `AddToBatch`, `SendBatches` and `WithdrawCall` from the edge, `SlotGranted`,
-`SlotExpired` and `RequestDropped` from the limiter, `CallReturned` from the workers, `CloseCalls`
-from the root; tells the limiter `RequestSlot` for batches, which the edge does for single calls,
-`WithdrawRequest`, `ReleaseSlot`, and `BatchesSent`. Started by the root, once a studio. As the
-studio closes, what has not begun fails with `StudioClosed`, and it ends after what runs.
+Hears `ScheduleCall`, `AddToBatch`, `SendBatches`, `HoldSlot`, `ReturnSlot` and `WithdrawCall` from
+the edge, `SlotGranted`, `SlotExpired` and `RequestDropped` from the limiter, `CallReturned` from
+the workers, `CloseCalls` from the root; tells the limiter `RequestSlot` for batches, which the edge
+does for single calls, `WithdrawRequest`, `ReleaseSlot`, and `BatchesSent`. Started by the root,
+once a studio. As the studio closes, what has not begun fails with `StudioClosed`, and it ends after
+what runs.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from typing import Any, NamedTuple, cast
 from limner.actors.base import LimnerActor
 from limner.actors.event_log import EventLog
 from limner.actors.limiter.awaitables import not_awaitable, outcome
+from limner.actors.limiter.held_slots import HeldSlots, HoldSlot
+from limner.actors.limiter.slots import ReturnSlot
 from limner.actors.system import Call, CallFuture, CallReturned, Loop, PooledRef, Timer
 from limner.messages import errors
 from limner.messages.limiter.backpressure import (
@@ -304,11 +307,12 @@ class CallerActor(LimnerActor):
         self.batch_of: dict[str, Batch] = {}
         self.batches = 0
         self.closing = False
+        self.held = HeldSlots(limiter)
 
     def on_receive(self, message: object) -> Any:
         """Handle one message."""
         match message:
-            case ScheduleCall() | AddToBatch() if self.closing:
+            case ScheduleCall() | AddToBatch() | HoldSlot() if self.closing:
                 message.future.refuse(not_begun())
             case ScheduleCall():
                 self.calls[message.name] = Scheduled(
@@ -316,6 +320,11 @@ class CallerActor(LimnerActor):
                 )
             case AddToBatch():
                 self.gather(message)
+            case HoldSlot():
+                self.held.add(message)
+            case ReturnSlot():
+                self.held.returned(message)
+                self.end_if_over()
             case BatchDue():
                 self.send(message.batch)
             case SendBatches():
@@ -384,8 +393,9 @@ class CallerActor(LimnerActor):
     def run(self, grant: SlotGranted) -> None:
         """Begin a call that has its slot, on a worker's thread."""
         scheduled = self.calls.get(grant.task_id)
-        if scheduled is None:  # it was withdrawn while the grant was on its way
-            self.limiter.tell(ReleaseSlot(slot_id=grant.slot_id))
+        if scheduled is None:
+            if not self.held.granted(grant):  # it was withdrawn while the grant was on its way
+                self.limiter.tell(ReleaseSlot(slot_id=grant.slot_id))
             return
         scheduled.slot_id = grant.slot_id
         call, pool = scheduled.call, scheduled.options.worker_pool
@@ -416,6 +426,8 @@ class CallerActor(LimnerActor):
         """Abandon a call whose lease has ended."""
         scheduled = self.calls.get(message.task_id)
         if scheduled is None or scheduled.slot_id != message.slot_id:
+            self.held.expired(message)
+            self.end_if_over()
             return
         if scheduled.running is not None and self.abandon_call(scheduled.running):
             self.log_event("call_abandoned", task_id=message.task_id)
@@ -431,6 +443,8 @@ class CallerActor(LimnerActor):
             told = f"the call got no slot: {message.reason}"
             scheduled.fail(errors.SlotRefused(told, message.refusal, message.lane))
             self.remove(message.task_id)
+        else:
+            self.held.dropped(message)
 
     def withdraw(self, name: str) -> None:
         """End what a cancelled call waits for or holds; remove an item from its batch."""
@@ -442,7 +456,9 @@ class CallerActor(LimnerActor):
         if batch is not None and batch.name is not None:
             name = batch.name
         scheduled = self.calls.get(name)
-        if scheduled is not None and not scheduled.is_wanted:
+        if scheduled is None:
+            self.held.withdrawn(name)
+        elif not scheduled.is_wanted:
             self.take_back(name, scheduled)
 
     def take_back(self, name: str, scheduled: Scheduled) -> None:
@@ -461,7 +477,11 @@ class CallerActor(LimnerActor):
         if batch is not None:
             for item in batch.names:
                 self.batch_of.pop(item, None)
-        if self.closing and not self.calls:
+        self.end_if_over()
+
+    def end_if_over(self) -> None:
+        """End, if the studio closes and nothing is waited for any more."""
+        if self.closing and not self.calls and not self.held:
             self.actor_ref.end()
 
     def close(self, *, wait: bool) -> None:
@@ -476,14 +496,18 @@ class CallerActor(LimnerActor):
         for name, scheduled in list(self.calls.items()):
             if scheduled.refuse(error):
                 self.take_back(name, scheduled)
+        self.held.refuse(error)
         self.closing = True
-        if not self.calls or not wait:
+        if wait:
+            self.end_if_over()
+        else:
             self.actor_ref.end()
 
     def on_stop(self) -> None:
         """Fail the calls that have not ended, and those whose messages are still unread."""
-        for message in self.take_unheard(ScheduleCall, AddToBatch):
+        for message in self.take_unheard(ScheduleCall, AddToBatch, HoldSlot):
             message.future.refuse(not_begun())
+        self.held.lose_all(not_begun())
         error = errors.StudioClosed(
             "the studio closed before the call had ended; the call itself may run on"
         )

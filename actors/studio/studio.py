@@ -15,6 +15,7 @@ from limner.actors.event_log import EventLog
 from limner.actors.generators.opening import open_generator
 from limner.actors.generators.protocol import Generator, GeneratorLike
 from limner.actors.limiter.handle import Limiter, threads_of
+from limner.actors.limiter.slots import holds_here
 from limner.actors.picture_maker import PictureMaker, lane_of
 from limner.actors.recorder import LogFile
 from limner.actors.stores.opening import open_store
@@ -373,6 +374,11 @@ class Studio:
             raise CloseRefused(
                 "the studio cannot be closed from within a generator, a host's call, or a future's "
                 "callback, since closing waits for that; call close() from another thread"
+            )
+        if holds_here(self._system):
+            raise CloseRefused(
+                "the studio cannot be closed while this thread holds a slot of its limiter, since "
+                "closing waits for that; leave the `with` block first"
             )
         if runs_calls_here(self._system):
             raise CloseRefused(

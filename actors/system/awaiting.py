@@ -6,11 +6,13 @@ import asyncio
 import threading
 from collections import deque
 from collections.abc import Generator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakKeyDictionary
 
 if TYPE_CHECKING:
     from limner.actors.system.future import PooledFuture
+
+T = TypeVar("T")
 
 AT_ONCE = 50
 """Waiters that are woken in one round of a loop, so that a thousand do not hold it up."""
@@ -90,6 +92,16 @@ def until_done(future: PooledFuture[Any]) -> Generator[Any, None, None]:
         future.remove_waiter(cancelled=True)
         raise
     future.remove_waiter(cancelled=False)
+
+
+async def within(future: PooledFuture[T], seconds: float | None) -> T:
+    """Await a future, some seconds at most.
+
+    Raises:
+        TimeoutError: if it is not done by then.
+    """
+    async with asyncio.timeout(seconds):
+        return await future
 
 
 def _outcome(future: PooledFuture[Any]) -> None:

@@ -14,6 +14,8 @@ class _Context(threading.local):
     system: System | None = None
     outer: tuple[System | None, ...] = ()
     actor: PooledActor | None = None
+    held: tuple[object, ...] = ()
+    """What the thread holds that closing the system would wait for."""
 
 
 context = _Context()

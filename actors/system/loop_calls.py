@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from limner.actors.system.system import System
 
 T = TypeVar("T")
-_running: dict[LoopCall, None] = {}
+_running: dict[object, tuple[asyncio.AbstractEventLoop | None, System]] = {}
+"""What loops have to carry on, with the loop and the system of each."""
 
 
 class LoopGone(RuntimeError):
@@ -85,7 +86,7 @@ class LoopCall(Call):
         """Record that the loop runs the call now; false if nobody waits for it any more."""
         begun = super().begin(thread)
         if begun:
-            _running[self] = None
+            _running[self] = self.loop, self.ref.system
         return begun
 
     def finish(self) -> bool:
@@ -137,9 +138,17 @@ class LoopCall(Call):
 def runs_calls_here(system: System) -> bool:
     """Return whether the loop that runs on this thread has calls of a system to carry on."""
     loop = running_loop()
-    return loop is not None and any(
-        call.loop is loop and call.ref.system is system for call in tuple(_running)
-    )
+    return loop is not None and (loop, system) in tuple(_running.values())
+
+
+def note_held(held: object, system: System) -> None:
+    """Note that the running loop has something to return to a system."""
+    _running[held] = running_loop(), system
+
+
+def note_returned(held: object) -> None:
+    """Note that something was returned to its system."""
+    _running.pop(held, None)
 
 
 async def in_thread(function: Callable[[], T]) -> T:

@@ -19,7 +19,7 @@ class Refusal(Enum):
     """More than `max_waiting_per_owner` of its owner waited."""
 
     MAX_WAIT = "waited too long"
-    """It waited for `max_wait`."""
+    """It waited for `max_wait`, or for the `timeout` of its caller."""
 
     CIRCUIT_OPEN = "its back end fails again and again"
     """`circuit_patience` probes of the circuit breaker in a row have failed since it came."""

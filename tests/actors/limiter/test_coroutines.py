@@ -41,7 +41,9 @@ class TestRefused:
 
     @pytest.mark.parametrize("blocks", [True, False])
     @pytest.mark.parametrize(
-        "call", [lambda: echo(1), partial(partial(lambda: echo(1))), Awaitable], ids=str
+        "call",
+        [lambda: echo(1), partial(partial(lambda: echo(1))), Awaitable],
+        ids=["a call", "partial", "awaitable"],
     )
     def test_it_is_refused_with_what_to_do_and_the_slot_is_free(self, open_studio, call, blocks):
         limiter = open_studio(slots=1).studio.limiter
