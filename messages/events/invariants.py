@@ -23,10 +23,12 @@
   kept or put into its text, and none is taken for kept before one was kept anew.
 - I19: at a `cancel_all_done` each stream of the owner has ended that was open at the
   `cancel_all_requested`, but for those that had written by then, or had given that up.
+- I20: what a lane drops for its `high_water` by `leak` or `overflow_priority` is of the lowest
+  priority of all that waits for it, in the lanes behind it too; by `leak`, the last of its message.
 
 `session_rules` checks I1, I2 and I6, `lane_rules` I3, I4, I5 and I7, `picture_rules` I13
 and I15, `circuit_rules` I14, `failure_rules` I16, `priority_rules` I17, `forgetting_rules` I18,
-`cancellation_rules` I19.
+`cancellation_rules` I19, `overflow_rules` I20.
 
 One pass, in memory bounded by what is open. Of what has ended, only the last `REMEMBERED` names
 are kept, to name the earlier event when one comes again; that it came again is noticed anyway, as
@@ -48,10 +50,14 @@ from limner.messages.events.failure_rules import FailureRules
 from limner.messages.events.findings import Uncheckable, Violation, Violations, show
 from limner.messages.events.forgetting_rules import ForgettingRules
 from limner.messages.events.lane_rules import LaneRules
+from limner.messages.events.overflow_rules import OverflowRules
 from limner.messages.events.picture_rules import PictureRules
 from limner.messages.events.priority_rules import PriorityRules
 from limner.messages.events.record import Record
 from limner.messages.events.session_rules import SessionRules
+
+SilentRules = CircuitRules | PriorityRules | ForgettingRules | CancellationRules | OverflowRules
+"""Rules that find no event that they cannot check."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +102,7 @@ class Audit:
         self._closed: int | None
         self._session_rules: SessionRules
         self._lane_rules: LaneRules
-        self._silent: tuple[CircuitRules | PriorityRules | ForgettingRules | CancellationRules, ...]
+        self._silent: tuple[SilentRules, ...]
         self._checks: dict[str, tuple[Callable[[Record, int], None], ...]]
         self._begin()
 
@@ -144,6 +150,7 @@ class Audit:
             PriorityRules(found),
             ForgettingRules(found),
             CancellationRules(found),
+            OverflowRules(found),
         )
         never = PictureRules(found), FailureRules(found), *self._silent
         for rules in (*never, self._session_rules, self._lane_rules):

@@ -121,6 +121,27 @@ BUGS = (
         "max(now, *(int(time) for time in remembered if time is not None))",
         "now",
     ),
+    Bug(
+        "bounds-of-the-first-alone",
+        "A lane's bounds see only the first request of each lane behind it.",
+        "Lane._all_waiting",
+        "self._queue if self.backlog is None else self.backlog",
+        "self._queue",
+    ),
+    Bug(
+        "important-request-leaks",
+        "A newcomer of low priority has the oldest request of all dropped.",
+        "leak",
+        "waiting.least_important()",
+        "waiting.oldest()",
+    ),
+    Bug(
+        "message-loses-its-middle",
+        "A long message past high water loses the picture that waits longest.",
+        "leak",
+        "waiting.last_of(waiting.least_important())",
+        "waiting.least_important()",
+    ),
     # --- tasks
     Bug(
         "late-picture-settles",
