@@ -3,7 +3,7 @@
 from limner.messages.errors import LimnerError
 from limner.messages.generator_settings import GeneratorSettings
 from limner.messages.limiter.adaptive import Adaptive
-from limner.messages.limiter.control import LaneReport, TaskPlace, WaitingRequest
+from limner.messages.limiter.control import LaneReport, RunningCall, TaskPlace, WaitingRequest
 from limner.messages.limiter.rate_limit_headers import RateLimit
 from limner.messages.limiter.refusal import Refusal
 from limner.messages.limiter.settings import LaneSettings
@@ -75,6 +75,7 @@ __all__ = [
     "Refusal",
     "Registry",
     "RegistryUpdate",
+    "RunningCall",
     "SessionStatus",
     "Settings",
     "StateEntered",

@@ -183,6 +183,10 @@ class LeaseEnded(LimnerError, TimeoutError):
     """A call held its slot for longer than its lane's `lease`; its result is not awaited."""
 
 
+class CallTimedOut(LimnerError, TimeoutError):
+    """A host's own call took longer than its `timeout`; its result is not awaited."""
+
+
 class ResultNotAwaited(LimnerError, TypeError):
     """A call gave a coroutine or the like, which nobody awaits; `limiter.run` would."""
 

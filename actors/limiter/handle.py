@@ -6,7 +6,8 @@ It runs on hosts' threads, where there is no actor that could `tell`. So it deli
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from contextvars import Context, copy_context
 from functools import partial, wraps
 from inspect import iscoroutinefunction
 from itertools import count
@@ -27,6 +28,7 @@ from limner.actors.limiter.host_calls import (
 from limner.actors.limiter.slots import AsyncHeldSlot, HeldSlot, Holding
 from limner.actors.system import CallFuture, Loop, PooledFuture, PooledRef, System, loop_of
 from limner.messages.errors import SettingsInvalid, SlotRefused, StudioClosed
+from limner.messages.limiter.call_rules import ONCE, CallRules, name_of, rules_of
 from limner.messages.limiter.control import (
     EndLane,
     ForecastLane,
@@ -34,7 +36,9 @@ from limner.messages.limiter.control import (
     ObserveLimits,
     PauseLane,
     ReportLane,
+    ReportRunning,
     ResumeLane,
+    RunningCall,
     StateOf,
     TaskPlace,
     UpdateLane,
@@ -51,6 +55,9 @@ from limner.messages.validation import check_lane, group_of, owner_of, priority_
 P = ParamSpec("P")
 T = TypeVar("T")
 Item = TypeVar("Item")
+
+NAMED_KEPT = 100
+"""Named calls from which on those that have ended are forgotten."""
 
 
 def threads_of(settings: LaneSettings) -> int:
@@ -91,6 +98,8 @@ class Limiter:
         self._caller = caller
         self._lock = system.lock()
         self._numbers = count(1)
+        self._named_calls: dict[str, CallFuture[Any]] = {}
+        self._named_kept = NAMED_KEPT
 
     def update(self, lane: str = "image", **changes: Any) -> LaneSettings:
         """Change settings of a lane while it runs; they are in force from the next grant on.
@@ -263,6 +272,21 @@ class Limiter:
         level = None if priority is None else priority_of(priority)
         return self._report(lane, waiting=True, owner=owner_of(owner), priority=level).waiting
 
+    def running(self, lane: str | None = None) -> tuple[RunningCall, ...]:
+        """Return hosts' own calls that have a slot, the oldest first.
+
+        Args:
+            lane: only of this lane, if given.
+
+        Raises:
+            SettingsInvalid: if there is no such lane.
+            StudioClosed: if the studio is closed.
+        """
+        if lane is not None:
+            self._check(lane)
+        found: tuple[RunningCall, ...] = self._ask(ReportRunning(lane=lane))
+        return found
+
     def state_of(self, task_id: str) -> TaskPlace | None:
         """Return whether a task waits or has a slot, in its own lane; `None` if neither.
 
@@ -321,8 +345,23 @@ class Limiter:
         owner: str | None = None,
         weight: int = 1,
         blocks: bool = True,
+        attempts: int = 1,
+        retry_on: type[BaseException] | Iterable[type[BaseException]] | None = None,
+        timeout: float | None = None,
+        preemptible: bool = False,
+        name: str | None = None,
     ) -> CallFuture[T]:
         """Run a host's own call on a worker thread once it has a slot.
+
+        It sees the context variables that are there now. One that has a parameter `cancelled` gets
+        what generators get: `cancelled.is_set()` and `cancelled.wait(seconds)` tell it to return.
+
+        A call that fails may be made again, up to `attempts` times, by the rules of generators:
+        its slot is returned, it waits for `Settings.backoff`, twice that after each failure, or for
+        as long as the back end asks, and requests another slot. It is made again after the errors
+        in `retry_on`. By default these are time-outs, errors of the network and of Limner, HTTP
+        statuses 408, 425, 429 and from 500 on, and returned answers with status 429, 503 or 529;
+        never an error whose `retryable` is false. The future gets the end of the last call.
 
         Args:
             call: what to run; it may block. `run` takes coroutine functions.
@@ -332,20 +371,29 @@ class Limiter:
             weight: of the slot, 1 or more.
             blocks: whether the call may block; one that returns at once needs no thread of its
                 own, and must not wait for another such call.
+            attempts: how often it is called at most, 1 to 1,000.
+            retry_on: types of errors after which it is called again.
+            timeout: seconds that each call may take, above 0 and up to 86,400; then it is
+                cancelled and abandoned, and has failed with `CallTimedOut`.
+            preemptible: whether an active request may take its slot, in a lane with `preempt`. The
+                call is cancelled then, and made again unless it returns; if it does not come back
+                within the lane's `grace`, it is abandoned. So it must be safe to make it again.
+            name: of the call, in the event log and in lists; 1 to 100 letters, digits, `_`, `.`,
+                `:` or `-`. By default it is numbered.
 
         Returns:
             What the call returns or raises; `SlotRefused` if it got no slot, with the `reason` and
             the `lane`; `LeaseEnded` if it held it for longer than the lane's `lease`, though the
-            call itself runs on; `ResultNotAwaited` if the call gives a coroutine. A call's slot is
-            never revoked, whatever its priority. The future can be awaited, and cancelled until
-            the call begins.
+            call itself runs on; `ResultNotAwaited` if the call gives a coroutine. The future can
+            be awaited, and cancelled until the call begins, and while it waits to be made again.
 
         Raises:
-            SettingsInvalid: if lane, priority, owner or weight cannot be one.
+            SettingsInvalid: if one of these cannot be, or a call of that name has not ended.
             StudioClosed: if the studio is closed.
         """
         options = self._options(call, lane, priority, owner, weight, blocks=blocks)
-        return self._schedule(call, options)
+        rules = rules_of(call, attempts, retry_on, timeout, preemptible=preemptible)
+        return self._schedule(call, options, rules, copy_context(), name)
 
     def run(
         self,
@@ -557,10 +605,18 @@ class Limiter:
         self.ref.deliver(slot_request(future.name, options, self._caller))
         return future
 
-    def _schedule(self, call: Callable[[], Any], options: CallOptions) -> CallFuture[Any]:
-        future = self._future(options.lane)
-        self._deliver_call(ScheduleCall(future.name, call, future, options))
-        self.ref.deliver(slot_request(future.name, options, self._caller))
+    def _schedule(
+        self,
+        call: Callable[[], Any],
+        options: CallOptions,
+        rules: CallRules = ONCE,
+        context: Context | None = None,
+        name: str | None = None,
+    ) -> CallFuture[Any]:
+        future = self._future(options.lane) if name is None else self._named(options.lane, name)
+        self._deliver_call(ScheduleCall(future.name, call, future, options, rules, context))
+        revocable = rules.preemptible
+        self.ref.deliver(slot_request(future.name, options, self._caller, revocable=revocable))
         return future
 
     def _add(self, batches: BatchOptions, item: Any) -> CallFuture[Any]:
@@ -572,6 +628,20 @@ class Limiter:
     def _future(self, lane: str) -> CallFuture[Any]:
         name = f"call-{next(self._numbers)}"
         return self._system.call_future(name, partial(self._cancelled, lane))
+
+    def _named(self, lane: str, name: str) -> CallFuture[Any]:
+        """Return the future of a call that the host has named; no other of the name is pending."""
+        name_of(name)
+        with self._lock:
+            if name in self._named_calls and not self._named_calls[name].done:
+                raise SettingsInvalid(f"name: a call {name!r} waits or runs; give each its own")
+            if len(self._named_calls) >= 2 * self._named_kept:
+                named = self._named_calls
+                self._named_calls = {key: of for key, of in named.items() if not of.done}
+                self._named_kept = max(NAMED_KEPT, len(self._named_calls))
+            future = self._system.call_future(name, partial(self._cancelled, lane))
+            self._named_calls[name] = future
+        return future
 
     def _cancelled(self, lane: str, name: str) -> SlotRefused:
         self.ref.deliver(WithdrawRequest(request_id=name))

@@ -11,6 +11,7 @@ what runs.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence, Set, Sized
+from contextvars import Context
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, NamedTuple, cast
@@ -23,11 +24,13 @@ from limner.actors.limiter.slots import ReturnSlot
 from limner.actors.system import Call, CallFuture, CallReturned, Loop, PooledRef, Timer
 from limner.messages import errors
 from limner.messages.limiter.backpressure import (
+    UNTOLD,
     Verdict,
     verdict_of_batch,
     verdict_of_error,
     verdict_of_value,
 )
+from limner.messages.limiter.call_rules import LONGEST, MAX_REVOCATIONS, ONCE, CallRules
 from limner.messages.limiter.control import BatchesSent
 from limner.messages.limiter.protocol import (
     ReleaseSlot,
@@ -35,8 +38,10 @@ from limner.messages.limiter.protocol import (
     RequestSlot,
     SlotExpired,
     SlotGranted,
+    SlotRevoked,
     WithdrawRequest,
 )
+from limner.messages.session.backoff import backoff
 from limner.messages.validation import group_of
 
 
@@ -81,9 +86,11 @@ class ScheduleCall(NamedTuple):
     """edge → caller: run this once it has a slot; the edge requests that right after this."""
 
     name: str
-    call: Callable[[], Any]
+    call: Callable[..., Any]
     future: CallFuture[Any]
     options: CallOptions
+    rules: CallRules = ONCE
+    context: Context | None = None
 
 
 class AddToBatch(NamedTuple):
@@ -121,6 +128,19 @@ class CloseCalls(NamedTuple):
     """
 
     wait: bool
+
+
+class CallDue(NamedTuple):
+    """caller's timer → caller: a call has taken as long as it may."""
+
+    name: str
+    running: Call
+
+
+class RetryDue(NamedTuple):
+    """caller's timer → caller: a call that has failed requests a slot again."""
+
+    name: str
 
 
 class BatchDue(NamedTuple):
@@ -165,14 +185,30 @@ class Scheduled:
         batch: that is run, if it is one.
         slot_id: of the slot that it has.
         running: the call, once it was handed to a thread.
+        rules: how it is tried.
+        context: the context variables that it sees.
+        since: when its first slot was requested, in microseconds.
+        request_id: of the request that waits, or that has its slot.
+        calls: how many were made, without those whose slot was revoked.
+        revoked: whether its slot was revoked.
+        revocations: how many slots were.
+        timer: until it has taken too long, or is made again.
     """
 
-    call: Callable[[], Any]
+    call: Callable[..., Any]
     futures: Sequence[CallFuture[Any]]
     options: CallOptions
     batch: Batch | None = None
     slot_id: str | None = None
     running: Call | None = None
+    rules: CallRules = ONCE
+    context: Context | None = None
+    since: int = 0
+    request_id: str = ""
+    calls: int = 0
+    revoked: bool = False
+    revocations: int = 0
+    timer: Timer | None = None
 
     @property
     def is_wanted(self) -> bool:
@@ -203,8 +239,23 @@ class Scheduled:
         batch.items = [item for item, _ in wanted]
         self.futures = batch.futures = [future for _, future in wanted]
 
+    def perform(self, running: Call) -> Any:
+        """Run the call on its thread, with the context variables of who scheduled it."""
+        context = self.context
+        if context is None:
+            return self._perform(running)
+        if self.calls > 1 or self.revocations:
+            context = context.copy()  # one that was abandoned may still be in the other
+        return context.run(self._perform, running)
+
+    def _perform(self, running: Call) -> Any:
+        value = self.call(cancelled=running) if self.rules.takes_cancelled else self.call()
+        return value if isinstance(self.options.worker_pool, Loop) else not_awaitable(value)
+
     def verdict(self, returned: CallReturned, wall: float) -> Verdict:
         """Return what the end of the call tells about its back end."""
+        if self.revoked and returned.error is not None:
+            return UNTOLD
         if returned.error is not None:
             return verdict_of_error(returned.error, wall, own=True)
         if self.batch is not None:
@@ -264,7 +315,12 @@ def results_in_order(results: object, expected: int) -> tuple[Any, ...]:
 
 
 def slot_request(
-    name: str, options: CallOptions, caller: PooledRef[Any], requests: tuple[str, ...] = ()
+    name: str,
+    options: CallOptions,
+    caller: PooledRef[Any],
+    requests: tuple[str, ...] = (),
+    *,
+    revocable: bool = False,
 ) -> RequestSlot:
     """Return the request for a call's slot.
 
@@ -273,6 +329,7 @@ def slot_request(
         options: of the call.
         caller: the actor that runs it.
         requests: the names of the calls in it, if it is a batch.
+        revocable: whether the slot may be revoked.
     """
     return RequestSlot.trusted(
         request_id=name,
@@ -286,8 +343,8 @@ def slot_request(
         since=None,
         revoked=False,
         place=0,
-        revocable=False,
         thread=type(options.worker_pool) is str,
+        revocable=revocable,
         requests=requests,
         stands_for=None,
         reply_to=caller,
@@ -299,9 +356,18 @@ class CallerActor(LimnerActor):
 
     role = "caller"
 
-    def __init__(self, log: EventLog, limiter: PooledRef[Any]) -> None:
+    def __init__(
+        self,
+        log: EventLog,
+        limiter: PooledRef[Any],
+        *,
+        backoff: float = 0.5,
+        backoff_max: float = 30,
+    ) -> None:
         super().__init__(log)
         self.limiter = limiter
+        self.backoff = backoff
+        self.backoff_max = backoff_max
         self.calls: dict[str, Scheduled] = {}
         self.gathering: dict[BatchOptions, Batch] = {}
         self.batch_of: dict[str, Batch] = {}
@@ -316,7 +382,13 @@ class CallerActor(LimnerActor):
                 message.future.refuse(not_begun())
             case ScheduleCall():
                 self.calls[message.name] = Scheduled(
-                    message.call, (message.future,), message.options
+                    message.call,
+                    (message.future,),
+                    message.options,
+                    rules=message.rules,
+                    context=message.context,
+                    since=self.system.clock.now,
+                    request_id=message.name,
                 )
             case AddToBatch():
                 self.gather(message)
@@ -339,6 +411,12 @@ class CallerActor(LimnerActor):
                 self.returned(message)
             case SlotExpired():
                 self.expired(message)
+            case SlotRevoked():
+                self.revoked(message)
+            case CallDue():
+                self.timed_out(message)
+            case RetryDue():
+                self.retry_due(message.name)
             case RequestDropped():
                 self.dropped(message)
             case _:
@@ -379,7 +457,7 @@ class CallerActor(LimnerActor):
         self.batches += 1
         name = f"batch-{self.batches}"
         batch.name = name
-        self.calls[name] = Scheduled(call, batch.futures, batches.options, batch)
+        self.calls[name] = Scheduled(call, batch.futures, batches.options, batch, request_id=name)
         self.limiter.tell(slot_request(name, batches.options, self.actor_ref, tuple(batch.names)))
 
     def send_all(self, message: SendBatches) -> None:
@@ -393,37 +471,169 @@ class CallerActor(LimnerActor):
     def run(self, grant: SlotGranted) -> None:
         """Begin a call that has its slot, on a worker's thread."""
         scheduled = self.calls.get(grant.task_id)
-        if scheduled is None:
-            if not self.held.granted(grant):  # it was withdrawn while the grant was on its way
-                self.limiter.tell(ReleaseSlot(slot_id=grant.slot_id))
+        if scheduled is None and self.held.granted(grant):
+            return
+        if scheduled is None or scheduled.request_id != grant.request_id:
+            self.limiter.tell(ReleaseSlot(slot_id=grant.slot_id))  # it was withdrawn meanwhile
             return
         scheduled.slot_id = grant.slot_id
-        call, pool = scheduled.call, scheduled.options.worker_pool
-        scheduled.running = self.call(
-            pool,
-            (lambda _: call()) if isinstance(pool, Loop) else (lambda _: not_awaitable(call())),
+        scheduled.calls += 1
+        running = scheduled.running = self.call(
+            scheduled.options.worker_pool,
+            scheduled.perform,
             begun=scheduled.begin,
             tag=grant.task_id,
         )
+        timeout = scheduled.rules.timeout
+        if timeout is not None and not running.over:
+            due = CallDue(grant.task_id, running)
+            scheduled.timer = self.system.clock.after(timeout, self.actor_ref, due)
 
     def returned(self, returned: CallReturned) -> None:
-        """Return the slot, then set the futures to what the call returned."""
+        """Return the slot, then set the futures to what the call returned, or try again."""
         name = returned.call.tag
         scheduled = self.calls.get(name)
-        if scheduled is None:
+        if scheduled is None or scheduled.running is not returned.call:
             return
-        error = returned.error
-        if scheduled.slot_id is not None:
-            verdict = scheduled.verdict(returned, self.log.wall)
-            self.limiter.tell(ReleaseSlot.trusted(slot_id=scheduled.slot_id, **verdict._asdict()))
-        if error is not None:
-            scheduled.fail(error)
+        verdict, error = scheduled.verdict(returned, self.log.wall), returned.error
+        self.give_back(scheduled, verdict)
+        if isinstance(error, NotWanted):
+            self.remove(name)
+        elif scheduled.revoked and error is not None and not self.closing:
+            self.request_again(name, scheduled)
+        elif error is not None:
+            self.failed(name, scheduled, error, verdict)
+        elif verdict.failed and self.tries_again(scheduled, None, verdict):
+            self.try_again(name, scheduled, verdict)
         else:
             scheduled.complete(returned.value)
+            self.remove(name)
+
+    def give_back(self, scheduled: Scheduled, verdict: Verdict) -> None:
+        """Release the slot of a call that has ended, if it has one."""
+        if scheduled.timer is not None:
+            scheduled.timer.cancel()
+        if scheduled.slot_id is not None:
+            self.limiter.tell(ReleaseSlot.trusted(slot_id=scheduled.slot_id, **verdict._asdict()))
+        scheduled.slot_id = scheduled.running = scheduled.timer = None
+
+    def tries_again(
+        self, scheduled: Scheduled, error: BaseException | None, verdict: Verdict
+    ) -> bool:
+        """Return whether a call that has failed is made again."""
+        again = scheduled.rules.tries_again(scheduled.calls, error, verdict)
+        return again and not self.closing
+
+    def failed(
+        self, name: str, scheduled: Scheduled, error: BaseException, verdict: Verdict
+    ) -> None:
+        """Log that a call has failed, and make it again, or fail its futures."""
+        if self.tries_again(scheduled, error, verdict):
+            self.try_again(name, scheduled, verdict, error)
+            return
+        self.log_failure(name, scheduled, errors.describe(error), final=True)
+        scheduled.fail(error)
         self.remove(name)
 
+    def try_again(
+        self,
+        name: str,
+        scheduled: Scheduled,
+        verdict: Verdict,
+        error: BaseException | None = None,
+    ) -> None:
+        """Request another slot for a call after a while, by the rules of generators."""
+        reason = errors.describe(error) if error is not None else ""
+        if error is None and verdict.error is not None:
+            reason = verdict.error.full
+        self.log_failure(name, scheduled, reason, final=False)
+        delay = backoff(
+            scheduled.calls,
+            base=self.backoff,
+            limit=self.backoff_max,
+            jitter=self.system.random("backoff").random(),
+        )
+        delay = max(delay, min(verdict.retry_after or 0, LONGEST))
+        self.log_event("call_retried", task_id=name, delay=round(delay, 6))
+        for future in scheduled.futures:
+            future.wait_again()
+        scheduled.request_id = ""
+        scheduled.timer = self.system.clock.after(delay, self.actor_ref, RetryDue(name))
+
+    def log_failure(self, name: str, scheduled: Scheduled, reason: str, *, final: bool) -> None:
+        """Log that a call has failed."""
+        self.log_event(
+            "call_failed",
+            task_id=name,
+            lane=scheduled.options.lane,
+            attempt=scheduled.calls,
+            reason=reason,
+            final=final,
+        )
+
+    def retry_due(self, name: str) -> None:
+        """Request a slot again for a call that has backed off."""
+        scheduled = self.calls.get(name)
+        if scheduled is not None and not scheduled.request_id:
+            scheduled.timer = None
+            self.request_again(name, scheduled)
+
+    def request_again(self, name: str, scheduled: Scheduled) -> None:
+        """Request another slot for a call; one that was revoked goes first of its owner."""
+        if scheduled.revoked:
+            scheduled.calls -= 1
+            for future in scheduled.futures:
+                future.wait_again()
+        scheduled.request_id = f"{name}/{scheduled.calls + scheduled.revocations + 1}"
+        revocable = scheduled.rules.preemptible and scheduled.revocations < MAX_REVOCATIONS
+        request = slot_request(name, scheduled.options, self.actor_ref, revocable=revocable)
+        self.limiter.tell(
+            request.but(
+                request_id=scheduled.request_id,
+                since=scheduled.since if scheduled.revoked else None,
+                revoked=scheduled.revoked,
+            )
+        )
+        scheduled.revoked = False
+
+    def revoked(self, message: SlotRevoked) -> None:
+        """Ask a call to return early whose slot an active request is to have."""
+        scheduled = self.calls.get(message.task_id)
+        if scheduled is None or scheduled.slot_id != message.slot_id or scheduled.revoked:
+            return
+        scheduled.revoked = True
+        scheduled.revocations += 1
+        if scheduled.running is not None:
+            scheduled.running.cancel()
+
+    def timed_out(self, message: CallDue) -> None:
+        """Abandon a call that has taken longer than its `timeout`."""
+        scheduled = self.calls.get(message.name)
+        if scheduled is None or scheduled.running is not message.running:
+            return
+        seconds = scheduled.rules.timeout
+        error = errors.CallTimedOut(f"the call took longer than its timeout of {seconds:g} s")
+        if self.abandon_call(message.running):
+            self.log_event("call_abandoned", task_id=message.name)
+            self.abandoned(message.name, scheduled, error, Verdict(True, None, overloaded=True))
+
+    def abandoned(
+        self,
+        name: str,
+        scheduled: Scheduled,
+        error: errors.CallTimedOut | errors.LeaseEnded,
+        verdict: Verdict,
+    ) -> None:
+        """Release the slot of a call that was abandoned; make it again, or fail it."""
+        said = errors.reason_of(error, what="the call")
+        self.give_back(scheduled, verdict._replace(error=said) if verdict.failed else verdict)
+        if scheduled.revoked and not self.closing:
+            self.request_again(name, scheduled)
+        else:
+            self.failed(name, scheduled, error, verdict)
+
     def expired(self, message: SlotExpired) -> None:
-        """Abandon a call whose lease has ended."""
+        """Abandon a call whose lease, or the grace after it was revoked, has ended."""
         scheduled = self.calls.get(message.task_id)
         if scheduled is None or scheduled.slot_id != message.slot_id:
             self.held.expired(message)
@@ -431,15 +641,14 @@ class CallerActor(LimnerActor):
             return
         if scheduled.running is not None and self.abandon_call(scheduled.running):
             self.log_event("call_abandoned", task_id=message.task_id)
-            scheduled.fail(
-                errors.LeaseEnded("the call held its slot for longer than its lane's lease")
-            )
-            self.remove(message.task_id)
+            scheduled.slot_id = None  # the limiter has taken it already
+            error = errors.LeaseEnded("the call held its slot for longer than its lane's lease")
+            self.abandoned(message.task_id, scheduled, error, UNTOLD)
 
     def dropped(self, message: RequestDropped) -> None:
         """Fail a call that gets no slot."""
         scheduled = self.calls.get(message.task_id)
-        if scheduled is not None:
+        if scheduled is not None and scheduled.request_id == message.request_id:
             told = f"the call got no slot: {message.reason}"
             scheduled.fail(errors.SlotRefused(told, message.refusal, message.lane))
             self.remove(message.task_id)
@@ -464,7 +673,7 @@ class CallerActor(LimnerActor):
     def take_back(self, name: str, scheduled: Scheduled) -> None:
         """End the request of a call that will never run, or release its slot."""
         if scheduled.slot_id is None:
-            self.limiter.tell(WithdrawRequest(request_id=name))
+            self.limiter.tell(WithdrawRequest(request_id=scheduled.request_id or name))
         elif scheduled.running is not None and self.abandon_call(scheduled.running):
             self.limiter.tell(ReleaseSlot(slot_id=scheduled.slot_id))
         else:
@@ -473,7 +682,10 @@ class CallerActor(LimnerActor):
 
     def remove(self, name: str) -> None:
         """Forget a call that has ended; end after the last one, if the studio closes."""
-        batch = self.calls.pop(name).batch
+        ended = self.calls.pop(name)
+        batch = ended.batch
+        if ended.timer is not None:
+            ended.timer.cancel()
         if batch is not None:
             for item in batch.names:
                 self.batch_of.pop(item, None)
@@ -514,6 +726,8 @@ class CallerActor(LimnerActor):
         for name, scheduled in self.calls.items():
             if not scheduled.refuse(not_begun()):
                 scheduled.fail(error)
+                if scheduled.timer is not None:
+                    scheduled.timer.cancel()
                 self.log_event("call_abandoned", task_id=name)
         for batch in self.gathering.values():
             if batch.timer is not None:

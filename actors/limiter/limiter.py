@@ -28,7 +28,9 @@ from limner.messages.limiter.control import (
     ObserveLimits,
     PauseLane,
     ReportLane,
+    ReportRunning,
     ResumeLane,
+    RunningCall,
     StateOf,
     TaskPlace,
     UpdateLane,
@@ -162,6 +164,8 @@ class LimiterActor(LimnerActor):
                 return self.report(message, now)
             case ForecastLane():
                 return self.forecast(message, now)
+            case ReportRunning():
+                return running_calls(self.lanes, message.lane, now)
             case StateOf():
                 return self.place_of(message.task_id)
             case ReportStatus():
@@ -345,6 +349,30 @@ class LimiterActor(LimnerActor):
         clock = self.system.clock
         seconds = max(0, due - clock.now) / MICROSECONDS  # some time has passed since `now`
         self.timers[name] = due, clock.after(seconds, self.actor_ref, LaneChecked(lane=name))
+
+
+def running_calls(lanes: LaneSet, name: str | None, now: int) -> tuple[RunningCall, ...]:
+    """Return the calls of hosts that have a slot, in a lane or in all, the oldest first."""
+    found = [
+        slot
+        for lane in lanes.lanes.values()
+        if name in (None, lane.name)
+        for slot in lane.leases
+        if slot.request.session_id is None and slot.request.stands_for is None
+    ]
+    found.sort(key=lambda slot: slot.granted_at)
+    return tuple(
+        RunningCall(
+            name=slot.request.task_id,
+            lane=slot.request.lane,
+            owner=slot.request.owner,
+            priority=slot.request.priority,
+            weight=slot.request.weight,
+            seconds=(now - slot.granted_at) / MICROSECONDS,
+            calls=slot.request.requests,
+        )
+        for slot in found
+    )
 
 
 def event_of(step: Step, now: int) -> Event:

@@ -64,7 +64,9 @@ class StudioActor(LimnerActor):
             generator=type(self.context.maker.generator).__name__,
         )
         self.limiter = LimiterActor.start(log, settings.all_lanes, dict(settings.lane_groups))
-        self.caller = CallerActor.start(log, self.limiter)
+        self.caller = CallerActor.start(
+            log, self.limiter, backoff=settings.backoff, backoff_max=settings.backoff_max
+        )
         self.sequencer = SequencerActor.start(
             self.context, root=self.actor_ref, limiter=self.limiter
         )

@@ -71,6 +71,11 @@ class CallFuture(PooledFuture[T]):
             self._interrupt = interrupt
             return self._begun
 
+    def wait_again(self) -> None:
+        """Note that the call waits to be made again, so that it may be cancelled."""
+        with _deciding:
+            self._begun = False
+
     @property
     def is_cancelled(self) -> bool:
         """Whether the call was cancelled before it began."""

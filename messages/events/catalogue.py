@@ -353,6 +353,24 @@ TASKS = Conversation(
             (*OF_SESSION_OR_HOST, TASK_ID, ATTEMPT.optional),
         ),
         EventType(
+            "call_failed",
+            "A host's own call has failed.",
+            ("caller",),
+            (
+                TASK_ID,
+                LANE,
+                Field("attempt", int, "Which call of it that was, from 1."),
+                Field("reason", str, "What it raised, or the back end answered."),
+                Field("final", bool, "Whether it is not made again."),
+            ),
+        ),
+        EventType(
+            "call_retried",
+            "A host's own call requests a slot again after a while.",
+            ("caller",),
+            (TASK_ID, Field("delay", float, "How long that is.", unit="seconds")),
+        ),
+        EventType(
             "generation_late",
             "A call that nobody waited for has made a picture, which is kept.",
             ("processor",),

@@ -80,6 +80,13 @@ class ForecastLane(Message):
     weight: int = Field(default=1, ge=1)
 
 
+class ReportRunning(Message):
+    """List the calls of hosts that have a slot. Answered with a tuple of `RunningCall`."""
+
+    lane: str | None = None
+    """Only of this lane, if given."""
+
+
 class StateOf(Message):
     """Find a task. Answered with a `TaskPlace`, or `None` if it neither waits nor has a slot."""
 
@@ -104,6 +111,28 @@ class WaitingRequest(Value):
     priority: int
     weight: int
     waited: float
+
+
+class RunningCall(Value):
+    """A host's own call, or a batch of them, that has a slot.
+
+    Args:
+        name: of the call, as its future has it; `batch-…` of a batch.
+        lane: of its slot.
+        owner: on whose behalf.
+        priority: 0 (first) to 9.
+        weight: of its slot.
+        seconds: since it has the slot.
+        calls: of a batch, the names of the calls in it.
+    """
+
+    name: str
+    lane: str
+    owner: str | None
+    priority: int
+    weight: int
+    seconds: float
+    calls: tuple[str, ...] = ()
 
 
 class LaneReport(Value):
