@@ -71,8 +71,8 @@ LANE_SETTINGS = tuple(
 """`limner settings` says what each means."""
 ADAPTIVE = Field(
     "adaptive",
-    dict[str, int | float | None],
-    "How the limit adapts; `max_concurrent` is then the limit in force.",
+    dict[str, int],
+    "Bounds of a limit that adapts; `max_concurrent` is then the limit in force.",
     always=False,
 )
 FAILURES_IN_A_ROW = Field("failures", int, "How many calls in the lane have failed in a row.")

@@ -45,7 +45,8 @@ class LaneStep(NamedTuple):
 def fields_of(lane: Lane) -> dict[str, Any]:
     """Return the settings of a lane as events have them: `max_concurrent` is the limit in force."""
     fields = lane.settings.model_dump()
-    if lane.adaptive is not None:
-        fields["adaptive"] = fields["max_concurrent"]
+    rule = lane.settings.adaptive
+    if rule is not None:
+        fields["adaptive"] = {"minimum": rule.minimum, "maximum": rule.maximum}
         fields["max_concurrent"] = lane.limit
     return fields
