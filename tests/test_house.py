@@ -53,7 +53,12 @@ SYSTEM = "limner.actors.system."
 NOT_FOR_HOSTS = frozenset(
     [
         *("Loop", "Mailbox", "Scheduler", "VirtualClock"),  # what a system is made of
-        *("BatchOptions", "CallOptions"),  # of constructors that only Limner calls
+        *(
+            "BatchOptions",
+            "CallOptions",
+            "Holding",
+            "SlotGranted",
+        ),  # of constructors that only Limner calls
         *("StreamEnded", "StreamInterrupted", "TextReplaced"),  # what the monitor takes
     ]
 )
