@@ -6,7 +6,7 @@ It runs on hosts' threads, where there is no actor that could `tell`. So it deli
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextvars import Context, copy_context
 from functools import partial, wraps
 from inspect import iscoroutinefunction
@@ -25,11 +25,14 @@ from limner.actors.limiter.host_calls import (
     WithdrawCall,
     slot_request,
 )
+from limner.actors.limiter.mapping import results_of
 from limner.actors.limiter.slots import AsyncHeldSlot, HeldSlot, Holding
 from limner.actors.system import CallFuture, Loop, PooledFuture, PooledRef, System, loop_of
 from limner.messages.errors import SettingsInvalid, SlotRefused, StudioClosed
 from limner.messages.limiter.call_rules import ONCE, CallRules, name_of, rules_of
 from limner.messages.limiter.control import (
+    AwaitIdle,
+    ChangeReservoir,
     EndLane,
     ForecastLane,
     LaneReport,
@@ -45,11 +48,11 @@ from limner.messages.limiter.control import (
     WaitingRequest,
 )
 from limner.messages.limiter.http_answers import answer_of_error, answer_of_value, headers_of
-from limner.messages.limiter.protocol import SlotGranted, WithdrawRequest
+from limner.messages.limiter.protocol import PrioritiseRequest, SlotGranted, WithdrawRequest
 from limner.messages.limiter.rate_limit_headers import RateLimit, rate_limits
 from limner.messages.limiter.refusal import Refusal
 from limner.messages.limiter.reservoir import MICROSECONDS
-from limner.messages.limiter.settings import MAX_THREADS, LaneSettings
+from limner.messages.limiter.settings import MAX_THREADS, MAX_WEIGHT, LaneSettings
 from limner.messages.validation import check_lane, group_of, owner_of, priority_of, seconds_of
 
 P = ParamSpec("P")
@@ -134,6 +137,75 @@ class Limiter:
             refill = "reservoir" in changes
             self.ref.deliver(UpdateLane(lane=lane, settings=settings, refill=refill))
         return settings
+
+    def change_reservoir(self, lane: str = "image", *, by: int) -> int:
+        """Add to what is left of a lane's reservoir, or take from it, in one step.
+
+        Nothing that happens meanwhile is lost, as it may be with `report` and `update`.
+
+        Args:
+            lane: which lane.
+            by: the weight to add, down to -1,000,000,000 and up to 1,000,000,000; never less than
+                0 is left.
+
+        Returns:
+            What is left then.
+
+        Raises:
+            SettingsInvalid: if there is no such lane, it has no reservoir, or the weight is none.
+            StudioClosed: if the studio is closed.
+        """
+        self._check(lane)
+        if type(by) is not int or abs(by) > MAX_WEIGHT:
+            raise SettingsInvalid(f"by: a whole number up to {MAX_WEIGHT:,}, not {by!r:.80}")
+        left = self._ask(ChangeReservoir(lane=lane, by=by))
+        if left is None:
+            raise SettingsInvalid(f"lane {lane!r} has no reservoir; give it one with update")
+        return int(left)
+
+    def prioritise(self, name: str | CallFuture[Any], priority: str | int) -> None:
+        """Change the priority of a request that waits; one that is over is ignored.
+
+        Args:
+            name: the future of a call, or the `request_id` of one of `waiting`.
+            priority: from now on: `active`, `background`, or 0 (first) to 9.
+
+        Raises:
+            SettingsInvalid: if that is no name, or no priority.
+            StudioClosed: if the studio is closed.
+        """
+        given = name.name if isinstance(name, CallFuture) else name
+        if not isinstance(given, str):
+            raise SettingsInvalid(f"prioritise: a call's future or name, not {given!r:.80}")
+        level = priority_of(priority)
+        if not self.ref.is_alive():
+            raise closed()
+        self.ref.deliver(PrioritiseRequest(name=given, priority=level))
+
+    def idle(self, lane: str | None = None) -> pykka.Future[None]:
+        """Wait until nothing waits and nothing is out, while the lane takes requests as before.
+
+        A batch counts once it has requested its slot.
+
+        Args:
+            lane: which lane, with those behind it; all lanes if `None`.
+
+        Returns:
+            Done at the first moment at which that is so, at once if it is so now.
+
+        Raises:
+            SettingsInvalid: if there is no such lane.
+            StudioClosed: if the studio is closed; through the future if it closes meanwhile.
+        """
+        if lane is not None:
+            self._check(lane)
+        elif not self.ref.is_alive():
+            raise closed()
+        done: PooledFuture[None] = self._system.future(about=f"the idleness of {lane or 'all'}")
+        self.ref.deliver(AwaitIdle(lane=lane, done=done))
+        if not self.ref.is_alive():
+            done.fail_if_pending(closed())
+        return done
 
     def pause(self, lane: str = "image", *, seconds: float | None = None) -> None:
         """Grant nothing in a lane; slots that are out stay out.
@@ -433,6 +505,47 @@ class Limiter:
             raise SettingsInvalid("run: call it on a running asyncio loop, or give `loop=`")
         options = self._options(function, lane, priority, owner, weight, blocks=False, loop=place)
         return self._schedule(partial(function, *args), options)
+
+    def map(
+        self,
+        function: Callable[[Item], T],
+        items: Iterable[Item],
+        *,
+        ahead: int = 100,
+        lane: str = "image",
+        priority: str | int = "active",
+        owner: str | None = None,
+        weight: int = 1,
+        blocks: bool = True,
+    ) -> Iterator[T]:
+        """Call a function with each item, through `schedule`; yield the results in their order.
+
+        Items are taken as results are, and no more than `ahead` calls are scheduled and not yet
+        yielded. What a call raises is raised in its place and ends the iterator; then, or if the
+        iterator is closed, the calls that have not begun are cancelled.
+
+        Args:
+            function: what to call; it may block.
+            items: any number of them.
+            ahead: calls in flight at most, 1 or more.
+            lane: of each slot.
+            priority: `active`, `background`, or 0 (first) to 9.
+            owner: on whose behalf, up to 200 characters.
+            weight: of each slot, 1 or more.
+            blocks: whether the call may block.
+
+        Raises:
+            SettingsInvalid: if one of these cannot be.
+            StudioClosed: if the studio is closed.
+        """
+        if type(ahead) is not int or ahead < 1:
+            raise SettingsInvalid(f"ahead: a whole number from 1, not {ahead!r:.80}")
+        options = self._options(function, lane, priority, owner, weight, blocks=blocks)
+
+        def schedule(call: Callable[[], T]) -> CallFuture[T]:  # each with a context of its own
+            return self._schedule(call, options, context=copy_context())
+
+        return results_of(schedule, function, items, ahead)
 
     def slot(
         self,

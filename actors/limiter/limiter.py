@@ -21,7 +21,9 @@ from limner.messages.errors import StudioClosed
 from limner.messages.events.protocol import Event
 from limner.messages.limiter.circuit_breaker import State
 from limner.messages.limiter.control import (
+    AwaitIdle,
     BatchesSent,
+    ChangeReservoir,
     EndLane,
     ForecastLane,
     LaneReport,
@@ -108,6 +110,7 @@ class LimiterActor(LimnerActor):
         self.counts: dict[str, Counter[str]] = {}
         self.held_for: dict[str, float] = {}
         self.failing: set[str] = set()
+        self.idles: list[Any] = []
         self.host_calls_gone = False
 
     def on_start(self) -> None:
@@ -118,7 +121,8 @@ class LimiterActor(LimnerActor):
         """Cancel the timers; fail the futures of lanes that have not ended."""
         for _, timer in self.timers.values():
             timer.cancel()
-        late = [message.done for message in self.take_unheard(EndLane)]
+        late = [message.done for message in self.take_unheard(EndLane, AwaitIdle)]
+        late += [message.done for message in self.idles]
         for done in (*chain(*self.ends.values()), *late):
             done.fail_if_pending(StudioClosed("the studio closed before the lane had ended"))
 
@@ -149,6 +153,12 @@ class LimiterActor(LimnerActor):
                 lanes.end_session(None, now)
             case UpdateLane():
                 lanes.update(message.lane, message.settings, now, refill=message.refill)
+            case ChangeReservoir():
+                left = lanes.change_reservoir(message.lane, message.by, now)
+                self.tell_all(now)
+                return left
+            case AwaitIdle():
+                self.idles.append(message)
             case PauseLane():
                 lanes.pause(message.lane, message.seconds, now, reason=message.reason)
             case ObserveLimits():
@@ -173,7 +183,19 @@ class LimiterActor(LimnerActor):
             case _:
                 return super().on_receive(message)
         self.tell_all(now)
+        if self.idles:
+            self.tell_idle()
         return None
+
+    def tell_idle(self) -> None:
+        """Set the futures of those that wait until a lane is idle."""
+        left = []
+        for message in self.idles:
+            if self.lanes.is_idle(message.lane):
+                message.done.set_if_pending(None)
+            else:
+                left.append(message)
+        self.idles = left
 
     def tell_all(self, now: int) -> None:
         """Tell what has happened, in order; set a timer for each lane that time may change."""

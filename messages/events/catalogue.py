@@ -494,6 +494,16 @@ LANES = Conversation(
             ),
         ),
         EventType(
+            "reservoir_changed",
+            "A host has added to what is left of a reservoir, or taken from it.",
+            ("limiter",),
+            (
+                LANE,
+                Field("by", int, "The weight that was added; negative if it was taken."),
+                Field("left", int, "What is left, 0 at least."),
+            ),
+        ),
+        EventType(
             "limit_changed",
             "An adaptive limit has moved, by the end of the call before.",
             ("limiter",),

@@ -19,6 +19,28 @@ class UpdateLane(Message):
     """Whether what is left of a reservoir is as they say, though they said so before."""
 
 
+class ChangeReservoir(Message):
+    """Add to what is left of a lane's reservoir, or take from it, but not below 0.
+
+    Answered with what is left then; `None` if the lane has no reservoir.
+    """
+
+    lane: str
+    by: int
+
+
+class AwaitIdle(Message):
+    """Set `done` once nothing waits and nothing is out in a lane and behind it.
+
+    Args:
+        lane: which lane; `None` for all.
+        done: the future.
+    """
+
+    lane: str | None
+    done: SkipValidation[object] = Field(repr=False)
+
+
 class PauseLane(Message):
     """Grant nothing for so many seconds, or until it is resumed."""
 

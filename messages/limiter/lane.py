@@ -130,6 +130,11 @@ class Lane:
         self._reservoir.fill(now)
         return self._reservoir.left
 
+    def change_reservoir(self, by: int, now: int) -> int | None:
+        """Add to the reservoir, or take from it; return what is left, `None` without one."""
+        self._reservoir.add(by, now)
+        return self._reservoir.left
+
     @property
     def idle(self) -> bool:
         """Whether nothing waits and nothing is out."""

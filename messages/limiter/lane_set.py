@@ -172,6 +172,35 @@ class LaneSet:
             self._chain.check(lane)
         self._settle(now)
 
+    def change_reservoir(self, name: str, by: int, now: int) -> int | None:
+        """Add to what is left of a reservoir, or take from it; return what is left.
+
+        Args:
+            name: of the lane.
+            by: the weight, which may be negative.
+            now: the time.
+
+        Returns:
+            `None` if the lane has no reservoir.
+        """
+        lane = self._lane(name, now)
+        left = lane.change_reservoir(by, now)
+        if left is not None:
+            self._steps.append(LaneStep("reservoir_changed", lane, {"by": by, "left": left}))
+            self._conclude(self._chain.settle(lane, now), now)
+        return left
+
+    def is_idle(self, name: str | None) -> bool:
+        """Return whether nothing waits and nothing is out in a lane and behind it.
+
+        Args:
+            name: of the lane; `None` for all lanes.
+        """
+        if name is None:
+            return all(lane.idle for lane in self.lanes.values())
+        lane = self.lanes.get(name)
+        return lane is None or all(each.idle for each in (lane, *self._topology.downstreams(lane)))
+
     def pause(
         self, name: str, seconds: float | None, now: int, *, reason: str | None = None
     ) -> None:

@@ -3,7 +3,7 @@
 from copy import copy
 from math import gcd
 
-from limner.messages.limiter.settings import LaneSettings
+from limner.messages.limiter.settings import MAX_WEIGHT, LaneSettings
 
 MICROSECONDS = 1_000_000
 
@@ -42,6 +42,12 @@ class Reservoir:
             self._refresh_at = _first(settings.reservoir_refresh_interval, now)
         if settings.reservoir_increase_interval != before.reservoir_increase_interval:
             self._increase_at = _first(settings.reservoir_increase_interval, now)
+
+    def add(self, weight: int, now: int) -> None:
+        """Add to what is left, or take from it, but not below 0 nor above what a setting may be."""
+        self.fill(now)
+        if self.left is not None:
+            self.left = min(max(0, self.left + weight), MAX_WEIGHT)
 
     def fill(self, now: int) -> None:
         """Apply the refreshes and increases that are due by now."""

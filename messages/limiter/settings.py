@@ -22,7 +22,11 @@ Seconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
 Strategy = Literal["leak", "overflow_priority", "overflow", "block"]
 
 
-Weight = Annotated[int, Field(ge=0, le=1_000_000_000)]
+MAX_WEIGHT = 1_000_000_000
+"""The weight that a reservoir has at most."""
+
+
+Weight = Annotated[int, Field(ge=0, le=MAX_WEIGHT)]
 
 
 Patience = Annotated[int | None, Field(ge=1, le=1_000_000)]

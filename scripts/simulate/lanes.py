@@ -72,6 +72,11 @@ class Lane:
         if event.get("refilled"):
             self._reservoir.left = self.settings.reservoir
 
+    def set_reservoir(self, left: int, now: int) -> None:
+        """Set what is left of the reservoir, as a host has changed it."""
+        self._reservoir.fill(now)
+        self._reservoir.left = left
+
     def move_limit(self, limit: int) -> None:
         """Put another limit in force, which adapts."""
         self.limit = limit

@@ -110,6 +110,8 @@ class Promptness:
         elif name == "lane_updated":
             lane.change(event, now)
             self._met("lane", lane.name)
+        elif name == "reservoir_changed":
+            lane.set_reservoir(event["left"], now)
         elif name == "limit_changed":
             lane.move_limit(event["max_concurrent"])
         elif name == "lane_dropped":
