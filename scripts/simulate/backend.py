@@ -15,6 +15,7 @@ from limner.messages.prompts import Prompt
 from limner.messages.registry import Link, Registry, RegistryUpdate, Version
 from limner.messages.status import Forgotten
 from limner.messages.tasks import Task
+from limner.scripts.simulate.answers import busy, good
 from limner.scripts.simulate.draws import Draws
 from limner.scripts.simulate.parameters import LOCKED, Parameters
 
@@ -90,11 +91,18 @@ class Backend:
             (self.redrawn.append if task.id in self._drawn else self._drawn.add)(task.id)
         return self._pictures[task.seed % NUMBER_OF_PICTURES]
 
-    def answer(self, number: int) -> int:
+    def answer(self, number: int) -> Any:
         """Answer a host call, or raise."""
         if self._waits:
             sleep(self._latency.draw(self._chance.draw))
         self.fail()
+        if self._chance("answer_busy"):
+            answer = busy(number, self._chance.draw)
+            if self._chance.draw() < 0.5:
+                raise answer
+            return answer
+        if self._chance("answer_limits"):
+            return good(number, self._chance.draw)
         return number
 
     def answer_all(self, numbers: list[int]) -> list[Any]:

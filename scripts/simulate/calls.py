@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from limner.actors import PooledActor
 from limner.messages.errors import LimnerError, StudioClosed
+from limner.scripts.simulate.answers import DrawnAnswer
 from limner.scripts.simulate.draws import exponential, whole
 
 if TYPE_CHECKING:
@@ -20,6 +21,9 @@ MAX_BATCH = 5
 
 MAX_TIME = 2
 """Seconds that a batch waits for more calls, at most."""
+
+LONG = 5
+"""Seconds that a call may take, on average, if that is bounded."""
 
 SOON = 1
 """Seconds after the end of the last studio in which each call is to be answered."""
@@ -46,6 +50,7 @@ class CallingActor(PooledActor):
         self.world = world
         self.number = 0
         self.draw = world.draws("calls")
+        self.draw_rules = world.draws("attempts")
         self.batches: dict[tuple[Limiter, str], Batches[int, int]] = {}
 
     def on_start(self) -> None:
@@ -88,12 +93,26 @@ class CallingActor(PooledActor):
                     owner=f"caller-{whole(draw, 1, 3)}" if draw() < 0.7 else None,
                     weight=calls.weight.draw_whole(draw),
                     blocks=draw() < calls.blocking.draw(draw),
+                    **self.rules(),
                 )
         except StudioClosed:
             return  # a host with a message will open another studio
         world.calls[self.number] = future
         when_done: Any = future
         when_done.when_done(partial(self.actor_ref.deliver, Answered(self.number)))
+
+    def rules(self) -> dict[str, Any]:
+        """Draw how a call is tried."""
+        draw = self.draw_rules
+        if draw() >= self.world.params.scenario.calls.retried.draw(draw):
+            return {}
+        return {
+            "attempts": whole(draw, 1, 4),
+            "retry_on": (LimnerError, DrawnAnswer) if draw() < 0.3 else None,
+            "timeout": exponential(draw, LONG) + 0.01 if draw() < 0.5 else None,
+            "preemptible": draw() < 0.5,
+            "name": f"host-{self.number}" if draw() < 0.5 else None,
+        }
 
     def batch(self, lane: str) -> Batches[int, int]:
         """Return the batches of a lane."""
@@ -114,7 +133,7 @@ class CallingActor(PooledActor):
             self.world.problems.append(problem)
 
 
-def complaint(number: int, future: pykka.Future[int], *, wait: float = 0) -> str | None:
+def complaint(number: int, future: pykka.Future[Any], *, wait: float = 0) -> str | None:
     """Return what is wrong with the answer of a call; `None` if nothing is.
 
     Args:
@@ -124,14 +143,15 @@ def complaint(number: int, future: pykka.Future[int], *, wait: float = 0) -> str
     """
     try:
         answer = future.get(timeout=wait)
-    except LimnerError:
+    except (LimnerError, DrawnAnswer):
         return None
     except BaseException as error:  # noqa: BLE001  # a host expects none of these
         return f"call {number} of a host raised {error!r}"
-    return None if answer == number else f"call {number} of a host gave {answer!r}"
+    given = answer.number if isinstance(answer, DrawnAnswer) else answer
+    return None if given == number else f"call {number} of a host gave {answer!r}"
 
 
-def unanswered(calls: dict[int, pykka.Future[int]]) -> str | None:
+def unanswered(calls: dict[int, pykka.Future[Any]]) -> str | None:
     """Return a complaint if calls have no answer once all studios are closed; else `None`."""
     left = [number for number, future in calls.items() if complaint(number, future, wait=SOON)]
     return f"{len(left)} calls of hosts were never answered, such as {left[0]}" if left else None

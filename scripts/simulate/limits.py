@@ -28,6 +28,9 @@ class Lane(Value):
     unlimited: Rate = fixed(0)
     """The share of seeds, or of changes, in which there may be any number of them."""
 
+    adaptive: Rate = fixed(0)
+    """The share of seeds in which that limit adapts, from a half of it to twice as much."""
+
     min_time: Pause = fixed(0)
     """Seconds between two grants."""
 
@@ -97,3 +100,6 @@ class Calls(Value):
 
     weight: OneOrMore = fixed(1)
     """What they weigh."""
+
+    retried: Rate = fixed(0)
+    """The share that is made again after a failure, times out, or gives way."""

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+from limner.messages.limiter.adaptive import Adaptive
 from limner.messages.limiter.settings import LaneSettings
 from limner.messages.settings import Settings
 from limner.scripts.simulate.draws import Draw, Draws, log_normal
@@ -97,6 +98,12 @@ def draw_parameters(scenario: Scenario, draws: Draws) -> Parameters:
         lanes[INNER] = draw_lane(scenario.inner, scenario, inner, behind="image")
         is_grouped = inner() < scenario.grouped.draw(inner)
         pictures = f"{INNER}:{int(inner() * KEYS)}" if is_grouped else INNER
+    adapting = draws("adaptive")
+    for name, of in ((name, scenario.inner if name == INNER else scenario.lane) for name in lanes):
+        most = lanes[name].highest
+        if of is not None and most is not None and adapting() < of.adaptive.draw(adapting):
+            rule = Adaptive(minimum=-(-most // 2), start=most, maximum=2 * most)
+            lanes[name] = LaneSettings(**{**lanes[name].model_dump(), "max_concurrent": rule})
     return Parameters(
         scenario=scenario,
         every=scenario.arrivals.every.draw(draw),

@@ -147,6 +147,10 @@ class Faults(Value):
     """Of calls: what comes back is no picture."""
     generation_busy: Rate = fixed(0)
     """Of calls: the back end asks for a pause of up to a minute (`retry_after`)."""
+    answer_busy: Rate = fixed(0)
+    """Of host calls: the back end answers with status 429, 503 or 529, returned or raised."""
+    answer_limits: Rate = fixed(0)
+    """Of host calls: the back end answers with headers that tell what is left of its limits."""
     generation_down: Rate = fixed(0)
     """Of calls: the back end fails, and does so for up to 20 more calls in a row."""
     call_inattentive: Rate = fixed(0)
