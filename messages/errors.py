@@ -162,11 +162,13 @@ class SlotRefused(LimnerError):
 
     Args:
         message: what happened, in one line.
-        reason: why, as a value to decide on.
-        lane: that refused it: the request's own, or one that it stands behind.
+        reason: why, as a value to decide on; Limner always names it.
+        lane: that refused it: the request's own, or one that it stands behind; named too.
     """
 
-    def __init__(self, message: str, reason: Refusal, lane: str) -> None:
+    def __init__(
+        self, message: str, reason: Refusal | None = None, lane: str | None = None
+    ) -> None:
         super().__init__(message)
         self.reason = reason
         self.lane = lane

