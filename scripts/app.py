@@ -63,7 +63,7 @@ class Bench(FlaggedGroup):
 
     def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002
         """Name them."""
-        return ["limiter", "stream"]
+        return ["limiter", "loop", "stream"]
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """Return the command of a name."""

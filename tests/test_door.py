@@ -182,7 +182,7 @@ def test_a_wrong_setting_is_a_type_error_and_a_right_one_is_none(tmp_path):
 
 @pytest.mark.parametrize("command", ["", *(str(command.name or command.callback.__name__)
                                            for command in app.registered_commands),
-                                     "bench stream", "bench limiter"])  # fmt: skip
+                                     "bench stream", "bench limiter", "bench loop"])  # fmt: skip
 def test_a_flag_shows_no_value_in_the_help(command):
     done = run("-m", "limner", *command.split(), "--help", COLUMNS="200")
     assert done.returncode == 0, done.stderr
