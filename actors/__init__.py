@@ -5,6 +5,7 @@ from pykka import Future
 from limner.actors.generators.protocol import Cancelled
 from limner.actors.limiter.handle import Batches, Limiter
 from limner.actors.limiter.slots import AsyncHeldSlot, HeldSlot
+from limner.actors.limiter.time_left import time_left
 from limner.actors.session.stream import Stream
 from limner.actors.studio.studio import Studio
 from limner.actors.system import (
@@ -22,6 +23,8 @@ from limner.actors.system import (
     System,
     Timer,
 )
+from limner.messages.limiter.budget import Budget
+from limner.messages.limiter.settings import LaneSettings
 from limner.messages.pictures import Placement
 from limner.messages.settings import Settings
 from limner.messages.tasks import Task
@@ -30,6 +33,7 @@ __all__ = [
     "ActorEnded",
     "AsyncHeldSlot",
     "Batches",
+    "Budget",
     "Call",
     "CallFuture",
     "CallReturned",
@@ -38,6 +42,7 @@ __all__ = [
     "Faults",
     "Future",
     "HeldSlot",
+    "LaneSettings",
     "Limiter",
     "Placement",
     "PooledActor",
@@ -51,4 +56,5 @@ __all__ = [
     "System",
     "Task",
     "Timer",
+    "time_left",
 ]

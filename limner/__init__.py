@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from limner.actors import CallFuture, Future, Limiter, Stream, Studio
     from limner.actors.generators import Cancelled, Generator
     from limner.messages import (
+        Budget,
         Failure,
         Illustrated,
         LaneSettings,
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "Budget",
     "CallFuture",
     "Cancelled",
     "Failure",

@@ -3,6 +3,7 @@
 from limner.messages.errors import LimnerError
 from limner.messages.generator_settings import GeneratorSettings
 from limner.messages.limiter.adaptive import Adaptive
+from limner.messages.limiter.budget import Budget
 from limner.messages.limiter.control import LaneReport, RunningCall, TaskPlace, WaitingRequest
 from limner.messages.limiter.rate_limit_headers import RateLimit
 from limner.messages.limiter.refusal import Refusal
@@ -42,6 +43,7 @@ __all__ = [
     "TOLERANT_PATTERNS",
     "Adaptive",
     "AgainMode",
+    "Budget",
     "Composed",
     "Failure",
     "Forgotten",

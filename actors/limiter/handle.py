@@ -47,8 +47,14 @@ from limner.messages.limiter.control import (
     UpdateLane,
     WaitingRequest,
 )
+from limner.messages.limiter.costs import costs_of, deadline_of
 from limner.messages.limiter.http_answers import answer_of_error, answer_of_value, headers_of
-from limner.messages.limiter.protocol import PrioritiseRequest, SlotGranted, WithdrawRequest
+from limner.messages.limiter.protocol import (
+    PrioritiseRequest,
+    SettleCosts,
+    SlotGranted,
+    WithdrawRequest,
+)
 from limner.messages.limiter.rate_limit_headers import RateLimit, rate_limits
 from limner.messages.limiter.refusal import Refusal
 from limner.messages.limiter.reservoir import MICROSECONDS
@@ -61,6 +67,8 @@ Item = TypeVar("Item")
 
 NAMED_KEPT = 100
 """Named calls from which on those that have ended are forgotten."""
+
+NO_BUDGETS: frozenset[str] = frozenset()
 
 
 def threads_of(settings: LaneSettings) -> int:
@@ -422,6 +430,10 @@ class Limiter:
         timeout: float | None = None,
         preemptible: bool = False,
         name: str | None = None,
+        costs: Mapping[str, int] | None = None,
+        settle: Callable[[T], Mapping[str, int]] | None = None,
+        deadline: float | None = None,
+        refuse_late: bool = False,
     ) -> CallFuture[T]:
         """Run a host's own call on a worker thread once it has a slot.
 
@@ -452,6 +464,17 @@ class Limiter:
                 within the lane's `grace`, it is abandoned. So it must be safe to make it again.
             name: of the call, in the event log and in lists; 1 to 100 letters, digits, `_`, `.`,
                 `:` or `-`. By default it is numbered.
+            costs: what it takes of budgets of its lane, and of lanes upstream, by their names:
+                whole numbers from 0. It takes them with its slot. Of a budget that is not named it
+                takes the `default`: 1 of `requests`, 0 of others, unless settings say otherwise.
+            settle: called on the worker thread with what the call returned; it returns what the
+                call has cost. The difference is given back, or taken. If it is not given, fails, or
+                the call fails, the costs stay as they were reserved.
+            deadline: seconds from now, above 0, by which it must have its slot; then it is dropped
+                with `Refusal.DEADLINE`. Of its owner's requests of one priority, the earliest
+                deadline goes first. The call can ask `limner.actors.time_left()`.
+            refuse_late: whether it is refused at once if it cannot have its slot by then, by what
+                is known of its lanes: pauses, `min_time`, reservoirs and budgets.
 
         Returns:
             What the call returns or raises; `SlotRefused` if it got no slot, with the `reason` and
@@ -460,10 +483,22 @@ class Limiter:
             be awaited, and cancelled until the call begins, and while it waits to be made again.
 
         Raises:
-            SettingsInvalid: if one of these cannot be, or a call of that name has not ended.
+            SettingsInvalid: if one of these cannot be, no lane that it passes has such a budget,
+                or a call of that name has not ended.
             StudioClosed: if the studio is closed.
         """
-        options = self._options(call, lane, priority, owner, weight, blocks=blocks)
+        options = self._options(
+            call,
+            lane,
+            priority,
+            owner,
+            weight,
+            blocks=blocks,
+            costs=costs,
+            settle=settle,
+            deadline=deadline,
+            refuse_late=refuse_late,
+        )
         rules = rules_of(call, attempts, retry_on, timeout, preemptible=preemptible)
         return self._schedule(call, options, rules, copy_context(), name)
 
@@ -505,6 +540,31 @@ class Limiter:
             raise SettingsInvalid("run: call it on a running asyncio loop, or give `loop=`")
         options = self._options(function, lane, priority, owner, weight, blocks=False, loop=place)
         return self._schedule(partial(function, *args), options)
+
+    def settle(self, call: CallFuture[Any] | str, costs: Mapping[str, int]) -> None:
+        """Say what a call has cost of budgets, whatever it took with its slot.
+
+        What it took too much is given back, in its own span of time; what it took too little is
+        taken, also if that many are not left: what comes later pays the debt first. It may be said
+        while the call runs, any number of times, and the last word counts. It may be said after the
+        call has ended, until the longest span of time of its budgets is over since. A call that
+        waits, or is over for longer, is ignored.
+
+        Args:
+            call: the future that `schedule` returned, or its name.
+            costs: what the call has cost, by the names of budgets; whole numbers from 0. Of those
+                that are not named, what it took stays taken.
+
+        Raises:
+            SettingsInvalid: if the costs, or the call, cannot be.
+            StudioClosed: if the studio is closed.
+        """
+        name = call if isinstance(call, str) else getattr(call, "name", None)
+        if not isinstance(name, str):
+            raise SettingsInvalid("settle: give the future of a call that was scheduled")
+        self.ref.deliver(SettleCosts(name=name, costs=costs_of(costs)))
+        if not self.ref.is_alive():
+            raise closed()
 
     def map(
         self,
@@ -615,6 +675,8 @@ class Limiter:
         owner: str | None = None,
         weight: int = 1,
         blocks: bool = True,
+        costs: Mapping[str, int] | None = None,
+        settle: Callable[[list[Any]], Mapping[str, int]] | None = None,
     ) -> Batches[Item, T]:
         """Gather items for a back end that takes several in a call: one slot grants a batch.
 
@@ -628,6 +690,8 @@ class Limiter:
             owner: on whose behalf, up to 200 characters.
             weight: of a batch's slot, 1 or more.
             blocks: whether the call may block.
+            costs: what a batch takes of budgets, as for `schedule`.
+            settle: called with the list of the results; it returns what the batch has cost.
 
         Raises:
             SettingsInvalid: if one of these cannot be.
@@ -636,7 +700,9 @@ class Limiter:
         if type(max_size) is not int or max_size < 1:
             raise SettingsInvalid(f"max_size: a whole number from 1, not {max_size!r:.80}")
         seconds = seconds_of("max_time", max_time)
-        options = self._options(call, lane, priority, owner, weight, blocks=blocks)
+        options = self._options(
+            call, lane, priority, owner, weight, blocks=blocks, costs=costs, settle=settle
+        )
         return Batches(self._add, BatchOptions(call, options, max_size, seconds))
 
     def withdraw(self, future: pykka.Future[Any]) -> bool:
@@ -666,6 +732,10 @@ class Limiter:
         owner: str | None = None,
         weight: int = 1,
         blocks: bool = True,
+        costs: Mapping[str, int] | None = None,
+        settle: Callable[[T], Mapping[str, int]] | None = None,
+        deadline: float | None = None,
+        refuse_late: bool = False,
     ) -> Callable[[Callable[P, T]], Callable[P, CallFuture[T]]]:
         """Return a decorator: each call of the function goes through `schedule`.
 
@@ -677,6 +747,10 @@ class Limiter:
             owner: on whose behalf, up to 200 characters.
             weight: of the slot, 1 or more.
             blocks: whether the call may block.
+            costs: what a call takes of budgets, as for `schedule`.
+            settle: what it has cost, from what it returned.
+            deadline: seconds from each call of the function.
+            refuse_late: whether a call that cannot have its slot by then is refused at once.
 
         Raises:
             SettingsInvalid: if one of these cannot be, or what is decorated cannot be called.
@@ -684,13 +758,33 @@ class Limiter:
         """
 
         def decorate(function: Callable[P, T]) -> Callable[P, CallFuture[T]]:
-            self._options(function, lane, priority, owner, weight, blocks=blocks)
+            self._options(
+                function,
+                lane,
+                priority,
+                owner,
+                weight,
+                blocks=blocks,
+                costs=costs,
+                settle=settle,
+                deadline=deadline,
+                refuse_late=refuse_late,
+            )
 
             @wraps(function)
             def scheduled(*args: P.args, **kwargs: P.kwargs) -> CallFuture[T]:
                 call = partial(function, *args, **kwargs)
                 return self.schedule(
-                    call, lane=lane, priority=priority, owner=owner, weight=weight, blocks=blocks
+                    call,
+                    lane=lane,
+                    priority=priority,
+                    owner=owner,
+                    weight=weight,
+                    blocks=blocks,
+                    costs=costs,
+                    settle=settle,
+                    deadline=deadline,
+                    refuse_late=refuse_late,
                 )
 
             return scheduled
@@ -771,6 +865,10 @@ class Limiter:
         *,
         blocks: bool,
         loop: Loop | None = None,
+        costs: Mapping[str, int] | None = None,
+        settle: Callable[[Any], Mapping[str, int]] | None = None,
+        deadline: float | None = None,
+        refuse_late: bool = False,
     ) -> CallOptions:
         self._check(lane)
         if not callable(call):
@@ -781,8 +879,35 @@ class Limiter:
             )
         if type(weight) is not int or weight < 1:
             raise SettingsInvalid(f"weight: a whole number from 1, not {weight!r:.80}")
-        worker_pool = self._workers_of(lane) if blocks else loop
-        return CallOptions(lane, worker_pool, priority_of(priority), owner_of(owner), weight)
+        if settle is not None and not callable(settle):
+            raise SettingsInvalid(
+                f"settle: a function of what the call returns, not {settle!r:.80}"
+            )
+        budgets = self._budgets_of(lane)
+        seconds = deadline_of(deadline)
+        return CallOptions(
+            lane,
+            self._workers_of(lane) if blocks else loop,
+            priority_of(priority),
+            owner_of(owner),
+            weight,
+            costs_of(costs, budgets),
+            budgets,
+            settle,
+            None if seconds is None else self._system.clock.now + round(seconds * MICROSECONDS),
+            bool(refuse_late),
+        )
+
+    def _budgets_of(self, lane: str) -> frozenset[str]:
+        """Return the names of the budgets of a lane and of those upstream."""
+        names: frozenset[str] = NO_BUDGETS
+        upstream: str | None = lane
+        while upstream is not None:
+            settings = self._lanes.get(upstream) or self._groups[group_of(upstream)]
+            if settings.budgets:
+                names = names.union(settings.budgets)
+            upstream = settings.behind
+        return names
 
     def _deliver_call(self, message: ScheduleCall | AddToBatch | HoldSlot) -> None:
         """Deliver a call to its actor; fail its future if the actor has ended before."""

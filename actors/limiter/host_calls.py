@@ -10,9 +10,10 @@ what runs.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence, Set, Sized
+from collections.abc import Callable, Mapping, Sequence, Set, Sized
 from contextvars import Context
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
 from typing import Any, NamedTuple, cast
 
@@ -21,7 +22,8 @@ from limner.actors.event_log import EventLog
 from limner.actors.limiter.awaitables import not_awaitable, outcome
 from limner.actors.limiter.held_slots import HeldSlots, HoldSlot
 from limner.actors.limiter.slots import ReturnSlot
-from limner.actors.system import Call, CallFuture, CallReturned, Loop, PooledRef, Timer
+from limner.actors.limiter.time_left import with_deadline
+from limner.actors.system import Call, CallFuture, CallReturned, Clock, Loop, PooledRef, Timer
 from limner.messages import errors
 from limner.messages.limiter.backpressure import (
     UNTOLD,
@@ -32,6 +34,7 @@ from limner.messages.limiter.backpressure import (
 )
 from limner.messages.limiter.call_rules import LONGEST, MAX_REVOCATIONS, ONCE, CallRules
 from limner.messages.limiter.control import BatchesSent
+from limner.messages.limiter.costs import costs_of
 from limner.messages.limiter.protocol import (
     ReleaseSlot,
     RequestDropped,
@@ -56,6 +59,11 @@ class CallOptions:
         priority: 0 (first) to 9.
         owner: on whose behalf.
         weight: of its slot.
+        costs: of budgets, by name, as far as they are named.
+        budgets: the names of all budgets that it passes.
+        settle: what it has cost in the end, from what it returned; `None` if it does not tell.
+        deadline: microseconds at which it is dropped if it has no slot; `None` for never.
+        refuse_late: whether it is refused at once if it cannot have its slot by then.
     """
 
     lane: str
@@ -63,6 +71,11 @@ class CallOptions:
     priority: int
     owner: str | None
     weight: int
+    costs: dict[str, int] = field(default_factory=dict)
+    budgets: frozenset[str] = frozenset()
+    settle: Callable[[Any], Mapping[str, int]] | None = None
+    deadline: int | None = None
+    refuse_late: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -193,6 +206,8 @@ class Scheduled:
         revoked: whether its slot was revoked.
         revocations: how many slots were.
         timer: until it has taken too long, or is made again.
+        settled: the last call that was made and has told what it has cost of budgets, or why it
+            has not.
     """
 
     call: Callable[..., Any]
@@ -209,6 +224,7 @@ class Scheduled:
     revoked: bool = False
     revocations: int = 0
     timer: Timer | None = None
+    settled: tuple[Call, dict[str, int] | BaseException] | None = None
 
     @property
     def is_wanted(self) -> bool:
@@ -239,18 +255,39 @@ class Scheduled:
         batch.items = [item for item, _ in wanted]
         self.futures = batch.futures = [future for _, future in wanted]
 
-    def perform(self, running: Call) -> Any:
-        """Run the call on its thread, with the context variables of who scheduled it."""
+    def perform(self, clock: Clock, running: Call) -> Any:
+        """Run the call on its thread, with the context variables of who scheduled it.
+
+        What it has cost is settled there too.
+        """
         context = self.context
         if context is None:
-            return self._perform(running)
+            return self._perform(clock, running)
         if self.calls > 1 or self.revocations:
             context = context.copy()  # one that was abandoned may still be in the other
-        return context.run(self._perform, running)
+        return context.run(self._perform, clock, running)
 
-    def _perform(self, running: Call) -> Any:
-        value = self.call(cancelled=running) if self.rules.takes_cancelled else self.call()
-        return value if isinstance(self.options.worker_pool, Loop) else not_awaitable(value)
+    def _perform(self, clock: Clock, running: Call) -> Any:
+        call, deadline = self.call, self.options.deadline
+        if self.rules.takes_cancelled:
+            call = partial(call, cancelled=running)
+        if isinstance(self.options.worker_pool, Loop):
+            return call()
+        value = not_awaitable(call() if deadline is None else with_deadline(call, clock, deadline))
+        if self.options.settle is not None:
+            self._settle(self.options.settle, value, running)
+        return value
+
+    def _settle(
+        self, settle: Callable[[Any], Mapping[str, int]], value: Any, running: Call
+    ) -> None:
+        """Note what the call has cost, by what it returned."""
+        if self.batch is not None:
+            value = [result if error is None else error for result, error in value]
+        try:
+            self.settled = running, costs_of(settle(value), self.options.budgets)
+        except Exception as error:  # noqa: BLE001 - the result counts all the same
+            self.settled = running, error
 
     def verdict(self, returned: CallReturned, wall: float) -> Verdict:
         """Return what the end of the call tells about its back end."""
@@ -261,6 +298,12 @@ class Scheduled:
         if self.batch is not None:
             return verdict_of_batch(returned.value, wall)
         return verdict_of_value(returned.value, wall)
+
+    @property
+    def costs(self) -> dict[str, int] | BaseException | None:
+        """What the call that runs has cost, or why it has not told; `None` if it has not."""
+        settled = self.settled
+        return None if settled is None or settled[0] is not self.running else settled[1]
 
     def refuse(self, error: BaseException) -> bool:
         """Fail the call unless it has begun; return whether it will never run."""
@@ -340,6 +383,9 @@ def slot_request(
         owner=options.owner,
         priority=options.priority,
         weight=options.weight,
+        costs=options.costs,
+        deadline=options.deadline,
+        refuse_late=options.refuse_late,
         since=None,
         revoked=False,
         place=0,
@@ -480,7 +526,7 @@ class CallerActor(LimnerActor):
         scheduled.calls += 1
         running = scheduled.running = self.call(
             scheduled.options.worker_pool,
-            scheduled.perform,
+            partial(scheduled.perform, self.system.clock),
             begun=scheduled.begin,
             tag=grant.task_id,
         )
@@ -496,6 +542,8 @@ class CallerActor(LimnerActor):
         if scheduled is None or scheduled.running is not returned.call:
             return
         verdict, error = scheduled.verdict(returned, self.log.wall), returned.error
+        if isinstance(error, NotWanted):  # it has not begun, and has cost nothing
+            scheduled.settled = returned.call, dict.fromkeys(scheduled.options.budgets, 0)
         self.give_back(scheduled, verdict)
         if isinstance(error, NotWanted):
             self.remove(name)
@@ -513,8 +561,15 @@ class CallerActor(LimnerActor):
         """Release the slot of a call that has ended, if it has one."""
         if scheduled.timer is not None:
             scheduled.timer.cancel()
+        costs = scheduled.costs
+        if isinstance(costs, BaseException):
+            reason = errors.reason_of(costs, what="settle").full
+            self.log_event("settle_failed", task_id=scheduled.request_id, error=reason)
+            costs = None
         if scheduled.slot_id is not None:
-            self.limiter.tell(ReleaseSlot.trusted(slot_id=scheduled.slot_id, **verdict._asdict()))
+            self.limiter.tell(
+                ReleaseSlot.trusted(slot_id=scheduled.slot_id, costs=costs, **verdict._asdict())
+            )
         scheduled.slot_id = scheduled.running = scheduled.timer = None
 
     def tries_again(

@@ -48,6 +48,7 @@ from limner.messages.limiter.protocol import (
     RequestDropped,
     RequestSlot,
     SessionGone,
+    SettleCosts,
     SlotExpired,
     SlotGranted,
     SlotRevoked,
@@ -80,6 +81,12 @@ RETURNED = frozenset(["slot_released", "slot_revoked"])
 
 LISTING = frozenset(["slot_requested", "slot_granted"])
 """The events that list the requests of a batch."""
+
+UNTOLD = frozenset(["request_prioritised", "costs_settled"])
+"""The events of which the requester is not told."""
+
+CHARGED = frozenset(["slot_granted", "costs_settled"])
+"""The events that name what a call takes of budgets."""
 
 PRIORITISED = frozenset(["slot_requested", "request_prioritised"])
 """The events that name the request's priority."""
@@ -139,6 +146,8 @@ class LimiterActor(LimnerActor):
                     lanes.request(message, now)
             case ReleaseSlot():
                 lanes.release(message, now)
+            case SettleCosts():
+                lanes.settle_costs(message.name, message.costs, now)
             case WithdrawRequest():
                 lanes.withdraw(message.request_id, now)
             case PrioritiseRequest():
@@ -223,7 +232,7 @@ class LimiterActor(LimnerActor):
             if event == "slot_released":
                 self.average_held(name, now - slot.granted_at)
             return
-        if event == "request_prioritised":
+        if event in UNTOLD:
             return
         requester = request.reply_to if holder is None else holder.request.reply_to
         if requester is None:
@@ -309,6 +318,7 @@ class LimiterActor(LimnerActor):
             state=status.state,
             failures=status.failures,
             last_error=status.last_error,
+            budgets={} if lane.budgets is None else lane.budgets.left(now),
             counts={
                 "waiting": lane.waiting,
                 "out": len(lane.leases),
@@ -409,10 +419,15 @@ def event_of(step: Step, now: int) -> Event:
         fields["slot_id"] = slot.id
         if name == "slot_asked_back":
             fields["wanted"] = slot.revoked_for
+        if slot.taken and name in CHARGED:
+            fields["costs"] = {budget: taken.units for budget, taken in slot.taken.items()}
     if name in PRIORITISED:
         fields["priority"] = request.priority
-    if name == "slot_requested" and request.owner is not None:
-        fields["owner"] = request.owner
+    if name == "slot_requested":
+        if request.owner is not None:
+            fields["owner"] = request.owner
+        if request.deadline is not None:
+            fields["deadline"] = request.deadline / MICROSECONDS
     if drop is not None:
         fields["reason"] = drop.reason
     if request.requests and name in LISTING:

@@ -134,7 +134,9 @@ class Hold:
                 if error is None
                 else verdict_of_error(error, wall, own=True)
             )
-            self._limiter.deliver(ReleaseSlot.trusted(slot_id=grant.slot_id, **verdict._asdict()))
+            self._limiter.deliver(
+                ReleaseSlot.trusted(slot_id=grant.slot_id, costs=None, **verdict._asdict())
+            )
         if future is not None:
             self._caller.deliver(ReturnSlot(future.name, released=grant is not None))
 

@@ -25,6 +25,7 @@ from limner.actors.system import Call, CallReturned, PooledRef
 from limner.messages.errors import Reason, may_be_retried, reason_of
 from limner.messages.limiter.backpressure import GOOD, UNTOLD, Verdict, verdict_of_error
 from limner.messages.limiter.protocol import (
+    NO_COSTS,
     PrioritiseRequest,
     ReleaseSlot,
     RequestDropped,
@@ -186,6 +187,9 @@ class ProcessorActor(KeepingActor):
                 owner=task.owner,
                 priority=task.priority,
                 weight=1,
+                costs=NO_COSTS,
+                deadline=None,
+                refuse_late=False,
                 since=attempt.since if before.revoked else None,
                 revoked=before.revoked,
                 place=work.place,
@@ -289,7 +293,7 @@ class ProcessorActor(KeepingActor):
             self.limiter.tell(WithdrawRequest(request_id=attempt.request_id))
         if attempt.grant is not None:
             self.limiter.tell(
-                ReleaseSlot.trusted(slot_id=attempt.grant.slot_id, **verdict._asdict())
+                ReleaseSlot.trusted(slot_id=attempt.grant.slot_id, costs=None, **verdict._asdict())
             )
         work.attempt = attempt.release(over=over)
         work.call = work.timer = work.made = None

@@ -6,6 +6,8 @@ these declarations, and `limner events` prints them. Names and fields that exist
 
 from __future__ import annotations
 
+from typing import Any
+
 from limner.messages.events.event_type import Conversation, EventType, Field
 from limner.messages.events.record import Record
 from limner.messages.limiter.settings import LaneSettings
@@ -55,15 +57,21 @@ REQUEST = (
     Field("weight", int, "How much of the lane's limits it takes."),
 )
 BATCH = Field("requests", list[str], "Names of the calls in a batch.", always=False)
-SINCE_0_2 = frozenset(["circuit_patience", "backs_off"])
-"""Settings of lanes that logs of version 0.1 have not."""
+COSTS = Field("costs", dict[str, int], "What the call takes of the lane's budgets, by name.")
+SINCE_0_2 = frozenset(["circuit_patience", "backs_off", "budgets"])
+"""Settings of lanes that logs of version 0.1 have not; `budgets` is left out if there are none."""
+LANE_TYPES: dict[str, Any] = {
+    "budgets": dict[str, dict[str, str | int | float | None]],
+    "max_concurrent": int | None,
+}
+"""The types of settings that the log has otherwise."""
 
 LANE_SETTINGS = tuple(
     Field(
         name,
-        int | None if name == "max_concurrent" else setting.annotation,
+        LANE_TYPES.get(name, setting.annotation),
         "The lane's setting of that name.",
-        unit="seconds" if "float" in str(setting.annotation) else None,
+        unit="seconds" if "float" in str(LANE_TYPES.get(name, setting.annotation)) else None,
         always=name not in SINCE_0_2,
     )
     for name, setting in LaneSettings.model_fields.items()
@@ -371,6 +379,12 @@ TASKS = Conversation(
             (TASK_ID, Field("delay", float, "How long that is.", unit="seconds")),
         ),
         EventType(
+            "settle_failed",
+            "A host's `settle` has not told what its call has cost; the estimate stays.",
+            ("caller",),
+            (TASK_ID, Field("error", str, "Why.")),
+        ),
+        EventType(
             "generation_late",
             "A call that nobody waited for has made a picture, which is kept.",
             ("processor",),
@@ -419,6 +433,13 @@ REQUESTS = Conversation(
                 *REQUEST,
                 Field("priority", int, "From 0 (first) to 9."),
                 Field("owner", str, "For whom it is.", always=False),
+                Field(
+                    "deadline",
+                    float,
+                    "When it is dropped if it waits still, by the system's clock.",
+                    unit="seconds",
+                    always=False,
+                ),
                 BATCH,
             ),
         ),
@@ -432,7 +453,13 @@ REQUESTS = Conversation(
             "slot_granted",
             "The request gets a slot of the lane.",
             ("limiter",),
-            (*REQUEST, SLOT_ID, BATCH),
+            (*REQUEST, SLOT_ID, BATCH, COSTS.optional),
+        ),
+        EventType(
+            "costs_settled",
+            "The call has cost this of the lane's budgets, not what was taken at its grant.",
+            ("limiter",),
+            (*REQUEST, SLOT_ID, COSTS),
         ),
         EventType(
             "request_dropped",
@@ -523,6 +550,18 @@ LANES = Conversation(
                     "seconds", float | None, "How long; null until it is resumed.", unit="seconds"
                 ),
                 Field("reason", str, "Why, if it was not the host that asked.", always=False),
+            ),
+        ),
+        EventType(
+            "budget_corrected",
+            "The lane's back end says that less is left of a budget, and that holds for a while.",
+            ("limiter",),
+            (
+                LANE,
+                Field("budget", str, "Its name."),
+                Field("remaining", int, "How much is left."),
+                Field("owner", str, "Whose it is, if each owner has its own.", always=False),
+                Field("until", float, "Until when, by the system's clock.", unit="seconds"),
             ),
         ),
         EventType(

@@ -16,7 +16,8 @@ class Waiting:
     Args:
         priority: now.
         came: when, in microseconds.
-        again: whether its task had a slot of the lane before, and may have its place back.
+        again: whether its task had a slot of the lane before, and may have its place back, or it
+            has a deadline, and may go before others for that.
         seq: number of the event that says its priority.
         moved: whether that was changed.
     """
@@ -39,8 +40,8 @@ class OwnerRequests:
 class PriorityRules:
     """I17: a request whose priority was changed has its turn by the priority that it has now.
 
-    Between the requests of one owner nothing but their priority, their age, and whether a task had
-    a slot before decides. So of two of the same priority the one goes first that came first, and
+    Between the requests of one owner their priority, their age, their deadlines, and whether a task
+    had a slot before decide. So of two of the same priority the one goes first that came first, and
     in a lane without ageing a better priority goes first. Pairs are checked of which one was moved.
     """
 
@@ -85,7 +86,7 @@ class PriorityRules:
             return
         self.request_ended(event, seq)  # if its name comes again
         owned = self.lanes.setdefault(lane, {}).setdefault(owner, OwnerRequests())
-        again = bool(self.had.get(task))
+        again = bool(self.had.get(task)) or event.get("deadline") is not None
         owned.waiting[name] = Waiting(priority, micros(event), again, seq)
         self.owners[name] = lane, owner
 

@@ -48,3 +48,15 @@ class BlockedOwners:
         if not owners:
             del self.by_upstream[upstream]
         return tuple(lanes)
+
+    def remove(self, lane: str, owner: str, upstream: str) -> None:
+        """Forget that an owner was blocked in a lane for this one upstream, if it was."""
+        owners = self.by_upstream.get(upstream, {})
+        lanes = owners.get(owner)
+        if lanes is None:
+            return
+        lanes.pop(lane, None)
+        if not lanes:
+            del owners[owner]
+            if not owners:
+                del self.by_upstream[upstream]

@@ -157,6 +157,24 @@ class RunningCall(Value):
     calls: tuple[str, ...] = ()
 
 
+class BudgetLeft(Value):
+    """What is left of a budget.
+
+    Args:
+        amount: of the whole budget.
+        left: of it; below 0 if calls have cost more than they took. `None` if each owner has its
+            own.
+        full_in: seconds until it is full again if nothing is granted meanwhile.
+        owners: if each owner has its own: what is left to those that have taken of it, up to 100 of
+            those with the least.
+    """
+
+    amount: int
+    left: int | None
+    full_in: float
+    owners: dict[str, int] = Field(default={})
+
+
 class LaneReport(Value):
     """The state of a lane at one moment.
 
@@ -168,6 +186,7 @@ class LaneReport(Value):
             `probing` (one call goes, to see whether it still fails), `draining` or `stopped`.
         failures: how many calls in a row have failed, of those that the circuit breaker counts.
         last_error: how the last one of them failed; `None` if the last call has not failed.
+        budgets: what is left of each budget, by name.
         counts: how many requests wait, how many slots are out, and how many there were of each
             other end: granted, released, revoked, expired, dropped, withdrawn.
         weight_out: summed weight of the slots that are out.
@@ -188,6 +207,7 @@ class LaneReport(Value):
     held_for: float | None
     failures: int = 0
     last_error: str | None = None
+    budgets: dict[str, BudgetLeft] = Field(default={})
 
 
 class TaskPlace(Value):

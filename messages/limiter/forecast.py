@@ -21,8 +21,8 @@ def earliest(chain: Sequence[Lane], request: RequestSlot, now: int) -> int | Non
     """Return the earliest time at which a request can be granted: no holder can make it earlier.
 
     It is what the rules alone allow, if all slots came back now and nothing else waited: the ends
-    of pauses, of a penalty, of an open circuit and of `min_time`, and when reservoirs are filled.
-    A host that changes a lane may make it earlier.
+    of pauses, of a penalty, of an open circuit and of `min_time`, and when reservoirs and budgets
+    have enough. A host that changes a lane may make it earlier.
 
     Args:
         chain: the lane of the request, and those upstream, the nearest first.

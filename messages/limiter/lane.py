@@ -12,9 +12,12 @@ from typing import Literal, NamedTuple
 from limner.messages.errors import Reason
 from limner.messages.limiter.adaptive import Adaptive, AdaptiveLimit
 from limner.messages.limiter.backlog import Backlog
+from limner.messages.limiter.budgets import LaneBudgets
 from limner.messages.limiter.circuit_breaker import Circuit
+from limner.messages.limiter.deadlines import Deadlines
 from limner.messages.limiter.leases import Leases, Slot
 from limner.messages.limiter.overflow import overflow
+from limner.messages.limiter.passed_owners import PassedOwners
 from limner.messages.limiter.preemption import Preemptions
 from limner.messages.limiter.protocol import RequestSlot
 from limner.messages.limiter.queued_request import QueuedRequest
@@ -75,8 +78,10 @@ class Lane:
     Attributes:
         leases: the slots that are out.
         backlog: of a lane that others stand behind: all that waits for it, here and downstream.
+        budgets: what is left of each; `None` if it has none.
         granted: how many slots were granted.
         last_error: how the last call failed that counts for the circuit breaker.
+        passed_owners: those whose budgets do not allow their next requests yet.
         in_use: whether a request came since `lane_idle` was told last; its set of lanes keeps it.
         limit: the summed weight of slots out at one time that is in force; `None` is no limit.
         adaptive: moves the limit; `None` if it is fixed.
@@ -109,7 +114,10 @@ class Lane:
         self.granted = granted
         self._queue = RequestQueue(_micros(settings.ageing))
         self._reservoir = Reservoir(settings, now)
+        self.budgets = LaneBudgets(settings.budgets, now) if settings.budgets else None
         self._preemptions = Preemptions(self._queue, self.leases)
+        self.passed_owners = PassedOwners()
+        self._deadlines = Deadlines()
         self._blocked_owners: set[str | None] = set()
         self._blocked_until: int | None = None
         self._last_grant: int | None = None
@@ -134,6 +142,20 @@ class Lane:
         """Add to the reservoir, or take from it; return what is left, `None` without one."""
         self._reservoir.add(by, now)
         return self._reservoir.left
+
+    @property
+    def has_owner_budgets(self) -> bool:
+        """Whether owners have budgets of their own."""
+        return self.budgets is not None and self.budgets.each_owner
+
+    def has_overdue(self, now: int) -> bool:
+        """Return whether a slot or request may be over, or an owner not passed over any more."""
+        return (
+            self.leases.may_expire(now)
+            or self.settings.max_wait is not None
+            or bool(self.passed_owners)
+            or bool(self._deadlines)
+        )
 
     @property
     def idle(self) -> bool:
@@ -172,23 +194,33 @@ class Lane:
                 self._block(now)
                 return Refusal.BLOCKED
             self._blocked_until = None
-        return ended or self.permanent_refusal(request, now)
+        refused = ended or self.permanent_refusal(request, now)
+        if refused is None and request.deadline is not None and request.deadline <= now:
+            return Refusal.DEADLINE
+        return refused
 
     def permanent_refusal(self, request: RequestSlot, now: int) -> Refusal | None:
         """Return why a request can never be granted, however long it waits; `None` if it may be."""
         self._reservoir.fill(now)
         ended = None if self.ending is None else self._refusal_at_end(request)
-        heavy = None if self.can_fit(request.weight) else Refusal.TOO_HEAVY
+        heavy = None if self.can_fit(request) else Refusal.TOO_HEAVY
         return ended or heavy
 
-    def can_fit(self, weight: int) -> bool:
-        """Return whether settings and reservoir, as they are now, can ever allow a weight."""
-        limit = self.settings.heaviest
-        return (limit is None or weight <= limit) and self._reservoir.can_fit(weight)
+    def can_fit(self, request: RequestSlot) -> bool:
+        """Return whether the settings, reservoir and budgets can ever allow a request."""
+        limit, weight = self.settings.heaviest, request.weight
+        if (limit is not None and weight > limit) or not self._reservoir.can_fit(weight):
+            return False
+        return self.budgets is None or self.budgets.can_fit(request)
 
     def admit(self, request: RequestSlot, now: int) -> QueuedRequest:
         """Queue a request that is not refused; `overflow` follows if it is not granted at once."""
-        return self._queue.add(request, now, blocked=self.is_full(request.owner))
+        queued = self._queue.add(request, now, blocked=self._is_blocked(request.owner))
+        if self.passed_owners:
+            self.passed_owners.recheck(request.owner)
+        if request.deadline is not None and request.stands_for is None:
+            self._deadlines.add(request.request_id, request.deadline)
+        return queued
 
     def overflow(self, request: RequestSlot, now: int) -> list[Drop]:
         """Drop what there is no room for, now that one more request waits."""
@@ -215,6 +247,8 @@ class Lane:
         if queued is None:
             return None
         self._preemptions.remove(request_id)
+        if self.passed_owners:
+            self.passed_owners.recheck(queued.request.owner)
         return queued.request
 
     def prioritise(self, name: str, priority: int) -> RequestSlot | None:
@@ -236,6 +270,8 @@ class Lane:
         request = self._queue.prioritise(name, priority)
         if request is not None and priority > ACTIVE:
             self._preemptions.remove(name)
+        if request is not None and self.passed_owners:
+            self.passed_owners.recheck(request.owner)
         return request
 
     def release(self, slot_id: str) -> Slot | None:
@@ -244,7 +280,7 @@ class Lane:
         if slot is None:
             return None
         owner = slot.request.owner
-        if self.settings.max_per_owner is not None and not self.is_full(owner):
+        if self.settings.max_per_owner is not None and not self._is_blocked(owner):
             self._queue.unblock_owner(owner)
         if slot.revoked_for is not None:
             self._preemptions.slot_returned(slot)
@@ -276,15 +312,47 @@ class Lane:
 
     def head(self) -> QueuedRequest | None:
         """Return the request that is next, even if the limits do not allow it yet."""
-        preferred = self._preemptions.next_request(self.is_full) if self._preemptions else None
+        preferred = self._preemptions.next_request(self._is_blocked) if self._preemptions else None
         return preferred or self._queue.best()
+
+    def next_of_all(self, now: int) -> QueuedRequest | None:
+        """Return the request that is next, of an owner whose own budgets allow it."""
+        if self.budgets is not None:
+            self._pass_over_spent(now)
+        return self.head()
 
     def ready(self, now: int) -> QueuedRequest | None:
         """Return the next request if the limits allow it now."""
-        queued = self.head()
+        queued = self.next_of_all(now)
         if queued is None or not self._may_grant(queued.request, now):
             return None
         return queued
+
+    def _pass_over_spent(self, now: int) -> None:
+        """Pass over the owners whose own budgets do not allow their next requests yet."""
+        if self.alone and self.passed_owners:
+            self.end_passing(now)
+        budgets = self.budgets
+        if budgets is None or not budgets.each_owner:
+            return
+        while (queued := self.head()) is not None:
+            owner, until = queued.request.owner, budgets.owner_free_at(queued.request, now)
+            if owner is None or until <= now:
+                return
+            self.pass_over(owner, until)
+
+    def pass_over(self, owner: str, until: int) -> None:
+        """Grant an owner nothing until a time, or until its requests or budgets change."""
+        self.passed_owners.add(owner, until)
+        self._queue.block_owner(owner)
+
+    def end_passing(self, now: int) -> list[str]:
+        """Grant again to the owners that are not passed over any more; return them."""
+        owners = self.passed_owners.take_due(now)
+        for owner in owners:
+            if not self._is_blocked(owner):
+                self._queue.unblock_owner(owner)
+        return owners
 
     def grant(self, queued: QueuedRequest, now: int) -> Slot:
         """Grant the request that is ready."""
@@ -315,11 +383,13 @@ class Lane:
         if self.halted(now):
             return []
         self._reservoir.fill(now)
+        budgets = self.budgets
         return self._preemptions.revoke(
             free=max(0, self.limit - self.leases.weight),
             budget=self._reservoir.left,
             grace_ends=now + round(settings.grace * MICROSECONDS),
             max_per_owner=settings.max_per_owner,
+            allowed=None if budgets is None else lambda wanted: budgets.free_at(wanted, now) == now,
         )
 
     def expire_slots(self, now: int) -> list[Slot]:
@@ -331,7 +401,7 @@ class Lane:
         return expired
 
     def drop_overdue(self, now: int) -> list[Drop]:
-        """Drop the requests that waited for `max_wait`, and those that wait in vain.
+        """Drop what waited for `max_wait` or past its deadline, and what waits in vain.
 
         In vain wait those that can never fit any more, and those that wait for a back end since
         before `circuit_patience` probes of it failed.
@@ -347,6 +417,9 @@ class Lane:
             waiting = self._all_waiting
             while (oldest := waiting.oldest()) is not None and oldest.queued_at <= limit:
                 dropped.append(self._drop(oldest.request, Refusal.MAX_WAIT))
+        if self._deadlines:
+            while (due := self._deadlines.first(self._queue)) is not None and due[0] <= now:
+                dropped.append(self._drop(due[1].request, Refusal.DEADLINE))
         return dropped
 
     def _drop_at_open_circuit(self) -> list[Drop]:
@@ -383,9 +456,11 @@ class Lane:
         self._reservoir.change(settings, now)
         if refill:
             self._reservoir.left = settings.reservoir
+        if settings.budgets != self.settings.budgets:
+            self._change_budgets(settings, now)
         self._apply(settings)
-        self._queue.rebuild(_micros(settings.ageing), self.is_full)
-        heavy = [queued for queued in self._queue if not self.can_fit(queued.request.weight)]
+        self._queue.rebuild(_micros(settings.ageing), self._is_blocked)
+        heavy = [queued for queued in self._queue if not self.can_fit(queued.request)]
         return [self._drop(queued.request, Refusal.TOO_HEAVY) for queued in heavy]
 
     def pause(self, until: int | None = None) -> None:
@@ -423,8 +498,12 @@ class Lane:
     def unblock_owner(self, owner: str | None) -> None:
         """Grant to a blocked owner again."""
         self._blocked_owners.discard(owner)
-        if not self.is_full(owner):
+        if not self._is_blocked(owner):
             self._queue.unblock_owner(owner)
+
+    def _is_blocked(self, owner: str | None) -> bool:
+        """Return whether none of an owner's requests is the next one."""
+        return self.is_full(owner) or (bool(self.passed_owners) and owner in self.passed_owners)
 
     def is_full(self, owner: str | None) -> bool:
         """Return whether an owner is blocked, or holds `max_per_owner` slots."""
@@ -456,6 +535,10 @@ class Lane:
         oldest = None if self.settings.max_wait is None else self._all_waiting.oldest()
         if oldest is not None:
             times.append(oldest.queued_at + round((self.settings.max_wait or 0) * MICROSECONDS))
+        if self._deadlines and (first := self._deadlines.first(self._queue)) is not None:
+            times.append(first[0])
+        if self.passed_owners and self.passed_owners.due is not None:
+            times.append(max(now, self.passed_owners.due))
         due = None
         if offered:
             self._reservoir.fill(now)
@@ -485,6 +568,8 @@ class Lane:
             at = int(self.paused_until)
         if self.circuit is not None and self.circuit.state == "open":
             at = max(at, self.circuit.until)
+        if self.budgets is not None:
+            at = self.budgets.free_at(request, at)
         return self._reservoir.earliest(request.weight, at)
 
     @property
@@ -520,6 +605,13 @@ class Lane:
         self._preemptions = copy(self._preemptions)
         self._preemptions.detach(self._queue, self.leases)
         self._blocked_owners = set(self._blocked_owners)
+        if self.budgets is not None:
+            self.budgets = copy(self.budgets)
+            self.budgets.detach()
+        self.passed_owners, self._deadlines = copy(self.passed_owners), copy(self._deadlines)
+        self.passed_owners.detach()
+        self._deadlines.detach()
+        self.alone = True
 
     def forgettable_at(self, now: int) -> int | None:
         """Return from when on a new lane would grant the same, if this one stays idle.
@@ -539,10 +631,11 @@ class Lane:
         if (self._reservoir.left or 0) < (self.settings.reservoir or 0):
             again = self._reservoir.can_fit(self.settings.reservoir or 0)
             return self._reservoir.due if again else None
+        full = None if self.budgets is None else self.budgets.full_at(now)
         circuit = self.circuit
         failing = None if circuit is None or not circuit.failures_in_a_row else circuit.until
         spaced = self._min_time_over_at()
-        remembered = (self.paused_until, self._blocked_until, spaced, failing, adapted)
+        remembered = (self.paused_until, self._blocked_until, spaced, failing, adapted, full)
         return max(now, *(int(time) for time in remembered if time is not None))
 
     def _apply(self, settings: LaneSettings) -> None:
@@ -580,6 +673,16 @@ class Lane:
             full = self.leases.weight + 2 * weight > self.limit
             adaptive.succeeded(slot.number, self.granted, now - slot.granted_at, full=full)
         self.limit = adaptive.limit
+
+    def _change_budgets(self, settings: LaneSettings, now: int) -> None:
+        """Put other budgets in force; what was spent of those that stay is spent still."""
+        if self.budgets is None or not settings.budgets:
+            self.budgets = LaneBudgets(settings.budgets, now) if settings.budgets else None
+        else:
+            self.budgets.change(settings.budgets, now)
+        self.passed_owners.recheck_all()
+        if self.alone:
+            self.end_passing(now)
 
     def _refusal_at_end(self, request: RequestSlot) -> Refusal | None:
         """Return why a lane that ends takes no request; one whose slot was revoked is not new.
@@ -620,6 +723,8 @@ class Lane:
         self.leases.add(slot)
         if self._reservoir.left is not None:
             self._reservoir.left -= request.weight
+        if self.budgets is not None:
+            slot.taken = self.budgets.take(request, now)
         if self.circuit is not None:
             self.circuit.call_started(slot.number)
         if self.settings.max_per_owner is not None and self.is_full(request.owner):
@@ -641,7 +746,7 @@ class Lane:
             return None
         if limit is not None:
             preemptions = self._preemptions
-            kept = preemptions.reserved_weight(request, self.is_full) if preemptions else 0
+            kept = preemptions.reserved_weight(request, self._is_blocked) if preemptions else 0
             if self.leases.weight + weight + kept > limit:
                 return None
         reservoir = self._reservoir
@@ -652,6 +757,8 @@ class Lane:
         due = max(now, self._min_time_over_at())
         if now < due and reservoir.left is not None and reservoir.due is not None:
             due = min(due, reservoir.due)  # a refresh may leave less than the request needs
+        if self.budgets is not None:
+            due = max(due, self.budgets.free_at(request, now))
         if self.paused_until is not None and due < self.paused_until:
             if self.paused_until == FOREVER:
                 return None

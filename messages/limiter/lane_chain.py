@@ -27,11 +27,13 @@ An example: lane `image` has `max_concurrent=1` and its one slot is out to X. La
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 
 from limner.messages.errors import Reason
 from limner.messages.limiter.backlog import Backlog
 from limner.messages.limiter.blocked_owners import BlockedOwners
+from limner.messages.limiter.charges import Charges, charged_to
+from limner.messages.limiter.forecast import earliest
 from limner.messages.limiter.holders import Holders
 from limner.messages.limiter.lane import Drop, Lane
 from limner.messages.limiter.leases import Slot
@@ -39,6 +41,7 @@ from limner.messages.limiter.offers import Offer, Offers
 from limner.messages.limiter.protocol import RequestSlot
 from limner.messages.limiter.queued_request import QueuedRequest
 from limner.messages.limiter.refusal import Refusal
+from limner.messages.limiter.reservoir import MICROSECONDS
 from limner.messages.limiter.steps import LaneStep, Step
 from limner.messages.limiter.topology import Topology
 
@@ -59,7 +62,9 @@ class LaneChain:
         self._steps = steps
         self._holders = Holders()
         self._offers = Offers()
+        self._charges = Charges()
         self._blocked_owners = BlockedOwners()
+        self._passed_owners = BlockedOwners()  # the same for those that have spent their budgets
         self._to_check: dict[str, Lane] = {}
         self._new: list[tuple[Lane, RequestSlot]] = []  # may be too many in their lanes
         self._upstream_slot: dict[str, tuple[Lane, str]] = {}
@@ -94,6 +99,12 @@ class LaneChain:
                 break
             yield queued
 
+    def charges_of(self, slot_id: str) -> str | None:
+        """Return the name of the charges of a slot that its holder knows by that id."""
+        lane = self._holders.lanes.get(slot_id)
+        slot = None if lane is None else lane.leases.slots.get(slot_id)
+        return None if slot is None else charged_to(slot.request)
+
     # What is asked of it
 
     def request(self, lane: Lane, request: RequestSlot, now: int) -> Collection[Lane]:
@@ -101,8 +112,12 @@ class LaneChain:
         self._holders.add(request.request_id, request, lane)
         lane.in_use = True
         self._steps.append(Step("slot_requested", lane, request))
+        late = self._late(lane, request, now) if request.refuse_late else None
+        if late is not None:
+            self.drop(lane, late)
+            return self.settle(lane, now)
         if lane.alone:
-            if lane.leases.may_expire(now) or lane.settings.max_wait is not None:
+            if lane.has_overdue(now):
                 self._end_overdue(lane, now)
             granted, dropped = lane.request(request, now)
             for slot in granted:
@@ -146,6 +161,45 @@ class LaneChain:
             return None
         ended = self._end_slot(lane, slot_id, failed, now, overloaded=overloaded, host=host)
         return lane if ended else None
+
+    def settle_costs(self, name: str, costs: Mapping[str, int], now: int) -> Lane | None:
+        """Take or give back the difference to what a call has cost; `settle` follows.
+
+        Args:
+            name: of its request; one that has taken nothing, or that is over, is ignored.
+            costs: by the name of the budget, in each lane of its chain that has it.
+            now: the time.
+
+        Returns:
+            The lane of the call; `None` if nothing has changed.
+        """
+        changed = None
+        for lane, slot in self._charges.of(name, now):
+            budgets, request = lane.budgets, slot.request
+            if budgets is None or slot.taken is None:
+                continue
+            if budgets.settle(slot.taken, costs, request, now):
+                self._steps.append(Step("costs_settled", lane, request, slot))
+                self.budgets_changed(lane, request.owner)
+                changed = lane
+        return changed
+
+    def budgets_changed(self, lane: Lane, owner: str | None) -> None:
+        """Look anew at the owners that budgets of a lane hold back; `settle` follows.
+
+        Args:
+            lane: of the budgets.
+            owner: whose may have changed.
+        """
+        lane.passed_owners.recheck(owner)
+        self._check_unless_alone(lane)
+        if owner is not None and self._topology.is_upstream(lane.name):
+            passed = self._passed_owners.by_upstream.get(lane.name, {}).get(owner, ())
+            for name in (*passed, *self._blocked_owners.lanes_of(owner)):
+                downstream = self._topology.lanes.get(name)
+                if downstream is not None:
+                    downstream.passed_owners.recheck(owner)
+                    self._to_check[name] = downstream
 
     def withdraw(self, request_id: str) -> Lane | None:
         """Remove a request that is not wanted any more; `settle` follows.
@@ -221,11 +275,13 @@ class LaneChain:
             return
         for owner in tuple(self._blocked_owners.by_upstream.get(lane.name, ())):
             self._unblock(owner, lane.name)
+        for owner in tuple(self._passed_owners.by_upstream.get(lane.name, ())):
+            self.budgets_changed(lane, owner)
         for downstream in self._topology.downstreams(lane):
             self._to_check[downstream.name] = downstream
             for queued in list(downstream.all_waiting()):
                 request = queued.request
-                if not lane.can_fit(request.weight):
+                if not lane.can_fit(request):
                     downstream.withdraw(request.request_id)
                     self.drop(downstream, Drop(request, Refusal.TOO_HEAVY, lane.name))
 
@@ -273,6 +329,22 @@ class LaneChain:
                 return Drop(request, refusal, where.name)
         return None
 
+    def _late(self, lane: Lane, request: RequestSlot, now: int) -> Drop | None:
+        """Return the drop of a request that cannot be granted before its deadline, if it cannot."""
+        deadline = request.deadline
+        chain = [lane, *self._topology.upstreams(lane)]
+        if deadline is None or any(
+            each.blocked(now) or each.permanent_refusal(request, now) is not None for each in chain
+        ):
+            return None
+        at = earliest(chain, request, now)
+        if at is not None and at < deadline:
+            return None
+        detail = "no slot as things are"
+        if at is not None:
+            detail = f"no slot before {(at - now) / MICROSECONDS:,.3f} s from now"
+        return Drop(request, Refusal.DEADLINE, lane.name, detail)
+
     def _end_overdue(self, lane: Lane, now: int) -> None:
         """End the slots and requests of a lane whose time is over."""
         for slot in lane.expire_slots(now):
@@ -283,6 +355,10 @@ class LaneChain:
             self._end_slot(lane, slot.id, failed, now, expired=slot, overloaded=bool(failed))
         for drop in lane.drop_overdue(now):
             self._drop_wherever(lane, drop)
+        if lane.passed_owners:
+            for owner in lane.end_passing(now):
+                for upstream in self._topology.upstreams(lane):
+                    self._passed_owners.remove(lane.name, owner, upstream.name)
 
     def _grant_or_offer(self, lane: Lane, now: int, checked: dict[str, Lane]) -> None:
         """Grant what a lane may grant, or offer it upstream."""
@@ -364,9 +440,12 @@ class LaneChain:
             own = self._grant(offer.lane, offer.queued, now, checked, slot.expires_at)
             self._upstream_slot[own.id] = lane, slot.id
             self._downstream_slot[slot.id] = offer.lane, own.id
+            if slot.taken is not None:
+                holders = self.holders_slot(lane, slot)
+                self._charges.add(charged_to(holders.request), lane, slot)
             self._offer(offer.lane, now)
         owner = slot.request.owner
-        if owner is not None and lane.is_full(owner):
+        if owner is not None and (lane.is_full(owner) or lane.has_owner_budgets):
             self._pass_over(owner, lane, now)
         return slot
 
@@ -378,6 +457,8 @@ class LaneChain:
             self._offers.forget(request.request_id)
             for backlog in self._backlogs(lane):
                 backlog.remove(request.request_id)
+        if slot.taken is not None:
+            self._charges.add(charged_to(request), lane, slot)
         self._steps.append(Step("slot_granted", lane, request, slot))
 
     # Offers
@@ -431,17 +512,43 @@ class LaneChain:
     # Owners that are at their limit upstream
 
     def _block_full_owners(self, lane: Lane, now: int) -> None:
-        """Block in a lane the owner of the next request while it is at its limit upstream."""
+        """Block in a lane the owner of the next request while upstream it may have no more.
+
+        It may not while it is at its limit there, or until a budget of its own allows the request.
+        """
         self._blocked_owners.set_next(lane.name, None)
-        while (head := lane.head()) is not None and (owner := head.request.owner) is not None:
-            upstreams = self._topology.upstreams(lane)
+        while (head := lane.next_of_all(now)) and (owner := head.request.owner) is not None:
+            upstreams = list(self._topology.upstreams(lane))
             full = next((upstream for upstream in upstreams if upstream.is_full(owner)), None)
             if full is None:
+                if self._pass_over_spent(lane, head.request, owner, upstreams, now):
+                    continue
                 self._blocked_owners.set_next(lane.name, owner)
                 break
             lane.block_owner(owner)
             self._blocked_owners.block(lane.name, owner, full.name)
             self._pass_over(owner, lane, now)
+
+    def _pass_over_spent(
+        self, lane: Lane, request: RequestSlot, owner: str, upstreams: list[Lane], now: int
+    ) -> bool:
+        """Pass over the owner of a request whose budget upstream does not allow it yet.
+
+        Returns:
+            False if there is no such budget.
+        """
+        until = now
+        for upstream in upstreams:
+            if upstream.budgets is not None and upstream.has_owner_budgets:
+                until = max(until, upstream.budgets.owner_free_at(request, now))
+        if until <= now:
+            return False
+        lane.pass_over(owner, until)
+        for upstream in upstreams:
+            if upstream.has_owner_budgets:
+                self._passed_owners.block(lane.name, owner, upstream.name)
+        self._pass_over(owner, lane, now)
+        return True
 
     def _pass_over(self, owner: str, lane: Lane, now: int) -> None:
         """Offer requests of other owners in the lanes downstream of one where an owner is full."""
@@ -508,6 +615,8 @@ class LaneChain:
             assert slot is not None
             if slot_id == own:
                 self._holders.remove(own, slot.request)
+                if self._charges:
+                    self._charges.end(charged_to(slot.request), now)
             before = lane.limit
             lane.record_outcome(slot, failed, now, own=lane is backing, overloaded=overloaded)
             if expired is not None:

@@ -67,6 +67,10 @@ class LaneSet:
 
     def release(self, message: ReleaseSlot, now: int) -> None:
         """Return a slot to its lane; pause the lane if its back end asks for that."""
+        if message.costs is not None:
+            charged = self._chain.charges_of(message.slot_id)
+            if charged is not None:
+                self._chain.settle_costs(charged, message.costs, now)
         host, overloaded = message.host, message.overloaded
         lane = self._chain.release(
             message.slot_id, message.failed, now, overloaded=overloaded, host=host
@@ -115,6 +119,49 @@ class LaneSet:
         self._steps.append(LaneStep("lane_paused", lane, fields))
         if not lane.alone:
             self._chain.check(lane)
+
+    def settle_costs(self, name: str, costs: Mapping[str, int], now: int) -> None:
+        """Take or give back the difference to what a call has cost of budgets.
+
+        Args:
+            name: of its request; one that has taken nothing, or that is over, is ignored.
+            costs: by the name of the budget; others keep what was taken.
+            now: the time.
+        """
+        lane = self._chain.settle_costs(name, costs, now)
+        if lane is not None:
+            self._conclude(self._chain.settle(lane, now), now)
+
+    def correct_budget(
+        self,
+        name: str,
+        budget: str,
+        remaining: int,
+        resets_at: int | None,
+        now: int,
+        owner: str | None = None,
+    ) -> None:
+        """Put down what is left of a budget of a lane, as its back end says; never up.
+
+        Args:
+            name: of the lane; one that is not open is ignored.
+            budget: its name; one that the lane does not have is ignored.
+            remaining: what the back end says is left, 0 or more.
+            resets_at: microseconds of the same clock at which its own budget is full again.
+            now: the time.
+            owner: whose budget it is, if each owner has its own.
+        """
+        lane = self.lanes.get(name)
+        if lane is None or lane.budgets is None:
+            return
+        if lane.budgets.correct(budget, remaining, resets_at, now, owner):
+            fields: dict[str, Any] = {"budget": budget, "remaining": max(0, remaining)}
+            if owner is not None:
+                fields["owner"] = owner
+            fields["until"] = lane.budgets.held_until(budget, owner) / MICROSECONDS
+            self._steps.append(LaneStep("budget_corrected", lane, fields))
+            self._chain.budgets_changed(lane, owner)
+            self._conclude(self._chain.settle(lane, now), now)
 
     def withdraw(self, request_id: str, now: int) -> None:
         """Remove a request, if it waits."""

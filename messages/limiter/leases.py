@@ -1,10 +1,16 @@
 """The slots of a lane that are out: what they weigh, who holds them, when each expires."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from heapq import heapify, heappop, heappush
+from typing import TYPE_CHECKING
 
 from limner.messages.limiter.protocol import RequestSlot
+
+if TYPE_CHECKING:
+    from limner.messages.limiter.budgets import Taken
 
 
 @dataclass(slots=True)
@@ -19,6 +25,7 @@ class Slot:
         expires_at: when the limiter takes it back.
         waited: how long its request waited.
         revoked_for: the id of the request for which it was revoked; `None` if it was not.
+        taken: of its lane's budgets, by name; `None` if the lane has none.
     """
 
     id: str
@@ -28,6 +35,7 @@ class Slot:
     expires_at: int
     waited: int
     revoked_for: str | None = None
+    taken: dict[str, Taken] | None = None
 
 
 class Leases:
@@ -51,7 +59,7 @@ class Leases:
     def __len__(self) -> int:
         return len(self.slots)
 
-    def copy(self, expires_at: Callable[[Slot], int]) -> "Leases":
+    def copy(self, expires_at: Callable[[Slot], int]) -> Leases:
         """Return leases that can be changed without these; each slot expires at the given time."""
         copied = Leases()
         for slot in self:

@@ -63,7 +63,13 @@ class Preemptions:
         return bool(self._awaiting or self._preferred)
 
     def revoke(
-        self, *, free: int, budget: int | None, grace_ends: int, max_per_owner: int | None
+        self,
+        *,
+        free: int,
+        budget: int | None,
+        grace_ends: int,
+        max_per_owner: int | None,
+        allowed: Callable[[RequestSlot], bool] | None = None,
     ) -> list[Slot]:
         """Revoke slots of background requests for active ones, the newest slots first.
 
@@ -74,11 +80,14 @@ class Preemptions:
             budget: the weight of a request at most; `None` is no limit.
             grace_ends: when a slot that is revoked expires at the latest.
             max_per_owner: slots that one owner holds at one time; `None` is no limit.
+            allowed: whether the lane's budgets allow a request now; `None` if it has none.
         """
         revoked: list[Slot] = []
         revocable: list[Slot] | None = None
         for request in self._candidates(max_per_owner):
             if budget is not None and request.weight > budget:
+                break
+            if allowed is not None and not allowed(request):
                 break
             needed = request.weight - free
             if needed > 0:

@@ -7,6 +7,9 @@ from limner.messages.errors import Reason
 from limner.messages.limiter.rate_limit_headers import RateLimit
 from limner.messages.limiter.refusal import Refusal
 
+NO_COSTS: dict[str, int] = {}
+"""Shared by the requests that name no costs; never changed."""
+
 
 class RequestSlot(Message):
     """processor → limiter: a slot is wanted to generate one picture, or to run a host's call."""
@@ -22,6 +25,12 @@ class RequestSlot(Message):
     weight: int = Field(default=1, ge=1)
     since: int | None = None
     """If it has waited before: microseconds when that began; it goes before others of its owner."""
+    costs: dict[str, int] = NO_COSTS
+    """What it takes of budgets of its lane, and of those upstream, by their names."""
+    deadline: int | None = None
+    """Microseconds at which it is dropped if it waits still; `None` for never."""
+    refuse_late: bool = False
+    """Whether it is refused at once if it cannot be granted before its deadline."""
     revoked: bool = False
     """Whether its task had a slot that was revoked; `since` is then of the task's first request."""
     place: int = 0
@@ -88,6 +97,20 @@ class ReleaseSlot(Message):
     """What the back end says is left of its limits."""
     host: str | None = None
     """The host that answered, with its port if the URL has one; `None` if that is not known."""
+    costs: dict[str, int] | None = None
+    """What the call has cost of budgets, by their names; `None` if that is not known."""
+
+
+class SettleCosts(Message):
+    """edge → limiter: a call has cost this, whatever was reserved for it.
+
+    Args:
+        name: of its request; one that has taken nothing, or that is over, is ignored.
+        costs: by the name of the budget; others keep what was reserved.
+    """
+
+    name: str
+    costs: dict[str, int]
 
 
 class WithdrawRequest(Message):

@@ -13,17 +13,19 @@ class QueuedRequest:
         request: which.
         number: smaller for the one that goes first, of the same owner and priority.
         queued_at: when it began to wait.
+        due: by when it is wanted, for its place among those of its owner and priority.
 
     Attributes:
         removed: whether it was granted, dropped or withdrawn.
     """
 
-    __slots__ = ("number", "queued_at", "removed", "request")
+    __slots__ = ("due", "number", "queued_at", "removed", "request")
 
-    def __init__(self, request: RequestSlot, number: int, queued_at: int) -> None:
+    def __init__(self, request: RequestSlot, number: int, queued_at: int, due: int = 0) -> None:
         self.request = request
         self.number = number
         self.queued_at = queued_at
+        self.due = due
         self.removed = False
 
 

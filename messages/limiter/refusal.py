@@ -24,6 +24,9 @@ class Refusal(Enum):
     CIRCUIT_OPEN = "its back end fails again and again"
     """`circuit_patience` probes of the circuit breaker in a row have failed since it came."""
 
+    DEADLINE = "its deadline is over"
+    """Its deadline has come before its slot, or cannot be met."""
+
     DRAINING = "the lane is draining"
     """The lane refuses new requests; what waits is still granted."""
 

@@ -3,7 +3,11 @@
 The rules, which a test holds against a slow and obvious reading of them:
 
 - The *head* of an owner's requests of one priority is the one that came first; those behind it do
-  not compete. It has been the head *since* it came, or since the one before it was granted a slot.
+  not compete. One with a deadline, as it comes, goes before those at the end of them that are due
+  later. A request is due at its deadline, and `ageing` after it came at the latest: so those that
+  have none are not passed for ever. A new head takes over the turn of the head before it. So
+  deadlines order the requests of an owner, and no owner is served earlier for having them.
+- A head has been the head *since* it came, or since the one before it was granted a slot.
   (Its whole waiting does not count: else the oldest of a thousand requests of one owner would
   always be before the first one of another.) One whose slot was revoked goes before those of its
   owner, and keeps its age, as `RequestSlot.since`.
@@ -32,7 +36,11 @@ goes to b1, though a2 came earlier, and the one after it to a2. A head of priori
 before 22 goes before c1. One that comes at 23 has rank 53 and goes after it: by 22, c1 has waited
 twice the `ageing`, which has lifted it by two priorities.
 
-All times are integer microseconds. Each step costs no more than the logarithm of what waits.
+If a3 of ann comes at 5 with a deadline at 8, it goes before a2, which is due at 10. It is the head
+in place of a2, since 4, with rank 34. With a deadline at 12 it would go behind a2.
+
+All times are integer microseconds. Each step costs no more than the logarithm of what waits; one
+with a deadline costs as much as those of its owner that it passes.
 """
 
 from collections import OrderedDict, deque
@@ -169,7 +177,9 @@ class RequestQueue:
         """
         self._number += 1
         priority, again = request.priority, request.since is not None
-        queued = QueuedRequest(request, -self._number if again else self._number, now)
+        queued = QueuedRequest(
+            request, -self._number if again else self._number, now, now + self._ageing
+        )
         self._by_priority[priority][request.request_id] = queued
         if self._messages is not None:
             self._messages.add(queued)
@@ -177,10 +187,27 @@ class RequestQueue:
         queue = self._queue_for(request, blocked=blocked)
         if again:
             queue.requests.appendleft(queued)
+        elif request.deadline is not None:
+            queued.due = min(queued.due, request.deadline)
+            return self._add_by_deadline(queue, queued)
         else:
             queue.requests.append(queued)
         if queue.requests[0] is queued:
             self._rank_head(queue, now)
+        return queued
+
+    def _add_by_deadline(self, queue: _OwnerQueue, queued: QueuedRequest) -> QueuedRequest:
+        """Add a request with a deadline before those at the end that are due later."""
+        requests = queue.requests
+        since, place = queue.since if requests else queued.queued_at, len(requests)
+        while place:
+            last = requests[place - 1]
+            if not last.removed and (last.number < 0 or last.due <= queued.due):
+                break
+            place -= 1
+        requests.insert(place, queued)
+        if requests[0] is queued:
+            self._rank_head(queue, since)
         return queued
 
     def remove(self, request_id: str) -> QueuedRequest | None:
@@ -211,7 +238,7 @@ class RequestQueue:
         if left is not None:
             self._rank_head(left, max(left.since, left.requests[0].queued_at))
         request = queued.request.but(priority=priority)
-        moved = QueuedRequest(request, queued.number, queued.queued_at)
+        moved = QueuedRequest(request, queued.number, queued.queued_at, queued.due)
         insert_by_age(self._by_priority[priority], moved)
         if self._messages is not None:
             self._messages.add(moved)
@@ -316,7 +343,7 @@ class RequestQueue:
         """Add copies of an owner's requests of one priority, as the owner stands now."""
         for queued in waiting:
             request, number = queued.request, queued.number
-            own = QueuedRequest(request, number, queued.queued_at)
+            own = QueuedRequest(request, number, queued.queued_at, queued.due)
             self._by_priority[queue.priority][request.request_id] = own
             self._weights[queue.priority] += request.weight
             added = self._queue_for(request, blocked=queue.owner.blocked)

@@ -14,6 +14,7 @@ from pydantic import (
 from limner.messages.base import Value
 from limner.messages.errors import SettingsInvalid
 from limner.messages.limiter.adaptive import Adaptive
+from limner.messages.limiter.budget import Budget, BudgetName
 from limner.messages.validation import describe
 
 Seconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
@@ -89,6 +90,14 @@ class LaneSettings(Value):
 
     reservoir_increase_maximum: Weight | None = None
     """What an increase fills the reservoir up to at most; `None` is no limit."""
+
+    budgets: dict[BudgetName, Budget] = Field(default={}, max_length=16)
+    """How much may be granted in spans of time: of `requests`, `tokens`, or any other name.
+
+    A slot is granted once each budget has what its request takes of it, and then takes all of that
+    in one step. A request takes 1 of a budget named `requests` and 0 of any other, unless it names
+    its costs or the budget has a `default`. Up to 16 budgets.
+    """
 
     high_water: int | None = Field(default=None, ge=0, le=10_000_000)
     """Waiting requests at most; `None` is no limit. `strategy` says which is dropped past it.
@@ -189,6 +198,13 @@ class LaneSettings(Value):
                 super().__init__(**values)
             except ValidationError as error:
                 raise SettingsInvalid(describe(error, LaneSettings)) from error
+
+    def __hash__(self) -> int:
+        return hash(tuple(value for name, value in self if name != "budgets"))
+
+    def as_fields(self) -> dict[str, Any]:
+        """Return the settings as events have them: without `budgets` if there are none."""
+        return self.model_dump(exclude=None if self.budgets else {"budgets"})
 
     @model_validator(mode="after")
     def _reservoir_is_whole(self) -> Self:

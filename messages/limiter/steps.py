@@ -44,7 +44,7 @@ class LaneStep(NamedTuple):
 
 def fields_of(lane: Lane) -> dict[str, Any]:
     """Return the settings of a lane as events have them: `max_concurrent` is the limit in force."""
-    fields = lane.settings.model_dump()
+    fields = lane.settings.as_fields()
     rule = lane.settings.adaptive
     if rule is not None:
         fields["adaptive"] = {"minimum": rule.minimum, "maximum": rule.maximum}

@@ -12,7 +12,7 @@ from limner.actors.generators.instant import Instant
 from limner.actors.stores.memory import MemoryStore
 from limner.actors.system import PooledFuture, System
 from limner.messages.base import Value
-from limner.messages.limiter.protocol import ReleaseSlot, RequestSlot, SlotGranted
+from limner.messages.limiter.protocol import NO_COSTS, ReleaseSlot, RequestSlot, SlotGranted
 from limner.messages.limiter.settings import LaneSettings
 from limner.messages.settings import Settings
 from limner.scripts.bench.workload import BenchFailed
@@ -88,6 +88,7 @@ class Requester(PooledActor):
                 overloaded=False,
                 limits=(),
                 host=None,
+                costs=None,
             )
         )
         self.ended += 1
@@ -108,6 +109,9 @@ class Requester(PooledActor):
                 owner=None,
                 priority=3,
                 weight=1,
+                costs=NO_COSTS,
+                deadline=None,
+                refuse_late=False,
                 since=None,
                 revoked=False,
                 place=0,

@@ -232,6 +232,6 @@ def _less(counts: Counter[K], key: K) -> None:
 
 
 def _settings(event: Record) -> LaneSettings:
-    fields = {name: event[name] for name in LaneSettings.model_fields}
+    fields = {name: event[name] for name in LaneSettings.model_fields if name in event}
     fields["max_concurrent"] = event.get("adaptive", fields["max_concurrent"])
     return LaneSettings(**fields)

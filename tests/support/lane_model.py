@@ -8,7 +8,10 @@ priority and then by age; what has waited too long, by age.
 """
 
 from dataclasses import dataclass
+from fractions import Fraction
 from itertools import count
+
+from support.budget_model import PlainBudgets
 
 from limner.messages.limiter.protocol import RequestSlot
 
@@ -97,11 +100,13 @@ class PlainReservoir:
 
 @dataclass
 class Wait:
-    """A request that waits; `number` tells which came first."""
+    """A request that waits; `number` tells which came first, `place` which goes first."""
 
     request: RequestSlot
     number: int
     asked: int
+    due: float = 0
+    place: Fraction = Fraction(0)
 
     @property
     def line(self):
@@ -115,6 +120,7 @@ class Out:
     request: RequestSlot
     number: int
     expires_at: int
+    taken: dict | None = None
 
 
 def least_important(waiting):
@@ -135,6 +141,7 @@ class PlainLane:
     def __init__(self, settings, now):
         self.settings = settings
         self.reservoir = PlainReservoir(settings, now)
+        self.budgets = PlainBudgets(settings.budgets, now)
         self.waiting = []  # in the order in which they asked
         self.leases = []
         self.turn_of = {}  # (owner, priority): their next request, since when, and its turn
@@ -151,11 +158,44 @@ class PlainLane:
         """Return of each owner and priority the request that goes first."""
         nexts = {}
         for wait in self.waiting:
-            if wait.line not in nexts or wait.number < nexts[wait.line].number:
+            if wait.line not in nexts or wait.place < nexts[wait.line].place:
                 nexts[wait.line] = wait
         return nexts
 
-    def note_next(self, line, since, *, keeps=False):
+    def enqueue(self, request, now):
+        """A request waits from now on, behind those of its line or before some of them."""
+        self.numbers += 1
+        again, ageing = request.since is not None, micros(self.settings.ageing)
+        number = -self.numbers if again else self.numbers
+        latest = float("inf") if ageing is None else now + ageing
+        wait = Wait(request, number, now, min(latest, request.deadline or latest))
+        line = self.in_order(wait.line)
+        index = 0 if again else len(line)
+        if request.deadline is not None and not again:
+            while index and line[index - 1].number > 0 and line[index - 1].due > wait.due:
+                index -= 1
+        self.put_in(wait, line, index)
+        self.waiting.append(wait)
+        had_deadline = request.deadline is not None and not again and len(line) > 0
+        since = self.turn_of[wait.line][1] if had_deadline else now
+        self.note_next(wait.line, since, keeps=True, newer=not had_deadline)
+
+    def in_order(self, line):
+        waits = [wait for wait in self.waiting if wait.line == line]
+        return sorted(waits, key=lambda wait: wait.place)
+
+    def put_in(self, wait, line, index):
+        """Give a request its place among those of its line."""
+        if not line:
+            wait.place = Fraction(0)
+        elif index == 0:
+            wait.place = line[0].place - 1
+        elif index == len(line):
+            wait.place = line[-1].place + 1
+        else:
+            wait.place = (line[index - 1].place + line[index].place) / 2
+
+    def note_next(self, line, since, *, keeps=False, newer=True):
         """Record that another request may be the next one of its line, since then at most.
 
         It keeps the turn of the one before, if that was not granted a slot and came at one time.
@@ -164,7 +204,7 @@ class PlainLane:
         if wait is None:
             self.turn_of.pop(line, None)
         elif self.turn_of.get(line, (None,))[0] is not wait:
-            since = max(since, wait.asked)
+            since = max(since, wait.asked) if newer else since
             if wait.request.since is not None:
                 since = wait.request.since
             _, before, turn = self.turn_of.get(line, (None, None, None))
@@ -188,8 +228,17 @@ class PlainLane:
 
     def best(self, now):
         lines = [line for line in self.turn_of if not self.is_full(line[0])]
-        line = min(lines, key=lambda line: self.standing(line, now), default=None)
-        return None if line is None else self.turn_of[line][0]
+        while lines:
+            line = min(lines, key=lambda line: self.standing(line, now))
+            wait = self.turn_of[line][0]
+            if self.owner_allows(wait.request, now):
+                return wait
+            lines = [other for other in lines if other[0] != line[0]]
+        return None
+
+    def owner_allows(self, request, now):
+        """Return whether its owner's own budgets allow a request."""
+        return self.budgets.owner_allows(request, now)
 
     # What may be given
 
@@ -201,6 +250,7 @@ class PlainLane:
             now >= self.paused_until
             and (settings.max_concurrent is None or out + request.weight <= settings.max_concurrent)
             and (self.reservoir.left is None or request.weight <= self.reservoir.left)
+            and self.budgets.allows(request, now)
             and (self.last_grant is None or now - self.last_grant >= micros(settings.min_time))
         )
 
@@ -210,7 +260,9 @@ class PlainLane:
             request = wait.request
             self.waiting.remove(wait)
             self.granted += 1
-            self.leases.append(Out(request, self.granted, now + micros(self.settings.lease)))
+            taken = self.budgets.take(request, now)
+            lease = micros(self.settings.lease)
+            self.leases.append(Out(request, self.granted, now + lease, taken))
             self.last_grant = now
             if self.reservoir.left is not None:
                 self.reservoir.left -= request.weight
@@ -225,11 +277,7 @@ class PlainLane:
         refused = self.refused(request, now)
         if refused:
             return [], [(request.request_id, refused)]
-        self.numbers += 1
-        again = request.since is not None
-        number = -self.numbers if again else self.numbers
-        self.waiting.append(Wait(request, number, now))
-        self.note_next((request.owner, request.priority), now, keeps=True)
+        self.enqueue(request, now)
         granted = self.grants(now)
         waits = any(wait.request is request for wait in self.waiting)
         return granted, self.overflow(request, now) if waits else []
@@ -240,12 +288,18 @@ class PlainLane:
         if now < self.blocked_until:
             self.block(now)
             return "blocked"
-        return None if self.can_fit(request.weight, now) else "too heavy"
+        if not self.can_fit(request, now):
+            return "too heavy"
+        return "its deadline is over" if self.late(request, now) else None
 
-    def can_fit(self, weight, now):
-        most = self.settings.max_concurrent
+    def late(self, request, now):
+        return request.deadline is not None and request.deadline <= now
+
+    def can_fit(self, request, now):
+        most, weight = self.settings.max_concurrent, request.weight
         self.reservoir.fill(now)
-        return (most is None or weight <= most) and self.reservoir.can_fit(weight)
+        fits = (most is None or weight <= most) and self.reservoir.can_fit(weight)
+        return fits and self.budgets.can_fit(request)
 
     def block(self, now):
         penalty = self.settings.penalty
@@ -299,7 +353,13 @@ class PlainLane:
             if wait.request.request_id == request.request_id
         )
         before = self.waiting[place]
-        moved = self.waiting[place] = Wait(request, before.number, before.asked)
+        moved = Wait(request, before.number, before.asked, before.due)
+        line = self.in_order(moved.line)
+        index = len(line)
+        while index and line[index - 1].number > moved.number:
+            index -= 1
+        self.put_in(moved, line, index)
+        self.waiting[place] = moved
         was_next, since, _ = self.turn_of[before.line]
         if was_next is before:
             self.note_next(before.line, since, keeps=True)
@@ -327,7 +387,7 @@ class PlainLane:
             out = sum(slot.request.weight for slot in self.leases)
             if most is not None and out + weight > most:
                 break
-            if self.can_fit(weight, now):
+            if self.can_fit(best.request, now):
                 break
             hopeless += self.drop([best.request.request_id], "too heavy")
         max_wait = micros(self.settings.max_wait)
@@ -338,15 +398,19 @@ class PlainLane:
         )
         late.sort(key=lambda wait: (wait.asked, wait.request.priority))
         names = [wait.request.request_id for wait in late]
-        return hopeless + self.drop(names, "waited too long")
+        dropped = hopeless + self.drop(names, "waited too long")
+        over = [wait.request for wait in self.waiting if self.late(wait.request, now)]
+        over = sorted((request.deadline, request.request_id) for request in over)
+        return dropped + self.drop([name for _, name in over], "its deadline is over")
 
     def update(self, settings, now):
         self.reservoir.change(settings, now)
+        self.budgets.change(settings.budgets, now)
         self.settings = settings
         heavy = [
             wait.request.request_id
             for wait in sorted(self.waiting, key=lambda wait: wait.request.priority)
-            if not self.can_fit(wait.request.weight, now)
+            if not self.can_fit(wait.request, now)
         ]
         return self.drop(heavy, "too heavy")
 
@@ -369,7 +433,8 @@ class PlainLane:
         if self.waiting:
             settings = self.settings
             self.reservoir.fill(now)
-            moments += [self.paused_until, self.reservoir.due]
+            moments += [self.paused_until, self.reservoir.due, *self.budgets.moments(now)]
+            moments += [wait.request.deadline for wait in self.waiting]
             if self.last_grant is not None:
                 moments.append(self.last_grant + micros(settings.min_time))
             if settings.max_wait is not None:

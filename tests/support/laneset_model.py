@@ -8,7 +8,7 @@ the end.
 
 from itertools import count
 
-from support.lane_model import Out, PlainLane, Wait, first_after, least_important, micros
+from support.lane_model import Out, PlainLane, first_after, least_important, micros
 
 from limner.messages.limiter.lane_set import LaneSet
 from limner.messages.limiter.protocol import ReleaseSlot, RequestSlot
@@ -96,6 +96,7 @@ class SeenLane(PlainLane):
 
     def change(self, settings, now):
         self.reservoir.change(settings, now)
+        self.budgets.change(settings.budgets, now)
         self.settings = settings
         if not settings.adapt:
             self.circuit = None
@@ -108,6 +109,11 @@ class SeenLane(PlainLane):
 
     def is_full(self, owner):
         return super().is_full(owner) or (self.further is not None and self.further.is_full(owner))
+
+    def owner_allows(self, request, now):
+        further = self.further
+        allowed = further is None or further.owner_allows(request, now)
+        return allowed and super().owner_allows(request, now)
 
     def may_go(self, request, now):
         return super().may_go(request, now) and (self.circuit is None or self.circuit.allows(now))
@@ -129,7 +135,7 @@ class SeenLane(PlainLane):
         self.reservoir.fill(now)
         if self.ending or (self.reservoir.left or 0) < (self.settings.reservoir or 0):
             return None
-        times = [now, self.paused_until, self.blocked_until]
+        times = [now, self.paused_until, self.blocked_until, self.budgets.full_at(now)]
         if self.last_grant is not None:
             times.append(self.last_grant + micros(self.settings.min_time))
         if self.circuit is not None and self.circuit.row:
@@ -143,6 +149,8 @@ class SeenLane(PlainLane):
                 moments += [wait.asked + micros(lane.settings.max_wait) for wait in self.waiting]
         if self.circuit is not None:
             moments.append(self.circuit.until)
+        if self.waiting:
+            moments += [time for lane in self.chain() for time in lane.budgets.moments(now)]
         if self.idle():
             moments += [self.paused_until, self.reservoir.due, self.remembered_until(now)]
         return first_after(now, moments)
@@ -161,6 +169,7 @@ class SeenLanes:
         self.ends = {}  # how each request of each lane has ended
         self.slots = {}  # how each slot that there ever was has ended; `None` if it is out
         self.ending, self.drained = set(), []
+        self.charges = {}  # what calls have taken of budgets, by request and lane
 
     # What has happened
 
@@ -201,6 +210,8 @@ class SeenLanes:
                     lane.prioritise(request)
                     if request.priority > ACTIVE:
                         lane.claims.discard(request.request_id)
+                case "costs_settled":
+                    self.settled(lane, step, root, now)
                 case "slot_asked_back":
                     self.asked_back(lane, step, root, now)
                 case event if event in BACK:
@@ -290,6 +301,10 @@ class SeenLanes:
                     float("inf") if fields["seconds"] is None else now + micros(fields["seconds"])
                 )
                 lane.pause(max(until, lane.paused_until) if "reason" in fields else until)
+            case "budget_corrected":
+                until = round(fields["until"] * 1_000_000)
+                owner, remaining = fields.get("owner"), fields["remaining"]
+                assert lane.budgets.correct(fields["budget"], remaining, until, now, owner)
             case "lane_resumed":
                 lane.resume()
             case "lane_ending":
@@ -340,10 +355,7 @@ class SeenLanes:
         assert lane in self.own[root].chain()
         if refused:
             return
-        lane.numbers += 1
-        number = lane.numbers if request.since is None else -lane.numbers
-        lane.waiting.append(Wait(request, number, now))
-        lane.note_next((request.owner, request.priority), now, keeps=True)
+        lane.enqueue(request, now)
 
     def ended(self, lane, step, root):
         """Record that a request has ended, once, without a slot."""
@@ -379,7 +391,12 @@ class SeenLanes:
         if lane.last_grant is not None:
             assert now - lane.last_grant >= micros(settings.min_time), "I4"
         lane.last_grant = now
-        lane.leases.append(Out(request, slot.number, now + micros(settings.lease)))
+        assert lane.budgets.allows(request, now), "a budget is overspent"
+        taken = lane.budgets.take(request, now)
+        self.check_costs(taken, slot)
+        lane.leases.append(Out(request, slot.number, now + micros(settings.lease), taken))
+        if slot.taken is not None:
+            self.charges.setdefault(root, {})[lane.name] = lane, request, taken
         if settings.max_concurrent is not None:
             assert sum(out.request.weight for out in lane.leases) <= settings.max_concurrent, "I3"
         held = sum(out.request.owner == request.owner for out in lane.leases)
@@ -393,6 +410,18 @@ class SeenLanes:
         lane.note_next(wait.line, now)
         if lane is self.own[root]:
             self.known[root] = slot
+
+    def check_costs(self, taken, slot):
+        """Check that a slot has taken of budgets what the model has."""
+        units = {name: of_budget.units for name, of_budget in (slot.taken or {}).items()}
+        assert units == {name: took for name, (_, _, took) in taken.items()}
+
+    def settled(self, lane, step, root, now):
+        """Record that a call has cost another amount, as the slot says."""
+        _, request, taken = self.charges[root].setdefault(lane.name, (lane, step.request, {}))
+        costs = {name: of_budget.units for name, of_budget in step.slot.taken.items()}
+        assert lane.budgets.settle(taken, request, costs, now)
+        self.check_costs(taken, step.slot)
 
     def check_expiry(self, slot):
         """Check that no holder is told a longer lease than each lane of its chain allows."""
@@ -423,7 +452,9 @@ class SeenLanes:
                 of_owner = [other for other in waits if other.request.owner == request.owner]
                 assert len(of_owner) > bounding.settings.max_waiting_per_owner
             case Refusal.TOO_HEAVY:
-                assert any(not other.can_fit(request.weight, now) for other in chain)
+                assert any(not other.can_fit(request, now) for other in chain)
+            case Refusal.DEADLINE:
+                assert request.refuse_late or request.deadline <= now
             case Refusal.MAX_WAIT:
                 assert now - wait.asked >= micros(bounding.settings.max_wait)
             case Refusal.BLOCKED:

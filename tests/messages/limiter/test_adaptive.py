@@ -118,8 +118,8 @@ def test_the_baseline_is_learned_anew_where_there_is_no_queue():
 
 def test_a_request_may_weigh_no_more_than_is_always_allowed():
     lane = Lane("image", LaneSettings(max_concurrent=Adaptive(minimum=2)))
-    assert lane.can_fit(2)
-    assert not lane.can_fit(3)
+    assert lane.can_fit(slot_request("a").but(weight=2))
+    assert not lane.can_fit(slot_request("a").but(weight=3))
 
 
 @pytest.mark.parametrize("wrong", ["adaptiv", 0, {"minimum": 0}, {"minimum": 5, "maximum": 4}])

@@ -14,6 +14,7 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
+from support.drawn_budgets import drawn_budgets, drawn_costs
 from support.instructions import steps_of
 from support.lane_model import MICROSECONDS, PlainLane, micros
 
@@ -35,6 +36,7 @@ def slot_request(
     revocable=True,
     message=None,
     place=0,
+    **more,
 ):
     return RequestSlot(
         request_id=f"r{next(NAMES)}" if name is None else name,
@@ -49,6 +51,7 @@ def slot_request(
         place=place,
         revocable=revocable,
         reply_to=None,
+        **more,
     )
 
 
@@ -88,6 +91,7 @@ def lane_settings(draw):
         max_wait=draw(optional(2, 7)),
         lease=draw(st.sampled_from([0.5, 3, 30])),
         ageing=draw(st.sampled_from([None, 0.5, 1, 5])),
+        budgets=draw(drawn_budgets()),
         **reservoir,
     )
 
@@ -110,6 +114,7 @@ class LaneAndModel(RuleBasedStateMachine):
         self.slot_ends = {}  # how each slot has ended
         self.last_grant = None
         self.settled = True
+        self.settleable = []  # slots, with what the model has taken for them
 
     # What is compared, and what of I3, I4 and I5 is seen on the way
 
@@ -122,6 +127,11 @@ class LaneAndModel(RuleBasedStateMachine):
             assert slot.id not in self.slot_ends, "I5"
             self.ends[request.request_id] = "granted"
             self.slots[request.request_id] = slot
+            (out,) = (out for out in self.model.leases if out.request is request)
+            units = {name: of_budget.units for name, of_budget in (slot.taken or {}).items()}
+            assert units == {name: took for name, (_, _, took) in out.taken.items()}
+            if slot.taken is not None:
+                self.settleable.append((slot, out.taken))
             assert slot.expires_at == self.now + micros(in_force.lease)
             if self.last_grant is not None:
                 assert self.now - self.last_grant >= micros(in_force.min_time), "I4"
@@ -145,6 +155,7 @@ class LaneAndModel(RuleBasedStateMachine):
     def look(self):
         """Do what the actor does at each message and timer."""
         expired = ids(self.lane.expire_slots(self.now))
+        self.lane.end_passing(self.now)
         assert expired == self.model.expired(self.now)
         for request_id in expired:
             self.slot_ended(request_id, "expired")
@@ -184,9 +195,40 @@ class LaneAndModel(RuleBasedStateMachine):
     priorities = st.one_of(st.sampled_from([3, 7]), st.integers(0, 9))
     weights = st.sampled_from([1, 1, 1, 1, 2, 3, 6])
 
-    @rule(owner=owners, priority=priorities, weight=weights)
-    def request(self, owner, priority, weight):
-        self.ask(owner=owner, priority=priority, weight=weight)
+    @rule(owner=owners, priority=priorities, weight=weights, costs=drawn_costs)
+    def request(self, owner, priority, weight, costs):
+        self.ask(owner=owner, priority=priority, weight=weight, costs=costs)
+
+    @rule(
+        owner=owners,
+        priority=st.sampled_from([3, 3, 7]),
+        costs=drawn_costs,
+        after=st.lists(st.sampled_from([0, 1, 400_000, 2_000_000, 6_000_000]), max_size=4),
+    )
+    def request_with_deadlines(self, owner, priority, costs, after):
+        for micros_left in after:
+            deadline = self.now + micros_left
+            self.ask(owner=owner, priority=priority, costs=costs, deadline=deadline)
+
+    @precondition(lambda self: self.lane.budgets is not None and self.settleable)
+    @rule(index=st.integers(0, 100), costs=drawn_costs)
+    def settle(self, index, costs):
+        slot, taken = self.settleable[index % len(self.settleable)]
+        changed = self.lane.budgets.settle(slot.taken, costs, slot.request, self.now)
+        assert changed == self.model.budgets.settle(taken, slot.request, costs, self.now)
+        self.lane.passed_owners.recheck(slot.request.owner)
+        units = {name: of_budget.units for name, of_budget in slot.taken.items()}
+        assert units == {name: took for name, (_, _, took) in taken.items()}
+
+    @precondition(lambda self: self.lane.budgets is not None)
+    @rule(name=st.sampled_from(["requests", "tokens"]), remaining=st.integers(0, 6), owner=owners)
+    def correct(self, name, remaining, owner):
+        budget = self.lane.settings.budgets.get(name)
+        if budget is not None:
+            owner = None if budget.each == "lane" else owner or "a"
+            given = (name, remaining, self.now + 700_000, self.now, owner)
+            assert self.lane.budgets.correct(*given) == self.model.budgets.correct(*given)
+            self.lane.passed_owners.recheck(owner)
 
     @rule(
         owner=owners,

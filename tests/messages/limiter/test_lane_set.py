@@ -13,6 +13,7 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
+from support.drawn_budgets import drawn_budgets, drawn_costs
 from support.instructions import steps_of
 from support.lane_model import micros
 from support.laneset_model import Driven, SeenLanes, granted, lane_events, slot_request
@@ -62,6 +63,7 @@ def lane_values(draw, revokes=False):
         "circuit_failures": draw(st.integers(1, 3)),
         "circuit_seconds": draw(st.sampled_from([0.5, 3])),
         "circuit_patience": draw(st.sampled_from([1, 2, None])),
+        "budgets": draw(drawn_budgets()),
     }
 
 
@@ -180,12 +182,52 @@ class LanesAndModel(RuleBasedStateMachine):
         weight=weights,
         session=st.sampled_from("st"),
         ago=optional(0, 1, 500_000),
+        costs=drawn_costs,
     )
-    def request(self, lane, owner, priority, weight, session, ago):
+    def request(self, lane, owner, priority, weight, session, ago, costs):
         since = None if ago is None else max(0, self.now - ago)
         self.ask(
-            lane, owner=owner, priority=priority, weight=weight, session_id=session, since=since
+            lane,
+            owner=owner,
+            priority=priority,
+            weight=weight,
+            session_id=session,
+            since=since,
+            costs=costs,
         )
+
+    @rule(
+        lane=which,
+        owner=owners,
+        costs=drawn_costs,
+        after=st.lists(st.sampled_from([0, 1, 400_000, 2_000_000, 6_000_000]), max_size=3),
+        refuse_late=st.booleans(),
+    )
+    def request_with_deadlines(self, lane, owner, costs, after, refuse_late):
+        for left in after:
+            deadline = self.now + left
+            self.ask(lane, owner=owner, costs=costs, deadline=deadline, refuse_late=refuse_late)
+
+    @precondition(lambda self: self.model.charges)
+    @rule(index=which, costs=drawn_costs)
+    def settle_costs(self, index, costs):
+        """Some of these calls have ended, and of some it is too late."""
+        name = list(self.model.charges)[-1 - index % len(self.model.charges)]
+        self.call(self.lanes.settle_costs, name, costs)
+        if name in self.model.known:
+            for lane, request, taken in self.model.charges[name].values():
+                for budget in lane.budgets.budgets:
+                    if budget in costs and lane.budgets.is_counted(budget, request):
+                        assert taken.get(budget, (None, None, 0))[2] == costs[budget]
+
+    @rule(lane=which, budget=st.sampled_from(["requests", "tokens"]), remaining=st.integers(0, 6))
+    def correct_budget(self, lane, budget, remaining):
+        name = self.names[lane % len(self.names)]
+        known = self.model.lanes.get(name)
+        if known is not None and budget in known.settings.budgets:
+            args = (name, budget, remaining, self.now + 700_000)
+            owner = "a" if known.settings.budgets[budget].each == "owner" else None
+            self.call(self.lanes.correct_budget, *args, owner=owner)
 
     @rule(
         lane=which,
@@ -223,19 +265,22 @@ class LanesAndModel(RuleBasedStateMachine):
         failed=st.sampled_from([None, False, True, True]),
         retry_after=optional(0.0, 1.0, 1e9),
         host=st.sampled_from([None, "image", "a", "1"]),
+        costs=st.one_of(st.none(), drawn_costs),
     )
-    def release(self, indexes, failed, retry_after, host):
+    def release(self, indexes, failed, retry_after, host, costs):
         for index in indexes:
             if known := list(self.model.known.items()):
-                self.give(*known[index % len(known)], failed, retry_after, host)
+                self.give(*known[index % len(known)], failed, retry_after, host, costs)
 
-    def give(self, root, slot, failed, retry_after, host=None):
+    def give(self, root, slot, failed, retry_after, host=None, costs=None):
         self.model.hosts[root] = host
         lane = self.model.backing(root)
         paused = lane.paused_until
         if retry_after and lane.settings.adapt:
             paused = max(paused, self.now + micros(min(retry_after, 4)))
-        message = ReleaseSlot(slot_id=slot.id, failed=failed, retry_after=retry_after, host=host)
+        message = ReleaseSlot(
+            slot_id=slot.id, failed=failed, retry_after=retry_after, host=host, costs=costs
+        )
         self.call(self.lanes.release, message, said={root: failed})
         assert lane.paused_until == paused
 
@@ -278,7 +323,9 @@ class LanesAndModel(RuleBasedStateMachine):
         lane=which,
         data=st.data(),
         names=st.sets(
-            st.sampled_from(["max_concurrent", "max_per_owner", "min_time", "adapt", "all"]),
+            st.sampled_from(
+                ["max_concurrent", "max_per_owner", "min_time", "adapt", "budgets", "all"]
+            ),
             min_size=1,
         ),
     )
