@@ -28,6 +28,7 @@ class LiveSettings(TypedDict, total=False):
     backoff: float
     backoff_max: float
     max_revocations: int
+    max_per_message: int | None
     max_tag: int
     pattern_timeout: float | None
     pattern_budget: float | None

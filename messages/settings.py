@@ -120,6 +120,10 @@ class Settings(Value):
     max_revocations: int = Field(default=3, ge=0, le=1_000)
     """How often a `background` task may lose its slot to an `active` one."""
 
+    max_per_message: int | None = Field(default=None, ge=1, le=1_000_000)
+    """Pictures of one message in generation at one time, so that a long message leaves room for
+    others; `None` is no limit. Further ones request their slots as these end."""
+
     preempt: bool = False
     """Whether an `active` picture may take the slot of a `background` one."""
 

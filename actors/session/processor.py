@@ -88,6 +88,7 @@ class ProcessorActor(KeepingActor):
         self.outcomes_to = outcomes_to
         self.kept: dict[str, Picture] | None = None
         self.late: set[str] = set()
+        self.held_back: dict[str, Work] = {}
         self.ending = False
 
     def on_stop(self) -> None:
@@ -151,9 +152,15 @@ class ProcessorActor(KeepingActor):
                 return self.states()
             case _:
                 return super().on_receive(message)
+        if self.held_back or self.ending:
+            self.go_on()
+        return None
+
+    def go_on(self) -> None:
+        """Request what was held back; stop once all is over, if the session has ended."""
+        self.request_held_back()
         if self.ending and all(work.over for work in self.works.values()):
             self.stop()
-        return None
 
     # Slots
 
@@ -174,7 +181,10 @@ class ProcessorActor(KeepingActor):
             self.request(work)
 
     def request(self, work: Work) -> None:
-        """Request a slot for a task that is queued."""
+        """Request a slot for a task that is queued; later, if the message has all it may."""
+        if self.is_full:
+            self.held_back[work.task.id] = work
+            return
         task, before = work.task, work.attempt
         attempt = work.attempt = before.request(task.id, self.system.clock.now)
         self.limiter.tell(
@@ -200,6 +210,24 @@ class ProcessorActor(KeepingActor):
                 reply_to=self.actor_ref,
             )
         )
+
+    @property
+    def is_full(self) -> bool:
+        """Whether `max_per_message` slots are requested or held for the message."""
+        most = self.settings.max_per_message
+        return most is not None and most <= sum(
+            work.attempt.request_id is not None or work.attempt.has_slot
+            for work in self.works.values()
+        )
+
+    def request_held_back(self) -> None:
+        """Request slots for tasks that were held back, the first of the message first."""
+        for work in sorted(self.held_back.values(), key=lambda work: work.place):
+            if not work.attempt.over and self.is_full:
+                return
+            del self.held_back[work.task.id]
+            if not work.attempt.over:
+                self.request(work)
 
     def use_kept(self, kept: dict[str, Picture]) -> None:
         """Use the pictures that earlier sessions of the message could not place."""

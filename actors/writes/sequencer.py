@@ -369,6 +369,10 @@ class SequencerActor(LimnerActor):
     def begin_session(self, opening: OpenStream | Regenerate) -> None:
         """Start the session of a message that has none."""
         regenerates = isinstance(opening, Regenerate)
+        context = self.context
+        if opening.settings is not None:
+            context = replace(context, settings=opening.settings)
+        most = context.settings.max_per_message
         self.log_event(
             "session_opened",
             session_id=opening.session_id,
@@ -376,12 +380,10 @@ class SequencerActor(LimnerActor):
             owner=opening.owner,
             priority=opening.priority,
             kind="regeneration" if regenerates else "stream",
+            **({} if most is None else {"max_per_message": most}),
         )
         actor: type[SessionActor | RegenerationActor]
         actor = RegenerationActor if regenerates else SessionActor
-        context = self.context
-        if opening.settings is not None:
-            context = replace(context, settings=opening.settings)
         ref = actor.start(context, opening, sequencer=self.actor_ref, limiter=self.limiter)
         session = LiveSession(opening, ref, {ref})
         self.sessions[opening.message_id] = self.session_of[ref] = session

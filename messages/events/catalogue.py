@@ -182,6 +182,12 @@ SESSIONS = Conversation(
                 Field("owner", str | None, "For whom it is; null for nobody."),
                 Field("priority", int, "Priority of its requests, from 0 (first) to 9."),
                 Field("kind", str, "`stream`, or `regeneration` of a stored message."),
+                Field(
+                    "max_per_message",
+                    int,
+                    "Pictures of it in generation at one time at most; left out without limit.",
+                    always=False,
+                ),
             ),
         ),
         EventType(

@@ -25,10 +25,11 @@
   `cancel_all_requested`, but for those that had written by then, or had given that up.
 - I20: what a lane drops for its `high_water` by `leak` or `overflow_priority` is of the lowest
   priority of all that waits for it, in the lanes behind it too; by `leak`, the last of its message.
+- I21: a session has `max_per_message` pictures in generation at one time at most.
 
 `session_rules` checks I1, I2 and I6, `lane_rules` I3, I4, I5 and I7, `picture_rules` I13
 and I15, `circuit_rules` I14, `failure_rules` I16, `priority_rules` I17, `forgetting_rules` I18,
-`cancellation_rules` I19, `overflow_rules` I20.
+`cancellation_rules` I19, `overflow_rules` I20, `per_message_rules` I21.
 
 One pass, in memory bounded by what is open. Of what has ended, only the last `REMEMBERED` names
 are kept, to name the earlier event when one comes again; that it came again is noticed anyway, as
@@ -51,12 +52,20 @@ from limner.messages.events.findings import Uncheckable, Violation, Violations, 
 from limner.messages.events.forgetting_rules import ForgettingRules
 from limner.messages.events.lane_rules import LaneRules
 from limner.messages.events.overflow_rules import OverflowRules
+from limner.messages.events.per_message_rules import PerMessageRules
 from limner.messages.events.picture_rules import PictureRules
 from limner.messages.events.priority_rules import PriorityRules
 from limner.messages.events.record import Record
 from limner.messages.events.session_rules import SessionRules
 
-SilentRules = CircuitRules | PriorityRules | ForgettingRules | CancellationRules | OverflowRules
+SilentRules = (
+    CircuitRules
+    | PriorityRules
+    | ForgettingRules
+    | CancellationRules
+    | OverflowRules
+    | PerMessageRules
+)
 """Rules that find no event that they cannot check."""
 
 
@@ -151,6 +160,7 @@ class Audit:
             ForgettingRules(found),
             CancellationRules(found),
             OverflowRules(found),
+            PerMessageRules(found),
         )
         never = PictureRules(found), FailureRules(found), *self._silent
         for rules in (*never, self._session_rules, self._lane_rules):

@@ -260,7 +260,7 @@ class Promptness:
                 self._met("keep", task)
                 self._met("call", task)
                 self._expect_returned(task, now, settings.grace)
-            case "generation_retried":
+            case "generation_retried" if settings.max_per_message is None:  # else it may wait
                 what = f"task {task} is not tried again"
                 self._expect(("retry", task), now, event["delay"], 1, what)
             case "task_settled":

@@ -206,6 +206,9 @@ class Scenario(Value):
     people: People = People()
     generation: Latency = Latency()
     store: Latency = Latency(median=Range(low=0.001, high=0.02), spread=Range(low=0.1, high=1))
+    max_per_message: OneOrMore | None = None
+    """Pictures of one message in generation at one time; no limit if not given."""
+
     lane: Lane = Lane()
     """The lane `image`."""
 

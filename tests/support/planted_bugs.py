@@ -142,6 +142,20 @@ BUGS = (
         "waiting.last_of(waiting.least_important())",
         "waiting.least_important()",
     ),
+    Bug(
+        "one-message-too-many",
+        "Slots that are held do not count against `max_per_message`.",
+        "ProcessorActor.is_full",
+        "work.attempt.request_id is not None or work.attempt.has_slot",
+        "work.attempt.request_id is not None",
+    ),
+    Bug(
+        "held-back-for-good",
+        "A task that was held back is not requested later.",
+        "ProcessorActor.go_on",
+        "self.request_held_back()",
+        "pass",
+    ),
     # --- tasks
     Bug(
         "late-picture-settles",
