@@ -149,13 +149,6 @@ BUGS = (
         "work.attempt.request_id is not None or work.attempt.has_slot",
         "work.attempt.request_id is not None",
     ),
-    Bug(
-        "held-back-for-good",
-        "A task that was held back is not requested later.",
-        "ProcessorActor.go_on",
-        "self.request_held_back()",
-        "pass",
-    ),
     # --- tasks
     Bug(
         "late-picture-settles",
