@@ -94,9 +94,9 @@ def draw_parameters(scenario: Scenario, draws: Draws) -> Parameters:
     revisions, revising = scenario.revisions, draws("revisions")
     lanes = {"image": draw_lane(scenario.lane, scenario, draw)}
     pictures, is_grouped, inner = "image", False, draws("inner")
-    most, per_message = scenario.max_per_message, draws("per message")
+    at_once, per_message = scenario.max_per_message, draws("per message")
     if per_message() < scenario.left_out:
-        most = None
+        at_once = None
     if scenario.inner is not None and inner() >= scenario.left_out:
         lanes[INNER] = draw_lane(scenario.inner, scenario, inner, behind="image")
         is_grouped = inner() < scenario.grouped.draw(inner)
@@ -136,7 +136,7 @@ def draw_parameters(scenario: Scenario, draws: Draws) -> Parameters:
             if revising() < revisions.reconciled.draw(revising)
             else None,
             placeholders=revising() < revisions.placeholders.draw(revising),
-            max_per_message=None if most is None else most.draw_whole(per_message),
+            max_per_message=None if at_once is None else at_once.draw_whole(per_message),
         ),
         revised=revisions.share.draw(revising),
         faults={
