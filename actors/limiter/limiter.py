@@ -417,6 +417,8 @@ def event_of(step: Step, now: int) -> Event:
     }
     if slot is not None:
         fields["slot_id"] = slot.id
+        if slot.overloaded:
+            fields["overloaded"] = True
         if name == "slot_asked_back":
             fields["wanted"] = slot.revoked_for
         if slot.taken and name in CHARGED:

@@ -56,6 +56,12 @@ REQUEST = (
     Field("stands_for", str, "Of an offer upstream: the request that is offered.", always=False),
     Field("weight", int, "How much of the lane's limits it takes."),
 )
+OVERLOADED = Field(
+    "overloaded",
+    bool,
+    "True if the call was too much for the back end, and the lane's limit adapts.",
+    always=False,
+)
 BATCH = Field("requests", list[str], "Names of the calls in a batch.", always=False)
 COSTS = Field("costs", dict[str, int], "What the call takes of the lane's budgets, by name.")
 SINCE_0_2 = frozenset(["circuit_patience", "backs_off", "budgets"])
@@ -489,19 +495,19 @@ REQUESTS = Conversation(
             "slot_released",
             "The holder has released the slot.",
             ("limiter",),
-            (*REQUEST, SLOT_ID),
+            (*REQUEST, SLOT_ID, OVERLOADED),
         ),
         EventType(
             "slot_revoked",
             "The holder has released the slot because it was asked to.",
             ("limiter",),
-            (*REQUEST, SLOT_ID),
+            (*REQUEST, SLOT_ID, OVERLOADED),
         ),
         EventType(
             "slot_expired",
             "The slot was not released within its lease or grace, and is taken back.",
             ("limiter",),
-            (*REQUEST, SLOT_ID),
+            (*REQUEST, SLOT_ID, OVERLOADED),
         ),
     ),
 )

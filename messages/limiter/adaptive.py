@@ -7,8 +7,8 @@ RFC 5681) and as Netflix's `concurrency-limits` bounds calls. The rule, for a li
   full adds `increase` to L. While the lane is not full, L stays: nothing shows that more would go
   well. Until L has fallen once, such a round doubles it.
 - A call that was too much for the back end multiplies L by `decrease` at once. Too much is: a
-  status 429, 503 or 529, or a time-out. Calls that were granted before L fell last do not count any
-  more, as they tell of the L before.
+  status 429, 503 or 529, an error with a `retry_after`, or a time-out. Calls that were granted
+  before L fell last do not count any more, as they tell of the L before.
 - Latency, as in TCP Vegas (Brakmo and Peterson, 1995): a round that took longer on average than
   `latency` times the baseline multiplies L by `latency * baseline / average`, at least `HALF`, so
   that the next is about short enough. One that took longer than `NEAR` of the way there leaves L as

@@ -71,12 +71,12 @@ def verdict_of_error(error: BaseException, wall: float, *, own: bool = False) ->
     """
     failed = host_call_failed(error) if own else has_failed(error)
     reason = reason_of(error, what="the call" if own else "the generator") if failed else None
-    answer = answer_of_error(error)
+    answer, pause = answer_of_error(error), retry_after(error, wall)
     return Verdict(
         failed,
         reason,
-        retry_after(error, wall),
-        is_overload(error),
+        pause,
+        pause is not None or is_overload(error),
         () if answer is None else rate_limits(answer.headers, wall),
         None if answer is None else answer.host,
     )

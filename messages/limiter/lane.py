@@ -667,6 +667,7 @@ class Lane:
     ) -> None:
         """Move the limit by the end of a call."""
         if overloaded:
+            slot.overloaded = True
             adaptive.overloaded(slot.number, self.granted)
         elif failed is False and self.limit is not None:
             weight = slot.request.weight

@@ -26,6 +26,7 @@ class Slot:
         waited: how long its request waited.
         revoked_for: the id of the request for which it was revoked; `None` if it was not.
         taken: of its lane's budgets, by name; `None` if the lane has none.
+        overloaded: whether its call was too much for the back end, in a lane whose limit adapts.
     """
 
     id: str
@@ -36,6 +37,7 @@ class Slot:
     waited: int
     revoked_for: str | None = None
     taken: dict[str, Taken] | None = None
+    overloaded: bool = False
 
 
 class Leases:

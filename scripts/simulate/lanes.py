@@ -22,6 +22,9 @@ K = TypeVar("K")
 UNKNOWN = "?"
 """The owner of a request whose owner is not in the log; limits per owner are not checked for it."""
 
+FALLS = 3
+"""Calls that were too much after which an adaptive limit has moved, of those that count."""
+
 FILLS = 100
 """How often a reservoir is filled in advance before it is taken never to have enough."""
 
@@ -63,11 +66,13 @@ class Lane:
         self._revoking: dict[str, dict[str, int]] = {}
         self._promised: dict[str, None] = {}
         self._last: tuple[str, int] | None = None
+        self._granted = self._fell_at = self._falls = 0
 
     def change(self, event: Record, now: int) -> None:
         """Put new settings in force."""
         self.settings = _settings(event)
         self.limit = event["max_concurrent"]
+        self._falls = 0
         self._reservoir.change(self.settings, now)
         if event.get("refilled"):
             self._reservoir.left = self.settings.reservoir
@@ -79,7 +84,17 @@ class Lane:
 
     def move_limit(self, limit: int) -> None:
         """Put another limit in force, which adapts."""
-        self.limit = limit
+        self.limit, self._falls = limit, 0
+
+    def overload(self, slot: str) -> Iterator[str]:
+        """Count a call that was too much; yield a line if so many have not lowered the limit."""
+        rule, number = self.settings.adaptive, int(slot.rpartition("#")[2])
+        if rule is None or self.limit is None or number <= self._fell_at:
+            return
+        self._fell_at = self._granted
+        self._falls += 1
+        if self._falls > FALLS and self.limit > rule.minimum:
+            yield f"the limit of {self.name} stays at {self.limit} after {self._falls} overloads"
 
     def add_request(self, name: str, request: Request) -> None:
         """Add a request that waits."""
@@ -113,6 +128,7 @@ class Lane:
         self._weight += request.weight
         self._held[request.owner] += 1
         self._last = slot, now
+        self._granted = int(slot.rpartition("#")[2])
 
     def end_slot(self, slot: str) -> Request | None:
         """Count a slot as returned, and return its request; `None` if it is not out."""

@@ -29,7 +29,7 @@ class Lane(Value):
     """The share of seeds, or of changes, in which there may be any number of them."""
 
     adaptive: Rate = fixed(0)
-    """The share of seeds in which that limit adapts, from a half of it to twice as much."""
+    """The share of seeds in which that limit adapts, from 1 or 2 to four times as much."""
 
     min_time: Pause = fixed(0)
     """Seconds between two grants."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from limner.actors import PooledActor
 from limner.messages.errors import StudioClosed
-from limner.scripts.simulate.parameters import INNER, draw_lane
+from limner.scripts.simulate.parameters import INNER, adapting, draw_lane
 
 if TYPE_CHECKING:
     from limner.scripts.simulate.limits import Lane
@@ -81,5 +81,7 @@ class OperatorActor(PooledActor):
             return
         behind = "image" if self.name == INNER else None
         settings = draw_lane(self.ranges, params.scenario, draw, behind=behind)
+        if params.lanes[self.name].adaptive is not None:
+            settings = adapting(settings)
         whole = draw() < 0.5  # of the group, if it is one
         limiter.update(self.name if whole else name, **settings.model_dump())

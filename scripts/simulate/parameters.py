@@ -101,12 +101,10 @@ def draw_parameters(scenario: Scenario, draws: Draws) -> Parameters:
         lanes[INNER] = draw_lane(scenario.inner, scenario, inner, behind="image")
         is_grouped = inner() < scenario.grouped.draw(inner)
         pictures = f"{INNER}:{int(inner() * KEYS)}" if is_grouped else INNER
-    adapting = draws("adaptive")
+    adapts = draws("adaptive")
     for name, of in ((name, scenario.inner if name == INNER else scenario.lane) for name in lanes):
-        most = lanes[name].highest
-        if of is not None and most is not None and adapting() < of.adaptive.draw(adapting):
-            rule = Adaptive(minimum=-(-most // 2), start=most, maximum=2 * most)
-            lanes[name] = LaneSettings(**{**lanes[name].model_dump(), "max_concurrent": rule})
+        if of is not None and adapts() < of.adaptive.draw(adapts):
+            lanes[name] = adapting(lanes[name])
     return Parameters(
         scenario=scenario,
         every=scenario.arrivals.every.draw(draw),
@@ -144,6 +142,15 @@ def draw_parameters(scenario: Scenario, draws: Draws) -> Parameters:
             for name, rate in rates(scenario.faults).items()
         },
     )
+
+
+def adapting(settings: LaneSettings) -> LaneSettings:
+    """Return settings with a limit that adapts, if they have one: at first to twice as much."""
+    most = settings.highest
+    if most is None:
+        return settings
+    rule = Adaptive(minimum=min(most, 2), start=2 * most + 2, maximum=4 * most + 4)
+    return LaneSettings(**{**settings.model_dump(), "max_concurrent": rule})
 
 
 def draw_lane(

@@ -148,6 +148,8 @@ class Promptness:
                 what = f"{slot} is out though it was asked back"
                 self._expect(("back", slot), now, lane.settings.grace, 1, what)
             case "slot_released" | "slot_revoked" | "slot_expired":
+                if event.get("overloaded"):
+                    yield from lane.overload(slot)
                 lane.end_slot(slot)
                 self._slot_ended(event.get("task_id", ""), slot, now, expired="expired" in name)
 

@@ -441,6 +441,20 @@ BUGS = (
         "self.seq += 1\nself.write(event)",
     ),
     Bug(
+        "limit-never-falls",
+        "An adaptive limit does not fall when the back end has too much to do.",
+        "AdaptiveLimit._fall",
+        "self.value * factor",
+        "self.value",
+    ),
+    Bug(
+        "limit-moves-unseen",
+        "A move of an adaptive limit is not told.",
+        "LaneChain._end_slot",
+        "if lane.limit != before:",
+        "if False:",
+    ),
+    Bug(
         "failure-mark-stays",
         "The mark of a failure stays beside the picture that came.",
         "revise",
