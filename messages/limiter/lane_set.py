@@ -102,9 +102,17 @@ class LaneSet:
         self._conclude(self._chain.settle(lane, now), now)
 
     def _learn(self, lane: Lane, limits: Iterable[RateLimit], now: int) -> None:
-        """Pause a lane of which nothing is left, unless it is paused for as long already."""
+        """Put down budgets of a lane; pause it if nothing is left of what it has no budget for.
+
+        Each budget of an owner is the host's own, of which a back end says nothing.
+        """
         for limit in limits:
-            if limit.remaining == 0 and limit.resets_in is not None:
+            resets_in, remaining = limit.resets_in, limit.remaining
+            budget = None if lane.budgets is None else lane.budgets.in_force.get(limit.name)
+            if budget is not None and budget.each == "lane" and remaining is not None:
+                resets_at = None if resets_in is None else now + round(resets_in * MICROSECONDS)
+                self._correct(lane, limit.name, remaining, resets_at, now)
+            elif remaining == 0 and limit.resets_in is not None:
                 seconds = min(limit.resets_in, lane.settings.pause_maximum)
                 if now + round(seconds * MICROSECONDS) > (lane.paused_until or 0):
                     self._back_off(lane, seconds, f"its back end has no {limit.name} left", now)
@@ -152,16 +160,31 @@ class LaneSet:
             owner: whose budget it is, if each owner has its own.
         """
         lane = self.lanes.get(name)
-        if lane is None or lane.budgets is None:
-            return
-        if lane.budgets.correct(budget, remaining, resets_at, now, owner):
-            fields: dict[str, Any] = {"budget": budget, "remaining": max(0, remaining)}
-            if owner is not None:
-                fields["owner"] = owner
-            fields["until"] = lane.budgets.held_until(budget, owner) / MICROSECONDS
-            self._steps.append(LaneStep("budget_corrected", lane, fields))
-            self._chain.budgets_changed(lane, owner)
+        if lane is not None and self._correct(lane, budget, remaining, resets_at, now, owner):
             self._conclude(self._chain.settle(lane, now), now)
+
+    def _correct(
+        self,
+        lane: Lane,
+        budget: str,
+        remaining: int,
+        resets_at: int | None,
+        now: int,
+        owner: str | None = None,
+    ) -> bool:
+        """Put down what is left of a budget; return whether there was more."""
+        budgets = lane.budgets
+        if budgets is None or not budgets.correct(budget, remaining, resets_at, now, owner):
+            return False
+        fields: dict[str, Any] = {"budget": budget, "remaining": max(0, remaining)}
+        if owner is not None:
+            fields["owner"] = owner
+        fields["until"] = budgets.held_until(budget, owner) / MICROSECONDS
+        self._steps.append(LaneStep("budget_corrected", lane, fields))
+        self._chain.budgets_changed(lane, owner)
+        if not lane.alone:
+            self._chain.check(lane)
+        return True
 
     def withdraw(self, request_id: str, now: int) -> None:
         """Remove a request, if it waits."""

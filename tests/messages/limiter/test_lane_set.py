@@ -1116,3 +1116,32 @@ def test_a_lane_of_which_nothing_is_left_pauses_until_the_reset():
     lanes.resume("image", 0)
     lanes.observe("image", [RateLimit("requests", 9, 0, 900.0)], 0)
     assert not lanes.lanes["image"].paused(1)
+
+
+def test_a_budget_is_put_down_at_once_and_up_at_the_reset_alone():
+    settings = LaneSettings(
+        max_concurrent=None, budgets={"requests": {"amount": 5, "per": 60, "window": "fixed"}}
+    )
+    lanes = LaneSet({"image": settings})
+    lanes.take_steps()
+    limits = [RateLimit("requests", 5, 1, 30.0)]
+    lanes.observe("image", limits, 0)
+    (corrected,) = lanes.take_steps()
+    assert corrected.event == "budget_corrected"
+    assert corrected.fields["remaining"] == 1
+    left = lanes.lanes["image"].budgets.left
+    assert left(0)["requests"].left == 1
+    lanes.observe("image", [RateLimit("requests", 5, 5, 30.0)], 1)
+    assert lanes.take_steps() == []
+    assert left(micros(29))["requests"].left == 1
+    assert left(micros(30))["requests"].left == 5
+
+
+def test_a_lane_with_a_budget_does_not_pause_and_one_without_does():
+    settings = LaneSettings(budgets={"tokens": {"amount": 5, "per": 60}})
+    lanes = LaneSet({"image": settings})
+    lanes.take_steps()
+    lanes.observe("image", [RateLimit("tokens", 5, 0, 30.0)], 0)
+    assert not lanes.lanes["image"].paused(1)
+    lanes.observe("image", [RateLimit("requests", 5, 0, 30.0)], 0)
+    assert [step.event for step in lanes.take_steps()] == ["budget_corrected", "lane_paused"]
