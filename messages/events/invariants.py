@@ -26,10 +26,12 @@
 - I20: what a lane drops for its `high_water` by `leak` or `overflow_priority` is of the lowest
   priority of all that waits for it, in the lanes behind it too; by `leak`, the last of its message.
 - I21: a session has `max_per_message` pictures in generation at one time at most.
+- I22: at each grant, what was granted in the last span of time of a budget is within its amount;
+  twice that if it is not sliding. A call counts with what it has cost, once that is settled.
 
 `session_rules` checks I1, I2 and I6, `lane_rules` I3, I4, I5 and I7, `picture_rules` I13
 and I15, `circuit_rules` I14, `failure_rules` I16, `priority_rules` I17, `forgetting_rules` I18,
-`cancellation_rules` I19, `overflow_rules` I20, `per_message_rules` I21.
+`cancellation_rules` I19, `overflow_rules` I20, `per_message_rules` I21, `budget_rules` I22.
 
 One pass, in memory bounded by what is open. Of what has ended, only the last `REMEMBERED` names
 are kept, to name the earlier event when one comes again; that it came again is noticed anyway, as
@@ -45,6 +47,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from limner.messages.events.budget_rules import BudgetRules
 from limner.messages.events.cancellation_rules import CancellationRules
 from limner.messages.events.circuit_rules import CircuitRules
 from limner.messages.events.failure_rules import FailureRules
@@ -65,6 +68,7 @@ SilentRules = (
     | CancellationRules
     | OverflowRules
     | PerMessageRules
+    | BudgetRules
 )
 """Rules that find no event that they cannot check."""
 
@@ -161,6 +165,7 @@ class Audit:
             CancellationRules(found),
             OverflowRules(found),
             PerMessageRules(found),
+            BudgetRules(found),
         )
         never = PictureRules(found), FailureRules(found), *self._silent
         for rules in (*never, self._session_rules, self._lane_rules):

@@ -123,7 +123,7 @@ def audit(log: Path) -> int:
         print(f"and {verdict.number - len(verdict.violations):,} more")
     runs = f"{many(verdict.events, 'event')} of {many(verdict.runs, 'run')}"
     if verdict.passed:
-        print(f"passed: I1 to I8 and I13 to I21 hold for {runs}")
+        print(f"passed: I1 to I8 and I13 to I22 hold for {runs}")
     else:
         rules = ", ".join(sorted({violation.rule for violation in verdict.violations}))
         print(f"failed: {many(verdict.number, 'violation')} of {rules} in {runs}")

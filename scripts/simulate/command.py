@@ -180,7 +180,7 @@ def print_report(scenario: Scenario, report: Report, *, real: bool) -> None:
         print(f"and {len(report.problems) - MAX_SHOWN:,} more")
     verdict = report.verdict
     if verdict.passed:
-        print(f"audit: passed, I1 to I8 and I13 to I21 hold for {many(verdict.events, 'event')}")
+        print(f"audit: passed, I1 to I8 and I13 to I22 hold for {many(verdict.events, 'event')}")
     else:
         print(
             f"audit: failed, {many(verdict.number, 'violation')} in {many(verdict.events, 'event')}"

@@ -49,6 +49,6 @@ def test_it_is_shown_in_every_way(tmp_path, capsys):
     assert inspect(LOG, html=tmp_path / "page") == 0
     out = capsys.readouterr().out
     assert "208 events of 1 run" in out
-    assert "passed: I1 to I8 and I13 to I21 hold for 208 events of 1 run" in out
+    assert "passed: I1 to I8 and I13 to I22 hold for 208 events of 1 run" in out
     for written in ("trace", "page"):
         assert "msg-1" in (tmp_path / written).read_text("utf-8")

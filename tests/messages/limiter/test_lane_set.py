@@ -19,6 +19,7 @@ from support.lane_model import micros
 from support.laneset_model import Driven, SeenLanes, granted, lane_events, slot_request
 
 from limner.messages.errors import Reason
+from limner.messages.limiter.budget import Budget
 from limner.messages.limiter.lane import Lane
 from limner.messages.limiter.lane_set import LaneSet
 from limner.messages.limiter.protocol import ReleaseSlot
@@ -1145,3 +1146,18 @@ def test_a_lane_with_a_budget_does_not_pause_and_one_without_does():
     assert not lanes.lanes["image"].paused(1)
     lanes.observe("image", [RateLimit("requests", 5, 0, 30.0)], 0)
     assert [step.event for step in lanes.take_steps()] == ["budget_corrected", "lane_paused"]
+
+
+def test_a_budget_goes_down_to_what_the_back_end_says_and_up_at_the_reset():
+    budgets = {"requests": Budget(9, per=60, window="fixed")}
+    lanes = Driven(image={"budgets": budgets, "max_concurrent": None})
+    lanes.lanes.observe("image", [RateLimit("requests", 9, 1, 20.0)], 0)
+    lanes.lanes.observe("image", [RateLimit("requests", 9, 8, 40.0)], 0)
+    assert lanes.done()[-1] == "budget_corrected image"
+    names = [f"r{number}" for number in range(9)]
+    told = [line for name in names for line in lanes.ask(name)]
+    assert granted(told) == names[:1]
+    assert granted(lanes.at(19)) == []
+    assert granted(lanes.at(20)) == names[1:]
+    assert lanes.told.count("budget_corrected image") == 1
+    assert "lane_paused image" not in lanes.told

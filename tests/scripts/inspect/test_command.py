@@ -66,7 +66,7 @@ def test_a_log_that_holds_passes_and_what_was_passed_over_is_told(log, capsys):
         file.write(b'hello\n{"seq": 99, "t"')
     assert inspect(log, check=True) == 0
     out = capsys.readouterr().out.splitlines()
-    assert out[0].startswith("passed: I1 to I8 and I13 to I21 hold for ")
+    assert out[0].startswith("passed: I1 to I8 and I13 to I22 hold for ")
     assert out[1:] == ["passed over: 1 foreign line and the last line, which was cut"]
 
 

@@ -72,7 +72,7 @@ def test_a_seed_is_reported_as_a_person_reads_it(capsys):
         "waiting for a slot",
         "p99",
         "messages  100 written",
-        "audit: passed, I1 to I8 and I13 to I21 hold",
+        "audit: passed, I1 to I8 and I13 to I22 hold",
     ):
         assert part in said
 
