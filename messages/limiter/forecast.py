@@ -130,6 +130,7 @@ class Forecast:
                 ahead.release(back.id)
                 ahead.record_outcome(back, None if back.revoked_for else False, at)
             ahead.drop_overdue(at)
+            ahead.end_passing(at)
             for slot in ahead.grant_ready(at):
                 if slot.request is request:
                     return self._with(left_out, at)

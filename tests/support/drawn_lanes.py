@@ -8,6 +8,7 @@ from random import Random
 from support.lane_model import micros
 from support.laneset_model import slot_request
 
+from limner.messages.limiter.budget import Budget
 from limner.messages.limiter.lane_set import LaneSet
 from limner.messages.limiter.protocol import ReleaseSlot
 from limner.messages.limiter.settings import LaneSettings
@@ -30,10 +31,11 @@ class DrawnLanes:
         holds: draws the seconds for which a slot is held; if not given, some slots are returned
             now and then, and some calls fail.
         bounded: whether lanes drop some of what waits.
+        budgeted: whether lanes have budgets.
     """
 
-    def __init__(self, seed, *, steps=25, chains=CHAINS, holds=None, bounded=True):
-        self.random, self.bounded = Random(seed), bounded
+    def __init__(self, seed, *, steps=25, chains=CHAINS, holds=None, bounded=True, budgeted=False):
+        self.random, self.bounded, self.budgeted = Random(seed), bounded, budgeted
         self.holds = None if holds is None else lambda: micros(holds(self.random))
         behind = self.pick(*chains)
         self.lanes = LaneSet({name: self.settings(further) for name, further in behind.items()})
@@ -59,6 +61,17 @@ class DrawnLanes:
                 values["reservoir_increase_amount"] = pick(0, 1, 3)
                 values["reservoir_increase_interval"] = pick(0.5, 7, 20)
                 values["reservoir_increase_maximum"] = pick(None, None, 4, 8)
+        if self.budgeted:
+            values["budgets"] = {
+                name: Budget(
+                    pick(1, 2, 5),
+                    per=pick(1, 10, 45),
+                    window=pick("refilling", "fixed", "sliding"),
+                    each=pick("lane", "lane", "owner"),
+                    default=pick(None, 1),
+                )
+                for name in ("requests", "tokens")
+            }
         return LaneSettings(
             max_concurrent=pick(1, 2, 3, 5, None),
             min_time=pick(0, 0, 0.25, 1, 30),

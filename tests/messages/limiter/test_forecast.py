@@ -51,10 +51,13 @@ def forecast(drawn, request):
     return drawn.lanes.forecast(request, drawn.now, drawn.held_for)
 
 
-def test_a_forecast_is_exact_where_slots_are_held_for_as_long():
+@pytest.mark.parametrize("budgeted", [False, True])
+def test_a_forecast_is_exact_where_slots_are_held_for_as_long(budgeted):
     kinds = Counter()
     for seed in range(SEEDS):
-        drawn = DrawnLanes(seed, chains=ALONE, holds=lambda _: 7, bounded=False, steps=60)
+        drawn = DrawnLanes(
+            seed, chains=ALONE, holds=lambda _: 7, bounded=False, budgeted=budgeted, steps=60
+        )
         drawn.held_for = {"image": 7}
         request, now = drawn.request("image"), drawn.now
         found = forecast(drawn, request)
