@@ -77,6 +77,11 @@ class CallFuture(PooledFuture[T]):
             self._begun = False
 
     @property
+    def begun(self) -> bool:
+        """Whether the call has begun, and does not wait to be made again."""
+        return self._begun
+
+    @property
     def is_cancelled(self) -> bool:
         """Whether the call was cancelled before it began."""
         return self._refused

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from limner.actors import PooledActor
 from limner.messages.errors import LimnerError, StudioClosed
 from limner.scripts.simulate.answers import DrawnAnswer
+from limner.scripts.simulate.cancels import Cancel, Granted, Return
 from limner.scripts.simulate.draws import exponential, whole
 
 if TYPE_CHECKING:
     import pykka
 
+    from limner.actors import CallFuture, HeldSlot
     from limner.actors.limiter.handle import Batches, Limiter
     from limner.scripts.simulate.world import World
 
@@ -24,6 +26,9 @@ MAX_TIME = 2
 
 LONG = 5
 """Seconds that a call may take, on average, if that is bounded."""
+
+PATIENCE = 3
+"""Seconds after which a call is cancelled or a slot returned, on average."""
 
 SOON = 1
 """Seconds after the end of the last studio in which each call is to be answered."""
@@ -51,6 +56,10 @@ class CallingActor(PooledActor):
         self.number = 0
         self.draw = world.draws("calls")
         self.draw_rules = world.draws("attempts")
+        self.draw_cancels = world.draws("cancels")
+        self.plain: set[int] = set()
+        self.never: set[int] = set()
+        self.held: dict[int, HeldSlot] = {}
         self.batches: dict[tuple[Limiter, str], Batches[int, int]] = {}
 
     def on_start(self) -> None:
@@ -65,6 +74,12 @@ class CallingActor(PooledActor):
                 self.schedule_next()
             case Answered():
                 self.check_answer(message.number)
+            case Cancel():
+                self.cancel(message.number)
+            case Granted():
+                self.granted(message.number)
+            case Return():
+                self.give_back(message.number)
             case _:
                 return super().on_receive(message)
         return None
@@ -82,24 +97,80 @@ class CallingActor(PooledActor):
         calls, names = world.params.scenario.calls, world.params.lane_names
         lane = names[int(draw() * len(names))]
         self.number += 1
+        if self.draw_cancels() < calls.held.draw(self.draw_cancels):
+            self.hold(lane)
+            return
+        rules = self.rules()
         try:
             if draw() < calls.batched.draw(draw):
                 future = self.batch(lane).add(self.number)
             else:
                 future = world.studio.limiter.schedule(
-                    partial(world.backend.answer, self.number),
+                    partial(self.answer, self.number),
                     lane=lane,
                     priority=whole(draw, 0, 9),
                     owner=f"caller-{whole(draw, 1, 3)}" if draw() < 0.7 else None,
                     weight=calls.weight.draw_whole(draw),
                     blocks=draw() < calls.blocking.draw(draw),
-                    **self.rules(),
+                    **rules,
                 )
+                if not rules:
+                    self.plain.add(self.number)
         except StudioClosed:
             return  # a host with a message will open another studio
         world.calls[self.number] = future
         when_done: Any = future
         when_done.when_done(partial(self.actor_ref.deliver, Answered(self.number)))
+        if self.draw_cancels() < calls.cancelled.draw(self.draw_cancels):
+            after = exponential(self.draw_cancels, PATIENCE)
+            self.system.clock.after(after, self.actor_ref, Cancel(self.number))
+
+    def answer(self, number: int) -> Any:
+        """Answer a call; one that was cancelled must not be asked for."""
+        if number in self.never:
+            self.world.problems.append(f"call {number} of a host ran though it was cancelled")
+        return self.world.backend.answer(number)
+
+    def cancel(self, number: int) -> None:
+        """Cancel a call, if it has not begun."""
+        future: Any = self.world.calls.get(number)
+        if future is not None and future.cancel():
+            if number in self.plain:
+                self.never.add(number)
+            self.world.given.give(future.name, self.system.clock.now)
+
+    def hold(self, lane: str) -> None:
+        """Request a slot, to hold it for a while, and to wait for it for a while at most."""
+        draw = self.draw_cancels
+        try:
+            slot = self.world.studio.limiter.slot(lane, priority=whole(draw, 0, 9))
+            future = slot._begin()  # noqa: SLF001  # an actor must not wait for it
+        except StudioClosed:
+            return
+        self.held[self.number] = slot
+        future.when_done(partial(self.actor_ref.deliver, Granted(self.number)))
+        after = exponential(draw, PATIENCE)
+        self.system.clock.after(after, self.actor_ref, Return(self.number))
+
+    def granted(self, number: int) -> None:
+        """Hold a slot that was granted; it is returned when its time is over."""
+        slot = self.held.get(number)
+        if slot is not None:
+            try:
+                slot._grant = slot._future.get(timeout=0)  # type: ignore[union-attr]  # noqa: SLF001
+            except LimnerError:
+                del self.held[number]  # there is none
+
+    def give_back(self, number: int) -> None:
+        """Return a slot, or wait for it no longer."""
+        slot = self.held.pop(number, None)
+        if slot is not None and slot._future is not None:  # noqa: SLF001
+            future = slot._future  # noqa: SLF001
+            if slot._grant is None:  # noqa: SLF001
+                slot._give_up(future)  # noqa: SLF001
+            else:
+                slot._return(None)  # noqa: SLF001
+            self.world.given.give(future.name, self.system.clock.now)
 
     def rules(self) -> dict[str, Any]:
         """Draw how a call is tried."""
@@ -128,7 +199,11 @@ class CallingActor(PooledActor):
 
     def check_answer(self, number: int) -> None:
         """Check the answer of a call."""
-        problem = complaint(number, self.world.calls.pop(number))
+        future: Any = self.world.calls.pop(number)
+        problem = complaint(number, future)
+        if problem is None and number in self.plain and not self.world.params.faults["part_fails"]:
+            problem = broken_off(number, future)
+        self.plain.discard(number)
         if problem is not None:
             self.world.problems.append(problem)
 
@@ -149,6 +224,18 @@ def complaint(number: int, future: pykka.Future[Any], *, wait: float = 0) -> str
         return f"call {number} of a host raised {error!r}"
     given = answer.number if isinstance(answer, DrawnAnswer) else answer
     return None if given == number else f"call {number} of a host gave {answer!r}"
+
+
+def broken_off(number: int, future: CallFuture[Any]) -> str | None:
+    """Return a complaint if closing did not wait for a call that ran; else `None`."""
+    try:
+        future.get(timeout=0)
+    except StudioClosed:
+        if future.begun:
+            return f"call {number} of a host ran when the studio closed, and was not waited for"
+    except Exception:  # noqa: BLE001  # it is what the call raised
+        return None
+    return None
 
 
 def unanswered(calls: dict[int, pykka.Future[Any]]) -> str | None:

@@ -101,5 +101,11 @@ class Calls(Value):
     weight: OneOrMore = fixed(1)
     """What they weigh."""
 
+    cancelled: Rate = fixed(0)
+    """The share that is cancelled after a while, if it has not begun."""
+
+    held: Rate = fixed(0)
+    """The share that are slots which the host holds itself."""
+
     retried: Rate = fixed(0)
     """The share that is made again after a failure, times out, or gives way."""

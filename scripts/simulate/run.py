@@ -256,6 +256,7 @@ class _Run:
             self.audit.feed(event)
             self.summary.feed(event)
             world.picture_callbacks.feed(event)
+            world.given.feed(event)
             self.last = event["event"]
             if self.delays is not None:
                 self.problems += self.delays.feed(event)
@@ -275,6 +276,7 @@ class _Run:
             + self.problems
             + world.problems
             + world.picture_callbacks.problems
+            + world.given.problems
         )
         complete = not world.params.faults["part_fails"]
         if self.stuck is not None:

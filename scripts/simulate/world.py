@@ -13,6 +13,7 @@ from limner.actors import Studio, System
 from limner.actors.system import PooledFuture
 from limner.messages.errors import StudioClosed
 from limner.scripts.simulate.backend import Backend, FaultyStore
+from limner.scripts.simulate.cancels import Given
 from limner.scripts.simulate.draws import Draws
 from limner.scripts.simulate.parameters import Parameters
 from limner.scripts.simulate.picture_callbacks import PictureCallbacks
@@ -47,6 +48,7 @@ class World:
     def __post_init__(self) -> None:
         self.over: PooledFuture[None] = self.system.future(about="the last host")
         self._counting = self.system.lock()  # on real threads several hosts run at once
+        self.given = Given()
         self.picture_callbacks = PictureCallbacks(self.system.lock())
         self.studio = self.open_with_retries()
 
