@@ -100,7 +100,7 @@ def test_what_is_drawn_is_within_its_ranges_and_the_same_for_a_seed(seed):
         assert rate == 0 or rates(scenario.faults)[name].low <= rate
         assert rate <= rates(scenario.faults)[name].high
     assert params.settings.lane == params.lanes["image"]
-    assert 1 <= (params.lanes["image"].max_concurrent or 1) <= 6
+    assert 1 <= (params.lanes["image"].highest or 1) <= 6
     check_lane(params.pictures, params.settings.lanes, params.settings.lane_groups)
     for name in params.lane_names:
         check_lane(name, params.settings.lanes, params.settings.lane_groups)
