@@ -568,7 +568,16 @@ class CallerActor(LimnerActor):
             costs = None
         if scheduled.slot_id is not None:
             self.limiter.tell(
-                ReleaseSlot.trusted(slot_id=scheduled.slot_id, costs=costs, **verdict._asdict())
+                ReleaseSlot.trusted(
+                    slot_id=scheduled.slot_id,
+                    costs=costs,
+                    failed=verdict.failed,
+                    error=verdict.error,
+                    retry_after=verdict.retry_after,
+                    overloaded=verdict.overloaded,
+                    limits=verdict.limits,
+                    host=verdict.host,
+                )
             )
         scheduled.slot_id = scheduled.running = scheduled.timer = None
 

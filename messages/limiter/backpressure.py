@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from limner.messages.errors import LimnerError, Reason, may_be_retried, reason_of
 from limner.messages.limiter.http_answers import (
+    PLAIN,
     HttpAnswer,
     answer_of_error,
     answer_of_value,
@@ -89,7 +90,7 @@ def verdict_of_value(value: object, wall: float) -> Verdict:
         value: tells nothing, unless it is an HTTP answer with a status of `BUSY`.
         wall: the wall time, in seconds since 1970.
     """
-    answer = answer_of_value(value)
+    answer = None if type(value) in PLAIN else answer_of_value(value)
     if answer is None:
         return GOOD
     limits = rate_limits(answer.headers, wall) if answer.headers else ()

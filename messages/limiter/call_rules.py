@@ -81,8 +81,8 @@ def rules_of(
         SettingsInvalid: if one of these cannot be.
     """
     takes = takes_cancelled(call)
-    once = type(attempts) is int and attempts == 1
-    if once and retry_on is None and timeout is None and not preemptible:
+    plain = retry_on is None and timeout is None and not preemptible
+    if plain and attempts == 1 and type(attempts) is int:
         return CallRules(takes_cancelled=True) if takes else ONCE
     if type(attempts) is not int or not 1 <= attempts <= MOST_ATTEMPTS:
         raise SettingsInvalid(
@@ -108,14 +108,18 @@ def rules_of(
 def takes_cancelled(call: Any) -> bool:
     """Return whether a callable written in Python has a parameter `cancelled`."""
     try:
-        given = getattr(call, "keywords", None) or ()
-        inner = getattr(call, "func", call)
-        code = getattr(inner, "__code__", None)
+        given, inner = (), call
+        code = getattr(call, "__code__", None)
+        if code is None:
+            given = getattr(call, "keywords", None) or ()
+            inner = getattr(call, "func", call)
+            code = getattr(inner, "__code__", None)
         if code is None and not isinstance(inner, type):
             code = getattr(vars(type(inner)).get("__call__"), "__code__", None)
-        if code is None or "cancelled" in given:
+        parameters = 0 if code is None else code.co_argcount + code.co_kwonlyargcount
+        if not parameters or "cancelled" in given:
             return False
-        return "cancelled" in code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+        return "cancelled" in code.co_varnames[:parameters]
     except Exception:  # noqa: BLE001  # attributes may be any code
         return False
 

@@ -32,7 +32,7 @@ MAX_URL, MAX_HOST = 2_000, 300
 _LISTS = frozenset(["ratelimit", "ratelimit-policy"])
 """Headers whose values may come in several lines (RFC 9110, 5.3)."""
 
-_PLAIN = frozenset([type(None), bool, int, float, str, bytes, list, tuple, set])
+PLAIN = frozenset([type(None), bool, int, float, str, bytes, list, tuple, set])
 """Types that are no answers; a call returns one of these most often."""
 
 
@@ -77,7 +77,7 @@ def answer_of_value(value: object) -> HttpAnswer | None:
 
     It is one if it has headers beside its status: a status alone may be anything.
     """
-    if type(value) in _PLAIN:
+    if type(value) in PLAIN:
         return None
     try:
         found = _read(value)
