@@ -369,7 +369,7 @@ class ProcessorActor(KeepingActor):
         """
         wanted = task.state is TaskState.FAILED or task.end is TaskEnd.DEADLINE
         if wanted and task.id in self.late:
-            self.sequencer.tell(PictureLate(message_id=task.message_id))
+            self.sequencer.deliver(PictureLate(message_id=task.message_id))
 
     def call_returned(self, returned: CallReturned) -> None:
         """Release the slot, and settle the task or try again."""
