@@ -117,7 +117,7 @@ def takes_cancelled(call: Any) -> bool:
         if code is None and not isinstance(inner, type):
             code = getattr(vars(type(inner)).get("__call__"), "__code__", None)
         parameters = 0 if code is None else code.co_argcount + code.co_kwonlyargcount
-        if not parameters or "cancelled" in given:
+        if code is None or not parameters or "cancelled" in given:
             return False
         return "cancelled" in code.co_varnames[:parameters]
     except Exception:  # noqa: BLE001  # attributes may be any code
