@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from limner.actors import PooledActor
 from limner.messages.errors import LimnerError, StudioClosed
+from limner.messages.validation import group_of
 from limner.scripts.simulate.answers import DrawnAnswer
 from limner.scripts.simulate.cancels import Cancel, Granted, Return
 from limner.scripts.simulate.draws import exponential, whole
+from limner.scripts.simulate.parameters import MAX_COST
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import pykka
 
     from limner.actors import CallFuture, HeldSlot
@@ -60,6 +65,8 @@ class CallingActor(PooledActor):
         self.plain: set[int] = set()
         self.never: set[int] = set()
         self.held: dict[int, HeldSlot] = {}
+        self.draw_costs = world.draws("costs")
+        self.late: dict[int, dict[str, int]] = {}  # what is settled after the call's end
         self.batches: dict[tuple[Limiter, str], Batches[int, int]] = {}
 
     def on_start(self) -> None:
@@ -113,6 +120,7 @@ class CallingActor(PooledActor):
                     weight=calls.weight.draw_whole(draw),
                     blocks=draw() < calls.blocking.draw(draw),
                     **rules,
+                    **self.costs(lane),
                 )
                 if not rules:
                     self.plain.add(self.number)
@@ -185,6 +193,26 @@ class CallingActor(PooledActor):
             "name": f"host-{self.number}" if draw() < 0.5 else None,
         }
 
+    def costs(self, lane: str) -> dict[str, Any]:
+        """Draw what a call takes of budgets, and by when it must have its slot."""
+        draw, calls = self.draw_costs, self.world.params.scenario.calls
+        rules: dict[str, Any] = {}
+        if draw() < calls.timed.draw(draw):
+            rules |= {"deadline": exponential(draw, LONG) + 0.01, "refuse_late": draw() < 0.5}
+        names, upstream = set[str](), self.world.params.lanes.get(group_of(lane))
+        while upstream is not None:
+            names.update(upstream.budgets)
+            behind = upstream.behind
+            upstream = None if behind is None else self.world.params.lanes[behind]
+        if draw() < calls.settled.draw(draw):
+            takes = {name: whole(draw, 0, MAX_COST) for name in sorted(names)}
+            costs = {name: whole(draw, 0, 2 * MAX_COST) for name in sorted(names)}
+            rules["costs"] = takes
+            rules["settle"] = (lambda _: costs) if draw() < 0.7 else None
+            if draw() < 0.3:
+                self.late[self.number] = costs
+        return rules
+
     def batch(self, lane: str) -> Batches[int, int]:
         """Return the batches of a lane."""
         limiter, draw = self.world.studio.limiter, self.draw
@@ -200,6 +228,9 @@ class CallingActor(PooledActor):
     def check_answer(self, number: int) -> None:
         """Check the answer of a call."""
         future: Any = self.world.calls.pop(number)
+        if (costs := self.late.pop(number, None)) is not None:
+            with suppress(StudioClosed):
+                self.world.studio.limiter.settle(future.name, costs)
         problem = complaint(number, future)
         if problem is None and number in self.plain and not self.world.params.faults["part_fails"]:
             problem = broken_off(number, future)
@@ -238,7 +269,7 @@ def broken_off(number: int, future: CallFuture[Any]) -> str | None:
     return None
 
 
-def unanswered(calls: dict[int, pykka.Future[Any]]) -> str | None:
+def unanswered(calls: Mapping[int, pykka.Future[Any]]) -> str | None:
     """Return a complaint if calls have no answer once all studios are closed; else `None`."""
     left = [number for number, future in calls.items() if complaint(number, future, wait=SOON)]
     return f"{len(left)} calls of hosts were never answered, such as {left[0]}" if left else None

@@ -167,7 +167,7 @@ class Lane:
         If there is a lane upstream, the request has to be offered there by then.
         """
         heaviest = self._heaviest()
-        if heaviest is None or self.offer is not None:
+        if heaviest is None or self.offer is not None or self.has_budgets:
             return None
         most = self.limit
         if most is not None and self._weight + heaviest > most:
@@ -181,6 +181,12 @@ class Lane:
                 return None
             at = max(at, granted + round(self.settings.min_time * MICROSECONDS))
         return self._filled_at(int(at), heaviest)
+
+    @property
+    def has_budgets(self) -> bool:
+        """Whether grants depend on what calls cost, here or upstream; requests do not tell."""
+        further = self.further
+        return bool(self.settings.budgets) or (further is not None and further.has_budgets)
 
     def dropped_at(self, now: int) -> int | None:
         """Return when the oldest request has to be dropped; `None` if there is no limit."""

@@ -31,6 +31,9 @@ class Lane(Value):
     adaptive: Rate = fixed(0)
     """The share of seeds in which that limit adapts, from 1 or 2 to four times as much."""
 
+    budgeted: Rate = fixed(0)
+    """The share of seeds in which it has budgets of requests and tokens."""
+
     min_time: Pause = fixed(0)
     """Seconds between two grants."""
 
@@ -109,3 +112,9 @@ class Calls(Value):
 
     retried: Rate = fixed(0)
     """The share that is made again after a failure, times out, or gives way."""
+
+    settled: Rate = fixed(0)
+    """The share that names what it takes of budgets, and mostly what it has cost."""
+
+    timed: Rate = fixed(0)
+    """The share that has a deadline."""

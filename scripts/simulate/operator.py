@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from limner.actors import PooledActor
 from limner.messages.errors import StudioClosed
-from limner.scripts.simulate.parameters import INNER, adapting, draw_lane
+from limner.scripts.simulate.draws import whole
+from limner.scripts.simulate.parameters import INNER, MAX_COST, adapting, draw_lane
 
 if TYPE_CHECKING:
+    from limner.messages.limiter.budget import Budget
     from limner.scripts.simulate.limits import Lane
     from limner.scripts.simulate.world import World
 
@@ -41,6 +43,7 @@ class OperatorActor(PooledActor):
         self.name = name
         self.ranges = ranges
         self.draw = world.draws(f"lane {name}")
+        self.draw_budgets = world.draws(f"budgets {name}")
 
     def on_start(self) -> None:
         """Schedule the first change."""
@@ -83,5 +86,14 @@ class OperatorActor(PooledActor):
         settings = draw_lane(self.ranges, params.scenario, draw, behind=behind)
         if params.lanes[self.name].adaptive is not None:
             settings = adapting(settings)
-        whole = draw() < 0.5  # of the group, if it is one
-        limiter.update(self.name if whole else name, **settings.model_dump())
+        settings = settings.but(budgets=self.budgets())
+        of_all = draw() < 0.5  # of the group, if it is one
+        limiter.update(self.name if of_all else name, **settings.model_dump())
+
+    def budgets(self) -> dict[str, Budget]:
+        """Return budgets of the same names, of which some have other amounts."""
+        draw = self.draw_budgets
+        return {
+            name: budget.but(amount=whole(draw, MAX_COST, 30)) if draw() < 0.3 else budget
+            for name, budget in self.world.params.lanes[self.name].budgets.items()
+        }

@@ -1,12 +1,13 @@
 """The values of one run, which a seed has drawn from a scenario."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 from limner.messages.limiter.adaptive import Adaptive
+from limner.messages.limiter.budget import Budget, WindowKind
 from limner.messages.limiter.settings import LaneSettings
 from limner.messages.settings import Settings
-from limner.scripts.simulate.draws import Draw, Draws, log_normal
+from limner.scripts.simulate.draws import Draw, Draws, log_normal, whole
 from limner.scripts.simulate.limits import Lane
 from limner.scripts.simulate.ranges import Range
 from limner.scripts.simulate.scenario import Latency, Scenario, rates
@@ -22,6 +23,12 @@ INNER = "host"
 
 KEYS = 3
 """How many lanes there are of a group."""
+
+BUDGETS = ("requests", "tokens")
+"""The names of the budgets that lanes may have."""
+
+MAX_COST = 5
+"""What a call takes of a budget at most."""
 
 
 @dataclass(frozen=True)
@@ -105,6 +112,10 @@ def draw_parameters(scenario: Scenario, draws: Draws) -> Parameters:
     for name, of in ((name, scenario.inner if name == INNER else scenario.lane) for name in lanes):
         if of is not None and adapts() < of.adaptive.draw(adapts):
             lanes[name] = adapting(lanes[name])
+    spends = draws("budgets")
+    for name, of in ((name, scenario.inner if name == INNER else scenario.lane) for name in lanes):
+        if of is not None and spends() < of.budgeted.draw(spends):
+            lanes[name] = lanes[name].but(budgets=draw_budgets(spends))
     return Parameters(
         scenario=scenario,
         every=scenario.arrivals.every.draw(draw),
@@ -151,6 +162,22 @@ def adapting(settings: LaneSettings) -> LaneSettings:
         return settings
     rule = Adaptive(minimum=min(most, 2), start=2 * most + 2, maximum=4 * most + 4)
     return LaneSettings(**{**settings.model_dump(), "max_concurrent": rule})
+
+
+def draw_budgets(draw: Draw) -> dict[str, Budget]:
+    """Draw budgets of a lane: of requests, of tokens, or both."""
+    kinds: tuple[WindowKind, ...] = get_args(WindowKind)
+    names = [name for name in BUDGETS if draw() < 0.7] or [BUDGETS[0]]
+    return {
+        name: Budget(
+            whole(draw, MAX_COST, 30),
+            per=1 + 20 * draw(),
+            window=kinds[int(draw() * len(kinds))],
+            each="owner" if draw() < 0.3 else "lane",
+            default=1,
+        )
+        for name in names
+    }
 
 
 def draw_lane(

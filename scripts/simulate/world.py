@@ -7,9 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import pykka
-
-from limner.actors import Studio, System
+from limner.actors import CallFuture, Studio, System
 from limner.actors.system import PooledFuture
 from limner.messages.errors import StudioClosed
 from limner.scripts.simulate.backend import Backend, FaultyStore
@@ -39,7 +37,7 @@ class World:
     outcomes: Counter[str] = field(default_factory=Counter)
     crowded: set[str] = field(default_factory=set)
     uncertain: set[str] = field(default_factory=set)
-    calls: dict[int, pykka.Future[int]] = field(default_factory=dict)
+    calls: dict[int, CallFuture[int]] = field(default_factory=dict)
     recent: deque[str] = field(default_factory=lambda: deque(maxlen=RECENT))
     left: int = 0
     arriving: bool = True

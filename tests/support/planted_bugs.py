@@ -136,6 +136,27 @@ BUGS = (
         "return None",
     ),
     Bug(
+        "settle-forgets-the-rest",
+        "A call that has cost more than it took takes nothing more.",
+        "LaneBudgets.settle",
+        "mark = window.take(more, now)",
+        "mark = window.take(0, now)",
+    ),
+    Bug(
+        "sliding-window-forgets-early",
+        "What was taken of a sliding window returns before its span is over.",
+        "SlidingWindow._forget",
+        "groups[0].last + self._per <= now",
+        "groups[0].last + self._per // 2 <= now",
+    ),
+    Bug(
+        "budget-not-taken",
+        "A budget that is charged is looked at, and nothing is taken of it.",
+        "LaneBudgets.take",
+        "window.take(units, now)",
+        "window.take(0, now)",
+    ),
+    Bug(
         "min-time-forgotten-with-the-lane",
         "A lane of a group is dropped though its `min_time` is not over.",
         "Lane.forgettable_at",
