@@ -128,7 +128,8 @@ class Lane:
         self._weight += request.weight
         self._held[request.owner] += 1
         self._last = slot, now
-        self._granted = int(slot.rpartition("#")[2])
+        number = slot.rpartition("#")[2]
+        self._granted = int(number) if number.isdecimal() else self._granted
 
     def end_slot(self, slot: str) -> Request | None:
         """Count a slot as returned, and return its request; `None` if it is not out."""
