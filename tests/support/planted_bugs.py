@@ -37,20 +37,6 @@ BUGS = (
         "impatient",
     ),
     Bug(
-        "cancelled-call-keeps-its-slot",
-        "A call that is cancelled after its grant does not give its slot back.",
-        "CallerActor.take_back",
-        "self.limiter.tell(ReleaseSlot(slot_id=scheduled.slot_id))",
-        "pass",
-    ),
-    Bug(
-        "crossed-grant-of-a-held-slot",
-        "A slot that is granted as its host gives up waiting is not given back.",
-        "HeldSlots.granted",
-        "self._limiter.tell(ReleaseSlot(slot_id=grant.slot_id))",
-        "pass",
-    ),
-    Bug(
         "closing-breaks-calls-off",
         "Closing does not wait for the calls of hosts that run.",
         "StudioActor.sequencer_ended",
