@@ -4,7 +4,13 @@ from limner.messages.errors import LimnerError
 from limner.messages.generator_settings import GeneratorSettings
 from limner.messages.limiter.adaptive import Adaptive
 from limner.messages.limiter.budget import Budget
-from limner.messages.limiter.control import LaneReport, RunningCall, TaskPlace, WaitingRequest
+from limner.messages.limiter.control import (
+    BudgetLeft,
+    LaneReport,
+    RunningCall,
+    TaskPlace,
+    WaitingRequest,
+)
 from limner.messages.limiter.rate_limit_headers import RateLimit
 from limner.messages.limiter.refusal import Refusal
 from limner.messages.limiter.settings import LaneSettings
@@ -44,6 +50,7 @@ __all__ = [
     "Adaptive",
     "AgainMode",
     "Budget",
+    "BudgetLeft",
     "Composed",
     "Failure",
     "Forgotten",

@@ -542,7 +542,7 @@ class Limiter:
         return self._schedule(partial(function, *args), options)
 
     def settle(self, call: CallFuture[Any] | str, costs: Mapping[str, int]) -> None:
-        """Say what a call has cost of budgets, whatever it took with its slot.
+        """Set what a call has cost of budgets, whatever it took with its slot.
 
         What it took too much is given back, in its own span of time; what it took too little is
         taken, also if that many are not left: what comes later pays the debt first. It may be said

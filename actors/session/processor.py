@@ -24,8 +24,8 @@ from limner.actors.session.work import Work
 from limner.actors.system import Call, CallReturned, PooledRef
 from limner.messages.errors import Reason, may_be_retried, reason_of
 from limner.messages.limiter.backpressure import GOOD, UNTOLD, Verdict, verdict_of_error
+from limner.messages.limiter.costs import NO_COSTS
 from limner.messages.limiter.protocol import (
-    NO_COSTS,
     PrioritiseRequest,
     ReleaseSlot,
     RequestDropped,

@@ -96,7 +96,7 @@ class BudgetWindow:
         raise NotImplementedError
 
     def give_back(self, units: int, mark: Any, now: int) -> None:
-        """Give back units that were taken, as though they had never been.
+        """Return units that were taken, as though they had never been.
 
         Args:
             units: how many.
@@ -170,7 +170,7 @@ class RefillingWindow(BudgetWindow):
         return self._number
 
     def give_back(self, units: int, mark: int, now: int) -> None:
-        """Give back units, but for those with which the bucket would have run over since."""
+        """Return units, but for those with which the bucket would have run over since."""
         self._fill(now)
         more, full = units * self._per, self._full
         before = [peak for peak in self._peaks if peak[0] <= mark]
@@ -231,7 +231,7 @@ class FixedWindow(BudgetWindow):
         return self._start
 
     def give_back(self, units: int, mark: int, now: int) -> None:
-        """Give back units, if the span is not over of which they are."""
+        """Return units, if the span is not over of which they are."""
         self._roll(now)
         if mark == self._start:
             self._left = min(self._amount, self._left + units)
@@ -306,7 +306,7 @@ class SlidingWindow(BudgetWindow):
         return group
 
     def give_back(self, units: int, mark: _Group, now: int) -> None:
-        """Give back units, if they have not returned yet."""
+        """Return units, if they have not returned yet."""
         self._forget(now)
         if not mark.over:
             mark.units -= units

@@ -149,7 +149,7 @@ class LaneBudgets:
     def settle(
         self, taken: dict[str, Taken], costs: Mapping[str, int], request: RequestSlot, now: int
     ) -> bool:
-        """Give back or take the difference to what a call has cost in the end.
+        """Return or take the difference to what a call has cost in the end.
 
         Args:
             taken: what its slot has taken; it is changed to what it has cost.

@@ -5,6 +5,9 @@ from collections.abc import Collection, Mapping
 from limner.messages.errors import SettingsInvalid
 from limner.messages.limiter.budget import MAX_UNITS
 
+NO_COSTS: dict[str, int] = {}
+"""Shared by the requests that name no costs; never changed."""
+
 MAX_DEADLINE = 31 * 86_400
 """Seconds that a deadline may be away at most."""
 

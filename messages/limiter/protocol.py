@@ -4,11 +4,9 @@ from pydantic import Field
 
 from limner.messages.base import Address, Message
 from limner.messages.errors import Reason
+from limner.messages.limiter.costs import NO_COSTS
 from limner.messages.limiter.rate_limit_headers import RateLimit
 from limner.messages.limiter.refusal import Refusal
-
-NO_COSTS: dict[str, int] = {}
-"""Shared by the requests that name no costs; never changed."""
 
 
 class RequestSlot(Message):

@@ -12,7 +12,8 @@ from limner.actors.generators.instant import Instant
 from limner.actors.stores.memory import MemoryStore
 from limner.actors.system import PooledFuture, System
 from limner.messages.base import Value
-from limner.messages.limiter.protocol import NO_COSTS, ReleaseSlot, RequestSlot, SlotGranted
+from limner.messages.limiter.costs import NO_COSTS
+from limner.messages.limiter.protocol import ReleaseSlot, RequestSlot, SlotGranted
 from limner.messages.limiter.settings import LaneSettings
 from limner.messages.settings import Settings
 from limner.scripts.bench.workload import BenchFailed
