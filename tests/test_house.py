@@ -57,6 +57,7 @@ NOT_FOR_HOSTS = frozenset(
             "BatchOptions",
             "CallOptions",
             "Holding",
+            "OwnActors",
             "SlotGranted",
         ),  # of constructors that only Limner calls
         *("StreamEnded", "StreamInterrupted", "TextReplaced"),  # what the monitor takes

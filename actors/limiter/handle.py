@@ -11,7 +11,8 @@ from contextvars import Context, copy_context
 from functools import partial, wraps
 from inspect import iscoroutinefunction
 from itertools import count
-from typing import Any, Generic, ParamSpec, TypeVar
+from pathlib import Path
+from typing import Any, Generic, ParamSpec, Self, TypeVar
 
 import pykka
 
@@ -26,9 +27,19 @@ from limner.actors.limiter.host_calls import (
     slot_request,
 )
 from limner.actors.limiter.mapping import results_of
+from limner.actors.limiter.own_actors import OwnActors
+from limner.actors.limiter.pools import threads_of
 from limner.actors.limiter.slots import AsyncHeldSlot, HeldSlot, Holding
-from limner.actors.system import CallFuture, Loop, PooledFuture, PooledRef, System, loop_of
-from limner.messages.errors import SettingsInvalid, SlotRefused, StudioClosed
+from limner.actors.system import (
+    CallFuture,
+    Loop,
+    PooledFuture,
+    PooledRef,
+    System,
+    in_thread,
+    loop_of,
+)
+from limner.messages.errors import CloseRefused, SettingsInvalid, SlotRefused, StudioClosed
 from limner.messages.limiter.call_rules import ONCE, CallRules, name_of, rules_of
 from limner.messages.limiter.control import (
     AwaitIdle,
@@ -58,7 +69,8 @@ from limner.messages.limiter.protocol import (
 from limner.messages.limiter.rate_limit_headers import RateLimit, rate_limits
 from limner.messages.limiter.refusal import Refusal
 from limner.messages.limiter.reservoir import MICROSECONDS
-from limner.messages.limiter.settings import MAX_THREADS, MAX_WEIGHT, LaneSettings
+from limner.messages.limiter.settings import MAX_WEIGHT, LaneSettings
+from limner.messages.settings import Settings
 from limner.messages.validation import check_lane, group_of, owner_of, priority_of, seconds_of
 
 P = ParamSpec("P")
@@ -71,17 +83,12 @@ NAMED_KEPT = 100
 NO_BUDGETS: frozenset[str] = frozenset()
 
 
-def threads_of(settings: LaneSettings) -> int:
-    """Return how many worker threads a lane has at most."""
-    return min(settings.highest or MAX_THREADS, MAX_THREADS)
-
-
 class Limiter:
-    """A studio's limiter. Safe to use from any thread.
+    """A studio's limiter, or one of its own. Safe to use from any thread.
 
     Wherever a lane is named, that is one of `Settings.lanes`, `image`, or `group:key` for any key
     of one of `Settings.lane_groups`; any other name raises `SettingsInvalid`. Each method raises
-    `StudioClosed` once the studio is closed.
+    `StudioClosed` once the studio is closed, or the limiter that was opened by itself.
 
     Args:
         ref: the limiter's actor.
@@ -90,6 +97,7 @@ class Limiter:
         groups: those of lane groups, whose lanes are named `group:key`.
         workers: the name of the thread pool of each lane and group.
         caller: the actor that runs a host's own calls.
+        own: the actors that end with it; `None` if it is a studio's.
     """
 
     def __init__(
@@ -100,7 +108,9 @@ class Limiter:
         groups: Mapping[str, LaneSettings],
         workers: Mapping[str, str],
         caller: PooledRef[Any],
+        own: OwnActors | None = None,
     ) -> None:
+        self._own = own
         self.ref = ref
         self._system = system
         self._lanes = dict(lanes)
@@ -111,6 +121,80 @@ class Limiter:
         self._numbers = count(1)
         self._named_calls: dict[str, CallFuture[Any]] = {}
         self._named_kept = NAMED_KEPT
+
+    @classmethod
+    def open(
+        cls,
+        lanes: Mapping[str, LaneSettings] | None = None,
+        *,
+        groups: Mapping[str, LaneSettings] | None = None,
+        events: str | Path | None = None,
+        grace: float = 5,
+        system: System | None = None,
+    ) -> Self:
+        """Open a limiter without a studio, for a host that wants nothing else of it.
+
+        Leave it as a context manager, or with `close`. An example:
+
+            with Limiter.open({"api": LaneSettings(max_concurrent=2)}) as limiter:
+                answer = limiter.schedule(lambda: requests.get(url), lane="api").get()
+
+        Args:
+            lanes: by name; the lane `image` alone, with three slots, if `None`.
+            groups: lane groups by name, whose lanes are named `group:key`.
+            events: a file for the event log; `None` for none.
+            grace: seconds that calls have after Ctrl-C, and the log at the end.
+            system: what its actors run on; one of its own if `None`.
+
+        Raises:
+            SettingsInvalid: if lanes, groups, events or grace cannot be used.
+            StoreFailed: if the event log cannot be written.
+        """
+        given = Settings(lanes=lanes or {}, lane_groups=groups or {}, events=events, grace=grace)
+        every = {**given.lanes, **given.lane_groups}.values()
+        if not lanes or any(lane.behind == "image" for lane in every):
+            given = given.but(lanes=given.all_lanes)
+        own = OwnActors(given, system)
+        return cls(
+            *(own.limiter, own.system, given.lanes, given.lane_groups, own.pools, own.caller, own)
+        )
+
+    def close(self, *, timeout: float | None = None) -> None:
+        """Refuse calls that have not begun, wait for those that run, and stop every actor.
+
+        Leaving the `with` block does the same; where it is left by what is no `Exception`, such as
+        a `KeyboardInterrupt`, calls are waited for `grace` seconds. Closing again waits for the
+        same end.
+
+        Args:
+            timeout: seconds to wait, 0 to 86,400. Then calls that still run fail with
+                `StudioClosed`, though their threads may run on. By default until the end of their
+                lane's `lease`.
+
+        Raises:
+            CloseRefused: if it is a studio's, which closes it; or if it is called by what it would
+                wait for: a call, a future's callback, a thread that holds a slot.
+            SettingsInvalid: if the timeout is none.
+        """
+        if self._own is None:
+            raise CloseRefused("this limiter is its studio's, and ends with it; close the studio")
+        if timeout is not None:
+            timeout = seconds_of("timeout", timeout)
+        self._own.check_may_wait()
+        self._own.close(timeout)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        hurried = kind is not None and not issubclass(kind, Exception)
+        self.close(timeout=self._own.settings.grace if hurried and self._own else None)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *how: Any) -> None:
+        await in_thread(partial(self.__exit__, *how))
 
     def update(self, lane: str = "image", **changes: Any) -> LaneSettings:
         """Change settings of a lane while it runs; they are in force from the next grant on.

@@ -7,6 +7,8 @@ from functools import partial
 from typing import Any
 from weakref import WeakSet
 
+import pykka
+
 from limner.actors.session.outcomes import OnPicture, Outcome, Outcomes
 from limner.actors.session.stream import Stream
 from limner.actors.system import (
@@ -18,7 +20,8 @@ from limner.actors.system import (
     TakeBack,
     close_all,
 )
-from limner.messages.errors import MessageBusy, StudioClosed
+from limner.messages.errors import LimnerError, MessageBusy, StudioClosed, describe
+from limner.messages.pictures import Illustrated
 from limner.messages.validation import message_id_of
 
 
@@ -190,3 +193,19 @@ class SequencerClient:
             self._streams.pop(stream.session_id, None)
             if self._newest.get(stream.message_id) is stream:
                 del self._newest[stream.message_id]
+
+
+def unfinished(stream: Stream) -> str | None:
+    """Return what is not as it should be with a message at the end; `None` if nothing is."""
+    name = f"message {stream.message_id!r}"
+    future = stream.future
+    if not future.done:
+        return f"{name} is not written"
+    try:
+        result: Illustrated = future.get(timeout=0)
+    except (LimnerError, pykka.Timeout) as error:
+        return f"{name} is not written: {describe(error)}"
+    missing = len(result.failures)
+    if not missing:
+        return None
+    return f"{name} is written without {missing} picture{'s' * (missing > 1)}"

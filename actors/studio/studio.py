@@ -9,19 +9,19 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Self, TypeVar
 
 import pykka
 
-from limner.actors.base import LimnerActor
 from limner.actors.context import StudioContext
 from limner.actors.event_log import EventLog
 from limner.actors.generators.opening import open_generator
 from limner.actors.generators.protocol import Generator, GeneratorLike
-from limner.actors.limiter.handle import Limiter, threads_of
-from limner.actors.limiter.slots import holds_here
+from limner.actors.limiter import close_at_exit
+from limner.actors.limiter.closing import check_may_wait
+from limner.actors.limiter.handle import Limiter
+from limner.actors.limiter.pools import open_pools
 from limner.actors.picture_maker import PictureMaker, lane_of
 from limner.actors.recorder import LogFile
 from limner.actors.stores.opening import open_store
 from limner.actors.stores.protocol import Store, id_check
-from limner.actors.studio import close_at_exit
-from limner.actors.studio.client import SequencerClient
+from limner.actors.studio.client import SequencerClient, unfinished
 from limner.actors.studio.control_calls import ControlCalls
 from limner.actors.studio.current_settings import CurrentSettings
 from limner.actors.studio.picture_calls import PictureCalls
@@ -37,11 +37,9 @@ from limner.actors.system import (
     PooledFuture,
     System,
     concurrent,
-    context,
     in_thread,
-    runs_calls_here,
 )
-from limner.messages.errors import CloseRefused, LimnerError, StudioClosed, describe
+from limner.messages.errors import LimnerError, StudioClosed, describe
 from limner.messages.settings import Settings
 from limner.messages.status import StudioStatus
 from limner.messages.studio.protocol import (
@@ -58,10 +56,6 @@ R = TypeVar("R")
 STORE_THREADS = 4
 CHANGE_THREADS = 4
 """For hosts' own changes of texts, which may block, and must not keep the store from others."""
-
-
-OF_A_GROUP = 1_000_000
-"""Threads of a group at most: the limits of its lanes bound them."""
 
 
 def delegate_to(
@@ -278,10 +272,8 @@ class Studio:
         Args:
             name: what sets them apart from those of other studios on one system.
         """
-        lanes, workers = self._opened_with.all_lanes, self._system.workers
-        pools = {lane: f"{lane}{name}" for lane in (*lanes, *self._opened_with.lane_groups)}
-        for lane, pool in pools.items():
-            workers.open_pool(pool, threads_of(lanes[lane]) if lane in lanes else OF_A_GROUP)
+        settings, workers = self._opened_with, self._system.workers
+        pools = open_pools(self._system, settings.all_lanes, settings.lane_groups, name)
         # a text is written even where the program ends and no thread can be started any more
         workers.open_pool(f"store:{name}", STORE_THREADS, on_caller=True)
         workers.open_pool(f"change:{name}", CHANGE_THREADS, on_caller=True)
@@ -359,33 +351,12 @@ class Studio:
         self._close(timeout)
 
     def _close(self, timeout: float | None, calls_timeout: float | None = None) -> None:
-        self._check_may_wait()
+        check_may_wait("studio", self._system, self._log, self._own_pools)
         self._begin_close(calls_timeout)
         if timeout is not None:
             self._root.deliver(CloseWithin(seconds=timeout))
         self._ended.get()
         self._leave()
-
-    def _check_may_wait(self) -> None:
-        """Raise `CloseRefused` on a thread of the studio's own."""
-        actor = context.actor
-        own_actor = isinstance(actor, LimnerActor) and actor.log is self._log
-        if own_actor or self._system.workers.runs(self._own_pools):
-            raise CloseRefused(
-                "the studio cannot be closed from within a generator, a host's call, or a future's "
-                "callback, since closing waits for that; call close() from another thread"
-            )
-        if holds_here(self._system):
-            raise CloseRefused(
-                "the studio cannot be closed while this thread holds a slot of its limiter, since "
-                "closing waits for that; leave the `with` block first"
-            )
-        if runs_calls_here(self._system):
-            raise CloseRefused(
-                "the studio cannot be closed on the asyncio loop that its calls run on, since that "
-                "would stand still; leave it with `async with`, or await "
-                "asyncio.to_thread(studio.close)"
-            )
 
     def _begin_close(self, calls_timeout: float | None = None) -> None:
         assert self._client is not None
@@ -419,9 +390,7 @@ class Studio:
                 self._leave()
                 break
             self._root.deliver(InterruptSessions())
-        return [
-            words for stream in streams if (words := close_at_exit.unfinished(stream)) is not None
-        ]
+        return [words for stream in streams if (words := unfinished(stream)) is not None]
 
     def _leave(self) -> None:
         """Wait for the end of the event log, and close what the studio opened."""

@@ -1,4 +1,4 @@
-"""Closing the studios that a program leaves open at its end.
+"""Closing the studios and limiters that a program leaves open at its end.
 
 Threads of actors are daemons, so that a program can end; without this, what they have not written
 would be lost without a word.
@@ -9,20 +9,13 @@ from __future__ import annotations
 import atexit
 import os
 import sys
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
-import pykka
-
-from limner.messages.errors import LimnerError, describe
-from limner.messages.pictures import Illustrated
 from limner.messages.settings import Settings
-
-if TYPE_CHECKING:
-    from limner.actors.session.stream import Stream
 
 
 class OpenStudio(Protocol):
-    """What is closed at the end: a studio."""
+    """What is closed at the end: a studio, or a limiter of its own."""
 
     @property
     def settings(self) -> Settings:
@@ -50,22 +43,6 @@ def discard(studio: OpenStudio) -> None:
     """Forget a studio that is closed."""
     if _open.pop(studio, None) is not None and not _open:
         atexit.unregister(_close_all)
-
-
-def unfinished(stream: Stream) -> str | None:
-    """Return what is not as it should be with a message at the end; `None` if nothing is."""
-    name = f"message {stream.message_id!r}"
-    future = stream.future
-    if not future.done:
-        return f"{name} is not written"
-    try:
-        result: Illustrated = future.get(timeout=0)
-    except (LimnerError, pykka.Timeout) as error:
-        return f"{name} is not written: {describe(error)}"
-    missing = len(result.failures)
-    if not missing:
-        return None
-    return f"{name} is written without {missing} picture{'s' * (missing > 1)}"
 
 
 def _close_all() -> None:
