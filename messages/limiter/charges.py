@@ -36,26 +36,25 @@ class Charges:
     A call may be settled any number of times, and the last one counts: so one that is told twice
     changes nothing. It may be settled after its end too, until the longest span of time of its
     budgets is over, counted from the end. A call that is never settled keeps its estimate.
+
+    Attributes:
+        running: the charges of calls that run, by name.
     """
 
-    __slots__ = ("_ended", "_running")
+    __slots__ = ("_ended", "running")
 
     def __init__(self) -> None:
-        self._running: dict[str, list[Charge]] = {}
+        self.running: dict[str, list[Charge]] = {}
         self._ended: OrderedDict[str, tuple[int, list[Charge]]] = OrderedDict()
-
-    def __len__(self) -> int:
-        """Return how many calls run that have charges."""
-        return len(self._running)
 
     def add(self, name: str, lane: Lane, slot: Slot) -> None:
         """Add a slot that a request was granted, its own one or one upstream."""
-        self._running.setdefault(name, []).append(Charge(lane, slot))
+        self.running.setdefault(name, []).append(Charge(lane, slot))
         self._ended.pop(name, None)
 
     def of(self, name: str, now: int) -> list[Charge]:
         """Return the charges of a request; none if it has none, or they are over."""
-        running = self._running.get(name)
+        running = self.running.get(name)
         if running is not None:
             return running
         until, ended = self._ended.get(name, (now, []))
@@ -63,7 +62,7 @@ class Charges:
 
     def end(self, name: str, now: int) -> None:
         """Keep the charges of a call that has ended for as long as they may be settled."""
-        charges = self._running.pop(name, None)
+        charges = self.running.pop(name, None)
         if charges is None:
             return
         budgets = [budget for lane, _ in charges for budget in lane.settings.budgets.values()]

@@ -12,27 +12,27 @@ class Deadlines:
     """Deadlines, the earliest first. It is mutable; its lane owns it.
 
     Requests that do not wait any more are left out as they come first, or as there are too many.
+
+    Attributes:
+        heap: each deadline with the id of its request; empty if there is none.
     """
 
-    __slots__ = ("_heap",)
+    __slots__ = ("heap",)
 
     def __init__(self) -> None:
-        self._heap: list[tuple[int, str]] = []
-
-    def __len__(self) -> int:
-        return len(self._heap)
+        self.heap: list[tuple[int, str]] = []
 
     def detach(self) -> None:
         """Make this shallow copy one of its own."""
-        self._heap = self._heap.copy()
+        self.heap = self.heap.copy()
 
     def add(self, request_id: str, deadline: int) -> None:
         """Add the deadline of a request, in microseconds."""
-        heappush(self._heap, (deadline, request_id))
+        heappush(self.heap, (deadline, request_id))
 
     def first(self, queue: RequestQueue) -> tuple[int, QueuedRequest] | None:
         """Return the earliest deadline and its request; `None` if none that waits has one."""
-        heap = self._heap
+        heap = self.heap
         if len(heap) > 64 + 4 * queue.size:
             heap[:] = [entry for entry in heap if entry[1] in queue]
             heapify(heap)

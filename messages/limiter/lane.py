@@ -153,8 +153,8 @@ class Lane:
         return (
             self.leases.may_expire(now)
             or self.settings.max_wait is not None
-            or bool(self.passed_owners)
-            or bool(self._deadlines)
+            or bool(self.passed_owners.until)
+            or bool(self._deadlines.heap)
         )
 
     @property
@@ -216,7 +216,7 @@ class Lane:
     def admit(self, request: RequestSlot, now: int) -> QueuedRequest:
         """Queue a request that is not refused; `overflow` follows if it is not granted at once."""
         queued = self._queue.add(request, now, blocked=self._is_blocked(request.owner))
-        if self.passed_owners:
+        if self.passed_owners.until:
             self.passed_owners.recheck(request.owner)
         if request.deadline is not None and request.stands_for is None:
             self._deadlines.add(request.request_id, request.deadline)
@@ -247,7 +247,7 @@ class Lane:
         if queued is None:
             return None
         self._preemptions.remove(request_id)
-        if self.passed_owners:
+        if self.passed_owners.until:
             self.passed_owners.recheck(queued.request.owner)
         return queued.request
 
@@ -270,7 +270,7 @@ class Lane:
         request = self._queue.prioritise(name, priority)
         if request is not None and priority > ACTIVE:
             self._preemptions.remove(name)
-        if request is not None and self.passed_owners:
+        if request is not None and self.passed_owners.until:
             self.passed_owners.recheck(request.owner)
         return request
 
@@ -330,7 +330,7 @@ class Lane:
 
     def _pass_over_spent(self, now: int) -> None:
         """Pass over the owners whose own budgets do not allow their next requests yet."""
-        if self.alone and self.passed_owners:
+        if self.alone and self.passed_owners.until:
             self.end_passing(now)
         budgets = self.budgets
         if budgets is None or not budgets.each_owner:
@@ -417,7 +417,7 @@ class Lane:
             waiting = self._all_waiting
             while (oldest := waiting.oldest()) is not None and oldest.queued_at <= limit:
                 dropped.append(self._drop(oldest.request, Refusal.MAX_WAIT))
-        if self._deadlines:
+        if self._deadlines.heap:
             while (due := self._deadlines.first(self._queue)) is not None and due[0] <= now:
                 dropped.append(self._drop(due[1].request, Refusal.DEADLINE))
         return dropped
@@ -503,7 +503,7 @@ class Lane:
 
     def _is_blocked(self, owner: str | None) -> bool:
         """Return whether none of an owner's requests is the next one."""
-        return self.is_full(owner) or (bool(self.passed_owners) and owner in self.passed_owners)
+        return self.is_full(owner) or owner in self.passed_owners.until
 
     def is_full(self, owner: str | None) -> bool:
         """Return whether an owner is blocked, or holds `max_per_owner` slots."""
@@ -535,9 +535,9 @@ class Lane:
         oldest = None if self.settings.max_wait is None else self._all_waiting.oldest()
         if oldest is not None:
             times.append(oldest.queued_at + round((self.settings.max_wait or 0) * MICROSECONDS))
-        if self._deadlines and (first := self._deadlines.first(self._queue)) is not None:
+        if self._deadlines.heap and (first := self._deadlines.first(self._queue)) is not None:
             times.append(first[0])
-        if self.passed_owners and self.passed_owners.due is not None:
+        if self.passed_owners.until and self.passed_owners.due is not None:
             times.append(max(now, self.passed_owners.due))
         due = None
         if offered:

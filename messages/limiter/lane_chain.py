@@ -355,7 +355,7 @@ class LaneChain:
             self._end_slot(lane, slot.id, failed, now, expired=slot, overloaded=bool(failed))
         for drop in lane.drop_overdue(now):
             self._drop_wherever(lane, drop)
-        if lane.passed_owners:
+        if lane.passed_owners.until:
             for owner in lane.end_passing(now):
                 for upstream in self._topology.upstreams(lane):
                     self._passed_owners.remove(lane.name, owner, upstream.name)
@@ -615,7 +615,7 @@ class LaneChain:
             assert slot is not None
             if slot_id == own:
                 self._holders.remove(own, slot.request)
-                if self._charges:
+                if self._charges.running:
                     self._charges.end(charged_to(slot.request), now)
             before = lane.limit
             lane.record_outcome(slot, failed, now, own=lane is backing, overloaded=overloaded)
