@@ -77,6 +77,17 @@ def priority_of(given: object) -> int:
     return number
 
 
+def weight_of(given: object) -> int:
+    """Check the weight of a slot, and return it: a whole number from 1.
+
+    Raises:
+        SettingsInvalid: if it is anything else.
+    """
+    if type(given) is not int or given < 1:
+        raise SettingsInvalid(f"weight: a whole number from 1, not {given!r:.80}")
+    return given
+
+
 def mode_of(given: object) -> Mode:
     """Check a mode, and return its name; one that had another name before may be given by that.
 
