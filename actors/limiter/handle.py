@@ -16,8 +16,7 @@ from typing import Any, Generic, ParamSpec, Self, TypeVar
 
 import pykka
 
-from limner.actors.limiter.held_slots import HoldSlot
-from limner.actors.limiter.host_calls import (
+from limner.actors.limiter.call_messages import (
     AddToBatch,
     BatchOptions,
     CallOptions,
@@ -25,6 +24,7 @@ from limner.actors.limiter.host_calls import (
     WithdrawCall,
     slot_request,
 )
+from limner.actors.limiter.held_slots import HoldSlot
 from limner.actors.limiter.lane_control import LaneControl, closed
 from limner.actors.limiter.mapping import results_of
 from limner.actors.limiter.own_actors import OwnActors

@@ -10,35 +10,44 @@ what runs.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence, Set, Sized
-from contextvars import Context
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from functools import partial
-from itertools import islice
-from typing import Any, NamedTuple, cast
+from typing import Any
 
 from limner.actors.base import LimnerActor
 from limner.actors.event_log import EventLog
 from limner.actors.limiter.awaitables import not_awaitable, outcome
+from limner.actors.limiter.call_messages import (
+    AddToBatch,
+    BatchOptions,
+    CallDue,
+    CloseCalls,
+    RetryDue,
+    ScheduleCall,
+    SendBatches,
+    WithdrawCall,
+    slot_request,
+)
 from limner.actors.limiter.held_slots import HeldSlots, HoldSlot
+from limner.actors.limiter.scheduled_calls import (
+    Batch,
+    BatchDue,
+    NotWanted,
+    Scheduled,
+    results_in_order,
+)
 from limner.actors.limiter.slots import ReturnSlot
-from limner.actors.limiter.time_left import with_deadline
-from limner.actors.system import Call, CallFuture, CallReturned, Clock, Loop, PooledRef, Timer
+from limner.actors.system import CallReturned, PooledRef
 from limner.messages import errors
 from limner.messages.limiter.backpressure import (
     UNTOLD,
     Verdict,
-    verdict_of_batch,
-    verdict_of_error,
-    verdict_of_value,
 )
-from limner.messages.limiter.call_rules import LONGEST, MAX_REVOCATIONS, ONCE, CallRules
+from limner.messages.limiter.call_rules import LONGEST, MAX_REVOCATIONS
 from limner.messages.limiter.control import BatchesSent
-from limner.messages.limiter.costs import costs_of
 from limner.messages.limiter.protocol import (
     ReleaseSlot,
     RequestDropped,
-    RequestSlot,
     SlotExpired,
     SlotGranted,
     SlotRevoked,
@@ -46,355 +55,6 @@ from limner.messages.limiter.protocol import (
 )
 from limner.messages.session.backoff import backoff
 from limner.messages.validation import group_of
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class CallOptions:
-    """How a call is made.
-
-    Args:
-        lane: of its slot.
-        worker_pool: of its thread; `None` if it returns at once and needs none; an asyncio loop if
-            the call gives a coroutine, which runs there.
-        priority: 0 (first) to 9.
-        owner: on whose behalf.
-        weight: of its slot.
-        costs: of budgets, by name, as far as they are named.
-        budgets: the names of all budgets that it passes.
-        settle: what it has cost in the end, from what it returned; `None` if it does not tell.
-        deadline: microseconds at which it is dropped if it has no slot; `None` for never.
-        refuse_late: whether it is refused at once if it cannot have its slot by then.
-    """
-
-    lane: str
-    worker_pool: str | Loop | None
-    priority: int
-    owner: str | None
-    weight: int
-    costs: dict[str, int] = field(default_factory=dict)
-    budgets: frozenset[str] = frozenset()
-    settle: Callable[[Any], Mapping[str, int]] | None = None
-    deadline: int | None = None
-    refuse_late: bool = False
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class BatchOptions:
-    """How calls are gathered into batches.
-
-    Args:
-        call: what is called, with the items of a batch; it returns as many results.
-        options: of each call.
-        max_size: items of a batch at most.
-        max_time: seconds after its first item that a batch waits for more.
-    """
-
-    call: Callable[[list[Any]], Sequence[Any]]
-    options: CallOptions
-    max_size: int
-    max_time: float
-
-
-class ScheduleCall(NamedTuple):
-    """edge → caller: run this once it has a slot; the edge requests that right after this."""
-
-    name: str
-    call: Callable[..., Any]
-    future: CallFuture[Any]
-    options: CallOptions
-    rules: CallRules = ONCE
-    context: Context | None = None
-
-
-class AddToBatch(NamedTuple):
-    """edge → caller: run this with others, once they have a slot."""
-
-    name: str
-    batches: BatchOptions
-    item: Any
-    future: CallFuture[Any]
-
-
-class WithdrawCall(NamedTuple):
-    """edge → caller: this was cancelled before it began, and its future has failed."""
-
-    name: str
-
-
-class SendBatches(NamedTuple):
-    """edge → caller: send the batches that gather in a lane which ends, then tell the limiter.
-
-    Args:
-        lane: that ends.
-        lanes: it and those behind it, by the names of lanes and of groups.
-    """
-
-    lane: str
-    lanes: frozenset[str]
-
-
-class CloseCalls(NamedTuple):
-    """root → caller: refuse what has not begun, and end.
-
-    Args:
-        wait: whether to end only once the calls that run have ended.
-    """
-
-    wait: bool
-
-
-class CallDue(NamedTuple):
-    """caller's timer → caller: a call has taken as long as it may."""
-
-    name: str
-    running: Call
-
-
-class RetryDue(NamedTuple):
-    """caller's timer → caller: a call that has failed requests a slot again."""
-
-    name: str
-
-
-class BatchDue(NamedTuple):
-    """caller's timer → caller: a batch has waited for `max_time`."""
-
-    batch: Batch
-
-
-@dataclass(slots=True, eq=False)
-class Batch:
-    """The items that are gathered for one call, with the future and the name of each.
-
-    Args:
-        batches: how they are gathered.
-        items: for the call.
-        futures: of the items.
-        names: of the items.
-        timer: until the batch requests its slot, though it is not full.
-        name: of the batch, once it has requested its slot.
-    """
-
-    batches: BatchOptions
-    items: list[Any] = field(default_factory=list)
-    futures: list[CallFuture[Any]] = field(default_factory=list)
-    names: list[str] = field(default_factory=list)
-    timer: Timer | None = None
-    name: str | None = None
-
-
-class NotWanted(Exception):  # nobody hears of it
-    """A call has its slot and its thread, but was cancelled before."""
-
-
-@dataclass(slots=True)
-class Scheduled:
-    """A call, and the slot that it has.
-
-    Args:
-        call: what to run.
-        futures: of the result; of a batch, one for each result.
-        options: of the call.
-        batch: that is run, if it is one.
-        slot_id: of the slot that it has.
-        running: the call, once it was handed to a thread.
-        rules: how it is tried.
-        context: the context variables that it sees.
-        since: when its first slot was requested, in microseconds.
-        request_id: of the request that waits, or that has its slot.
-        calls: how many were made, without those whose slot was revoked.
-        revoked: whether its slot was revoked.
-        revocations: how many slots were.
-        timer: until it has taken too long, or is made again.
-        settled: the last call that was made and has told what it has cost of budgets, or why it
-            has not.
-    """
-
-    call: Callable[..., Any]
-    futures: Sequence[CallFuture[Any]]
-    options: CallOptions
-    batch: Batch | None = None
-    slot_id: str | None = None
-    running: Call | None = None
-    rules: CallRules = ONCE
-    context: Context | None = None
-    since: int = 0
-    request_id: str = ""
-    calls: int = 0
-    revoked: bool = False
-    revocations: int = 0
-    timer: Timer | None = None
-    settled: tuple[Call, dict[str, int] | BaseException] | None = None
-
-    @property
-    def is_wanted(self) -> bool:
-        """Whether it has not been cancelled; of a batch, whether not all of it has."""
-        return any(not future.is_cancelled for future in self.futures)
-
-    def begin(self, call: Call) -> None:
-        """Note that the call begins, without the items of a batch that were cancelled.
-
-        Runs on the thread of the call, right before it.
-
-        Raises:
-            NotWanted: if all of it was cancelled.
-        """
-        batch = self.batch
-        if batch is None:
-            interrupt = call.cancel if isinstance(self.options.worker_pool, Loop) else None
-            if not self.futures[0].begin(interrupt):
-                raise NotWanted
-            return
-        wanted = [
-            (item, future)
-            for item, future in zip(batch.items, batch.futures, strict=True)
-            if future.begin()
-        ]
-        if not wanted:
-            raise NotWanted
-        batch.items = [item for item, _ in wanted]
-        self.futures = batch.futures = [future for _, future in wanted]
-
-    def perform(self, clock: Clock, running: Call) -> Any:
-        """Run the call on its thread, with the context variables of who scheduled it.
-
-        What it has cost is settled there too.
-        """
-        context = self.context
-        if context is None:
-            return self._perform(clock, running)
-        if self.calls > 1 or self.revocations:
-            context = context.copy()  # one that was abandoned may still be in the other
-        return context.run(self._perform, clock, running)
-
-    def _perform(self, clock: Clock, running: Call) -> Any:
-        call, deadline = self.call, self.options.deadline
-        if self.rules.takes_cancelled:
-            call = partial(call, cancelled=running)
-        if isinstance(self.options.worker_pool, Loop):
-            return call()
-        value = not_awaitable(call() if deadline is None else with_deadline(call, clock, deadline))
-        if self.options.settle is not None:
-            self._settle(self.options.settle, value, running)
-        return value
-
-    def _settle(
-        self, settle: Callable[[Any], Mapping[str, int]], value: Any, running: Call
-    ) -> None:
-        """Note what the call has cost, by what it returned."""
-        if self.batch is not None:
-            value = [result if error is None else error for result, error in value]
-        try:
-            self.settled = running, costs_of(settle(value), self.options.budgets)
-        except Exception as error:  # noqa: BLE001 - the result counts all the same
-            self.settled = running, error
-
-    def verdict(self, returned: CallReturned, wall: float) -> Verdict:
-        """Return what the end of the call tells about its back end."""
-        if self.revoked and returned.error is not None:
-            return UNTOLD
-        if returned.error is not None:
-            return verdict_of_error(returned.error, wall, own=True)
-        if self.batch is not None:
-            return verdict_of_batch(returned.value, wall)
-        return verdict_of_value(returned.value, wall)
-
-    @property
-    def costs(self) -> dict[str, int] | BaseException | None:
-        """What the call that runs has cost, or why it has not told; `None` if it has not."""
-        settled = self.settled
-        return None if settled is None or settled[0] is not self.running else settled[1]
-
-    def refuse(self, error: BaseException) -> bool:
-        """Fail the call unless it has begun; return whether it will never run."""
-        for future in self.futures:
-            future.refuse(error)
-        return not self.is_wanted
-
-    def fail(self, error: BaseException) -> None:
-        """Fail the futures that are still pending."""
-        for future in self.futures:
-            future.fail_if_pending(error)
-
-    def complete(self, value: Any) -> None:
-        """Set the futures that are still pending to what the call returned."""
-        if self.batch is None:
-            self.futures[0].set_if_pending(value)
-            return
-        for future, (result, error) in zip(self.futures, value, strict=True):
-            if error is None:
-                future.set_if_pending(result)
-            else:
-                future.fail_if_pending(error)
-
-
-def results_in_order(results: object, expected: int) -> tuple[Any, ...]:
-    """Return the results of a batch, if they are a sequence with as many as its items.
-
-    Args:
-        results: as the call returned them: a list, a tuple, an array, or whatever else has a length
-            and is indexed by numbers. A generator has no length, a set no order, and a table keys.
-        expected: the number of items.
-
-    Raises:
-        GenerationFailed: if they are anything else; it is not retried.
-    """
-    kind = type(results).__name__
-    ordered = hasattr(results, "__len__") and hasattr(results, "__getitem__")
-    text = isinstance(results, str | bytes | bytearray | memoryview)
-    if not ordered or text or isinstance(results, Set) or hasattr(results, "keys"):
-        raise errors.GenerationFailed(
-            f"the call gave {kind}, not a sequence with a result for each of a batch of"
-            f" {expected:,}, in their order: let it return a list",
-            retryable=False,
-        )
-    returned = tuple(islice(cast("Sequence[Any]", results), expected + 1))
-    if len(returned) != expected:
-        raise errors.GenerationFailed(
-            f"the call gave {len(cast('Sized', results)):,} results for a batch of {expected:,}",
-            retryable=False,
-        )
-    return returned
-
-
-def slot_request(
-    name: str,
-    options: CallOptions,
-    caller: PooledRef[Any],
-    requests: tuple[str, ...] = (),
-    *,
-    revocable: bool = False,
-) -> RequestSlot:
-    """Return the request for a call's slot.
-
-    Args:
-        name: of the call.
-        options: of the call.
-        caller: the actor that runs it.
-        requests: the names of the calls in it, if it is a batch.
-        revocable: whether the slot may be revoked.
-    """
-    return RequestSlot.trusted(
-        request_id=name,
-        session_id=None,
-        message_id=None,
-        task_id=name,
-        lane=options.lane,
-        owner=options.owner,
-        priority=options.priority,
-        weight=options.weight,
-        costs=options.costs,
-        deadline=options.deadline,
-        refuse_late=options.refuse_late,
-        since=None,
-        revoked=False,
-        place=0,
-        thread=type(options.worker_pool) is str,
-        revocable=revocable,
-        requests=requests,
-        stands_for=None,
-        reply_to=caller,
-    )
 
 
 class CallerActor(LimnerActor):

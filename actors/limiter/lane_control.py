@@ -7,7 +7,7 @@ from typing import Any
 
 import pykka
 
-from limner.actors.limiter.host_calls import SendBatches
+from limner.actors.limiter.call_messages import SendBatches
 from limner.actors.limiter.pools import threads_of
 from limner.actors.system import (
     CallFuture,

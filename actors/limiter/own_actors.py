@@ -9,8 +9,8 @@ import pykka
 
 from limner.actors.event_log import EventLog
 from limner.actors.limiter import close_at_exit
+from limner.actors.limiter.call_messages import CloseCalls
 from limner.actors.limiter.closing import check_may_wait
-from limner.actors.limiter.host_calls import CloseCalls
 from limner.actors.limiter.pools import open_pools
 from limner.actors.limiter.root import LimiterRoot
 from limner.actors.recorder import LogFile

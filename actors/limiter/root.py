@@ -13,7 +13,8 @@ from typing import Any
 
 from limner.actors.base import LimnerActor
 from limner.actors.event_log import EventLog
-from limner.actors.limiter.host_calls import CallerActor, CloseCalls
+from limner.actors.limiter.call_messages import CloseCalls
+from limner.actors.limiter.host_calls import CallerActor
 from limner.actors.limiter.limiter import LimiterActor
 from limner.actors.recorder import LogFile, RecorderActor
 from limner.actors.system import ActorEnded, Timer

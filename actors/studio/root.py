@@ -13,7 +13,7 @@ from __future__ import annotations
 from typing import Any
 
 from limner.actors.context import StudioContext
-from limner.actors.limiter.host_calls import CloseCalls
+from limner.actors.limiter.call_messages import CloseCalls
 from limner.actors.limiter.root import LimiterRoot
 from limner.actors.recorder import LogFile
 from limner.actors.system import ActorEnded, PooledRef
