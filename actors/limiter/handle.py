@@ -653,7 +653,9 @@ class Limiter(LaneControl):
         names: frozenset[str] = NO_BUDGETS
         upstream: str | None = lane
         while upstream is not None:
-            settings = self._lanes.get(upstream) or self._groups[group_of(upstream)]
+            settings = self._lanes.get(upstream) or self._groups.get(group_of(upstream))
+            if settings is None:
+                raise SettingsInvalid(f"lane {upstream!r} was dropped")
             if settings.budgets:
                 names = names.union(settings.budgets)
             upstream = settings.behind

@@ -19,10 +19,12 @@ from limner.messages.errors import SettingsInvalid, StudioClosed
 from limner.messages.limiter.control import (
     AwaitIdle,
     ChangeReservoir,
+    DropLane,
     EndLane,
     ForecastLane,
     LaneReport,
     ObserveLimits,
+    OpenLane,
     PauseLane,
     ReportLane,
     ReportRunning,
@@ -38,6 +40,7 @@ from limner.messages.limiter.protocol import PrioritiseRequest
 from limner.messages.limiter.rate_limit_headers import RateLimit, rate_limits
 from limner.messages.limiter.reservoir import MICROSECONDS
 from limner.messages.limiter.settings import MAX_WEIGHT, LaneSettings
+from limner.messages.settings import Settings
 from limner.messages.validation import (
     check_lane,
     group_of,
@@ -73,7 +76,9 @@ class LaneControl:
         self._system = system
         self._lanes = dict(lanes)
         self._groups = dict(groups)
-        self._workers = workers
+        self._workers = dict(workers)
+        first = next(iter(workers))
+        self._suffix = workers[first].removeprefix(first)
         self._caller = caller
         self._lock = system.lock()
 
@@ -110,6 +115,60 @@ class LaneControl:
             refill = "reservoir" in changes
             self.ref.deliver(UpdateLane(lane=lane, settings=settings, refill=refill))
         return settings
+
+    def open_lane(self, lane: str, settings: LaneSettings) -> None:
+        """Open one more lane while the limiter runs.
+
+        Args:
+            lane: its name: 1 to 64 letters, digits, `_`, `.` or `-`.
+            settings: of it; it may stand behind any lane that is there.
+
+        Raises:
+            SettingsInvalid: if there is a lane or group of that name, or one of these cannot be.
+            StudioClosed: if the studio is closed.
+        """
+        if not isinstance(settings, LaneSettings):
+            raise SettingsInvalid(f"settings: LaneSettings(…), not {settings!r:.80}")
+        with self._lock:
+            if lane in self._lanes or lane in self._groups:
+                raise SettingsInvalid(f"there is a lane {lane!r:.80} already; change it by update")
+            lanes = {**self._lanes, lane: settings}
+            if "image" not in lanes:
+                lanes["image"] = LaneSettings()
+            Settings(lanes=lanes, lane_groups=self._groups)  # raises
+            if settings.behind is not None:
+                self._check(settings.behind)
+            if not self.ref.is_alive():
+                raise closed()
+            pool = f"{lane}{self._suffix}"
+            self._system.workers.open_pool(pool, threads_of(settings))
+            self._workers[lane], self._lanes[lane] = pool, settings
+            self.ref.deliver(OpenLane(lane=lane, settings=settings))
+
+    def drop_lane(self, lane: str) -> None:
+        """Drop a lane that is not needed any more; its threads are kept for one of its name.
+
+        Await `drain(lane)` before, so that nothing waits there or runs. Pictures whose generator
+        names the lane fail from then on.
+
+        Args:
+            lane: no lane of a group; those come and go by themselves.
+
+        Raises:
+            SettingsInvalid: if there is no such lane, it is not idle, or a lane or a lane group
+                stands behind it.
+            StudioClosed: if the studio is closed.
+        """
+        with self._lock:
+            self._check(lane)
+            if lane not in self._lanes:
+                raise SettingsInvalid(f"lane {lane!r:.80} is of a group, and goes when it is idle")
+            for name, other in (*self._lanes.items(), *self._groups.items()):
+                if other.behind == lane:
+                    raise SettingsInvalid(f"lane {lane!r} stays, since {name!r} stands behind it")
+            if not self._ask(DropLane(lane=lane)):
+                raise SettingsInvalid(f"lane {lane!r} is not idle; await limiter.drain({lane!r})")
+            del self._lanes[lane]
 
     def change_reservoir(self, lane: str = "image", *, by: int) -> int:
         """Add to what is left of a lane's reservoir, or take from it, in one step.

@@ -12,22 +12,24 @@ from __future__ import annotations
 from collections import Counter
 from itertools import chain
 from logging import getLogger
-from typing import Any
+from typing import Any, get_args
 
 from limner.actors.base import LimnerActor
 from limner.actors.event_log import EventLog
 from limner.actors.system import Timer
-from limner.messages.errors import StudioClosed
+from limner.messages.errors import SettingsInvalid, StudioClosed
 from limner.messages.events.protocol import Event
 from limner.messages.limiter.circuit_breaker import State
 from limner.messages.limiter.control import (
     AwaitIdle,
     BatchesSent,
     ChangeReservoir,
+    DropLane,
     EndLane,
     ForecastLane,
     LaneReport,
     ObserveLimits,
+    OpenLane,
     PauseLane,
     ReportLane,
     ReportRunning,
@@ -39,7 +41,7 @@ from limner.messages.limiter.control import (
     WaitingRequest,
 )
 from limner.messages.limiter.lane import Lane
-from limner.messages.limiter.lane_set import LaneSet
+from limner.messages.limiter.lane_set import LaneDropped, LaneSet
 from limner.messages.limiter.protocol import (
     HostCallsGone,
     LaneChecked,
@@ -54,12 +56,12 @@ from limner.messages.limiter.protocol import (
     SlotRevoked,
     WithdrawRequest,
 )
+from limner.messages.limiter.refusal import Refusal
 from limner.messages.limiter.reservoir import MICROSECONDS
 from limner.messages.limiter.settings import LaneSettings
 from limner.messages.limiter.steps import LaneStep, Step
 from limner.messages.status import LaneState, LaneStatus
 from limner.messages.studio.protocol import ReportStatus
-from limner.messages.validation import group_of
 
 logger = getLogger("limner")
 
@@ -97,6 +99,12 @@ CIRCUITS: dict[State, LaneState] = {
     "half-open": "probing",
 }
 """The state of a lane that is neither paused nor ended, by that of its circuit."""
+
+
+Question = (
+    ChangeReservoir | DropLane | ReportLane | ForecastLane | ReportRunning | StateOf | ReportStatus
+)
+QUESTIONS = get_args(Question)
 
 
 class LimiterActor(LimnerActor):
@@ -139,6 +147,13 @@ class LimiterActor(LimnerActor):
 
     def on_receive(self, message: object) -> Any:
         """Handle one message; grant what can be granted."""
+        try:
+            return self.handle(message)
+        except LaneDropped:
+            return self.lane_gone(message)
+
+    def handle(self, message: object) -> Any:
+        """Handle one message, unless its lane was dropped before."""
         lanes, now = self.lanes, self.system.clock.now
         match message:
             case RequestSlot():
@@ -162,10 +177,8 @@ class LimiterActor(LimnerActor):
                 lanes.end_session(None, now)
             case UpdateLane():
                 lanes.update(message.lane, message.settings, now, refill=message.refill)
-            case ChangeReservoir():
-                left = lanes.change_reservoir(message.lane, message.by, now)
-                self.tell_all(now)
-                return left
+            case OpenLane():
+                lanes.open_lane(message.lane, message.settings, now)
             case AwaitIdle():
                 self.idles.append(message)
             case PauseLane():
@@ -179,22 +192,62 @@ class LimiterActor(LimnerActor):
                 lanes.end(message.lane, now, drop=message.drop, gathering=message.gathering)
             case BatchesSent():
                 lanes.batches_sent(message.lane, now)
-            case ReportLane():
-                return self.report(message, now)
-            case ForecastLane():
-                return self.forecast(message, now)
-            case ReportRunning():
-                return running_calls(self.lanes, message.lane, now)
-            case StateOf():
-                return self.place_of(message.task_id)
-            case ReportStatus():
-                return {name: status_of(lane, now) for name, lane in lanes.lanes.items()}
+            case _ if isinstance(message, QUESTIONS):
+                return self.answer(message, now)
             case _:
                 return super().on_receive(message)
         self.tell_all(now)
         if self.idles:
             self.tell_idle()
         return None
+
+    def answer(self, question: Question, now: int) -> Any:
+        """Answer what the edge asks."""
+        lanes = self.lanes
+        match question:
+            case ChangeReservoir():
+                left = lanes.change_reservoir(question.lane, question.by, now)
+                self.tell_all(now)
+                return left
+            case DropLane():
+                dropped = lanes.drop_lane(question.lane)
+                self.tell_all(now)
+                return dropped
+            case ReportLane():
+                return self.report(question, now)
+            case ForecastLane():
+                return self.forecast(question, now)
+            case ReportRunning():
+                return running_calls(lanes, question.lane, now)
+            case StateOf():
+                return self.place_of(question.task_id)
+            case ReportStatus():
+                return {name: status_of(lane, now) for name, lane in lanes.lanes.items()}
+
+    def lane_gone(self, message: object) -> None:
+        """Refuse what was asked of a lane just as it was dropped.
+
+        Raises:
+            SettingsInvalid: to whom asks about it.
+        """
+        match message:
+            case RequestSlot():
+                reason = f"lane {message.lane!r} was dropped"
+                if message.reply_to is not None:
+                    message.reply_to.tell(
+                        RequestDropped(
+                            request_id=message.request_id,
+                            task_id=message.task_id,
+                            refusal=Refusal.STOPPED,
+                            lane=message.lane,
+                            reason=reason,
+                        )
+                    )
+            case EndLane():
+                for done in self.ends.pop(message.lane, ()):
+                    done.set_if_pending(None)
+            case ChangeReservoir() | ReportLane() | ForecastLane():
+                raise SettingsInvalid(f"lane {message.lane!r} was dropped")
 
     def tell_idle(self) -> None:
         """Set the futures of those that wait until a lane is idle."""
@@ -309,7 +362,7 @@ class LimiterActor(LimnerActor):
         name = question.lane
         lane = self.lanes.lanes.get(name)
         if lane is None:
-            lane = Lane(name, self.lanes.groups[group_of(name)], now)
+            lane = Lane(name, self.lanes.settings_of(name), now)
         counts = self.counts.get(name, Counter())
         status = status_of(lane, now)
         return LaneReport(

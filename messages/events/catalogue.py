@@ -625,9 +625,9 @@ LANES = Conversation(
         ),
         EventType(
             "lane_dropped",
-            "A lane of a group was idle and is not kept.",
+            "A lane was idle and is not kept: one of a group, or one that its host has dropped.",
             ("limiter",),
-            (LANE,),
+            (LANE, Field("by", str, "`host`, if its host has dropped it.").optional),
         ),
     ),
 )

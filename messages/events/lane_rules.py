@@ -111,7 +111,7 @@ class LaneRules:
     def lane_dropped(self, event: Record, seq: int) -> None:
         """Check that nothing of a dropped lane matters if it is opened again, and forget it.
 
-        So nothing is out, and the next grant could have been at once.
+        So nothing is out, and the next grant could have been at once; a host may drop one earlier.
         """
         lane = self.lanes.get(needed_id(event, "lane", "I5"))
         if lane is None:
@@ -119,7 +119,7 @@ class LaneRules:
         for name, granted in lane.out.items():
             what = f"slot {show(name)} is out when its lane is dropped"
             self.violations.add("I5", what, granted, seq)
-        last = lane.last_grant
+        last = None if event.get("by") == "host" else lane.last_grant
         if lane.known and last is not None and micros(event) - last[0] < lane.min_time:
             what = (
                 f"lane {show(lane.name)} is dropped {micros(event) - last[0]:,} µs after a grant,"

@@ -19,6 +19,19 @@ class UpdateLane(Message):
     """Whether what is left of a reservoir is as they say, though they said so before."""
 
 
+class OpenLane(Message):
+    """Open one more lane; the one that it stands behind is there."""
+
+    lane: str
+    settings: LaneSettings
+
+
+class DropLane(Message):
+    """Drop a lane. Answered with whether it was idle, and no lane stood behind it."""
+
+    lane: str
+
+
 class ChangeReservoir(Message):
     """Add to what is left of a lane's reservoir, or take from it, but not below 0.
 

@@ -21,6 +21,10 @@ from limner.messages.limiter.topology import Topology
 from limner.messages.validation import group_of
 
 
+class LaneDropped(LookupError):
+    """A lane was dropped before it was asked for something."""
+
+
 class LaneSet:
     """The lanes of a limiter. It is mutable; the limiter owns it.
 
@@ -473,10 +477,14 @@ class LaneSet:
         """Drop the lanes of groups that are idle, and remember nothing that a new one would not."""
         for lane in lanes:
             if lane.idle and self._forgettable_at(lane, now) == now:
-                del self.lanes[lane.name]
-                self._granted = max(self._granted, lane.granted)
-                self._circuits.pop(lane.name, None)
-                self._steps.append(LaneStep("lane_dropped", lane, {}))
+                self._drop(lane)
+
+    def _drop(self, lane: Lane, **fields: str) -> None:
+        """Remove a lane that is idle; one of the name that is opened later numbers slots on."""
+        del self.lanes[lane.name]
+        self._granted = max(self._granted, lane.granted)
+        self._circuits.pop(lane.name, None)
+        self._steps.append(LaneStep("lane_dropped", lane, fields))
 
     def _forgettable_at(self, lane: Lane, now: int) -> int | None:
         """Return when a lane may be dropped: one of a group that has no settings of its own."""
@@ -486,16 +494,63 @@ class LaneSet:
 
     # Which lanes there are
 
-    def _lane(self, name: str, now: int) -> Lane:
-        """Return a lane; one of a group is opened if it is not there."""
+    def open_lane(self, name: str, settings: LaneSettings, now: int) -> None:
+        """Open one more lane; nothing is done if it is there.
+
+        Args:
+            name: of it; no lane of a group.
+            settings: of it; the lane that it stands behind is there.
+            now: the time.
+        """
+        if name in self.lanes:
+            return
+        self._topology.add(settings)
+        upstream = None if settings.behind is None else self.lanes[settings.behind]
+        if upstream is not None and upstream.backlog is None:  # the first that stands behind it
+            upstream.alone = False
+            upstream.backlog = Backlog()
+            for queued in upstream.all_waiting():
+                upstream.backlog.add(queued)
+        self._open(name, settings, now)
+
+    def drop_lane(self, name: str) -> bool:
+        """Drop a lane that is idle and not being drained, and that no lane stands behind.
+
+        Returns:
+            Whether it is not there any more.
+        """
         lane = self.lanes.get(name)
-        return self._open(name, self.groups[group_of(name)], now) if lane is None else lane
+        if lane is not None:
+            if not lane.idle or name in self._ending or self._topology.downstreams(lane):
+                return False
+            self._drop(lane, by="host")
+        return True
+
+    def _lane(self, name: str, now: int) -> Lane:
+        """Return a lane; one of a group is opened if it is not there.
+
+        Raises:
+            LaneDropped: if it was dropped.
+        """
+        lane = self.lanes.get(name)
+        return self._open(name, self.settings_of(name), now) if lane is None else lane
+
+    def settings_of(self, name: str) -> LaneSettings:
+        """Return the settings of a lane of a group that is not open.
+
+        Raises:
+            LaneDropped: if it is of none.
+        """
+        settings = self.groups.get(group_of(name))
+        if settings is None:
+            raise LaneDropped(name)
+        return settings
 
     def _chain_of(self, name: str, now: int) -> list[Lane]:
         """Return a lane and those upstream, the nearest first; one of a group is not opened."""
         lane = self.lanes.get(name)
         if lane is None:
-            lane = Lane(name, self.groups[group_of(name)], now)
+            lane = Lane(name, self.settings_of(name), now)
         return [lane, *self._topology.upstreams(lane)]
 
     def _open(self, name: str, settings: LaneSettings, now: int) -> Lane:

@@ -19,6 +19,10 @@ class Topology:
         self.lanes: dict[str, Lane] = {}
         self._upstream_names = {of_lane.behind for of_lane in settings}
 
+    def add(self, settings: LaneSettings) -> None:
+        """Know of one more lane that there may be."""
+        self._upstream_names.add(settings.behind)
+
     def is_upstream(self, name: str) -> bool:
         """Return whether lanes may stand behind this one."""
         return name in self._upstream_names

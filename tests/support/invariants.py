@@ -50,6 +50,8 @@ def violations(events, *, closed=True):
         match event["event"]:
             case "lane_opened" | "lane_updated":
                 lanes[lane] = event
+            case "lane_dropped" if event.get("by") == "host":
+                last.pop(lane, None)
             case "limit_changed":
                 assert event["before"] == lanes[lane]["max_concurrent"]
                 lanes[lane] = {**lanes[lane], "max_concurrent": event["max_concurrent"]}
