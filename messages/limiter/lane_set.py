@@ -20,6 +20,9 @@ from limner.messages.limiter.steps import LaneStep, Step, fields_of
 from limner.messages.limiter.topology import Topology
 from limner.messages.validation import group_of
 
+DROPPED = 10_000
+"""Names of dropped lanes that are kept, for what is asked of one just as it goes."""
+
 
 class LaneDropped(LookupError):
     """A lane was dropped before it was asked for something."""
@@ -52,6 +55,7 @@ class LaneSet:
         self._ending: set[str] = set()
         self._gathering: set[str] = set()
         self._circuits: dict[str, str] = {}  # the states that are not closed, as told last
+        self._dropped: dict[str, None] = {}  # by hosts, the last of them
         self._granted = 0
         for name, settings in lanes.items():
             self._open(name, settings, now)
@@ -504,6 +508,7 @@ class LaneSet:
         """
         if name in self.lanes:
             return
+        self._dropped.pop(name, None)
         self._topology.add(settings)
         upstream = None if settings.behind is None else self.lanes[settings.behind]
         if upstream is not None and upstream.backlog is None:  # the first that stands behind it
@@ -524,6 +529,9 @@ class LaneSet:
             if not lane.idle or name in self._ending or self._topology.downstreams(lane):
                 return False
             self._drop(lane, by="host")
+            self._dropped[name] = None
+            if len(self._dropped) > DROPPED:
+                del self._dropped[next(iter(self._dropped))]
         return True
 
     def _lane(self, name: str, now: int) -> Lane:
@@ -539,12 +547,11 @@ class LaneSet:
         """Return the settings of a lane of a group that is not open.
 
         Raises:
-            LaneDropped: if it is of none.
+            LaneDropped: if it was dropped by its host.
         """
-        settings = self.groups.get(group_of(name))
-        if settings is None:
+        if name in self._dropped:
             raise LaneDropped(name)
-        return settings
+        return self.groups[group_of(name)]
 
     def _chain_of(self, name: str, now: int) -> list[Lane]:
         """Return a lane and those upstream, the nearest first; one of a group is not opened."""
