@@ -40,17 +40,25 @@ class Budget:
         span: of time, in microseconds.
         kind: of its window.
         each: `lane` or `owner`.
+        before: the units that were allowed before it was put down.
+        until: when the last span of time is over that began before that, in microseconds.
     """
 
     amount: int
     span: int
     kind: object
     each: object
+    before: int = 0
+    until: int = 0
 
     @property
     def most(self) -> int:
         """The units that may be granted in any span of time."""
         return self.amount if self.kind == "sliding" else 2 * self.amount
+
+    def most_at(self, now: int) -> int:
+        """Return the units that may have been granted in the span of time that ends now."""
+        return max(self.most, self.before) if now < self.until else self.most
 
 
 @dataclass(slots=True)
@@ -104,6 +112,10 @@ class BudgetRules:
             old, new = before.get(key[1]), budgets.get(key[1])
             if old is None or new is None or (old.kind, old.each) != (new.kind, new.each):
                 self._forget(key)
+        for name, new in budgets.items():
+            if name in before:
+                now, old = micros(event), before[name]
+                new.before, new.until = old.most_at(now), now + max(old.span, new.span)
         if budgets:
             self.budgets[lane] = budgets
 
@@ -156,7 +168,7 @@ class BudgetRules:
             over = spent.taken.popleft()
             over.counts = False
             spent.units -= over.units
-        if spent.units > budget.most:
+        if spent.units > budget.most_at(taken.at):
             whose = "" if key[2] is None else f" of owner {show(key[2])}"
             what = (
                 f"{spent.units:,} of budget {show(key[1])}{whose} in lane {show(key[0])} are "

@@ -128,7 +128,7 @@ class LaneSet:
     def _back_off(self, lane: Lane, seconds: float, reason: str, now: int) -> None:
         """Pause a lane as its back end asks for, `pause_maximum` at most, if it adapts."""
         seconds = min(seconds, lane.settings.pause_maximum)
-        if not lane.settings.adapt or seconds <= 0:
+        if not lane.settings.adapt or not seconds > 0:  # nor is it no number
             return
         lane.pause_at_least(now + round(seconds * MICROSECONDS))
         fields = {"seconds": seconds, "reason": reason}

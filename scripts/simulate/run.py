@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -63,7 +64,7 @@ Progress = Callable[[int, int, float], None]
 
 
 class LogTail:
-    """Reads an event log while it grows.
+    """Reads what is added to an event log.
 
     Args:
         path: of the log.
@@ -72,6 +73,7 @@ class LogTail:
 
     def __init__(self, path: Path, *, forgets: bool) -> None:
         self._file = path.open("r+b")
+        self._file.seek(0, os.SEEK_END)
         self._forgets = forgets
         self._rest = b""
 

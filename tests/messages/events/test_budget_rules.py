@@ -59,3 +59,12 @@ def test_each_owner_has_its_own():
     both = [*call("r", 1, 9, "ann"), *call("s", 2, 9, "bob")]
     assert proofs(opened("sliding", "owner"), *both) == []
     assert proofs(opened("sliding", "owner"), *both, *call("u", 3, 2, "ann")) == [(4, 8)]
+
+
+def test_a_budget_that_was_put_down_counts_for_what_was_granted_before():
+    lower = {**opened("sliding", amount=3), "event": "lane_updated", "t": 30}
+    before = call("r", 1, 9)
+    assert proofs(opened("sliding"), *before, lower, *call("s", 40, 1)) == []
+    assert proofs(opened("sliding"), *before, lower, *call("s", 40, 2)) == [(4, 7)]
+    assert proofs(opened("sliding"), *before, lower, *call("s", 95, 3)) == []
+    assert proofs(opened("sliding"), *before, lower, *call("s", 95, 4)) == [(7,)]

@@ -28,6 +28,7 @@ class SlotRequest(NamedTuple):
     revocable: bool = True
     thread: bool = False
     stands_for: str | None = None
+    deadline: int | None = None
 
 
 class Taken:
