@@ -394,7 +394,7 @@ class MarkEditor:
             if new is None:
                 continue
             if self.markup == "markdown" and (
-                line_end_due or (not after_mark and out.takes_new_line())
+                line_end_due or (not after_mark and out.takes_new_line(text, atom.end))
             ):
                 out.write(self._newline)
             line_end_due, after_mark = False, True
@@ -407,6 +407,10 @@ class MarkEditor:
                 out.write_whole(item.written["html" if out.in_html() else "markdown"])
         out.write(text[done:])
         return "".join(out.pieces), positions
+
+
+NEAR = 1_000
+"""Characters after a mark that are looked at for what they would be after another line."""
 
 
 class _Output:
@@ -436,9 +440,17 @@ class _Output:
         """Return whether a mark is HTML here; some renderers see HTML where others see code."""
         return self._blocks is None or self._blocks.place() != "text"
 
-    def takes_new_line(self) -> bool:
-        """Return whether a mark goes on a line of its own, since this line may be raw HTML."""
-        return self.first == "<" and self._blocks is not None and self._blocks.takes_new_line()
+    def takes_new_line(self, text: str, at: int) -> bool:
+        """Return whether a mark goes on a line of its own, since this line may be raw HTML.
+
+        Args:
+            text: what is written from.
+            at: where in it the mark goes.
+        """
+        if self.first != "<" or self._blocks is None:
+            return False
+        rest, _, following = text[at : at + NEAR].partition("\n")
+        return self._blocks.takes_new_line(rest, following.partition("\n")[0])
 
     def _add(self, text: str) -> None:
         self.pieces.append(text)

@@ -1,7 +1,8 @@
 """The blocks of a Markdown text, as far as they decide how a picture must be written in it.
 
 The rules are those of CommonMark 0.31, sections 4 and 5: quotes, list items, code, raw HTML, and
-paragraphs with their lazy continuation lines. A row of a table counts as a line of a paragraph.
+paragraphs with their lazy continuation lines. A row of a table counts as a line of a paragraph that
+has no lazy continuation lines (GitHub Flavored Markdown 0.29, section 4.10).
 """
 
 import re
@@ -37,6 +38,9 @@ _HEADING = re.compile(r"#{1,6}(?:\s|$)")
 _FENCE = re.compile(r"(`{3,})[^`]*$|(~{3,})")
 _BREAK = re.compile(r"(?:(?:\*\s*){3,}|(?:-\s*){3,}|(?:_\s*){3,})$")
 _UNDERLINE = re.compile(r"(?:=+|-+)\s*$")
+_DELIMITERS = re.compile(r"\|?\s*:?-+:?\s*(?:\|\s*:?-+:?\s*)*\|?\s*$")
+_CELL_END = re.compile(r"(?<!\\)\|")
+_TABLE: Final = "table"
 _ITEM = re.compile(r"([-+*]|(\d{1,9})[.)])( +|$)")
 _QUOTE: Final = 0  # in the containers; any other number is the indentation of a list item
 
@@ -46,7 +50,8 @@ class _Leaf(NamedTuple):
 
     Args:
         kind: `""` is none.
-        detail: the fence of a code block; the kind of HTML block.
+        detail: the fence of a code block; the kind of HTML block; of a paragraph, how many columns
+            its last line would have in a table, or that it is one.
     """
 
     kind: Literal["", "paragraph", "fence", "indented", "html"] = ""
@@ -92,12 +97,27 @@ class MarkdownBlocks:
             _, self._place = _after("".join([*self._line, "x"]), self._state)
         return self._place
 
-    def takes_new_line(self) -> bool:
-        """Return whether a new line would begin Markdown here, outside of all containers."""
+    def takes_new_line(self, rest: str = "", following: str = "") -> bool:
+        """Return whether a new line would begin Markdown here, outside of all containers.
+
+        It would not if the line after it would be another block than it is, as one that begins
+        with `12)` cannot interrupt a paragraph.
+
+        Args:
+            rest: of the line; or the beginning of that.
+            following: the line after it.
+        """
         if not self._no_new_line:
-            ended, _ = _after("".join(self._line), self._state)
-            state, place = _after("x", ended)
+            line = "".join(self._line)
+            ended, _ = _after(line, self._state)
+            state, place = _after(f"x{rest}", ended)
             self._no_new_line = bool(ended.containers or state.containers) or place != "text"
+            if not self._no_new_line and following.strip():
+                whole, _ = _after(line + rest, self._state)
+                was, _ = _after(following, whole)
+                would, _ = _after(following, state)
+                changed = (was.containers, was.leaf.kind) != (would.containers, would.leaf.kind)
+                self._no_new_line = changed
         return not self._no_new_line
 
 
@@ -156,8 +176,8 @@ def _begun(
     stack = containers[:matched]
     fresh = False  # whether this line has begun a container
     while True:
-        lazy = paragraph and not fresh
-        own = lazy and matched == len(containers)
+        own = paragraph and not fresh and matched == len(containers)
+        lazy = own or (paragraph and not fresh and leaf.detail != _TABLE)
         indent = _indent(rest)
         if indent >= 4:
             if lazy:
@@ -179,9 +199,10 @@ def _begun(
         stack, fresh = (*stack, indent + width), True
     if not rest.strip():
         return _State(stack), "text"
-    if lazy:
-        return _State(containers, leaf), "text"
-    return _State(stack, _Leaf("paragraph")), "text"
+    columns: str | int = _columns(rest)
+    if own and (leaf.detail == _TABLE or (leaf.detail == columns and _DELIMITERS.match(rest))):
+        columns = _TABLE
+    return _State(containers if lazy else stack, _Leaf("paragraph", columns)), "text"
 
 
 def _leaf_begun(rest: str, *, lazy: bool, own: bool) -> tuple[_Leaf, Place] | None:
@@ -201,6 +222,12 @@ def _leaf_begun(rest: str, *, lazy: bool, own: bool) -> tuple[_Leaf, Place] | No
             if begin.match(rest) and not (kind == _ALONE and lazy):
                 return (_NONE if end and end.search(rest) else _Leaf("html", kind)), "html"
     return None
+
+
+def _columns(line: str) -> int:
+    """Return how many cells a row of a table has."""
+    cells = _CELL_END.split(line.strip())
+    return len(cells) - (not cells[0]) - (len(cells) > 1 and not cells[-1])
 
 
 def _indent(line: str) -> int:

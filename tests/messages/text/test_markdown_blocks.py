@@ -12,6 +12,7 @@ from support.drawn_texts import failure, placement, put, scan, tag
 from limner.messages.prompts import Prompt
 from limner.messages.registry import Registry, RegistryUpdate
 from limner.messages.text.clean import clean
+from limner.messages.text.markdown_blocks import MarkdownBlocks
 from limner.messages.text.marks import find_marks
 from limner.messages.text.notation import Notation
 from limner.messages.text.reconcile import reconcile
@@ -150,6 +151,53 @@ def test_each_picture_of_a_markdown_text_is_shown(case):
     assert shown == [
         placement.picture.url for placement in placed if placement.picture.url not in out_of_sight
     ]
+
+
+TABLE = """- | a | b |
+  |---|---|
+  | c | d
+"""
+
+
+@pytest.mark.parametrize(
+    ("before", "place"),
+    [
+        (TABLE, "html"),
+        (TABLE.replace("|---|---|", "|---|"), "text"),  # so it is a paragraph
+        (TABLE.replace("|---|---|", "| e | f |"), "text"),
+        (TABLE.replace("| a | b |", r"| a \| b |"), "text"),
+        (TABLE.replace("  | c | d\n", ""), "html"),
+        (TABLE.replace("- |", "- x\n  |"), "html"),
+        (TABLE.replace("- |", "> - |").replace("\n ", "\n>  "), "html"),
+    ],
+)
+def test_a_row_of_a_table_has_no_lazy_continuation(before, place):
+    blocks = MarkdownBlocks()
+    blocks.feed(f'{before}<b class="a">\nx')
+    assert blocks.place() == place
+    html = COMMONMARK.render(f'{before}<b class="a">\n![x](p.png)')
+    assert ("<img" in html) == (place == "text")
+
+
+@pytest.mark.parametrize(
+    ("following", "own_line"),
+    [
+        ("it rained", True),
+        ("", True),
+        ("- it rained", True),
+        ("1. it rained", True),
+        ("12) it rained", False),
+        ("    it rained", False),
+        ('<b class="a">', False),
+        ("<div>", True),
+        ("# it rained", True),
+    ],
+)
+def test_a_new_line_leaves_the_block_after_it_as_it_is(following, own_line):
+    text = f'<!--img-prompt="cat 0"-->\n{following}\n'
+    placed, whole = pictures(text)
+    assert ("-->\n![" in whole) == own_line
+    assert Pictures(whole).found == [placed[0].picture.url]
 
 
 @settings(max_examples=100)
