@@ -37,13 +37,6 @@ BUGS = (
         "impatient",
     ),
     Bug(
-        "closing-breaks-calls-off",
-        "Closing does not wait for the calls of hosts that run.",
-        "StudioActor.sequencer_ended",
-        "CloseCalls(wait=not self.hurried)",
-        "CloseCalls(wait=False)",
-    ),
-    Bug(
         "grant-too-many",
         "The lane grants while it is full.",
         "Lane._grantable_at",
@@ -81,7 +74,7 @@ BUGS = (
     Bug(
         "lane-timer-stands",
         "A lane that was checked is thought to have its timer still.",
-        "LimiterActor.on_receive",
+        "LimiterActor.handle",
         "self.timers.pop(message.lane, None)",
         "pass",
     ),

@@ -4,11 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from limner.actors.limiter.handle import check_lane
 from limner.messages import Adaptive
 from limner.messages.errors import SettingsInvalid
 from limner.messages.text.scanner import find_prompts
 from limner.messages.unicode import wellformed
+from limner.messages.validation import check_lane
 from limner.scripts.simulate.draws import Draws, exponential, log_normal, whole
 from limner.scripts.simulate.parameters import draw_parameters
 from limner.scripts.simulate.plans import Way, draw_text, plan_message, seconds_to_next
