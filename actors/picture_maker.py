@@ -188,7 +188,7 @@ class PictureMaker:
             gate.leave()
 
     def hand_over(self, task: Task, made: Made) -> Picture | Unkept:
-        """Have the store keep a picture."""
+        """Keep a picture in the store."""
         try:
             kept: object = self.store.keep(task, made.data, made.picture)
         except (Exception, SystemExit) as error:  # noqa: BLE001  # the store may be any code

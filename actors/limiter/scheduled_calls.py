@@ -98,7 +98,7 @@ class Scheduled:
         return any(not future.is_cancelled for future in self.futures)
 
     def begin(self, call: Call) -> None:
-        """Note that the call begins, without the items of a batch that were cancelled.
+        """Record that the call begins, without the items of a batch that were cancelled.
 
         Runs on the thread of the call, right before it.
 
@@ -147,7 +147,7 @@ class Scheduled:
     def _settle(
         self, settle: Callable[[Any], Mapping[str, int]], value: Any, running: Call
     ) -> None:
-        """Note what the call has cost, by what it returned."""
+        """Record what the call has cost, by what it returned."""
         if self.batch is not None:
             value = [result if error is None else error for result, error in value]
         try:

@@ -40,7 +40,7 @@ class Holding(Protocol):
     """Whoever holds a slot, and is told if it loses it."""
 
     def lose(self) -> None:
-        """Note that the slot is lost."""
+        """Record that the slot is lost."""
         ...
 
 
@@ -106,7 +106,7 @@ class Hold:
         return self._grant
 
     def lose(self) -> None:
-        """Note that the slot is lost."""
+        """Record that the slot is lost."""
         self._lost = True
 
     def _begin(self) -> CallFuture[SlotGranted]:

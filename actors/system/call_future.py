@@ -61,7 +61,7 @@ class CallFuture(PooledFuture[T]):
         return True
 
     def begin(self, interrupt: Callable[[], object] | None = None) -> bool:
-        """Note that the call begins; false if it must not, since it was cancelled before.
+        """Record that the call begins; false if it must not, since it was cancelled before.
 
         Args:
             interrupt: cancels the call while it runs, if that can be done.
@@ -72,7 +72,7 @@ class CallFuture(PooledFuture[T]):
             return self._begun
 
     def wait_again(self) -> None:
-        """Note that the call waits to be made again, so that it may be cancelled."""
+        """Record that the call waits to be made again, so that it may be cancelled."""
         with _deciding:
             self._begun = False
 
@@ -116,13 +116,13 @@ class CallFuture(PooledFuture[T]):
             self.remove_waiter(cancelled=False)
 
     def add_waiter(self) -> None:
-        """Note that somebody waits who may stop waiting before the future is done."""
+        """Record that somebody waits who may stop waiting before the future is done."""
         super().add_waiter()
         with _deciding:
             self._waiters += 1
 
     def remove_waiter(self, *, cancelled: bool) -> bool:
-        """Note that somebody waits no more; cancel the call if that was the last one."""
+        """Record that somebody waits no more; cancel the call if that was the last one."""
         if self._sources:
             return super().remove_waiter(cancelled=cancelled)
         with _deciding:

@@ -118,12 +118,12 @@ class PooledFuture(pykka.ThreadingFuture[T]):
         return self._get_hook is None or bool(self._sources)
 
     def add_waiter(self) -> None:
-        """Note that somebody waits who may stop waiting before the future is done."""
+        """Record that somebody waits who may stop waiting before the future is done."""
         for source in self._sources:
             source.add_waiter()
 
     def remove_waiter(self, *, cancelled: bool) -> bool:
-        """Note that somebody waits no more.
+        """Record that somebody waits no more.
 
         Args:
             cancelled: whether because nothing is expected of the future any more.
@@ -203,7 +203,7 @@ TakeBack = Callable[[RequestFuture[Any]], pykka.Future[bool]]
 
 
 def _made_from(made: pykka.Future[M], *sources: pykka.Future[Any]) -> pykka.Future[M]:
-    """Note which futures a future is made from, if all of them can call back."""
+    """Record which futures a future is made from, if all of them can call back."""
     own = [source for source in sources if isinstance(source, PooledFuture) and source.calls_back]
     if isinstance(made, PooledFuture) and len(own) == len(sources):
         made._sources = tuple(own)  # noqa: SLF001

@@ -142,12 +142,12 @@ def runs_calls_here(system: System) -> bool:
 
 
 def note_held(held: object, system: System) -> None:
-    """Note that the running loop has something to return to a system."""
+    """Record that the running loop has something to return to a system."""
     _running[held] = running_loop(), system
 
 
 def note_returned(held: object) -> None:
-    """Note that something was returned to its system."""
+    """Record that something was returned to its system."""
     _running.pop(held, None)
 
 

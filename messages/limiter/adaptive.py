@@ -115,7 +115,7 @@ class AdaptiveLimit:
         return int(self.value)
 
     def change(self, rule: Adaptive) -> None:
-        """Put another rule in force; the limit stays as it is, within the bounds."""
+        """Apply another rule; the limit stays as it is, within the bounds."""
         self.rule = rule
         self.value = min(float(rule.maximum), max(float(rule.minimum), self.value))
 

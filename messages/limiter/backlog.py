@@ -83,7 +83,7 @@ class Backlog:
         return queued
 
     def prioritise(self, request: RequestSlot) -> None:
-        """Put a request to its place in its new priority."""
+        """Move a request to its place in its new priority."""
         queued = self.remove(request.request_id)
         if queued is not None:
             self.add(QueuedRequest(request, queued.number, queued.queued_at))

@@ -67,7 +67,7 @@ class BudgetWindow:
         return max(now, self.held_until, self._full_at())
 
     def correct(self, remaining: int, resets_at: int | None, now: int) -> bool:
-        """Put down what is left, if a back end says that it is less; never up.
+        """Reduce what is left, if a back end says that it is less; never up.
 
         Args:
             remaining: what the back end says is left, 0 or more.
@@ -106,7 +106,7 @@ class BudgetWindow:
         raise NotImplementedError
 
     def change(self, budget: Budget, now: int) -> None:
-        """Put another amount or span of time in force; what was spent stays spent."""
+        """Apply another amount or span of time; what was spent stays spent."""
         raise NotImplementedError
 
     def _held_at(self, now: int) -> int:
@@ -184,7 +184,7 @@ class RefillingWindow(BudgetWindow):
         self._level = min(full, self._level + more)
 
     def change(self, budget: Budget, now: int) -> None:
-        """Put another amount or span of time in force; what was spent stays spent."""
+        """Apply another amount or span of time; what was spent stays spent."""
         self._fill(now)
         full, per = self._full, self._per
         self._amount, self._per = budget.amount, budget.micros
@@ -237,7 +237,7 @@ class FixedWindow(BudgetWindow):
             self._left = min(self._amount, self._left + units)
 
     def change(self, budget: Budget, now: int) -> None:
-        """Put another amount in force; another span of time begins now."""
+        """Apply another amount; another span of time begins now."""
         self._roll(now)
         self._left += budget.amount - self._amount
         self._amount = budget.amount
@@ -313,7 +313,7 @@ class SlidingWindow(BudgetWindow):
             self._spent -= units
 
     def change(self, budget: Budget, now: int) -> None:
-        """Put another amount or span of time in force; what was spent stays spent."""
+        """Apply another amount or span of time; what was spent stays spent."""
         self._forget(now)
         self._amount, self._per = budget.amount, budget.micros
         self._forget(now)

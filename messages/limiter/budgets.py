@@ -76,7 +76,7 @@ class LaneBudgets:
         self._sweep_at = self._sweep_at.copy()
 
     def change(self, budgets: Mapping[str, Budget], now: int) -> None:
-        """Put other budgets in force.
+        """Apply other budgets.
 
         What was spent stays spent if a budget of the name, with such a window, was in force before.
         """
@@ -185,7 +185,7 @@ class LaneBudgets:
     def correct(
         self, name: str, remaining: int, resets_at: int | None, now: int, owner: str | None = None
     ) -> bool:
-        """Put down what is left of a budget, as the back end says; never up.
+        """Reduce what is left of a budget, as the back end says; never up.
 
         What it is less is held until the reset. So an answer corrects a budget downward at once,
         and upward at the reset alone.

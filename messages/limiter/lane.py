@@ -442,7 +442,7 @@ class Lane:
         return dropped
 
     def update(self, settings: LaneSettings, now: int, *, refill: bool = False) -> list[Drop]:
-        """Put other settings in force at once; slots that are out stay out.
+        """Apply other settings at once; slots that are out stay out.
 
         Args:
             settings: from now on. A lower `high_water` drops nobody who waits already.
@@ -652,7 +652,7 @@ class Lane:
             self.circuit.pause = round(settings.circuit_seconds * MICROSECONDS)
 
     def _set_limit(self, most: int | Adaptive | None) -> None:
-        """Put a limit in force: a fixed one, or one that adapts from where it is now."""
+        """Apply a limit: a fixed one, or one that adapts from where it is now."""
         if not isinstance(most, Adaptive):
             self.adaptive, self.limit = None, most
         elif self.adaptive is None:
@@ -676,7 +676,7 @@ class Lane:
         self.limit = adaptive.limit
 
     def _change_budgets(self, settings: LaneSettings, now: int) -> None:
-        """Put other budgets in force; what was spent of those that stay is spent still."""
+        """Apply other budgets; what was spent of those that stay is spent still."""
         if self.budgets is None or not settings.budgets:
             self.budgets = LaneBudgets(settings.budgets, now) if settings.budgets else None
         else:

@@ -110,7 +110,7 @@ class LaneSet:
         self._conclude(self._chain.settle(lane, now), now)
 
     def _learn(self, lane: Lane, limits: Iterable[RateLimit], now: int) -> None:
-        """Put down budgets of a lane; pause it if nothing is left of what it has no budget for.
+        """Reduce budgets of a lane; pause it if nothing is left of what it has no budget for.
 
         Each budget of an owner is the host's own, of which a back end says nothing.
         """
@@ -157,7 +157,7 @@ class LaneSet:
         now: int,
         owner: str | None = None,
     ) -> None:
-        """Put down what is left of a budget of a lane, as its back end says; never up.
+        """Reduce what is left of a budget of a lane, as its back end says; never up.
 
         Args:
             name: of the lane; one that is not open is ignored.
@@ -180,7 +180,7 @@ class LaneSet:
         now: int,
         owner: str | None = None,
     ) -> bool:
-        """Put down what is left of a budget; return whether there was more."""
+        """Reduce what is left of a budget; return whether there was more."""
         budgets = lane.budgets
         if budgets is None or not budgets.correct(budget, remaining, resets_at, now, owner):
             return False
@@ -221,7 +221,7 @@ class LaneSet:
         self._settle(now)
 
     def update(self, name: str, settings: LaneSettings, now: int, *, refill: bool = False) -> None:
-        """Put other settings in force in a lane, or in a group and all its lanes.
+        """Apply other settings in a lane, or in a group and all its lanes.
 
         Args:
             name: of the lane or group.

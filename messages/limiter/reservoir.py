@@ -33,7 +33,7 @@ class Reservoir:
         self._increase_at = _first(settings.reservoir_increase_interval, now)
 
     def change(self, settings: LaneSettings, now: int) -> None:
-        """Put other settings in force; what is left stays, unless `reservoir` itself is another."""
+        """Apply other settings; what is left stays, unless `reservoir` itself is another."""
         self.fill(now)
         before, self._settings = self._settings, settings
         if settings.reservoir != before.reservoir:

@@ -38,7 +38,7 @@ _HEADING = re.compile(r"#{1,6}(?:\s|$)")
 _FENCE = re.compile(r"(`{3,})[^`]*$|(~{3,})")
 _BREAK = re.compile(r"(?:(?:\*\s*){3,}|(?:-\s*){3,}|(?:_\s*){3,})$")
 _UNDERLINE = re.compile(r"(?:=+|-+)\s*$")
-_DELIMITERS = re.compile(r"\|?\s*:?-+:?\s*(?:\|\s*:?-+:?\s*)*\|?\s*$")
+_DELIMITER = re.compile(r":?-+:?")
 _CELL_END = re.compile(r"(?<!\\)\|")
 _TABLE: Final = "table"
 _ITEM = re.compile(r"([-+*]|(\d{1,9})[.)])( +|$)")
@@ -199,8 +199,10 @@ def _begun(
         stack, fresh = (*stack, indent + width), True
     if not rest.strip():
         return _State(stack), "text"
-    columns: str | int = _columns(rest)
-    if own and (leaf.detail == _TABLE or (leaf.detail == columns and _DELIMITERS.match(rest))):
+    cells = _cells(rest)
+    columns: str | int = len(cells)
+    delimits = 0 < columns == leaf.detail and all(map(_DELIMITER.fullmatch, cells))
+    if own and (leaf.detail == _TABLE or delimits):
         columns = _TABLE
     return _State(containers if lazy else stack, _Leaf("paragraph", columns)), "text"
 
@@ -224,10 +226,10 @@ def _leaf_begun(rest: str, *, lazy: bool, own: bool) -> tuple[_Leaf, Place] | No
     return None
 
 
-def _columns(line: str) -> int:
-    """Return how many cells a row of a table has."""
-    cells = _CELL_END.split(line.strip())
-    return len(cells) - (not cells[0]) - (len(cells) > 1 and not cells[-1])
+def _cells(line: str) -> list[str]:
+    """Return the cells that a line has as a row of a table."""
+    cells = [cell.strip() for cell in _CELL_END.split(line.strip())]
+    return cells[not cells[0] : len(cells) - (len(cells) > 1 and not cells[-1])]
 
 
 def _indent(line: str) -> int:

@@ -38,7 +38,7 @@ class Given:
         self.problems: list[str] = []
 
     def give(self, name: str, now: int) -> None:
-        """Note that nobody wants a call or a slot any more.
+        """Record that nobody wants a call or a slot any more.
 
         Args:
             name: of the call, or of the request of the slot.

@@ -83,7 +83,7 @@ class Lane:
         self._reservoir.left = left
 
     def move_limit(self, limit: int) -> None:
-        """Put another limit in force, which adapts."""
+        """Apply another limit, which adapts."""
         self.limit, self._falls = limit, 0
 
     def overload(self, slot: str) -> Iterator[str]:
@@ -145,7 +145,7 @@ class Lane:
         return request
 
     def revoke(self, slot: str, wanted: str) -> None:
-        """Note that a slot was revoked for a request."""
+        """Record that a slot was revoked for a request."""
         request = self.out.get(slot)
         if request is not None and wanted in self.waiting:
             self._revoking.setdefault(wanted, {})[slot] = request.weight

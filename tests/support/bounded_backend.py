@@ -72,7 +72,7 @@ class BoundedBackend:
             self.request()
 
     def run(self, seconds, capacity):
-        """Let so many seconds pass, with a capacity."""
+        """Advance the time by so many seconds, with a capacity."""
         self.capacity = capacity
         self.fill()
         until = self.now + seconds * SECOND

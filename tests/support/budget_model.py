@@ -29,7 +29,7 @@ class PlainBudget:
         self.held, self.held_until = 0, now
 
     def change(self, budget, now):
-        """Put another amount in force; what was spent stays spent."""
+        """Apply another amount; what was spent stays spent."""
         assert span(budget) == span(self.budget), "the model knows of other amounts alone"
         self.budget = budget
         self.amounts.append((now, budget.amount))

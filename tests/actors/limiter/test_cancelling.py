@@ -22,7 +22,7 @@ def minutes(lane, tag):
 
 
 class Held:
-    """A studio whose one slot is held by a call until it is let go."""
+    """A studio whose one slot is held by a call until a test ends it."""
 
     def __init__(self, one):
         self.limiter = one.studio.limiter

@@ -214,7 +214,7 @@ def test_a_picture_of_another_session_is_kept_though_one_from_before_is_not(open
 
 
 class KeepsSlowly(MemoryStore):
-    """A store whose `keep` waits until it is let go on."""
+    """A store whose `keep` waits until a test ends that."""
 
     def __init__(self):
         super().__init__()
