@@ -200,11 +200,11 @@ def _begun(
     if not rest.strip():
         return _State(stack), "text"
     cells = _cells(rest)
-    columns: str | int = len(cells)
-    delimits = 0 < columns == leaf.detail and all(map(_DELIMITER.fullmatch, cells))
+    detail: str | int = len(cells)
+    delimits = bool(cells) and leaf.detail == detail and all(map(_DELIMITER.fullmatch, cells))
     if own and (leaf.detail == _TABLE or delimits):
-        columns = _TABLE
-    return _State(containers if lazy else stack, _Leaf("paragraph", columns)), "text"
+        detail = _TABLE
+    return _State(containers if lazy else stack, _Leaf("paragraph", detail)), "text"
 
 
 def _leaf_begun(rest: str, *, lazy: bool, own: bool) -> tuple[_Leaf, Place] | None:
